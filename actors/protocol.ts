@@ -1,0 +1,262 @@
+/**
+ * Every message between actors, with its answer and with what happens when the inbox is full.
+ *
+ *   peer-session ──► sync ──► chain ──► mempool ──► peer-session (relay)
+ *        │            ▲         │  └──► miner ──► chain (Offer)
+ *        └► maintenance (directory, dials, bans)
+ *
+ * No step asks another actor: it tells, and the answer comes back as a message of its own (`reply` below is called by the
+ * receiver). Asks come only from the edges: HTTP, command line, tests.
+ */
+import type { Block } from "../src/block/block.ts"
+import type { BlockHash, Header } from "../src/block/header.ts"
+import type { BlockReject } from "../src/chain/reject.ts"
+import type { Address } from "../src/crypto/address.ts"
+import type { TransactionReject } from "../src/ledger/reject.ts"
+import type { Transaction } from "../src/ledger/transaction.ts"
+import type { AccountView, BlockRefused, Page, PeerView, SyncView, TransactionRefused } from "../src/node.ts"
+import type { Message } from "../src/peer/message.ts"
+import type { Overflow, Reply } from "./actor.ts"
+
+/** The session that something came from; undefined: from ourselves. */
+export type Source = SessionId | undefined
+/** Counts sessions since the node started. Names the actor `session-<n>`. */
+export type SessionId = number
+
+// ── chain ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface HeadersVerdict {
+  /** Headers of the page that are known now. */
+  readonly known: number
+  /** The last good header of the page; where to ask on. */
+  readonly last: Header | undefined
+  readonly reject: BlockReject | undefined
+}
+
+export interface BlockVerdict {
+  readonly outcome: "attached" | "stored" | "known" | "orphaned"
+}
+
+export type ChainMessage =
+  | { readonly _tag: "OfferHeaders"; readonly headers: ReadonlyArray<Header>; readonly reply: Reply<HeadersVerdict> }
+  | { readonly _tag: "OfferBlock"; readonly block: Block; readonly from: Source; readonly reply: Reply<BlockVerdict, BlockReject> }
+  /** Bodies missing on the heaviest header branch, oldest first. */
+  | { readonly _tag: "MissingBodies"; readonly limit: number; readonly reply: Reply<ReadonlyArray<string>> }
+
+/** A header page that does not fit is asked for again by its session's timeout; a block waits, so sockets slow down. */
+export const chainOverflow: Readonly<Record<ChainMessage["_tag"], Overflow>> = {
+  OfferHeaders: "wait",
+  OfferBlock: "wait",
+  MissingBodies: "keep-latest"
+}
+
+/** Told by the chain to everyone who builds on the tip, after the move is on disk. */
+export interface TipMoved {
+  readonly _tag: "TipMoved"
+  readonly tip: Header
+  readonly work: bigint
+  /** Blocks left and joined, fork point outwards. */
+  readonly detached: number
+  readonly attached: ReadonlyArray<Header>
+  /** Transactions that are confirmed now, and those of the losing branch that are not (defect 3). */
+  readonly confirmed: ReadonlyArray<Transaction>
+  readonly returned: ReadonlyArray<Transaction>
+  readonly from: Source
+}
+
+// ── mempool ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Admitted {
+  readonly pending: number
+  readonly account: AccountView
+}
+
+export interface PoolTotals {
+  readonly count: number
+  readonly bytes: number
+  readonly fees: number
+  readonly value: number
+}
+
+export type MempoolMessage =
+  /** From the edge: answered only when it is on disk. */
+  | { readonly _tag: "Submit"; readonly transaction: Transaction; readonly reply: Reply<Admitted, TransactionRefused> }
+  /** From a peer: verdicts matter for its score only. */
+  | {
+      readonly _tag: "Relay"
+      readonly transactions: ReadonlyArray<Transaction>
+      readonly from: SessionId
+      readonly refused: (reject: TransactionReject) => void
+    }
+  | TipMoved
+  /** What to mine next, in order. Answered at once; nothing leaves the pool. */
+  | {
+      readonly _tag: "Select"
+      readonly transactionsMax: number
+      readonly bytesMax: number
+      readonly reply: Reply<ReadonlyArray<Transaction>>
+    }
+  | { readonly _tag: "Find"; readonly ids: ReadonlyArray<string>; readonly reply: Reply<ReadonlyArray<Transaction | undefined>> }
+  | { readonly _tag: "Account"; readonly address: Address; readonly reply: Reply<AccountView> }
+  | {
+      readonly _tag: "Accounts"
+      readonly rows: ReadonlyArray<Address>
+      readonly reply: Reply<ReadonlyArray<AccountView>>
+    }
+  | {
+      readonly _tag: "Pending"
+      readonly cursor: string | undefined
+      readonly limit: number
+      readonly reply: Reply<Page<Transaction> | undefined>
+    }
+  | { readonly _tag: "Totals"; readonly reply: Reply<PoolTotals> }
+  | { readonly _tag: "Expire" }
+
+/** Submitters hear Busy and may try again; relayed ones are announced again; a tip is never lost. */
+export const mempoolOverflow: Readonly<Record<MempoolMessage["_tag"], Overflow>> = {
+  Submit: "refuse",
+  Relay: "drop-new",
+  TipMoved: "wait",
+  Select: "refuse",
+  Find: "refuse",
+  Account: "refuse",
+  Accounts: "refuse",
+  Pending: "refuse",
+  Totals: "refuse",
+  Expire: "keep-latest"
+}
+
+// ── miner ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type MinerMessage =
+  | TipMoved
+  /** Something came into the pool. */
+  | { readonly _tag: "PoolGrew" }
+  /** Seal one block now. */
+  | { readonly _tag: "MineNow"; readonly proposer: Address | undefined; readonly reply: Reply<Block, BlockRefused> }
+  /** The pool's answer to the template being made. */
+  | { readonly _tag: "Selected"; readonly job: number; readonly transactions: ReadonlyArray<Transaction> }
+  /** A worker's report on its range. */
+  | { readonly _tag: "Searched"; readonly job: number; readonly thread: number; readonly hashes: number; readonly nonce: number | undefined }
+  /** The chain's verdict on our block. */
+  | { readonly _tag: "Judged"; readonly job: number; readonly reject: BlockReject | undefined }
+  /** Time to seal by the clock, or to refresh the template. */
+  | { readonly _tag: "Tick" }
+
+export const minerOverflow: Readonly<Record<MinerMessage["_tag"], Overflow>> = {
+  TipMoved: "keep-latest",
+  PoolGrew: "keep-latest",
+  MineNow: "refuse",
+  Selected: "drop-old",
+  Searched: "drop-old",
+  Judged: "drop-old",
+  Tick: "keep-latest"
+}
+
+// ── sync ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A peer's claim about its best branch. */
+export interface PeerTip {
+  readonly height: number
+  readonly work: bigint
+  readonly hash: string
+}
+
+export type SyncMessage =
+  | { readonly _tag: "Joined"; readonly session: SessionId; readonly tip: PeerTip }
+  | { readonly _tag: "Left"; readonly session: SessionId }
+  | { readonly _tag: "Claimed"; readonly session: SessionId; readonly tip: PeerTip }
+  /** `asked`: an answer to our getheaders; else an announcement. */
+  | { readonly _tag: "Headers"; readonly session: SessionId; readonly headers: ReadonlyArray<Header>; readonly asked: boolean }
+  | { readonly _tag: "HeadersJudged"; readonly session: SessionId; readonly asked: boolean; readonly full: boolean; readonly verdict: HeadersVerdict }
+  | { readonly _tag: "Body"; readonly session: SessionId; readonly block: Block }
+  | { readonly _tag: "BodyJudged"; readonly session: SessionId; readonly id: string; readonly reject: BlockReject | undefined; readonly outcome: BlockVerdict["outcome"] | undefined }
+  /** The peer does not have what we asked for, or did not answer in time. */
+  | { readonly _tag: "NotGiven"; readonly session: SessionId; readonly ids: ReadonlyArray<string>; readonly stalled: boolean }
+  | { readonly _tag: "Missing"; readonly ids: ReadonlyArray<string> }
+  | TipMoved
+  | { readonly _tag: "Tick" }
+  | { readonly _tag: "View"; readonly reply: Reply<SyncView> }
+
+/** Bodies wait, so that a session stops reading its socket; the rest is small and bounded by the number of sessions. */
+export const syncOverflow: Readonly<Record<SyncMessage["_tag"], Overflow>> = {
+  Joined: "wait",
+  Left: "wait",
+  Claimed: "drop-old",
+  Headers: "wait",
+  HeadersJudged: "wait",
+  Body: "wait",
+  BodyJudged: "wait",
+  NotGiven: "wait",
+  Missing: "keep-latest",
+  TipMoved: "keep-latest",
+  Tick: "keep-latest",
+  View: "refuse"
+}
+
+// ── peer session ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type SessionMessage =
+  /** Bytes from the socket, in order. */
+  | { readonly _tag: "Bytes"; readonly bytes: Uint8Array }
+  | { readonly _tag: "Closed"; readonly reason: string }
+  /** Send this, if the session machine finds it fit. */
+  | { readonly _tag: "Send"; readonly message: Message }
+  | { readonly _tag: "AskHeaders"; readonly locator: ReadonlyArray<BlockHash> }
+  | { readonly _tag: "AskBodies"; readonly ids: ReadonlyArray<string> }
+  /** Our tip moved: tell the peer, unless it knows. */
+  | { readonly _tag: "AnnounceTip"; readonly headers: ReadonlyArray<Header>; readonly work: bigint; readonly from: Source }
+  | { readonly _tag: "AnnounceTransactions"; readonly ids: ReadonlyArray<string>; readonly from: Source }
+  /** Price what this peer's offer was refused for. */
+  | { readonly _tag: "Punish"; readonly code: string; readonly message: string; readonly points: number }
+  | { readonly _tag: "Close"; readonly reason: string }
+  | { readonly _tag: "Tick" }
+
+/** The socket is paused long before `Bytes` could overflow; announcements are repeated by the next tip. */
+export const sessionOverflow: Readonly<Record<SessionMessage["_tag"], Overflow>> = {
+  Bytes: "refuse",
+  Closed: "keep-latest",
+  Send: "drop-new",
+  AskHeaders: "drop-new",
+  AskBodies: "drop-new",
+  AnnounceTip: "drop-old",
+  AnnounceTransactions: "drop-new",
+  Punish: "drop-new",
+  Close: "keep-latest",
+  Tick: "keep-latest"
+}
+
+// ── maintenance ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface PeerFacts {
+  readonly session: SessionId
+  readonly nodeId: string
+  readonly endpoint: string | undefined
+  readonly remoteHost: string
+  readonly direction: "inbound" | "outbound"
+  readonly agent: string
+}
+
+export type MaintenanceMessage =
+  /** A proven peer wants in: true, or why not. */
+  | { readonly _tag: "Admit"; readonly facts: PeerFacts; readonly reply: Reply<true, { readonly code: string; readonly message: string }> }
+  | { readonly _tag: "SessionEnded"; readonly session: SessionId; readonly reason: string }
+  | { readonly _tag: "DialFailed"; readonly endpoint: string; readonly reason: string }
+  | { readonly _tag: "Misbehaved"; readonly session: SessionId; readonly code: string; readonly points: number }
+  | { readonly _tag: "Measured"; readonly session: SessionId; readonly latencyMs: number; readonly height: number }
+  | { readonly _tag: "Found"; readonly from: SessionId; readonly peers: ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }> }
+  | { readonly _tag: "Advertise"; readonly to: SessionId; readonly reply: Reply<ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }>> }
+  | { readonly _tag: "Peers"; readonly reply: Reply<ReadonlyArray<PeerView>> }
+  | { readonly _tag: "Tick" }
+
+export const maintenanceOverflow: Readonly<Record<MaintenanceMessage["_tag"], Overflow>> = {
+  Admit: "refuse",
+  SessionEnded: "wait",
+  DialFailed: "drop-new",
+  Misbehaved: "wait",
+  Measured: "drop-old",
+  Found: "drop-new",
+  Advertise: "refuse",
+  Peers: "refuse",
+  Tick: "keep-latest"
+}

@@ -1,0 +1,56 @@
+/**
+ * The contract of a money model: check, apply, undo, supply.
+ *
+ * A model keeps its state as entries, bytes to bytes, and touches them only through an `Overlay`. So undo, the state
+ * root, the store and the proofs are written once for every model (`account.ts` now; coins are the second answer).
+ */
+import type { Result } from "effect"
+import type { Address } from "../crypto/address.ts"
+import type { Amount } from "./amount.ts"
+import type { Overlay } from "./overlay.ts"
+import type { TransactionReject } from "./reject.ts"
+import type { Millis, Transaction } from "./transaction.ts"
+
+/** What a chain spec says of its money. Amounts in base units. */
+export interface LedgerRules {
+  readonly model: "account"
+  readonly chainId: string
+  readonly symbol: string
+  readonly decimals: number
+  readonly supplyMax: Amount
+  readonly feeMin: Amount
+  readonly noteBytesMax: number
+  /** Paid to the proposer of height 1; halved every `rewardHalvingBlocks` (0: never), until `supplyMax` is issued. */
+  readonly reward: Amount
+  readonly rewardHalvingBlocks: number
+}
+
+/** Facts about the block that a transaction is applied in. */
+export interface BlockFacts {
+  readonly height: number
+  readonly time: Millis
+  readonly proposer: Address
+}
+
+/** One money model. All of it is pure. */
+export interface Ledger {
+  readonly rules: LedgerRules
+  /** The transaction of its encoding, with every rule that needs neither state nor signature. */
+  readonly decode: (bytes: Uint8Array) => Result.Result<Transaction, TransactionReject>
+  /** Does the signature hold? The dear check, apart from `decode` so that it comes last and may be remembered. */
+  readonly checkSignature: (transaction: Transaction) => boolean
+  /** May this transaction come next on this state? Reads only. */
+  readonly check: (state: Overlay, transaction: Transaction) => TransactionReject | undefined
+  /** Checks, then moves the money but for the fee, which `applyReward` pays out. Refused: nothing is written. */
+  readonly apply: (state: Overlay, transaction: Transaction) => TransactionReject | undefined
+  /** Pays reward and fees to the proposer; what the reward may be is derived, never claimed (L-B8, defect 14). */
+  readonly applyReward: (state: Overlay, facts: BlockFacts, fees: Amount) => void
+  /** Newly issued units at a height, fees not counted. Height 0 is the genesis and issues its allocation. */
+  readonly rewardAt: (height: number) => Amount
+  /** Units in existence after a height: the genesis allocation and every reward. The invariant of the chain. */
+  readonly supplyAt: (height: number) => Amount
+  /** Units held by one entry; the sum over all entries is the supply. */
+  readonly unitsOf: (value: Uint8Array) => Amount
+  /** The entries of a genesis allocation. */
+  readonly allocate: (state: Overlay, alloc: ReadonlyArray<{ readonly address: Address; readonly balance: Amount }>) => void
+}

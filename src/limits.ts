@@ -1,0 +1,117 @@
+/**
+ * Every bound of the node in one table: what it bounds, why this number, and what happens at the limit.
+ * Constants, never scaled from the machine. What a chain may choose for itself stands in its chain spec and is
+ * itself bounded here.
+ */
+import { assert } from "./assert.ts"
+
+/** Bytes of one encoded block. 4 MiB: ten thousand transfers; a larger one is refused before it is decoded. */
+export const blockBytesMax = 4 * 1024 * 1024
+/** Transactions of one block that any chain spec may allow. */
+export const blockTransactionsMax = 20_000
+/** Bytes of a block's extra data that any chain spec may allow. */
+export const extraBytesMax = 1024
+/** Bytes of a transfer's note (L-T9). Longer: refused. */
+export const noteBytesMax = 280
+/** Characters of a chain id. It is part of every signed transfer. */
+export const chainIdBytesMax = 32
+/** Bytes of one encoded transaction: fixed fields, longest chain id and note. Longer: refused before decoding. */
+export const transactionBytesMax = 1024
+/** Bytes of a chain spec file; a genesis of some ten thousand accounts. */
+export const specBytesMax = 2 * 1024 * 1024
+
+/** Milliseconds by which a header may be ahead of our clock, at most, whatever the spec says. */
+export const futureMsMax = 2 * 60 * 60 * 1000
+/** Ancestors whose median time a header must exceed, at most, whatever the spec says. */
+export const medianBlocksMax = 101
+
+/** Headers in one `headers` message. 2,000 x 212 bytes = 424 kB. */
+export const headersPerMessageMax = 2_000
+/** Hashes in one `getblocks`, `inv` or `gettx`. */
+export const hashesPerMessageMax = 512
+/** Hashes of a block locator: ten single steps, then doubling, reaches any height below 2^50. */
+export const locatorHashesMax = 64
+/** Peer addresses in one `peers` message. */
+export const peersPerMessageMax = 64
+
+/** Bytes of one frame between peers: a block and its envelope. A longer one ends the session before it is read. */
+export const frameBytesMax = blockBytesMax + 1024
+/** Bytes of a hello frame, the only frame taken before the peer has proven who it is. */
+export const helloBytesMax = 4096
+/** Bytes queued towards one peer. A reader that lets it fill is dropped as too slow. */
+export const outboundBytesMax = 16 * 1024 * 1024
+/** Milliseconds from accepting a socket to a verified hello; then the socket is closed. */
+export const handshakeMsMax = 10_000
+/** Milliseconds that a peer may take to answer a request; then it stalls and another is asked. */
+export const requestMsMax = 10_000
+/** Milliseconds of silence after which we ping. */
+export const pingAfterMs = 20_000
+/** Milliseconds without any frame after which a session ends. */
+export const peerIdleMsMax = 60_000
+/** Requests in flight towards one peer. */
+export const requestsPerPeerMax = 16
+/** Milliseconds that a signed hello stays fresh; older or newer ones, and a nonce seen within it, are refused. */
+export const helloFreshMs = 120_000
+/** Hello nonces remembered to refuse a replay; the oldest goes first. */
+export const helloNoncesMax = 10_000
+
+/** Sessions in all, inbound and outbound. */
+export const sessionsMax = 64
+/** Sessions that we dial. */
+export const outboundSessionsMax = 12
+/** Sessions from one IP address (L-E3), loopback excepted. */
+export const sessionsPerIpMax = 4
+/** Peers remembered in the directory; the worst inactive one goes first. */
+export const directoryPeersMax = 1_024
+/** Misbehaviour points at which a peer is banned. */
+export const banScore = 100
+/** Milliseconds of a ban (L-E6, longer: theirs is 300 s and lifted by any datagram). */
+export const banMs = 60 * 60 * 1000
+
+/** Block bodies asked for ahead of the connected tip, over all peers. */
+export const bodiesAheadMax = 1_024
+/** Block bodies in flight from one peer. */
+export const bodiesInFlightPerPeerMax = 32
+/** Headers known without a body; beyond it headers of weaker branches are refused. */
+export const headersAheadMax = 2_000_000
+/** Invalid block hashes remembered; the oldest goes first. */
+export const invalidBlocksMax = 10_000
+/** Blocks whose parent is unknown, waiting for it; the oldest goes first. */
+export const orphanBlocksMax = 64
+
+/** Pending transactions (L row 1.3: 5,000; ours are small and indexed). Full: the cheapest goes, or the new one is refused. */
+export const pendingTransactionsMax = 50_000
+/** Bytes of pending transactions. */
+export const pendingBytesMax = 32 * 1024 * 1024
+/** Pending transactions of one sender. */
+export const pendingPerSenderMax = 64
+/** Distance from the account's next nonce up to which a transfer waits (defect 15: exact for inclusion). */
+export const nonceGapMax = 64
+/** Milliseconds after which a pending transaction is dropped. */
+export const pendingMsMax = 24 * 60 * 60 * 1000
+/** A replacement must pay at least this many percent of the replaced fee. */
+export const replaceFeePercent = 110
+/** Signatures remembered as already verified; the oldest goes first. */
+export const verifiedSignaturesMax = 100_000
+
+/** Bytes of an HTTP request body. Larger: 413. */
+export const httpBodyBytesMax = 256 * 1024
+/** Rows of one HTTP page. */
+export const httpPageMax = 256
+/** Events kept for `Last-Event-ID`; an older id gets a `resync` event. */
+export const eventsKeptMax = 1_024
+/** Open event streams. Beyond: 503. */
+export const eventStreamsMax = 256
+
+/** Pages of the state tree held in memory. */
+export const statePagesMax = 16_384
+/** Headers held in memory. */
+export const headerCacheMax = 16_384
+
+/** Milliseconds between SIGTERM and exit. */
+export const stopMsMax = 8_000
+
+assert(frameBytesMax > blockBytesMax, "a block fits a frame")
+assert(headersPerMessageMax * 256 <= frameBytesMax, "a page of headers fits a frame")
+assert(hashesPerMessageMax * transactionBytesMax <= frameBytesMax, "the answer to a gettx fits a frame")
+assert(pendingPerSenderMax <= nonceGapMax, "a full sender queue fits its gap")

@@ -1,0 +1,178 @@
+/** The node as outsiders see it: what the HTTP interface and the command line may ask. Actors and store stand behind it. */
+import { Context, Data, type Effect } from "effect"
+import type { Block } from "./block/block.ts"
+import type { BlockHash, Header, Height } from "./block/header.ts"
+import type { BlockReject } from "./chain/reject.ts"
+import type { Rules } from "./chain/rules.ts"
+import type { Address } from "./crypto/address.ts"
+import type { Amount } from "./ledger/amount.ts"
+import type { TransactionReject } from "./ledger/reject.ts"
+import type { Nonce, Transaction, TransactionId } from "./ledger/transaction.ts"
+
+/** The part of the node that was asked has more to do than it may queue. Try again after `retryAfterMs`. */
+export class Busy extends Data.TaggedError("Busy")<{ readonly actor: string; readonly retryAfterMs: number }> {}
+/** The part of the node that was asked is gone or does not answer in time: it stops, or it failed. */
+export class Unavailable extends Data.TaggedError("Unavailable")<{ readonly actor: string; readonly reason: string }> {}
+/** The input was refused; nothing changed. */
+export class TransactionRefused extends Data.TaggedError("TransactionRefused")<{ readonly reject: TransactionReject }> {}
+/** A block that this node sealed itself was refused: nothing changed, and it is a bug of ours. */
+export class BlockRefused extends Data.TaggedError("BlockRefused")<{ readonly reject: BlockReject }> {}
+
+export type Answer<A, E = never> = Effect.Effect<A, E | Busy | Unavailable>
+
+/** What never changes while the node runs. */
+export interface NodeFacts {
+  readonly version: string
+  readonly agent: string
+  readonly nodeId: string
+  readonly rules: Rules
+  readonly dev: boolean
+  readonly dataDir: string
+  readonly p2pEndpoint: string | undefined
+  readonly httpUrl: string
+  readonly signatureEngine: string
+  readonly hashEngine: string
+  readonly mineThreads: number
+  readonly startedAt: number
+}
+
+export interface Account {
+  readonly address: Address
+  readonly balance: Amount
+  /** Nonce of the last confirmed transfer; 0 if none. The next is one above. */
+  readonly nonce: Nonce
+}
+
+/** An account with what the pool would do to it. */
+export interface AccountView extends Account {
+  readonly pendingOutgoing: Amount
+  readonly pendingIncoming: Amount
+  /** The nonce to sign next, after the unbroken run of pending ones. */
+  readonly nextNonce: Nonce
+}
+
+export interface BlockView {
+  readonly block: Block
+  readonly work: bigint
+  readonly confirmations: number
+  /** Reward and fees, as the rules derive them. */
+  readonly rewardUnits: Amount
+}
+
+export interface HeaderView {
+  readonly header: Header
+  readonly work: bigint
+  readonly transactionCount: number
+}
+
+export interface TransactionView {
+  readonly transaction: Transaction
+  /** Undefined while pending. */
+  readonly block: { readonly hash: BlockHash; readonly height: Height; readonly index: number; readonly confirmations: number } | undefined
+}
+
+export interface Tip {
+  readonly header: Header
+  readonly work: bigint
+}
+
+export interface PeerView {
+  readonly nodeId: string
+  readonly endpoint: string
+  readonly direction: "inbound" | "outbound" | "none"
+  readonly state: "active" | "known" | "backoff" | "banned"
+  readonly score: number
+  readonly height: number
+  readonly agent: string
+  readonly latencyMs: number | undefined
+  readonly lastSeenAt: number | undefined
+  readonly lastError: string | undefined
+  readonly cooldownUntil: number | undefined
+  readonly bannedUntil: number | undefined
+}
+
+export interface Stats {
+  readonly blocks: number
+  readonly pendingTransactions: number
+  readonly pendingBytes: number
+  readonly committedTransactions: number
+  readonly accounts: number
+  readonly peers: number
+  readonly knownPeers: number
+  readonly work: bigint
+  readonly averageBlockMs: number | undefined
+  readonly supply: Amount
+  readonly queuedFees: Amount
+  readonly pendingValue: Amount
+  readonly hashesPerSecond: number
+  readonly miningActive: boolean
+  readonly sync: SyncView
+}
+
+export interface SyncView {
+  readonly state: "idle" | "headers" | "bodies"
+  readonly height: number
+  readonly targetHeight: number
+  readonly blocksPerSecond: number
+  readonly etaMs: number | undefined
+}
+
+/** A page of rows and the cursor of the next one. */
+export interface Page<A> {
+  readonly rows: ReadonlyArray<A>
+  readonly next: string | undefined
+}
+
+export type NodeEvent =
+  | { readonly id: number; readonly type: "tip"; readonly height: number; readonly hash: string; readonly detached: number; readonly attached: number; readonly transactions: number; readonly time: number }
+  | { readonly id: number; readonly type: "transaction"; readonly transactionId: string; readonly sender: string; readonly recipient: string; readonly amount: number; readonly fee: number }
+  | { readonly id: number; readonly type: "peer"; readonly nodeId: string; readonly change: "joined" | "left"; readonly reason: string | undefined }
+
+/** One open event stream. */
+export interface Subscription {
+  /** Events after the id that the listener had seen, oldest first. */
+  readonly replay: ReadonlyArray<NodeEvent>
+  /** True if some events after that id are no longer kept: the listener must read afresh. */
+  readonly missed: boolean
+  readonly close: () => void
+}
+
+export interface ReadyView {
+  readonly ready: boolean
+  readonly reasons: ReadonlyArray<{ readonly code: string; readonly message: string }>
+}
+
+export interface NodeShape {
+  readonly facts: NodeFacts
+  /** Checks, admits and stores a signed transfer. Answered: it survives kill -9. */
+  readonly submit: (transaction: Transaction) => Answer<{ readonly nextHeight: number; readonly pending: number; readonly account: AccountView }, TransactionRefused>
+  /** Seals one block now, to this proposer (the node's own if undefined). */
+  readonly mine: (proposer: Address | undefined) => Answer<BlockView, BlockRefused>
+  readonly tip: () => Answer<Tip>
+  readonly blockAt: (height: number) => Answer<BlockView | undefined>
+  readonly blockOf: (hash: BlockHash) => Answer<BlockView | undefined>
+  /** Best-branch headers from a height up, at most `limit`. */
+  readonly headersFrom: (height: number, limit: number) => Answer<ReadonlyArray<HeaderView>>
+  /** Best-branch headers after the first known hash of a locator; from 1 if none is known. */
+  readonly headersAfter: (locator: ReadonlyArray<BlockHash>, limit: number) => Answer<ReadonlyArray<HeaderView>>
+  readonly locator: (limit: number) => Answer<ReadonlyArray<BlockHash>>
+  /** Best-branch blocks by height, from a cursor height, at most `limit`. */
+  readonly blocksFrom: (height: number, limit: number) => Answer<ReadonlyArray<BlockView>>
+  readonly transaction: (id: TransactionId) => Answer<TransactionView | undefined>
+  readonly account: (address: Address) => Answer<AccountView>
+  /** Accounts by balance, largest first. */
+  readonly accounts: (cursor: string | undefined, limit: number) => Answer<Page<AccountView> | undefined>
+  /** Pending transactions in the order in which they would be mined. */
+  readonly pending: (cursor: string | undefined, limit: number) => Answer<Page<Transaction> | undefined>
+  readonly peers: () => Answer<ReadonlyArray<PeerView>>
+  readonly stats: () => Answer<Stats>
+  /** The cheap consistency check: tip, state root and supply agree with each other. */
+  readonly validate: () => Answer<{ readonly valid: boolean; readonly reason: string }>
+  readonly ready: () => Answer<ReadyView>
+  /** Prometheus text of the node's metrics. */
+  readonly metrics: () => Answer<string>
+  /** Hears events from now on; undefined if too many listen. `onEvent` must not throw or wait. */
+  readonly listen: (afterId: number | undefined, onEvent: (event: NodeEvent) => void) => Subscription | undefined
+}
+
+export class Node extends Context.Service<Node, NodeShape>()("cairn/node") {}

@@ -1,0 +1,188 @@
+/** The style guide that runs: direction, purity, size, names, dead files. Every rule here is written out in docs/architecture.md. */
+import { describe, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { dirname, join, normalize } from "node:path"
+import { Glob } from "bun"
+
+/** A place may import itself and the places before it. This list is the architecture. */
+const order = [
+  "src/limits.ts", "src/assert.ts", "src/config.ts", "src/ready.ts", "src/codec", "src/crypto", "src/ledger", "src/block",
+  "src/consensus", "src/chain", "src/mempool", "src/miner", "src/peer", "src/libp2p", "src/transport", "src/gossip", "src/io",
+  "src/store", "src/node.ts", "src/http", "actors", "src/cli", "src/main.ts"
+]
+/** Narrower than the order: what these may see besides themselves, and nothing else. */
+const only: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "src/io": ["src/codec", "src/limits.ts", "src/assert.ts"],
+  "src/libp2p": ["src/limits.ts", "src/assert.ts", "src/codec", "src/crypto"],
+  "src/http": [
+    "src/limits.ts", "src/assert.ts", "src/config.ts", "src/codec", "src/crypto", "src/ledger", "src/block", "src/chain",
+    "src/consensus", "src/node.ts", "web"
+  ],
+  web: ["src/limits.ts", "src/assert.ts", "src/codec", "src/crypto", "src/ledger", "src/block", "src/http/contract.ts"]
+}
+/** No clock, no chance, no world. `crypto` may reach native engines: they are functions of their bytes. */
+const pure = [
+  "src/codec", "src/ledger", "src/block", "src/consensus", "src/chain", "src/mempool", "src/miner", "src/peer", "src/libp2p",
+  "src/transport", "src/gossip"
+]
+const effectData = /^(Result|Data|Schema|Brand|Option|SchemaIssue)$/
+const impure = /\bBun\.|\bDate\.now|\bnew Date\(\)|Math\.random|performance\.now|\bsetTimeout|\bsetInterval|from "(bun|node):/
+const functionLinesMax = 70
+const fileLinesMax = 500
+const columnsMax = 125
+
+const root = join(import.meta.dir, "..")
+const sources = [...new Glob("{src,actors,web}/**/*.ts").scanSync(root)].sort()
+const production = sources.filter((file) => !file.endsWith(".test.ts"))
+const text = new Map(sources.map((file) => [file, readFileSync(join(root, file), "utf8")]))
+const place = (file: string): string =>
+  order.find((entry) => file === entry || file.startsWith(`${entry}/`)) ?? file.split("/")[0]!
+
+interface Edge {
+  readonly from: string
+  readonly to: string
+}
+
+/** Every relative import, type-only ones too (Bun's own scanner leaves those out). */
+const edgesOf = (file: string): ReadonlyArray<Edge> =>
+  [...text.get(file)!.matchAll(/(?:from|import)\s*\(?"(\.{1,2}\/[^"]+)"/g)].map((match) => ({
+    from: file,
+    to: normalize(join(dirname(file), match[1]!))
+  }))
+const edges = production.flatMap(edgesOf)
+
+const wrongWay = ({ from, to }: Edge): boolean => {
+  const source = place(from)
+  const target = place(to)
+  if (source === target || !/\.ts$/.test(to)) return false
+  const allowed = only[source]
+  if (allowed !== undefined) return !allowed.some((entry) => to === entry || to.startsWith(`${entry}/`))
+  return order.indexOf(target) === -1 || order.indexOf(target) > order.indexOf(source)
+}
+
+describe("direction", () => {
+  test("a place imports only itself and what stands before it", () => {
+    expect(edges.filter(wrongWay).map(({ from, to }) => `${from} must not import ${to}`)).toEqual([])
+  })
+
+  test("actors never import one another; only tree.ts knows all", () => {
+    const shared = /^actors\/(actor|inbox|supervisor|scheduler|metrics|protocol)\.ts$/
+    const meetings = edges.filter(
+      ({ from, to }) => from.startsWith("actors/") && to.startsWith("actors/") && from !== "actors/tree.ts" && !shared.test(to)
+    )
+    expect(meetings).toEqual([])
+  })
+
+  test("only cli starts actors", () => {
+    const strangers = edges.filter(({ from, to }) => to.startsWith("actors/") && !/^(actors|src\/cli)\//.test(from))
+    expect(strangers).toEqual([])
+  })
+
+  test("there are no cycles, not even of types", () => {
+    const out = new Map<string, Array<string>>()
+    for (const { from, to } of edges) out.set(from, [...(out.get(from) ?? []), to])
+    const done = new Set<string>()
+    const cycles: Array<string> = []
+    const visit = (file: string, path: ReadonlyArray<string>): void => {
+      if (path.includes(file)) {
+        cycles.push([...path.slice(path.indexOf(file)), file].join(" > "))
+        return
+      }
+      if (done.has(file)) return
+      for (const next of out.get(file) ?? []) visit(next, [...path, file])
+      done.add(file)
+    }
+    for (const file of production) visit(file, [])
+    expect(cycles).toEqual([])
+  })
+
+  test("no file of production is dead", () => {
+    const entries = /^(src\/main\.ts|src\/cli\/build\.ts|actors\/[a-z-]+-worker\.ts|web\/main\.ts)$/
+    const tests = [...new Glob("test/**/*.ts").scanSync(root)].map((file) => [file, readFileSync(join(root, file), "utf8")] as const)
+    const known = new Set([
+      ...edges.map(({ to }) => to),
+      ...tests.flatMap(([file, body]) =>
+        [...body.matchAll(/from "(\.{1,2}\/[^"]+)"/g)].map((match) => normalize(join(dirname(file), match[1]!)))
+      )
+    ])
+    expect(production.filter((file) => !entries.test(file) && !known.has(file))).toEqual([])
+  })
+})
+
+describe("purity", () => {
+  const stripped = (file: string): string => text.get(file)!.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "")
+
+  test("rules and machines do not touch the world", () => {
+    const guilty = production.filter((file) => pure.some((entry) => file.startsWith(`${entry}/`)) && impure.test(stripped(file)))
+    expect(guilty).toEqual([])
+  })
+
+  test("of Effect they use only its data", () => {
+    const guilty = production
+      .filter((file) => [...pure, "src/crypto"].some((entry) => file.startsWith(`${entry}/`)))
+      .flatMap((file) =>
+        [...text.get(file)!.matchAll(/import (?:type )?\{([^}]*)\} from "effect"/g)]
+          .flatMap((match) => match[1]!.split(",").map((name) => name.replace(/\btype\b/, "").trim()))
+          .filter((name) => name !== "" && !effectData.test(name))
+          .map((name) => `${file}: ${name}`)
+      )
+    expect(guilty).toEqual([])
+  })
+
+  const importers = (pattern: RegExp, allowed: RegExp): ReadonlyArray<string> =>
+    production.filter((file) => !allowed.test(file) && pattern.test(text.get(file)!))
+
+  test("each dependency has one home", () => {
+    expect(importers(/from "@noble|from "@scure/, /^src\/crypto\//)).toEqual([])
+    expect(importers(/from "bun:sqlite"/, /^src\/store\//)).toEqual([])
+    expect(importers(/from "hono/, /^src\/http\//)).toEqual([])
+    expect(importers(/from "bun:ffi"/, /^src\/crypto\//)).toEqual([])
+  })
+
+  test("actors take time and chance from the doors", () => {
+    expect(importers(/\bDate\.now|\bnew Date\(\)|Math\.random|randomBytes/, /^(src\/(io|cli|http|crypto|main)|web\/|actors\/metrics)/)).toEqual([])
+  })
+})
+
+describe("form", () => {
+  test("files are lower-kebab nouns; none is an index, a helper or a utility", () => {
+    const name = /^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.ts$/
+    const vague = /^(index|utils?|helpers?|misc|common)\.ts$/
+    const base = (file: string): string => file.split("/").pop()!
+    expect(sources.filter((file) => !name.test(base(file)) || vague.test(base(file)))).toEqual([])
+  })
+
+  test("the first line says what a file is for", () => {
+    expect(production.filter((file) => !text.get(file)!.startsWith("/**"))).toEqual([])
+  })
+
+  test(`no file is longer than ${fileLinesMax} lines, no line than ${columnsMax} columns`, () => {
+    const long = sources.filter((file) => text.get(file)!.split("\n").length > fileLinesMax)
+    const wide = sources.flatMap((file) =>
+      text.get(file)!.split("\n").flatMap((line, i) => (line.length > columnsMax ? [`${file}:${i + 1}`] : []))
+    )
+    expect([...long, ...wide]).toEqual([])
+  })
+
+  test(`no function is longer than ${functionLinesMax} lines`, () => {
+    expect(production.flatMap(longFunctions)).toEqual([])
+  })
+
+  test("no default exports, no barrels, no any, no unfinished marks", () => {
+    const banned = /^export default|^export \* from|\bas any\b|: any\b|@ts-ignore|@ts-nocheck|\b(TODO|FIXME|XXX|HACK)\b/m
+    expect(production.filter((file) => banned.test(text.get(file)!))).toEqual([])
+  })
+})
+
+/** Functions whose body, by indentation, spans more lines than allowed: the opening line ends in `{`, the closing one is at its indent. */
+function longFunctions(file: string): ReadonlyArray<string> {
+  const lines = text.get(file)!.split("\n")
+  const opening = /(=>|\)(: [^={]+)?|function\*?\s*\w*\([^)]*\)(: [^={]+)?) \{$/
+  const statement = /^\s*(?:\} )?(?:if|for|while|switch|else|try|catch|do)\b/
+  return lines.flatMap((line, start) => {
+    if (!opening.test(line) || statement.test(line)) return []
+    const indent = /^\s*/.exec(line)![0]
+    const end = lines.findIndex((other, i) => i > start && other.startsWith(`${indent}}`))
+    return end - start > functionLinesMax ? [`${file}:${start + 1} spans ${end - start} lines`] : []
+  })
+}
