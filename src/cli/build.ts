@@ -1,0 +1,20 @@
+/** Makes dist/cairn: one binary with workers, presets, page and the prebuilt signature engine inside. Run by `bun run build`. */
+import { $ } from "bun"
+import { join } from "node:path"
+
+const root = join(import.meta.dir, "../..")
+
+/**
+ * The working directory's .env and bunfig.toml are not read by the binary: a preload named there would be run.
+ * Workers are entry points of their own; their names in the binary are relative to the root that all entries share.
+ */
+const build = async (): Promise<void> => {
+  const outfile = process.argv[2] ?? "dist/cairn"
+  await $`bun build --compile --minify --sourcemap --bytecode --format=esm
+    --no-compile-autoload-dotenv --no-compile-autoload-bunfig
+    ./src/main.ts ./actors/pow-worker.ts --outfile ${outfile}`.cwd(root).quiet()
+  const megabytes = Bun.file(join(root, outfile)).size / 1e6
+  process.stdout.write(`built ${outfile} (${megabytes.toFixed(0)} MB). Try: ${outfile} start --dev\n`)
+}
+
+await build()

@@ -1,0 +1,31 @@
+/** How a command ends badly: a stable code, what was wrong, what to do, and the exit code. Documented in docs/errors.md. */
+import { Data } from "effect"
+
+/** Exit codes of the program. 0 is success. */
+export const exits = {
+  /** Our own bug or an unexpected failure of the machine. */
+  failed: 1,
+  /** The command line was not understood. */
+  usage: 2,
+  /** The node or the rules refused the input; nothing changed. */
+  refused: 3,
+  /** No node answered. */
+  unreachable: 4,
+  /** The data folder is missing, taken, of another chain or of a newer version. */
+  dataFolder: 5,
+  /** The stored chain breaks its own rules. */
+  corrupt: 6,
+  /** A key file, passphrase or mnemonic is wrong. */
+  key: 7
+} as const
+
+export class Failure extends Data.TaggedError("Failure")<{
+  readonly exit: keyof typeof exits
+  readonly code: string
+  readonly message: string
+  readonly hint: string | undefined
+}> {}
+
+/** Makes a failure. */
+export const failure = (exit: keyof typeof exits, code: string, message: string, hint?: string): Failure =>
+  new Failure({ exit, code, message, hint })

@@ -1,0 +1,56 @@
+/** What commands print: for people on a terminal, one JSON value a line in a pipe. Colours only on a terminal. */
+import type { Failure } from "./failure.ts"
+
+const ansi = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34 } as const
+export type Style = keyof typeof ansi
+
+/** True if a person reads standard output. `NO_COLOR` and `--json` habits: a pipe always gets JSON. */
+export const isTerminal = (): boolean => process.stdout.isTTY === true
+
+const coloured = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && process.env["NO_COLOR"] === undefined
+
+/** The text in a style, where colours may be. */
+export const paint = (style: Style, text: string): string =>
+  coloured(process.stdout) ? `\u001b[${ansi[style]}m${text}\u001b[0m` : text
+
+/** Prints lines to a person, or the value to a program. */
+export const print = (value: unknown, lines: ReadonlyArray<string>): void => {
+  process.stdout.write(isTerminal() ? `${lines.join("\n")}\n` : `${JSON.stringify(value)}\n`)
+}
+
+/** Rows of aligned `name  value`, for people. */
+export const rows = (pairs: ReadonlyArray<readonly [name: string, value: string]>): ReadonlyArray<string> => {
+  const width = Math.max(...pairs.map(([name]) => name.length))
+  return pairs.map(([name, value]) => `  ${paint("dim", name.padEnd(width))}  ${value}`)
+}
+
+/** Prints a failure to standard error. */
+export const printFailure = (error: Failure): void => {
+  if (process.stderr.isTTY !== true) {
+    const { code, message, hint } = error
+    process.stderr.write(`${JSON.stringify({ error: { code, message, hint } })}\n`)
+    return
+  }
+  const red = coloured(process.stderr) ? "\u001b[31m" : ""
+  const reset = red === "" ? "" : "\u001b[0m"
+  process.stderr.write(`${red}error${reset} ${error.message} (${error.code})\n`)
+  if (error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`)
+}
+
+/** A line that is redrawn on a terminal and printed once a `everyMs` in a pipe. */
+export const makeProgress = (now: () => number, everyMs: number): ((text: string, value: unknown) => void) => {
+  let last = -Infinity
+  return (text, value) => {
+    if (now() - last < (isTerminal() ? 100 : everyMs)) return
+    last = now()
+    process.stderr.write(process.stderr.isTTY === true ? `\r\u001b[K${text}` : `${JSON.stringify(value)}\n`)
+  }
+}
+
+/** Milliseconds as a person says them. */
+export const formatDuration = (ms: number): string => {
+  const seconds = Math.round(ms / 1000)
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
+}
