@@ -1,0 +1,117 @@
+/** Every engine that loads here, against published vectors, against each other, and against the bytes of an attacker. */
+import { describe, expect, test } from "bun:test"
+import { published } from "../../test/vectors/published.ts"
+import { fromHex, toHex } from "../codec/bytes.ts"
+import { sha256 } from "./hash.ts"
+import { loadEngineNamed } from "./native.ts"
+import { isSecret, nobleEngine, type SignatureEngine } from "./signature.ts"
+
+const names = ["libsecp256k1", "secp256k1-node", "noble"] as const
+const engines = names.flatMap((name) => {
+  const engine = loadEngineNamed(name)
+  if (engine === undefined) process.stderr.write(`skipped: signature engine ${name} does not load on this machine\n`)
+  return engine === undefined ? [] : [engine]
+})
+
+const order = BigInt("0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")
+const number = (bytes: Uint8Array): bigint => BigInt(`0x${toHex(bytes) || "0"}`)
+const word = (value: bigint): Uint8Array => fromHex(value.toString(16).padStart(64, "0"))!
+
+/** r ‖ s of a strict DER signature; undefined if it is not strict or a part does not fit 32 bytes. */
+const fromDer = (der: Uint8Array): Uint8Array | undefined => {
+  const out = new Uint8Array(64)
+  let at = 2
+  if (der[0] !== 0x30 || der[1] !== der.length - 2 || der.length < 8) return undefined
+  for (const half of [0, 32]) {
+    const length = der[at + 1] ?? 0
+    const part = der.subarray(at + 2, at + 2 + length)
+    const padded = part[0] === 0 && part.length > 1
+    if (der[at] !== 2 || length === 0 || part.length !== length || part[0]! > 127) return undefined
+    if (padded && part[1]! < 128) return undefined
+    const bare = padded ? part.subarray(1) : part
+    if (bare.length > 32) return undefined
+    out.set(bare, half + 32 - bare.length)
+    at += 2 + length
+  }
+  return at === der.length ? out : undefined
+}
+
+interface Wycheproof {
+  readonly testGroups: ReadonlyArray<{
+    readonly publicKey: { readonly uncompressed: string }
+    readonly tests: ReadonlyArray<{ readonly tcId: number; readonly msg: string; readonly sig: string; readonly result: string }>
+  }>
+}
+
+const compress = (uncompressed: string): Uint8Array => {
+  const bytes = fromHex(uncompressed)!
+  const out = bytes.slice(0, 33)
+  out[0] = 2 + (bytes[64]! & 1)
+  return out
+}
+
+for (const file of ["ecdsa_secp256k1_sha256_test.json", "ecdsa_secp256k1_sha256_bitcoin_test.json"]) {
+  const vectors = published<Wycheproof>(`wycheproof/${file}`)
+  describe.if(vectors !== undefined)(`Wycheproof ${file}`, () => {
+    test.each(engines)("$name takes what is valid and low-S, and nothing else", (engine: SignatureEngine) => {
+      let taken = 0
+      for (const group of vectors!.testGroups) {
+        const publicKey = compress(group.publicKey.uncompressed)
+        for (const { tcId, msg, sig, result } of group.tests) {
+          const signature = fromDer(fromHex(sig)!)
+          const lowS = signature !== undefined && number(signature.subarray(32)) <= order / 2n
+          const verdict = signature !== undefined && engine.verify(sha256(fromHex(msg)!), signature, publicKey)
+          expect([tcId, verdict]).toEqual([tcId, result === "valid" && lowS])
+          if (verdict) taken++
+        }
+      }
+      expect(taken).toBeGreaterThan(50)
+    })
+  })
+}
+
+test("the engines make the same signature of the same input (RFC 6979)", () => {
+  for (let i = 1; i < 30; i++) {
+    const secret = sha256(new Uint8Array([i]))
+    const hash = sha256(new Uint8Array([i, i]))
+    const signatures = new Set(engines.map((engine) => toHex(engine.sign(hash, secret))))
+    const keys = new Set(engines.map((engine) => toHex(engine.publicKey(secret))))
+    expect([signatures.size, keys.size]).toEqual([1, 1])
+  }
+})
+
+test("a high S, a zero, an r or s at the order, a wrong length or a key off the curve is refused by every engine", () => {
+  const secret = sha256(new Uint8Array([1]))
+  const hash = sha256(new Uint8Array([2]))
+  const publicKey = nobleEngine.publicKey(secret)
+  const good = nobleEngine.sign(hash, secret)
+  const r = good.subarray(0, 32)
+  const s = good.subarray(32)
+  const pair = (a: Uint8Array, b: Uint8Array): Uint8Array => new Uint8Array([...a, ...b])
+  const offCurve = new Uint8Array(33).fill(0xff)
+  offCurve[0] = 2
+  const uncompressedTag = publicKey.slice()
+  uncompressedTag[0] = 4
+  const bad: ReadonlyArray<readonly [Uint8Array, Uint8Array, Uint8Array]> = [
+    [hash, pair(r, word(order - number(s))), publicKey],
+    [hash, pair(word(0n), s), publicKey],
+    [hash, pair(r, word(0n)), publicKey],
+    [hash, pair(word(order), s), publicKey],
+    [hash, pair(r, word(order)), publicKey],
+    [hash.subarray(1), good, publicKey],
+    [hash, good.subarray(1), publicKey],
+    [hash, new Uint8Array(65), publicKey],
+    [hash, good, publicKey.subarray(1)],
+    [hash, good, offCurve],
+    [hash, good, uncompressedTag]
+  ]
+  for (const engine of engines) {
+    expect(engine.verify(hash, good, publicKey)).toBe(true)
+    expect(bad.map(([h, sig, key]) => engine.verify(h, sig, key))).toEqual(bad.map(() => false))
+  }
+})
+
+test("a secret is 32 bytes from 1 to the order less 1", () => {
+  expect([word(1n), word(order - 1n)].map(isSecret)).toEqual([true, true])
+  expect([word(0n), word(order), new Uint8Array(31), new Uint8Array(33)].map(isSecret)).toEqual([false, false, false, false])
+})
