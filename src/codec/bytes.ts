@@ -18,7 +18,10 @@ export const compare = (a: Uint8Array, b: Uint8Array): number => {
 }
 
 /** One array holding the parts in order. */
-export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => concatAll(parts)
+
+/** One array holding any number of parts in order. */
+export const concatAll = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   let length = 0
   for (const part of parts) length += part.length
   const out = new Uint8Array(length)

@@ -5,10 +5,16 @@
  * (defect 6). The chain id is in the signed bytes, so nothing replays on another chain; the id is the hash that is
  * signed, so it does not change with the signature (L-T6, L-T7).
  */
-import type { Brand } from "effect"
+import { type Brand, Result } from "effect"
+import { assert } from "../assert.ts"
+import { fromUtf8, readU64, utf8, writeU64 } from "../codec/bytes.ts"
 import type { Address } from "../crypto/address.ts"
-import type { Hash32 } from "../crypto/hash.ts"
+import { type Hash32, sha256 } from "../crypto/hash.ts"
+import type { Keypair } from "../crypto/keys.ts"
+import { sign } from "../crypto/signature.ts"
+import { chainIdBytesMax, noteBytesMax, transactionBytesMax } from "../limits.ts"
 import type { Amount } from "./amount.ts"
+import { reject, type TransactionReject } from "./reject.ts"
 
 /** SHA-256 of the signed bytes: what the signature signs, and the name of the transaction. */
 export type TransactionId = Hash32 & Brand.Brand<"TransactionId">
@@ -44,4 +50,131 @@ export interface Transaction {
   readonly id: TransactionId
   /** Leaf of the block's transaction tree; covers the signature too, so a body is bound to its header bit by bit. */
   readonly leaf: Hash32
+}
+
+/** Bytes of the encoding that do not depend on chain id and note. */
+const fixedBytes = 1 + 1 + 20 + 20 + 4 * 8 + 2 + 33 + 64
+const signatureBytes = 33 + 64
+const tag = utf8("cairn/transfer")
+/** Scratch for hashing tag ‖ signed part without an allocation a transfer. */
+const scratch = new Uint8Array(tag.length + transactionBytesMax)
+scratch.set(tag)
+/** Scratch for hashing 0x00 ‖ whole encoding. */
+const leafScratch = new Uint8Array(1 + transactionBytesMax)
+
+const chainIdForm = /^[a-z0-9-]+$/
+
+/** True for what may be a chain id: 1 to 32 of a-z, 0-9 and hyphen. */
+export const isChainId = (text: string): boolean => text.length <= chainIdBytesMax && chainIdForm.test(text)
+
+/** The whole encoding of a transfer. The fields must be in range: what comes from outside is decoded or parsed, not encoded. */
+export const encodeTransfer = (transfer: Transfer): Uint8Array => {
+  const chainId = utf8(transfer.chainId)
+  const note = transfer.note === "" ? undefined : utf8(transfer.note)
+  const noteLength = note?.length ?? 0
+  assert(noteLength <= noteBytesMax && isChainId(transfer.chainId), "note and chain id are within their limits")
+  const out = new Uint8Array(fixedBytes + chainId.length + noteLength)
+  out[0] = transfer.version
+  out[1] = chainId.length
+  out.set(chainId, 2)
+  let at = 2 + chainId.length
+  out.set(transfer.sender, at)
+  out.set(transfer.recipient, at + 20)
+  writeU64(out, at + 40, transfer.amount)
+  writeU64(out, at + 48, transfer.fee)
+  writeU64(out, at + 56, transfer.nonce)
+  writeU64(out, at + 64, transfer.time)
+  at += 72
+  out[at] = noteLength & 0xff
+  out[at + 1] = noteLength >>> 8
+  if (note !== undefined) out.set(note, at + 2)
+  at += 2 + noteLength
+  out.set(transfer.publicKey, at)
+  out.set(transfer.signature, at + 33)
+  return out
+}
+
+/** The hash that a sender signs, and the transaction's id: SHA-256("cairn/transfer" ‖ signed part). */
+const hashSignedPart = (bytes: Uint8Array): TransactionId => {
+  const length = bytes.length - signatureBytes
+  scratch.set(bytes.subarray(0, length), tag.length)
+  return sha256(scratch.subarray(0, tag.length + length)) as TransactionId
+}
+
+const hashLeaf = (bytes: Uint8Array): Hash32 => {
+  leafScratch.set(bytes, 1)
+  return sha256(leafScratch.subarray(0, 1 + bytes.length))
+}
+
+/** A transfer with its bytes, id and leaf. */
+export const makeTransaction = (transfer: Transfer): Transaction => {
+  const bytes = encodeTransfer(transfer)
+  return { transfer, bytes, id: hashSignedPart(bytes), leaf: hashLeaf(bytes) }
+}
+
+/** Signs the fields with the sender's key pair. The signature is deterministic (RFC 6979). */
+export const signTransfer = (fields: Omit<TransferFields, "sender">, key: Keypair): Transaction => {
+  const unsigned: Transfer = {
+    ...fields,
+    version: 1,
+    sender: key.address,
+    publicKey: key.publicKey,
+    signature: new Uint8Array(64)
+  }
+  const id = makeTransaction(unsigned).id
+  return makeTransaction({ ...unsigned, signature: sign(id, key.secret) })
+}
+
+const malformed = (what: string): Result.Result<never, TransactionReject> =>
+  Result.fail(reject("transaction-malformed", `The encoding is not that of a transfer: ${what}. See docs/protocol.md.`))
+
+/** The transaction of an encoding: shape only. What the chain demands of it is the ledger's to check. Never throws. */
+export const decodeTransaction = (bytes: Uint8Array): Result.Result<Transaction, TransactionReject> => {
+  if (bytes.length > transactionBytesMax) {
+    return Result.fail(reject("transaction-too-large", `A transaction has at most ${transactionBytesMax} bytes.`))
+  }
+  if (bytes.length < fixedBytes) return malformed("too short")
+  if (bytes[0] !== 1) return Result.fail(reject("version-unsupported", `Version ${bytes[0]} is not known here; 1 is.`))
+  const chainIdLength = bytes[1]!
+  let at = 2 + chainIdLength
+  if (bytes.length < fixedBytes + chainIdLength) return malformed("too short")
+  const chainId = fromAscii(bytes, 2, chainIdLength)
+  if (!isChainId(chainId)) return malformed("the chain id")
+  const amount = readU64(bytes, at + 40)
+  const fee = readU64(bytes, at + 48)
+  const nonce = readU64(bytes, at + 56)
+  const time = readU64(bytes, at + 64)
+  if (amount === undefined || fee === undefined || nonce === undefined || time === undefined) {
+    return malformed("a number above 2^53 - 1")
+  }
+  const sender = bytes.slice(at, at + 20) as Uint8Array as Address
+  const recipient = bytes.slice(at + 20, at + 40) as Uint8Array as Address
+  at += 72
+  const noteLength = bytes[at]! | (bytes[at + 1]! << 8)
+  if (bytes.length !== fixedBytes + chainIdLength + noteLength) return malformed("its length")
+  if (noteLength > noteBytesMax) return Result.fail(reject("note-too-long", `A note has at most ${noteBytesMax} bytes.`))
+  const note = noteLength === 0 ? "" : fromUtf8(bytes.subarray(at + 2, at + 2 + noteLength))
+  if (note === undefined) return malformed("the note is not UTF-8")
+  at += 2 + noteLength
+  const transfer: Transfer = {
+    version: 1,
+    chainId,
+    sender,
+    recipient,
+    amount: amount as Amount,
+    fee: fee as Amount,
+    nonce: nonce as Nonce,
+    time: time as Millis,
+    note,
+    publicKey: bytes.subarray(at, at + 33),
+    signature: bytes.subarray(at + 33, at + 97)
+  }
+  return Result.succeed({ transfer, bytes, id: hashSignedPart(bytes), leaf: hashLeaf(bytes) })
+}
+
+/** ASCII of a few bytes; other bytes come out as what `isChainId` refuses. */
+const fromAscii = (bytes: Uint8Array, offset: number, length: number): string => {
+  let text = ""
+  for (let i = offset; i < offset + length; i++) text += String.fromCharCode(bytes[i]!)
+  return text
 }

@@ -1,0 +1,163 @@
+/**
+ * The account model: each address has a balance and counts its transfers.
+ *
+ * An entry's key is the address, its value 16 bytes: balance u64, nonce u64, little-endian. An address that was never
+ * paid has no entry; one that is empty keeps its entry, so that its nonces cannot be used again.
+ */
+import { Result } from "effect"
+import { assert } from "../assert.ts"
+import { equal, readU64, toHex, writeU64 } from "../codec/bytes.ts"
+import { type Address, addressOf } from "../crypto/address.ts"
+import { verify } from "../crypto/signature.ts"
+import { type Amount, amount, format, zero } from "./amount.ts"
+import type { BlockFacts, Ledger, LedgerRules } from "./ledger.ts"
+import type { Overlay } from "./overlay.ts"
+import { reject, type TransactionReject } from "./reject.ts"
+import { decodeTransaction, type Nonce, type Transaction } from "./transaction.ts"
+
+export interface AccountState {
+  readonly balance: Amount
+  /** Nonce of the last confirmed transfer; 0: none yet. */
+  readonly nonce: Nonce
+}
+
+const nobody: AccountState = { balance: zero, nonce: 0 as Nonce }
+
+/** The key of an address's entry. */
+export const keyOf = (address: Address): string => toHex(address)
+
+export const encodeAccount = (account: AccountState): Uint8Array => {
+  const out = new Uint8Array(16)
+  writeU64(out, 0, account.balance)
+  writeU64(out, 8, account.nonce)
+  return out
+}
+
+/** The account of an entry's value; of no entry, an account with nothing. */
+export const decodeAccount = (value: Uint8Array | undefined): AccountState => {
+  if (value === undefined) return nobody
+  const balance = readU64(value, 0)
+  const nonce = readU64(value, 8)
+  assert(value.length === 16 && balance !== undefined && nonce !== undefined, "an account entry is 16 bytes of two safe integers")
+  return { balance: balance as Amount, nonce: nonce as Nonce }
+}
+
+/** Rules of a transfer that need no state, cheap ones first. */
+const checkFields = (rules: LedgerRules, { transfer }: Transaction): TransactionReject | undefined => {
+  const money = (units: Amount): string => `${format(units, rules.decimals)} ${rules.symbol}`
+  if (transfer.chainId !== rules.chainId) {
+    return reject("chain-id-mismatch", `Signed for chain "${transfer.chainId}"; this is "${rules.chainId}". Sign it again for this chain.`)
+  }
+  if (transfer.amount < 1) return reject("amount-invalid", "The amount must be at least one base unit.")
+  if (transfer.amount > rules.supplyMax) return reject("amount-invalid", "The amount is more than can ever exist.")
+  if (transfer.fee < rules.feeMin || transfer.fee > rules.supplyMax) {
+    return reject("fee-too-low", `The fee must be from ${money(rules.feeMin)} to the largest supply.`, { feeMin: rules.feeMin })
+  }
+  if (transfer.note !== "" && noteBytes(transfer.note) > rules.noteBytesMax) {
+    return reject("note-too-long", `A note has at most ${rules.noteBytesMax} bytes here.`, { noteBytesMax: rules.noteBytesMax })
+  }
+  if (transfer.nonce < 1) return reject("nonce-too-low", "Nonces count from 1.")
+  if (equal(transfer.sender, transfer.recipient)) {
+    return reject("recipient-is-sender", "The recipient is the sender: nothing would move but the fee.")
+  }
+  if (!equal(addressOf(transfer.publicKey), transfer.sender)) {
+    return reject("sender-mismatch", "The sender is not the address of the public key.")
+  }
+  return undefined
+}
+
+const textEncoder = new TextEncoder()
+const noteBytes = (note: string): number => textEncoder.encode(note).length
+
+/** Where a transfer's money would go, if the state allows it. */
+interface Move {
+  readonly sender: AccountState
+  readonly recipient: AccountState
+}
+
+const checkMove = (rules: LedgerRules, state: Overlay, { transfer }: Transaction): Move | TransactionReject => {
+  const sender = decodeAccount(state.get(keyOf(transfer.sender)))
+  const expected = sender.nonce + 1
+  const detail = { expected, got: transfer.nonce }
+  if (transfer.nonce < expected) {
+    return reject("nonce-too-low", `Nonce ${transfer.nonce} is used; the next is ${expected}.`, detail)
+  }
+  if (transfer.nonce > expected) {
+    return reject("nonce-too-high", `Nonce ${transfer.nonce} comes later; the next is ${expected}.`, detail)
+  }
+  const needed = transfer.amount + transfer.fee
+  if (!Number.isSafeInteger(needed) || needed > sender.balance) {
+    return reject("balance-too-low", `The balance ${format(sender.balance, rules.decimals)} ${rules.symbol} does not cover amount and fee.`, {
+      balance: sender.balance,
+      needed: Math.min(needed, Number.MAX_SAFE_INTEGER)
+    })
+  }
+  const recipient = decodeAccount(state.get(keyOf(transfer.recipient)))
+  if (recipient.balance + transfer.amount > rules.supplyMax) {
+    return reject("balance-overflow", "The recipient would hold more than can ever exist.")
+  }
+  return { sender, recipient }
+}
+
+const isReject = (outcome: Move | TransactionReject): outcome is TransactionReject => "code" in outcome
+
+const credit = (state: Overlay, address: Address, units: number): void => {
+  if (units === 0) return
+  const key = keyOf(address)
+  const account = decodeAccount(state.get(key))
+  state.set(key, encodeAccount({ balance: amount(account.balance + units), nonce: account.nonce }))
+}
+
+const apply = (rules: LedgerRules, state: Overlay, transaction: Transaction): TransactionReject | undefined => {
+  const move = checkMove(rules, state, transaction)
+  if (isReject(move)) return move
+  const { transfer } = transaction
+  const left = amount(move.sender.balance - transfer.amount - transfer.fee)
+  state.set(keyOf(transfer.sender), encodeAccount({ balance: left, nonce: transfer.nonce }))
+  const held = amount(move.recipient.balance + transfer.amount)
+  state.set(keyOf(transfer.recipient), encodeAccount({ balance: held, nonce: move.recipient.nonce }))
+  return undefined
+}
+
+/** Units issued by the rewards of heights 1 to `height`, as if there were no cap. Halvings end when the reward is nothing. */
+const issuedUncapped = (rules: LedgerRules, height: number): number => {
+  const { reward, rewardHalvingBlocks } = rules
+  if (rewardHalvingBlocks === 0) return Math.min(reward * height, Number.MAX_SAFE_INTEGER)
+  let issued = 0
+  let left = height
+  for (let units: number = reward; units > 0 && left > 0; units = Math.floor(units / 2)) {
+    issued += units * Math.min(left, rewardHalvingBlocks)
+    left -= rewardHalvingBlocks
+  }
+  return Math.min(issued, Number.MAX_SAFE_INTEGER)
+}
+
+/** The account ledger of some rules; `allocated` units exist from the genesis on. */
+export const makeAccountLedger = (rules: LedgerRules, allocated: Amount): Ledger => {
+  assert(allocated <= rules.supplyMax, "a genesis allocates at most the largest supply")
+  const supplyAt = (height: number): Amount =>
+    amount(Math.min(rules.supplyMax, allocated + Math.min(issuedUncapped(rules, height), rules.supplyMax)))
+  const rewardAt = (height: number): Amount => (height === 0 ? zero : amount(supplyAt(height) - supplyAt(height - 1)))
+  return {
+    rules,
+    rewardAt,
+    supplyAt,
+    decode: (bytes) => {
+      const decoded = decodeTransaction(bytes)
+      if (Result.isFailure(decoded)) return decoded
+      const wrong = checkFields(rules, decoded.success)
+      return wrong === undefined ? decoded : Result.fail(wrong)
+    },
+    checkSignature: ({ id, transfer }) => verify(id, transfer.signature, transfer.publicKey),
+    check: (state, transaction) => {
+      const move = checkMove(rules, state, transaction)
+      return isReject(move) ? move : undefined
+    },
+    apply: (state, transaction) => apply(rules, state, transaction),
+    applyReward: (state, facts: BlockFacts, fees) => credit(state, facts.proposer, rewardAt(facts.height) + fees),
+    unitsOf: (value) => decodeAccount(value).balance,
+    allocate: (state, alloc) => {
+      for (const { address, balance } of alloc) credit(state, address, balance)
+    }
+  }
+}
