@@ -1,12 +1,34 @@
 /** A chain spec made runnable: its money model, its seal and its genesis block. Everything that judges takes one of these. */
 import type { Block } from "../block/block.ts"
-import type { ChainSpec } from "../block/genesis.ts"
+import { type ChainSpec, makeGenesis } from "../block/genesis.ts"
+import { StateTree } from "../block/state-tree.ts"
 import type { Consensus } from "../consensus/consensus.ts"
+import { makePow } from "../consensus/pow.ts"
+import { makeAccountLedger } from "../ledger/account.ts"
+import { amount } from "../ledger/amount.ts"
 import type { Ledger } from "../ledger/ledger.ts"
+import { Overlay } from "../ledger/overlay.ts"
 
 export interface Rules {
   readonly spec: ChainSpec
   readonly ledger: Ledger
   readonly consensus: Consensus
   readonly genesis: Block
+}
+
+/** The entries that exist at height 0. */
+export const genesisState = (ledger: Ledger, spec: ChainSpec): Overlay => {
+  const state = new Overlay(() => undefined)
+  ledger.allocate(state, spec.genesis.alloc)
+  return state
+}
+
+/** The rules of a spec. */
+export const makeRules = (spec: ChainSpec): Rules => {
+  const allocated = spec.genesis.alloc.reduce((sum, { balance }) => sum + balance, 0)
+  const ledger = makeAccountLedger(spec.ledger, amount(allocated))
+  const consensus = makePow(spec)
+  const tree = new StateTree(() => undefined)
+  const stateRoot = tree.update([...genesisState(ledger, spec).changes].map(([key, { after }]) => [key, after] as const))
+  return { spec, ledger, consensus, genesis: makeGenesis(spec, consensus.genesisTarget, stateRoot) }
 }
