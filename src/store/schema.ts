@@ -1,0 +1,39 @@
+/** Every table and what it holds. Steps are numbered by their place, forward only, and never edited after a release. */
+
+/** Step 1: the first schema. */
+const first: ReadonlyArray<string> = [
+  // Facts about this database: genesis, spec, counters.
+  `CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID`,
+
+  // Every header known, of any branch. n: our own short name for a block, used by the other tables.
+  // work: cumulative, 32 bytes big-endian, so that it sorts. has_body: 1 if `bodies` holds it.
+  `CREATE TABLE headers (
+    n INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, previous BLOB NOT NULL, height INTEGER NOT NULL,
+    header BLOB NOT NULL, work BLOB NOT NULL, has_body INTEGER NOT NULL DEFAULT 0)`,
+  `CREATE INDEX headers_previous ON headers (previous)`,
+  `CREATE INDEX headers_work ON headers (work)`,
+
+  // The body of a block as it travels.
+  `CREATE TABLE bodies (n INTEGER PRIMARY KEY, body BLOB NOT NULL)`,
+  // What a block of the best branch changed, as the values before; and the fees in it.
+  `CREATE TABLE undos (n INTEGER PRIMARY KEY, undo BLOB NOT NULL, fees INTEGER NOT NULL, transactions INTEGER NOT NULL)`,
+  // The best branch.
+  `CREATE TABLE best (height INTEGER PRIMARY KEY, n INTEGER NOT NULL)`,
+  // Where a transaction of the best branch stands.
+  `CREATE TABLE transactions (id BLOB PRIMARY KEY, height INTEGER NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID`,
+
+  // The ledger's entries after the tip. units: the money in it, for listing by balance.
+  `CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL, units INTEGER NOT NULL) WITHOUT ROWID`,
+  `CREATE INDEX state_units ON state (units DESC, key)`,
+  // Pages of the state tree after the tip, by the hex of the path above them.
+  `CREATE TABLE pages (name TEXT PRIMARY KEY, page BLOB NOT NULL) WITHOUT ROWID`,
+
+  // Transactions that we have promised to keep until they are in a block. received: milliseconds.
+  `CREATE TABLE pending (id BLOB PRIMARY KEY, bytes BLOB NOT NULL, received INTEGER NOT NULL) WITHOUT ROWID`,
+  // Blocks that break the rules, so that they are not judged again.
+  `CREATE TABLE invalid (n INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE, code TEXT NOT NULL)`,
+  // What we know of other nodes, one JSON record each.
+  `CREATE TABLE peers (node_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID`
+]
+
+export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first]

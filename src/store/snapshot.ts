@@ -1,0 +1,148 @@
+/** What outsiders read: the last commit, through a connection that can change nothing and waits for nobody. */
+import type { Database } from "bun:sqlite"
+import { Result } from "effect"
+import { assert } from "../assert.ts"
+import { type Block, decodeBody } from "../block/block.ts"
+import { decodeHeader, type Header } from "../block/header.ts"
+import { prove, type StateProof } from "../block/state-tree.ts"
+import type { Rules } from "../chain/rules.ts"
+import { fromHex, toHex } from "../codec/bytes.ts"
+import { fromTarget } from "../consensus/difficulty.ts"
+
+export interface SnapshotRow {
+  readonly header: Header
+  readonly work: bigint
+  readonly transactions: number
+  readonly fees: number
+}
+
+interface Stored {
+  readonly n: number
+  readonly header: Uint8Array
+  readonly work: Uint8Array
+  readonly transactions: number
+  readonly fees: number
+}
+
+const columns = "h.n, h.header, h.work, u.transactions, u.fees"
+const joined = `SELECT ${columns} FROM best b JOIN headers h ON h.n = b.n JOIN undos u ON u.n = b.n`
+
+export class Snapshot {
+  private readonly db: Database
+  private readonly rules: Rules
+
+  constructor(db: Database, rules: Rules) {
+    this.db = db
+    this.rules = rules
+  }
+
+  tip(): SnapshotRow {
+    const row = this.db.query<Stored, []>(`${joined} ORDER BY b.height DESC LIMIT 1`).get()
+    assert(row !== null, "a store has at least its genesis")
+    return toRow(row)
+  }
+
+  /** Best-branch rows from a height up. */
+  rowsFrom(height: number, limit: number): ReadonlyArray<SnapshotRow> {
+    return this.db.query<Stored, [number, number]>(`${joined} WHERE b.height >= ? ORDER BY b.height LIMIT ?`).all(height, limit).map(toRow)
+  }
+
+  /** Best-branch rows from a height down. */
+  rowsDownFrom(height: number, limit: number): ReadonlyArray<SnapshotRow> {
+    return this.db
+      .query<Stored, [number, number]>(`${joined} WHERE b.height <= ? ORDER BY b.height DESC LIMIT ?`)
+      .all(height, limit)
+      .map(toRow)
+  }
+
+  rowAt(height: number): SnapshotRow | undefined {
+    const row = this.db.query<Stored, [number]>(`${joined} WHERE b.height = ?`).get(height)
+    return row === null ? undefined : toRow(row)
+  }
+
+  /** The best-branch row of a hash. */
+  rowOf(hash: Uint8Array): SnapshotRow | undefined {
+    const row = this.db
+      .query<Stored, [Uint8Array]>(
+        `SELECT ${columns} FROM headers h JOIN best b ON b.height = h.height AND b.n = h.n JOIN undos u ON u.n = h.n WHERE h.hash = ?`
+      )
+      .get(hash)
+    return row === null ? undefined : toRow(row)
+  }
+
+  block(row: SnapshotRow): Block {
+    const body = this.db
+      .query<{ body: Uint8Array }, [Uint8Array]>("SELECT body FROM bodies WHERE n = (SELECT n FROM headers WHERE hash = ?)")
+      .get(row.header.hash)
+    const decoded = body === null ? undefined : decodeBody(row.header, body.body, this.rules.ledger)
+    assert(decoded !== undefined && Result.isSuccess(decoded), "a block of the best branch has its body")
+    return decoded.success
+  }
+
+  /** Height and position of a confirmed transaction. */
+  place(id: Uint8Array): { readonly height: number; readonly position: number } | undefined {
+    return (
+      this.db
+        .query<{ height: number; position: number }, [Uint8Array]>("SELECT height, position FROM transactions WHERE id = ?")
+        .get(id) ?? undefined
+    )
+  }
+
+  entry(key: string): Uint8Array | undefined {
+    return this.db.query<{ value: Uint8Array }, [Uint8Array]>("SELECT value FROM state WHERE key = ?").get(fromHex(key)!)?.value
+  }
+
+  /** Entries with the most units first, after a place in that order. */
+  entriesByUnits(after: { readonly units: number; readonly key: string } | undefined, limit: number) {
+    const rows =
+      after === undefined
+        ? this.db
+            .query<EntryRow, [number]>("SELECT key, value, units FROM state ORDER BY units DESC, key LIMIT ?")
+            .all(limit)
+        : this.db
+            .query<EntryRow, [number, Uint8Array, number]>(
+              `SELECT key, value, units FROM state WHERE (-units, key) > (-?1, ?2) AND units <= ?1
+               ORDER BY units DESC, key LIMIT ?3`
+            )
+            .all(after.units, fromHex(after.key)!, limit)
+    return rows.map(({ key, value, units }) => ({ key: toHex(key), value, units }))
+  }
+
+  /** What the state root says of a key. */
+  prove(key: string): StateProof {
+    return prove((name) => this.db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?").get(name)?.page, key)
+  }
+
+  /** The root page, for the cheap consistency check. */
+  page(name: string): Uint8Array | undefined {
+    return this.db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?").get(name)?.page
+  }
+
+  /** Counters that every landing keeps. */
+  counts(): { readonly transactions: number; readonly entries: number } {
+    const value = (key: string): number =>
+      Number(this.db.query<{ value: number }, [string]>("SELECT value FROM meta WHERE key = ?").get(key)?.value ?? 0)
+    return { transactions: value("transactions"), entries: value("entries") }
+  }
+
+  /** All reads of `f` see one commit. */
+  read<A>(f: () => A): A {
+    return this.db.transaction(f)()
+  }
+
+  close(): void {
+    this.db.close()
+  }
+}
+
+interface EntryRow {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+  readonly units: number
+}
+
+const toRow = ({ header, work, transactions, fees }: Stored): SnapshotRow => {
+  const decoded = decodeHeader(header)
+  assert(decoded !== undefined, "a stored header can be read again")
+  return { header: decoded, work: fromTarget(work), transactions, fees }
+}

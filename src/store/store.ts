@@ -1,0 +1,326 @@
+/**
+ * The chain on disk, as the chain actor reads and changes it. One writer; each decision is one transaction.
+ *
+ * Rows read often are kept in bounded caches, which are changed only after the commit: a failed one leaves memory as the
+ * disk is.
+ */
+import type { Database, Statement } from "bun:sqlite"
+import { Result } from "effect"
+import { assert } from "../assert.ts"
+import { type Block, decodeBody, encodeBody } from "../block/block.ts"
+import { formatSpec } from "../block/genesis.ts"
+import { decodeHeader } from "../block/header.ts"
+import { StateTree } from "../block/state-tree.ts"
+import type { Landing } from "../chain/connect.ts"
+import type { ChainReader, Row } from "../chain/reader.ts"
+import { genesisState, type Rules } from "../chain/rules.ts"
+import { equal, fromHex, toHex } from "../codec/bytes.ts"
+import { fromTarget, toTarget } from "../consensus/difficulty.ts"
+import { type Before, decodeUndo } from "../ledger/undo.ts"
+import { headerCacheMax, invalidBlocksMax, statePagesMax } from "../limits.ts"
+import { BoundedCache } from "./cache.ts"
+import { closeDatabase, StoreFault } from "./db.ts"
+import { deletePending, insertPending } from "./pending.ts"
+
+interface HeaderRow {
+  readonly n: number
+  readonly header: Uint8Array
+  readonly work: Uint8Array
+  readonly has_body: number
+}
+
+/** A row as it is stored: with its number. */
+interface StoredRow extends Row {
+  readonly n: number
+}
+
+const entriesMax = 65_536
+
+const statements = (db: Database) => ({
+  byHash: db.query<HeaderRow, [Uint8Array]>("SELECT n, header, work, has_body FROM headers WHERE hash = ?"),
+  byHeight: db.query<HeaderRow, [number]>(
+    "SELECT h.n, header, work, has_body FROM best b JOIN headers h ON h.n = b.n WHERE b.height = ?"
+  ),
+  tip: db.query<HeaderRow, []>(
+    "SELECT h.n, header, work, has_body FROM best b JOIN headers h ON h.n = b.n ORDER BY b.height DESC LIMIT 1"
+  ),
+  children: db.query<HeaderRow, [Uint8Array]>("SELECT n, header, work, has_body FROM headers WHERE previous = ?"),
+  heaviest: db.query<HeaderRow, []>(
+    `SELECT n, header, work, has_body FROM headers h WHERE NOT EXISTS (SELECT 1 FROM invalid i WHERE i.hash = h.hash)
+     ORDER BY work DESC, n LIMIT 1`
+  ),
+  insertHeader: db.query("INSERT INTO headers (hash, previous, height, header, work) VALUES (?, ?, ?, ?, ?)"),
+  hasBody: db.query("UPDATE headers SET has_body = 1 WHERE n = ?"),
+  insertBody: db.query("INSERT INTO bodies (n, body) VALUES (?, ?)"),
+  body: db.query<{ body: Uint8Array }, [number]>("SELECT body FROM bodies WHERE n = ?"),
+  undo: db.query<{ undo: Uint8Array }, [number]>("SELECT undo FROM undos WHERE n = ?"),
+  insertUndo: db.query("INSERT OR REPLACE INTO undos (n, undo, fees, transactions) VALUES (?, ?, ?, ?)"),
+  deleteUndo: db.query("DELETE FROM undos WHERE n = ?"),
+  insertBest: db.query("INSERT INTO best (height, n) VALUES (?, ?)"),
+  deleteBest: db.query("DELETE FROM best WHERE height = ?"),
+  insertTransaction: db.query("INSERT INTO transactions (id, height, position) VALUES (?, ?, ?)"),
+  deleteTransaction: db.query("DELETE FROM transactions WHERE id = ?"),
+  hasTransaction: db.query<{ height: number }, [Uint8Array]>("SELECT height FROM transactions WHERE id = ?"),
+  entry: db.query<{ value: Uint8Array }, [Uint8Array]>("SELECT value FROM state WHERE key = ?"),
+  setEntry: db.query(
+    "INSERT INTO state (key, value, units) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = ?2, units = ?3"
+  ),
+  deleteEntry: db.query("DELETE FROM state WHERE key = ?"),
+  page: db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?"),
+  setPage: db.query("INSERT INTO pages (name, page) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET page = ?2"),
+  deletePage: db.query("DELETE FROM pages WHERE name = ?"),
+  meta: db.query<{ value: unknown }, [string]>("SELECT value FROM meta WHERE key = ?"),
+  setMeta: db.query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2"),
+  addMeta: db.query(
+    "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = value + ?2"
+  ),
+  invalid: db.query<{ code: string }, [Uint8Array]>("SELECT code FROM invalid WHERE hash = ?"),
+  insertInvalid: db.query("INSERT OR IGNORE INTO invalid (hash, code) VALUES (?, ?)"),
+  trimInvalid: db.query("DELETE FROM invalid WHERE n <= (SELECT MAX(n) FROM invalid) - ?")
+})
+
+const keyBytes = (hex: string): Uint8Array => fromHex(hex)!
+
+export class ChainStore implements ChainReader {
+  readonly db: Database
+  private readonly rules: Rules
+  private readonly sql: ReturnType<typeof statements>
+  private readonly rows = new BoundedCache<StoredRow>(headerCacheMax)
+  private readonly entries = new BoundedCache<Uint8Array | null>(entriesMax)
+  private readonly treePages = new BoundedCache<Uint8Array | null>(statePagesMax)
+  private best: StoredRow
+  private afterCommit: Array<() => void> | undefined
+
+  /** Takes an open, migrated database; writes the genesis into an empty one, and refuses one of another chain. */
+  constructor(db: Database, rules: Rules) {
+    this.db = db
+    this.rules = rules
+    this.sql = statements(db)
+    const genesis = this.sql.meta.get("genesis")?.value
+    if (genesis === undefined) this.begin()
+    else if (!equal(genesis as Uint8Array, rules.genesis.header.hash)) {
+      throw new StoreFault(
+        "chain-mismatch",
+        `The data folder holds the chain with genesis ${toHex(genesis as Uint8Array)}, not ${rules.genesis.header.id}.`,
+        "Use the chain spec it was initialised with, or another data folder."
+      )
+    }
+    const tip = this.sql.tip.get()
+    assert(tip !== null, "a store has at least its genesis")
+    this.best = this.toRow(tip)
+  }
+
+  // ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  readonly find = (id: string): Row | undefined => this.stored(id)
+
+  readonly bestAt = (height: number): Row | undefined => {
+    if (height > this.best.header.height || height < 0) return undefined
+    const row = this.sql.byHeight.get(height)
+    return row === null ? undefined : this.toRow(row)
+  }
+
+  readonly tip = (): Row => this.best
+
+  readonly block = (id: string): Block | undefined => {
+    const row = this.stored(id)
+    const body = row === undefined ? undefined : this.sql.body.get(row.n)?.body
+    if (row === undefined || body === undefined) return undefined
+    const decoded = decodeBody(row.header, body, this.rules.ledger)
+    assert(Result.isSuccess(decoded), "a stored body can be read again")
+    return decoded.success
+  }
+
+  readonly undo = (id: string): ReadonlyArray<Before> | undefined => {
+    const row = this.stored(id)
+    const bytes = row === undefined ? undefined : this.sql.undo.get(row.n)?.undo
+    if (bytes === undefined) return undefined
+    const decoded = decodeUndo(bytes)
+    assert(Result.isSuccess(decoded), "a stored undo record can be read again")
+    return decoded.success
+  }
+
+  readonly readEntry = (key: string): Uint8Array | undefined =>
+    this.entries.getOr(key, () => this.sql.entry.get(keyBytes(key))?.value ?? null) ?? undefined
+
+  readonly readPage = (name: string): Uint8Array | undefined =>
+    this.treePages.getOr(name, () => this.sql.page.get(name)?.page ?? null) ?? undefined
+
+  /** Bytes of a body as it travels, for peers. */
+  body(id: string): Uint8Array | undefined {
+    const row = this.stored(id)
+    return row === undefined ? undefined : this.sql.body.get(row.n)?.body
+  }
+
+  /** Headers that build on a block. */
+  children(id: string): ReadonlyArray<Row> {
+    return this.sql.children.all(keyBytes(id)).map((row) => this.toRow(row))
+  }
+
+  /** The header with the most work that is not known to be invalid. */
+  heaviest(): Row {
+    return this.toRow(this.sql.heaviest.get()!)
+  }
+
+  /** Why a block is invalid, if it is known to be. */
+  invalidCode(id: string): string | undefined {
+    return this.sql.invalid.get(keyBytes(id))?.code
+  }
+
+  /** Is the transaction in the best branch? */
+  isConfirmed(id: Uint8Array): boolean {
+    return this.sql.hasTransaction.get(id) !== null
+  }
+
+  // ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Runs `f` in one transaction. It throws: nothing of it happened, on disk or in memory. */
+  decide<A>(f: () => A): A {
+    if (this.afterCommit !== undefined) return f()
+    const after: Array<() => void> = []
+    this.afterCommit = after
+    try {
+      const answer = this.db.transaction(f).immediate()
+      for (const act of after) act()
+      return answer
+    } catch (error) {
+      this.rows.clear()
+      this.entries.clear()
+      this.treePages.clear()
+      throw error
+    } finally {
+      this.afterCommit = undefined
+    }
+  }
+
+  /** Saves headers that passed their checks. Known ones are left as they are. */
+  saveHeaders(rows: ReadonlyArray<Row>): void {
+    this.decide(() => {
+      for (const { header, work } of rows) {
+        if (this.stored(header.id) !== undefined) continue
+        this.sql.insertHeader.run(header.hash, header.previous, header.height, header.bytes, toTarget(work))
+      }
+    })
+  }
+
+  /** Saves a body behind a known header. */
+  saveBody(block: Block): void {
+    this.decide(() => {
+      const row = this.stored(block.header.id)
+      assert(row !== undefined, "a body is saved behind a saved header")
+      if (row.hasBody) return
+      this.sql.insertBody.run(row.n, encodeBody(block))
+      this.sql.hasBody.run(row.n)
+      this.rows.delete(block.header.id)
+    })
+  }
+
+  /** Puts a decision on disk: best branch, index, state, pages, undo, and the pending rows that follow from it. */
+  land(landing: Landing, now: number): void {
+    this.decide(() => {
+      for (const block of landing.detached) this.detach(block)
+      for (const attached of landing.attached) this.attach(attached)
+      this.writeState(landing)
+      this.movePending(landing, now)
+      const top = landing.attached.at(-1)
+      const tip = top === undefined ? undefined : this.stored(top.block.header.id)
+      assert(tip !== undefined, "a landing ends with an attached block")
+      this.afterCommit!.push(() => (this.best = tip))
+    })
+  }
+
+  /** Remembers that a block and all that builds on it are invalid. */
+  markInvalid(id: string, code: string): void {
+    this.decide(() => {
+      const queue = [id]
+      for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+        this.sql.insertInvalid.run(keyBytes(next), next === id ? code : "parent-invalid")
+        queue.push(...this.children(next).map(({ header }) => header.id))
+      }
+      this.sql.trimInvalid.run(invalidBlocksMax)
+    })
+  }
+
+  close(): void {
+    closeDatabase(this.db)
+  }
+
+  // ── within a transaction ───────────────────────────────────────────────────────────────────────────────────────────
+
+  private detach(block: Block): void {
+    const row = this.stored(block.header.id)
+    assert(row !== undefined, "a detached block is stored")
+    this.sql.deleteBest.run(block.header.height)
+    this.sql.deleteUndo.run(row.n)
+    for (const { id } of block.transactions) this.sql.deleteTransaction.run(id)
+    this.sql.addMeta.run("transactions", -block.transactions.length)
+  }
+
+  private attach({ block, undo, fees }: Landing["attached"][number]): void {
+    const { header, transactions } = block
+    const row = this.stored(header.id)
+    assert(row !== undefined && row.hasBody, "an attached block is stored with its body")
+    this.sql.insertBest.run(header.height, row.n)
+    this.sql.insertUndo.run(row.n, undo, fees, transactions.length)
+    const insert: Statement = this.sql.insertTransaction
+    for (let i = 0; i < transactions.length; i++) insert.run(transactions[i]!.id, header.height, i)
+    this.sql.addMeta.run("transactions", transactions.length)
+  }
+
+  private writeState({ entries, pages }: Landing): void {
+    let grown = 0
+    for (const [key, value, units] of entries) {
+      const had = this.readEntry(key) !== undefined
+      grown += Number(value !== undefined) - Number(had)
+      if (value === undefined) this.sql.deleteEntry.run(keyBytes(key))
+      else this.sql.setEntry.run(keyBytes(key), value, units)
+    }
+    for (const [name, page] of pages) {
+      if (page === undefined) this.sql.deletePage.run(name)
+      else this.sql.setPage.run(name, page)
+    }
+    this.sql.addMeta.run("entries", grown)
+    this.afterCommit!.push(() => {
+      for (const [key, value] of entries) this.entries.set(key, value ?? null)
+      for (const [name, page] of pages) this.treePages.set(name, page ?? null)
+    })
+  }
+
+  /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). */
+  private movePending({ detached, attached }: Landing, now: number): void {
+    for (const block of detached) insertPending(this.db, block.transactions, now)
+    for (const { block } of attached) deletePending(this.db, block.transactions.map(({ id }) => id))
+  }
+
+  private stored(id: string): StoredRow | undefined {
+    const cached = this.rows.get(id)
+    if (cached !== undefined) return cached
+    const row = this.sql.byHash.get(keyBytes(id))
+    return row === null ? undefined : this.toRow(row)
+  }
+
+  private toRow(row: HeaderRow): StoredRow {
+    const header = decodeHeader(row.header)
+    assert(header !== undefined, "a stored header can be read again")
+    const stored = { n: row.n, header, work: fromTarget(row.work), hasBody: row.has_body === 1 }
+    this.rows.set(header.id, stored)
+    return stored
+  }
+
+  /** The genesis, as a landing of its own. */
+  private begin(): void {
+    const { genesis, ledger, spec, consensus } = this.rules
+    const state = genesisState(ledger, spec)
+    const entries = [...state.changes].map(([key, { after }]) => [key, after, ledger.unitsOf(after!)] as const)
+    const tree = new StateTree(() => undefined)
+    tree.update(entries.map(([key, value]) => [key, value] as const))
+    this.decide(() => {
+      this.saveHeaders([{ header: genesis.header, work: consensus.work(genesis.header), hasBody: false }])
+      this.saveBody(genesis)
+      this.sql.setMeta.run("genesis", genesis.header.hash)
+      this.sql.setMeta.run("spec", JSON.stringify(formatSpec(spec)))
+      this.attach({ block: genesis, undo: new Uint8Array(0), fees: 0 as Landing["attached"][number]["fees"] })
+      this.writeState({ detached: [], attached: [], entries, pages: tree.pages() })
+    })
+  }
+}
