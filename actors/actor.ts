@@ -1,0 +1,236 @@
+/**
+ * What an actor is: a bounded inbox, one message at a time, tell and ask, and a settle in which the effects of a batch
+ * land together. Supervision is in supervisor.ts.
+ *
+ *   tell ─► inbox ─► step, step, … (up to batchMax, or until empty) ─► settle ─► answers
+ */
+import { Cause, Clock, Deferred, Effect, Exit, type Scope } from "effect"
+import { Busy, Unavailable } from "../src/node.ts"
+import { Inbox, type Overflow } from "./inbox.ts"
+
+export type { Overflow } from "./inbox.ts"
+
+/** Where an answer goes. Settled once; later calls are ignored. */
+export interface Reply<A, E = never> {
+  readonly succeed: (value: A) => void
+  readonly fail: (error: E) => void
+  /** True once nobody waits for it any more: the work may be skipped. */
+  readonly abandoned: () => boolean
+}
+
+/** A reply that is a message to someone: how actors answer each other without asking. */
+export const replyWith = <A, E = never>(succeed: (value: A) => void, fail: (error: E) => void = () => {}): Reply<A, E> => ({
+  succeed,
+  fail,
+  abandoned: () => false
+})
+
+export interface ActorRef<in M extends { readonly _tag: string }> {
+  readonly name: string
+  /** Never waits. False: refused, dropped, or the actor is gone. */
+  readonly tell: (message: M) => boolean
+  /** Like tell, but under the policy `wait` the sender's fiber waits for room. */
+  readonly offer: (message: M) => Effect.Effect<boolean>
+  readonly ask: <A, E = never>(
+    make: (reply: Reply<A, E>) => M,
+    timeoutMs?: number
+  ) => Effect.Effect<A, E | Busy | Unavailable>
+  readonly depth: () => number
+}
+
+export interface ActorSpec<S, M extends { readonly _tag: string }> {
+  readonly name: string
+  readonly inboxMax: number
+  readonly overflow: { readonly [K in M["_tag"]]: Overflow }
+  /** At every start and restart. Resources of its scope are released when the actor stops or crashes. */
+  readonly open: Effect.Effect<S, unknown, Scope.Scope>
+  /** One message at a time. A step without an effect leaves Effect. */
+  readonly step: (state: S, message: M) => Effect.Effect<void, unknown> | void
+  /** After the inbox has emptied, or after `batchMax` steps: one commit for all of them. Answers belong here. */
+  readonly settle?: (state: S) => Effect.Effect<void, unknown> | void
+  readonly batchMax?: number
+  /** The last act of a graceful stop. */
+  readonly drain?: (state: S) => Effect.Effect<void>
+}
+
+/** What an actor reports of itself; see metrics.ts. */
+export interface ActorWatch {
+  readonly dropped: (actor: string, kind: string) => void
+  readonly handled: (actor: string, count: number, seconds: number) => void
+}
+
+export const unwatched: ActorWatch = { dropped: () => {}, handled: () => {} }
+
+const askMs = 10_000
+
+interface Asked {
+  readonly fail: (error: Unavailable) => void
+}
+
+/** An actor that is made but not running: its inbox takes messages, `run` handles them until it is stopped. */
+export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M> {
+  readonly name: string
+  private readonly spec: ActorSpec<S, M>
+  private readonly watch: ActorWatch
+  private readonly inbox: Inbox<M>
+  private readonly asked = new Set<Asked>()
+  /** Those whose message was handled since the last settle: a crash answers them. */
+  private inHand = new Set<Asked>()
+  private readonly askOf = new WeakMap<object, Asked>()
+  private wake: Deferred.Deferred<void> | undefined
+  private room: Deferred.Deferred<void> | undefined
+  private phase: "open" | "draining" | "gone" = "open"
+
+  constructor(spec: ActorSpec<S, M>, watch: ActorWatch = unwatched) {
+    this.name = spec.name
+    this.spec = spec
+    this.watch = watch
+    this.inbox = new Inbox(spec.inboxMax, spec.overflow)
+  }
+
+  readonly depth = (): number => this.inbox.size
+
+  readonly tell = (message: M): boolean => {
+    const taken = this.push(message)
+    if (!taken) this.watch.dropped(this.name, message._tag)
+    return taken
+  }
+
+  readonly offer = (message: M): Effect.Effect<boolean> =>
+    Effect.suspend(() => {
+      if (this.phase !== "open" || this.inbox.policyOf(message) !== "wait") return Effect.succeed(this.tell(message))
+      if (this.push(message)) return Effect.succeed(true)
+      this.room ??= Deferred.makeUnsafe<void>()
+      return Effect.flatMap(Deferred.await(this.room), () => this.offer(message))
+    })
+
+  readonly ask = <A, E = never>(
+    make: (reply: Reply<A, E>) => M,
+    timeoutMs: number = askMs
+  ): Effect.Effect<A, E | Busy | Unavailable> =>
+    Effect.suspend(() => {
+      const answer = Deferred.makeUnsafe<A, E | Busy | Unavailable>()
+      let abandoned = false
+      const asked: Asked = { fail: (error) => void Deferred.doneUnsafe(answer, Exit.fail(error)) }
+      const settle = (exit: Exit.Exit<A, E>): void => {
+        this.forget(asked)
+        Deferred.doneUnsafe(answer, exit)
+      }
+      const message = make({
+        succeed: (value) => settle(Exit.succeed(value)),
+        fail: (error) => settle(Exit.fail(error)),
+        abandoned: () => abandoned
+      })
+      if (this.phase !== "open") return Effect.fail(this.unavailable("it has stopped"))
+      this.askOf.set(message, asked)
+      this.asked.add(asked)
+      if (!this.tell(message)) {
+        this.forget(asked)
+        return Effect.fail(new Busy({ actor: this.name, retryAfterMs: 1000 }))
+      }
+      return Deferred.await(answer).pipe(
+        Effect.timeoutOrElse({ duration: timeoutMs, orElse: () => Effect.fail(this.unavailable("it did not answer in time")) }),
+        Effect.ensuring(
+          Effect.sync(() => {
+            abandoned = true
+            this.forget(asked)
+          })
+        )
+      )
+    })
+
+  /** Handles messages until `stop`; fails or dies as a step does. Run again, it goes on with the messages that wait. */
+  readonly run: Effect.Effect<void, unknown> = Effect.scoped(
+    Effect.gen({ self: this }, function* () {
+      const state = yield* this.spec.open
+      while (!(this.phase === "draining" && this.inbox.size === 0)) {
+        if (this.inbox.size === 0) yield* this.sleep()
+        else yield* this.batch(state)
+      }
+      if (this.spec.drain !== undefined) yield* this.spec.drain(state)
+    })
+  ).pipe(Effect.onExit((exit) => Effect.sync(() => Exit.isFailure(exit) && this.crashed(exit.cause))))
+
+  /** No new messages; those that wait are handled, then `run` ends. */
+  readonly stop = (): void => {
+    if (this.phase === "open") this.phase = "draining"
+    this.wakeUp()
+  }
+
+  /** The actor will not run again: everyone who still waits hears it. */
+  readonly bury = (): void => {
+    this.phase = "gone"
+    for (const asked of this.asked) asked.fail(this.unavailable("it has stopped"))
+    this.asked.clear()
+    this.makeRoom()
+  }
+
+  private push(message: M): boolean {
+    if (this.phase !== "open") return false
+    const admitted = this.inbox.push(message)
+    if (admitted === "dropped") this.watch.dropped(this.name, message._tag)
+    if (admitted === "full") return false
+    this.wakeUp()
+    return admitted !== "dropped" || this.inbox.policyOf(message) === "drop-old"
+  }
+
+  /** Steps until the inbox is empty or the batch is full, then settles. */
+  private batch(state: S): Effect.Effect<void, unknown> {
+    const max = this.spec.batchMax ?? 64
+    return Effect.gen({ self: this }, function* () {
+      const started = yield* Clock.monotonicTimeNanos
+      let handled = 0
+      for (let message = this.inbox.shift(); message !== undefined; message = this.inbox.shift()) {
+        const asked = this.askOf.get(message)
+        if (asked !== undefined && this.asked.has(asked)) this.inHand.add(asked)
+        const effect = this.spec.step(state, message)
+        if (effect !== undefined) yield* effect
+        if (++handled >= max) break
+      }
+      const settled = this.spec.settle?.(state)
+      if (settled !== undefined) yield* settled
+      this.inHand.clear()
+      this.makeRoom()
+      const ended = yield* Clock.monotonicTimeNanos
+      this.watch.handled(this.name, handled, Number(ended - started) / 1e9)
+      yield* Effect.yieldNow
+    })
+  }
+
+  private sleep(): Effect.Effect<void> {
+    this.wake = Deferred.makeUnsafe<void>()
+    return Deferred.await(this.wake)
+  }
+
+  private wakeUp(): void {
+    const { wake } = this
+    this.wake = undefined
+    if (wake !== undefined) Deferred.doneUnsafe(wake, Exit.void)
+  }
+
+  private makeRoom(): void {
+    const { room } = this
+    this.room = undefined
+    if (room !== undefined) Deferred.doneUnsafe(room, Exit.void)
+  }
+
+  private forget(asked: Asked): void {
+    this.asked.delete(asked)
+    this.inHand.delete(asked)
+  }
+
+  /** Whoever's message was in hand does not get an answer: it may have been done or not. The rest of the inbox stays. */
+  private crashed(cause: Cause.Cause<unknown>): void {
+    const why = Cause.hasInterruptsOnly(cause) ? "it was stopped" : "it failed while handling this"
+    for (const asked of this.inHand) {
+      this.asked.delete(asked)
+      asked.fail(this.unavailable(why))
+    }
+    this.inHand = new Set()
+    this.makeRoom()
+  }
+
+  private unavailable(reason: string): Unavailable {
+    return new Unavailable({ actor: this.name, reason })
+  }
+}
