@@ -32,3 +32,6 @@ export const parseAddress = (text: string, prefix: string): Address | { readonly
 
 /** True for the good case of `parseAddress`. */
 export const isAddress = (parsed: Address | { readonly wrong: string }): parsed is Address => parsed instanceof Uint8Array
+
+/** Bech32m of 20 bytes under another prefix: names that are not addresses. */
+export const formatName = (prefix: string, bytes: Uint8Array): string => bech32m.encode(prefix, bech32m.toWords(bytes))

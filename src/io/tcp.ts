@@ -1,0 +1,233 @@
+/**
+ * The TCP and TLS door between nodes. TLS 1.3 only, both sides show a certificate, no session is resumed; what comes out is
+ * a `Wire`: bytes in order, a bounded send queue, and a binding that only the two ends of this very session have.
+ *
+ * Facts of the platform that this file deals with: write() takes what the kernel takes; end(data) loses data; a dial has no
+ * timeout of its own; on the accepting side a missing client certificate is reported as success.
+ */
+import { Data, Effect } from "effect"
+import { concat } from "../codec/bytes.ts"
+import { handshakeMsMax, outboundBytesMax } from "../limits.ts"
+
+export class TcpFault extends Data.TaggedError("TcpFault")<{ readonly code: "listen-failed" | "dial-failed"; readonly message: string }> {}
+
+/** One secured connection. */
+export interface Wire {
+  readonly remoteHost: string
+  /** 32 bytes from the TLS exporter (RFC 5705, RFC 9266): equal at both ends, and in no other session. */
+  readonly binding: Uint8Array
+  /** Queues bytes. False: the connection is over, or was just ended because the peer reads too slowly. */
+  readonly write: (bytes: Uint8Array) => boolean
+  /** Bytes queued and not yet with the kernel. */
+  readonly queued: () => number
+  /** Stops reading: the kernel's buffers fill, and the peer has to wait. */
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Sends what is queued, then closes. */
+  readonly end: () => void
+  readonly terminate: () => void
+}
+
+export interface WireHandlers {
+  readonly data: (bytes: Uint8Array) => void
+  /** All that was queued is with the kernel. */
+  readonly drained: () => void
+  readonly closed: (reason: string) => void
+}
+
+/** Called once the TLS session stands; gives what to do with it. */
+export type OnWire = (wire: Wire) => WireHandlers
+
+export interface TlsIdentity {
+  readonly key: string
+  readonly cert: string
+}
+
+export interface Tcp {
+  readonly listen: (
+    at: { readonly host: string; readonly port: number },
+    identity: TlsIdentity,
+    onWire: OnWire
+  ) => Effect.Effect<{ readonly port: number; readonly close: () => void }, TcpFault>
+  readonly dial: (
+    to: { readonly host: string; readonly port: number; readonly timeoutMs: number },
+    identity: TlsIdentity,
+    onWire: OnWire
+  ) => Effect.Effect<void, TcpFault>
+}
+
+interface Link {
+  queue: Array<Uint8Array>
+  offset: number
+  bytes: number
+  ending: boolean
+  handlers: WireHandlers | undefined
+  reason: string
+  deadline: ReturnType<typeof setTimeout> | undefined
+  /** Resolves the dial; unset on accepted sockets and after the first call. */
+  opened: ((fault: TcpFault | undefined) => void) | undefined
+}
+
+type Socket = Bun.Socket<Link>
+
+/** TLS 1.3 as the TLS library numbers it, and SSL_OP_NO_TICKET. */
+const tls13 = 0x0304
+const noTickets = 0x4000
+
+const tlsOptions = (identity: TlsIdentity): Bun.TLSOptions =>
+  ({
+    ...identity,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: tls13,
+    secureOptions: noTickets,
+    serverName: ""
+  }) as Bun.TLSOptions
+
+const flush = (socket: Socket): void => {
+  const link = socket.data
+  while (link.queue.length > 0) {
+    const head = link.queue[0]!
+    const sent = socket.write(link.offset === 0 ? head : head.subarray(link.offset))
+    if (sent < 0) return
+    link.bytes -= sent
+    link.offset += sent
+    if (link.offset < head.length) return
+    link.queue.shift()
+    link.offset = 0
+  }
+  if (link.ending) socket.shutdown()
+}
+
+const stop = (socket: Socket, reason: string): void => {
+  if (socket.data.reason === "") socket.data.reason = reason
+  socket.terminate()
+}
+
+/** Small writes that wait together go out as one: each write of its own would be a TLS record. */
+const enqueue = (link: Link, bytes: Uint8Array): void => {
+  const last = link.queue.at(-1)
+  const joins = last !== undefined && link.queue.length > 1 && last.length + bytes.length < 16_384
+  if (joins) link.queue[link.queue.length - 1] = concat(last, bytes)
+  else link.queue.push(bytes)
+  link.bytes += bytes.length
+}
+
+const makeWire = (socket: Socket): Wire => ({
+  remoteHost: socket.remoteAddress.replace(/^::ffff:/, ""),
+  binding: new Uint8Array(socket.exportKeyingMaterial(32, "EXPORTER-cairn-hello", Buffer.alloc(0))),
+  write: (bytes) => {
+    const link = socket.data
+    if (link.reason !== "" || link.ending) return false
+    if (link.bytes + bytes.length > outboundBytesMax) {
+      stop(socket, "the peer reads too slowly")
+      return false
+    }
+    enqueue(link, bytes)
+    flush(socket)
+    return true
+  },
+  queued: () => socket.data.bytes,
+  pause: () => void socket.pause(),
+  resume: () => void socket.resume(),
+  end: () => {
+    socket.data.ending = true
+    flush(socket)
+  },
+  terminate: () => stop(socket, "ended by us")
+})
+
+const makeLink = (opened: Link["opened"]): Link => ({
+  queue: [],
+  offset: 0,
+  bytes: 0,
+  ending: false,
+  handlers: undefined,
+  reason: "",
+  deadline: undefined,
+  opened
+})
+
+/** The session stands only with a certificate from the other side; the platform's own verdict is not one for us. */
+const secured = (socket: Socket, onWire: OnWire): void => {
+  const link = socket.data
+  clearTimeout(link.deadline)
+  if (socket.getPeerX509Certificate() === undefined || socket.getTLSVersion() !== "TLSv1.3") {
+    return stop(socket, "the peer showed no certificate, or no TLS 1.3")
+  }
+  link.handlers = onWire(makeWire(socket))
+  link.opened?.(undefined)
+  link.opened = undefined
+}
+
+const handlersOf = (onWire: OnWire, makeData: () => Link): Bun.SocketHandler<Link> => ({
+  open: (socket) => {
+    socket.data ??= makeData()
+    socket.data.deadline = setTimeout(() => stop(socket, "the TLS handshake took too long"), handshakeMsMax)
+    socket.setNoDelay(true)
+  },
+  handshake: (socket, ok, error) => {
+    // A client sees "self signed" as failure and the session stands; only a broken handshake is none.
+    if (!ok && (error as { code?: string } | null)?.code === "EPROTO") return stop(socket, `the TLS handshake failed: ${error?.message}`)
+    secured(socket, onWire)
+  },
+  data: (socket, bytes) => socket.data.handlers?.data(bytes),
+  drain: (socket) => {
+    flush(socket)
+    if (socket.data.bytes === 0) socket.data.handlers?.drained()
+  },
+  close: (socket, error) => {
+    const link = socket.data
+    clearTimeout(link.deadline)
+    const reason = link.reason !== "" ? link.reason : error === undefined || error === null ? "closed by the peer" : error.message
+    link.reason = reason
+    link.opened?.(new TcpFault({ code: "dial-failed", message: reason }))
+    link.opened = undefined
+    link.handlers?.closed(reason)
+  },
+  end: (socket) => socket.shutdown(),
+  error: (socket, error) => stop(socket, error.message)
+})
+
+/** The door as Bun has it. */
+export const bunTcp: Tcp = {
+  listen: (at, identity, onWire) =>
+    Effect.try({
+      try: () => {
+        const listener = Bun.listen<Link>({
+          hostname: at.host,
+          port: at.port,
+          tls: tlsOptions(identity),
+          socket: handlersOf(onWire, () => makeLink(undefined))
+        })
+        return { port: listener.port, close: () => listener.stop(false) }
+      },
+      catch: (error) => new TcpFault({ code: "listen-failed", message: `cannot listen on ${at.host}:${at.port}: ${String(error)}` })
+    }),
+  dial: (to, identity, onWire) =>
+    Effect.callback<void, TcpFault>((resume) => {
+      const failed = (message: string): void =>
+        resume(Effect.fail(new TcpFault({ code: "dial-failed", message: `${to.host}:${to.port}: ${message}` })))
+      let late = false
+      const timer = setTimeout(() => {
+        late = true
+        failed("no answer in time")
+      }, to.timeoutMs)
+      const link = makeLink((fault) => {
+        clearTimeout(timer)
+        if (fault === undefined) resume(Effect.void)
+        else failed(fault.message)
+      })
+      const handlers = handlersOf((wire) => {
+        if (late) wire.terminate()
+        return late ? { data: () => {}, drained: () => {}, closed: () => {} } : onWire(wire)
+      }, () => link)
+      Bun.connect<Link>({ hostname: to.host, port: to.port, tls: tlsOptions(identity), data: link, socket: handlers }).catch(
+        (error: unknown) => {
+          clearTimeout(timer)
+          failed(error instanceof Error ? error.message : String(error))
+        }
+      )
+    })
+}
+

@@ -1,0 +1,168 @@
+/**
+ * What we know of other nodes, and what their behaviour has cost them. Only what a node did in a session of its own, after
+ * its signed hello, changes its score (defect 5); a banned node is refused whichever way it comes.
+ */
+import { banMs, banScore, directoryPeersMax } from "../limits.ts"
+
+export interface PeerRecord {
+  readonly nodeId: string
+  /** Where it can be dialled; undefined: it does not listen, or we never heard. */
+  endpoint: string | undefined
+  agent: string
+  height: number
+  latencyMs: number | undefined
+  /** Misbehaviour points; they fade by one a minute. */
+  points: number
+  pointsAt: number
+  lastSeenAt: number | undefined
+  lastError: string | undefined
+  bannedUntil: number | undefined
+}
+
+/** An endpoint that we dial, with its backoff. */
+interface Dial {
+  failures: number
+  nextAt: number
+  nodeId: string | undefined
+  readonly seed: boolean
+}
+
+const minuteMs = 60_000
+const backoffBaseMs = 1_000
+const backoffMaxMs = 5 * minuteMs
+
+/** Points by stable code; what is not here costs what its sender says. Honest lateness costs nothing. */
+export const prices: Readonly<Record<string, number>> = {
+  "frame-refused": 50,
+  "message-malformed": 50,
+  "hello-malformed": 50,
+  "hello-signature": 50,
+  "hello-replayed": 50,
+  "node-id-mismatch": 50,
+  "hello-expected": 50,
+  "seal-wrong": 100,
+  "target-wrong": 100,
+  "state-root-wrong": 100,
+  "transaction-refused": 100,
+  "signature-invalid": 50
+}
+
+/** Points of a refusal whose sender is to blame. */
+export const priceOf = (code: string): number => prices[code] ?? 20
+
+export class Directory {
+  private readonly records = new Map<string, PeerRecord>()
+  private readonly dials = new Map<string, Dial>()
+
+  /** Endpoints to keep a session with. */
+  constructor(seeds: ReadonlyArray<string>) {
+    for (const endpoint of seeds) this.dials.set(endpoint, { failures: 0, nextAt: 0, nodeId: undefined, seed: true })
+  }
+
+  get all(): ReadonlyArray<PeerRecord> {
+    return [...this.records.values()]
+  }
+
+  find(nodeId: string): PeerRecord | undefined {
+    return this.records.get(nodeId)
+  }
+
+  /** The record of a node that has proven who it is. */
+  meet(nodeId: string, facts: { readonly endpoint: string | undefined; readonly agent: string }, now: number): PeerRecord {
+    const record = this.records.get(nodeId) ?? {
+      nodeId, endpoint: undefined, agent: "", height: 0, latencyMs: undefined, points: 0, pointsAt: now,
+      lastSeenAt: undefined, lastError: undefined, bannedUntil: undefined
+    }
+    record.endpoint = facts.endpoint ?? record.endpoint
+    record.agent = facts.agent
+    record.lastSeenAt = now
+    record.lastError = undefined
+    this.records.set(nodeId, record)
+    this.makeRoom(nodeId)
+    if (record.endpoint !== undefined) this.learn(record.endpoint, nodeId)
+    return record
+  }
+
+  isBanned(nodeId: string, now: number): boolean {
+    return (this.records.get(nodeId)?.bannedUntil ?? 0) > now
+  }
+
+  /** Adds points; true if the node is banned now. */
+  punish(nodeId: string, code: string, points: number, now: number): boolean {
+    const record = this.records.get(nodeId)
+    if (record === undefined) return false
+    record.points = Math.max(0, record.points - Math.floor((now - record.pointsAt) / minuteMs)) + points
+    record.pointsAt = now
+    record.lastError = code
+    if (record.points < banScore) return false
+    record.bannedUntil = now + banMs
+    record.points = 0
+    return true
+  }
+
+  /** An endpoint that a peer told of: may be dialled when there is room. */
+  learn(endpoint: string, nodeId: string | undefined): void {
+    const known = this.dials.get(endpoint)
+    if (known !== undefined) known.nodeId = nodeId ?? known.nodeId
+    else if (this.dials.size < directoryPeersMax) this.dials.set(endpoint, { failures: 0, nextAt: 0, nodeId, seed: false })
+  }
+
+  /** Endpoints to dial now, seeds first: not connected, not banned, not in backoff. */
+  toDial(connected: { readonly nodeIds: ReadonlySet<string>; readonly endpoints: ReadonlySet<string> }, room: number, now: number): ReadonlyArray<string> {
+    return [...this.dials]
+      .filter(([endpoint, { nextAt, nodeId }]) =>
+        nextAt <= now && !connected.endpoints.has(endpoint) &&
+        (nodeId === undefined || (!connected.nodeIds.has(nodeId) && !this.isBanned(nodeId, now)))
+      )
+      .sort(([, a], [, b]) => Number(b.seed) - Number(a.seed) || a.failures - b.failures)
+      .slice(0, Math.max(0, room))
+      .map(([endpoint]) => endpoint)
+  }
+
+  /** A dial begins: it is not begun again while it goes on. */
+  dialling(endpoint: string, now: number): void {
+    const dial = this.dials.get(endpoint)
+    if (dial !== undefined) dial.nextAt = now + 15_000
+  }
+
+  /** A dial or its session ended badly: wait twice as long as the last time, `jitter` (0 to 1) spreads the crowd (L-E5). */
+  failed(endpoint: string, reason: string, now: number, jitter: number): void {
+    const dial = this.dials.get(endpoint)
+    if (dial === undefined) return
+    const waitMs = Math.min(backoffMaxMs, backoffBaseMs * 2 ** Math.min(dial.failures, 16))
+    dial.failures++
+    dial.nextAt = now + waitMs * (0.75 + jitter / 2)
+    const record = dial.nodeId === undefined ? undefined : this.records.get(dial.nodeId)
+    if (record !== undefined) record.lastError = reason
+    if (!dial.seed && dial.failures > 10) this.dials.delete(endpoint)
+  }
+
+  /** A dial led to a session. */
+  succeeded(endpoint: string): void {
+    const dial = this.dials.get(endpoint)
+    if (dial !== undefined) dial.failures = 0
+  }
+
+  /** Until when an endpoint's node is left alone after failures. */
+  cooldownOf(endpoint: string | undefined, now: number): number | undefined {
+    const dial = endpoint === undefined ? undefined : this.dials.get(endpoint)
+    return dial !== undefined && dial.failures > 0 && dial.nextAt > now ? dial.nextAt : undefined
+  }
+
+  /** What others may be told: nodes that listen and were met, without what we observed of them. */
+  advertised(except: string, max: number): ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }> {
+    return this.all
+      .filter(({ nodeId, endpoint, bannedUntil }) => endpoint !== undefined && nodeId !== except && bannedUntil === undefined)
+      .slice(0, max)
+      .map(({ nodeId, endpoint }) => ({ nodeId, endpoint: endpoint! }))
+  }
+
+  /** Bounded: of those not banned, the one unseen for longest goes. */
+  private makeRoom(newcomer: string): void {
+    if (this.records.size <= directoryPeersMax) return
+    const [oldest] = this.all
+      .filter(({ nodeId, bannedUntil }) => nodeId !== newcomer && bannedUntil === undefined)
+      .sort((a, b) => (a.lastSeenAt ?? 0) - (b.lastSeenAt ?? 0))
+    this.records.delete((oldest ?? this.all.find(({ nodeId }) => nodeId !== newcomer)!).nodeId)
+  }
+}

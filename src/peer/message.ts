@@ -1,0 +1,115 @@
+/**
+ * Everything peers say to each other once the hello has passed, and its frame. docs/protocol.md, "Peers".
+ * Lists and texts are bounded here; a message that does not keep its form is refused and is its sender's fault.
+ */
+import { Result } from "effect"
+import { concatAll, toHex } from "../codec/bytes.ts"
+import { decode, encode, type Packable } from "../codec/msgpack.ts"
+import { blockBytesMax, hashesPerMessageMax, headersPerMessageMax, locatorHashesMax, peersPerMessageMax, transactionBytesMax } from "../limits.ts"
+
+/** `request` pairs an answer with what asked for it; 0 in what nobody asked for. */
+export type Message =
+  /** Our best branch, after the hello and whenever it moves: u64 height, 32 bytes cumulative work, tip hash. */
+  | { readonly tag: "STS"; readonly height: number; readonly work: Uint8Array; readonly tip: Uint8Array }
+  | { readonly tag: "PNG"; readonly nonce: number }
+  | { readonly tag: "PON"; readonly nonce: number }
+  | { readonly tag: "GHD"; readonly request: number; readonly locator: ReadonlyArray<Uint8Array>; readonly limit: number }
+  /** 212 bytes a header, one after the other. Request 0: an announcement. */
+  | { readonly tag: "HDR"; readonly request: number; readonly headers: Uint8Array }
+  | { readonly tag: "GBL"; readonly request: number; readonly hashes: ReadonlyArray<Uint8Array> }
+  /** One block; the answer to a GBL is one frame a block. */
+  | { readonly tag: "BLK"; readonly request: number; readonly block: Uint8Array }
+  /** What of a GBL or GTX we do not have. */
+  | { readonly tag: "NFD"; readonly request: number; readonly hashes: ReadonlyArray<Uint8Array> }
+  /** Transactions that we have and the peer may want. */
+  | { readonly tag: "INV"; readonly transactions: ReadonlyArray<Uint8Array> }
+  | { readonly tag: "GTX"; readonly request: number; readonly hashes: ReadonlyArray<Uint8Array> }
+  | { readonly tag: "TXN"; readonly request: number; readonly transactions: ReadonlyArray<Uint8Array> }
+  | { readonly tag: "GPR"; readonly request: number }
+  | { readonly tag: "PRS"; readonly request: number; readonly peers: ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }> }
+  /** Something of the other side's was refused: the stable code, whose fault we think it is. */
+  | { readonly tag: "REJ"; readonly code: string; readonly message: string; readonly blame: string; readonly about: Uint8Array }
+  | { readonly tag: "BYE"; readonly reason: string }
+
+export type Tag = Message["tag"]
+
+type Fields = { readonly [key: string]: Packable }
+
+/** A form of one field: undefined if the value does not keep it. */
+type Form<A> = (value: Packable | undefined) => A | undefined
+
+const whole: Form<number> = (value) => (typeof value === "number" && value >= 0 ? value : undefined)
+const bytes = (least: number, most: number): Form<Uint8Array> => (value) =>
+  value instanceof Uint8Array && value.length >= least && value.length <= most ? value : undefined
+const text = (most: number): Form<string> => (value) => (typeof value === "string" && value.length <= most ? value : undefined)
+const list = <A>(form: Form<A>, most: number): Form<ReadonlyArray<A>> => (value) => {
+  if (!Array.isArray(value) || value.length > most) return undefined
+  const items = (value as ReadonlyArray<Packable>).map(form)
+  return items.includes(undefined) ? undefined : (items as ReadonlyArray<A>)
+}
+const hash = bytes(32, 32)
+const hashes = list(hash, hashesPerMessageMax)
+const peer: Form<{ readonly endpoint: string; readonly nodeId: string }> = (value) => {
+  if (value === null || value === undefined || typeof value !== "object" || Array.isArray(value) || value instanceof Uint8Array) return undefined
+  const { endpoint, nodeId } = value as Fields
+  return typeof endpoint === "string" && typeof nodeId === "string" && endpoint.length <= 128 && nodeId.length <= 90
+    ? { endpoint, nodeId }
+    : undefined
+}
+const headers: Form<Uint8Array> = (value) => {
+  const page = bytes(0, headersPerMessageMax * 212)(value)
+  return page !== undefined && page.length % 212 === 0 ? page : undefined
+}
+
+/** The fields of each message; every one must be there, and no other. */
+const forms: { readonly [T in Tag]: { readonly [K in Exclude<keyof Extract<Message, { tag: T }>, "tag">]: Form<unknown> } } = {
+  STS: { height: whole, work: hash, tip: hash },
+  PNG: { nonce: whole },
+  PON: { nonce: whole },
+  GHD: { request: whole, locator: list(hash, locatorHashesMax), limit: whole },
+  HDR: { request: whole, headers },
+  GBL: { request: whole, hashes },
+  BLK: { request: whole, block: bytes(212, blockBytesMax) },
+  NFD: { request: whole, hashes },
+  INV: { transactions: hashes },
+  GTX: { request: whole, hashes },
+  TXN: { request: whole, transactions: list(bytes(1, transactionBytesMax), hashesPerMessageMax) },
+  GPR: { request: whole },
+  PRS: { request: whole, peers: list(peer, peersPerMessageMax) },
+  REJ: { code: text(64), message: text(512), blame: text(16), about: bytes(0, 32) },
+  BYE: { reason: text(256) }
+}
+
+/** Tag and body of a message. */
+export const encodeMessage = (message: Message): { readonly tag: Tag; readonly body: Uint8Array } => {
+  const { tag, ...fields } = message
+  return { tag, body: encode(fields as unknown as Fields) }
+}
+
+const isTag = (tag: string): tag is Tag => Object.hasOwn(forms, tag)
+
+/** The message of a frame, or why it is refused. Never throws. */
+export const decodeMessage = (frame: { readonly tag: string; readonly body: Uint8Array }): Result.Result<Message, string> => {
+  if (!isTag(frame.tag)) return Result.fail(`unknown message ${frame.tag}`)
+  const decoded = decode(frame.body)
+  if (Result.isFailure(decoded)) return Result.fail(`${frame.tag}: ${decoded.failure}`)
+  const value = decoded.success
+  if (value === null || typeof value !== "object" || Array.isArray(value) || value instanceof Uint8Array) {
+    return Result.fail(`${frame.tag}: not a map`)
+  }
+  const form = Object.entries(forms[frame.tag]) as ReadonlyArray<readonly [string, Form<unknown>]>
+  if (Object.keys(value).length !== form.length) return Result.fail(`${frame.tag}: not its fields`)
+  const fields: Record<string, unknown> = { tag: frame.tag }
+  for (const [name, check] of form) {
+    const field = check((value as Fields)[name])
+    if (field === undefined) return Result.fail(`${frame.tag}: field ${name}`)
+    fields[name] = field
+  }
+  return Result.succeed(fields as unknown as Message)
+}
+
+/** The headers field of a page. */
+export const packHeaders = (page: ReadonlyArray<{ readonly bytes: Uint8Array }>): Uint8Array => concatAll(page.map(({ bytes: row }) => row))
+
+/** For keys of maps. */
+export const ids = (list: ReadonlyArray<Uint8Array>): ReadonlyArray<string> => list.map(toHex)

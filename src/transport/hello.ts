@@ -1,0 +1,130 @@
+/**
+ * The signed hello: who a node is, on which chain, bound to this very TLS session. Both sides send one and both check one;
+ * a hello taken from another session, an old one or one seen before proves nothing (L-P4, L-P5).
+ */
+import { Result } from "effect"
+import { concat, equal, toHex, utf8 } from "../codec/bytes.ts"
+import { decode, encode, type Packable } from "../codec/msgpack.ts"
+import { formatName } from "../crypto/address.ts"
+import { sha256 } from "../crypto/hash.ts"
+import type { Keypair } from "../crypto/keys.ts"
+import { sign, verify } from "../crypto/signature.ts"
+import { helloFreshMs, helloNoncesMax } from "../limits.ts"
+
+export const protocolVersion = 1
+
+export interface Hello {
+  readonly version: number
+  readonly chainId: string
+  readonly genesis: Uint8Array
+  readonly nodeId: string
+  readonly publicKey: Uint8Array
+  /** Where the node can be dialled, host:port; empty: it does not listen. */
+  readonly endpoint: string
+  readonly agent: string
+  readonly capabilities: ReadonlyArray<string>
+  /** Milliseconds. */
+  readonly time: number
+  readonly nonce: Uint8Array
+}
+
+/** Why a hello is refused; `peer` codes are proven misbehaviour, the others can happen to honest nodes. */
+export type HelloReject =
+  | "hello-malformed"
+  | "protocol-version"
+  | "chain-id-mismatch"
+  | "genesis-mismatch"
+  | "node-id-mismatch"
+  | "hello-signature"
+  | "hello-stale"
+  | "hello-replayed"
+  | "connected-to-self"
+
+const tag = utf8("cairn/hello")
+
+/** The name of a node: bech32m of the first 20 bytes of SHA-256("cairn/node" ‖ public key), prefix "node". */
+export const nodeIdOf = (publicKey: Uint8Array): string =>
+  formatName("node", sha256(concat(utf8("cairn/node"), publicKey)).subarray(0, 20))
+
+const pack = (hello: Hello): Uint8Array => encode({ ...hello } as unknown as { readonly [key: string]: Packable })
+
+/** What is signed: the fields as they travel and the binding of the session, which does not travel. */
+const digest = (fields: Uint8Array, binding: Uint8Array): Uint8Array => sha256(concat(tag, fields, binding))
+
+/** Body of the HEY frame: [fields, signature]. `binding`: 32 bytes that only the two ends of this session share. */
+export const makeHello = (hello: Hello, key: Keypair, binding: Uint8Array): Uint8Array => {
+  const fields = pack(hello)
+  return encode([fields, sign(digest(fields, binding), key.secret)])
+}
+
+/** Nonces seen while their hello would still be fresh; bounded, the oldest goes first. */
+export class SeenNonces {
+  private readonly seen = new Map<string, number>()
+
+  /** False if the nonce was seen; else it is now. */
+  admit(nonce: Uint8Array, now: number): boolean {
+    for (const [old, at] of this.seen) {
+      if (at > now - 2 * helloFreshMs && this.seen.size < helloNoncesMax) break
+      this.seen.delete(old)
+    }
+    const key = toHex(nonce)
+    if (this.seen.has(key)) return false
+    this.seen.set(key, now)
+    return true
+  }
+}
+
+const isText = (value: unknown, most: number): value is string => typeof value === "string" && value.length <= most
+
+const parse = (body: Uint8Array): { readonly hello: Hello; readonly fields: Uint8Array; readonly signature: Uint8Array } | undefined => {
+  const outer = decode(body)
+  if (Result.isFailure(outer) || !Array.isArray(outer.success) || outer.success.length !== 2) return undefined
+  const [fields, signature] = outer.success as ReadonlyArray<Packable>
+  if (!(fields instanceof Uint8Array) || !(signature instanceof Uint8Array) || signature.length !== 64) return undefined
+  const inner = decode(fields)
+  if (Result.isFailure(inner) || inner.success === null || typeof inner.success !== "object") return undefined
+  const hello = inner.success as unknown as Hello
+  const { version, chainId, genesis, nodeId, publicKey, endpoint, agent, capabilities, time, nonce } = hello
+  const sound =
+    Object.keys(hello).length === 10 &&
+    typeof version === "number" &&
+    isText(chainId, 64) &&
+    genesis instanceof Uint8Array &&
+    isText(nodeId, 90) &&
+    publicKey instanceof Uint8Array &&
+    publicKey.length === 33 &&
+    isText(endpoint, 128) &&
+    isText(agent, 64) &&
+    Array.isArray(capabilities) &&
+    capabilities.length <= 32 &&
+    capabilities.every((capability) => isText(capability, 32)) &&
+    typeof time === "number" &&
+    nonce instanceof Uint8Array &&
+    nonce.length === 16
+  return sound ? { hello, fields, signature } : undefined
+}
+
+/** Checks a HEY body against what this session and this chain are. Cheap first; the signature last. Never throws. */
+export const checkHello = (
+  body: Uint8Array,
+  ours: {
+    readonly chainId: string
+    readonly genesis: Uint8Array
+    readonly nodeId: string
+    readonly binding: Uint8Array
+    readonly now: number
+    readonly seen: SeenNonces
+  }
+): Result.Result<Hello, HelloReject> => {
+  const parsed = parse(body)
+  if (parsed === undefined) return Result.fail("hello-malformed")
+  const { hello, fields, signature } = parsed
+  if (hello.version !== protocolVersion) return Result.fail("protocol-version")
+  if (hello.chainId !== ours.chainId) return Result.fail("chain-id-mismatch")
+  if (!equal(hello.genesis, ours.genesis)) return Result.fail("genesis-mismatch")
+  if (hello.nodeId === ours.nodeId) return Result.fail("connected-to-self")
+  if (Math.abs(hello.time - ours.now) > helloFreshMs) return Result.fail("hello-stale")
+  if (nodeIdOf(hello.publicKey) !== hello.nodeId) return Result.fail("node-id-mismatch")
+  if (!verify(digest(fields, ours.binding), signature, hello.publicKey)) return Result.fail("hello-signature")
+  return ours.seen.admit(hello.nonce, ours.now) ? Result.succeed(hello) : Result.fail("hello-replayed")
+}

@@ -1,0 +1,74 @@
+/** The native channel: frames in a TLS stream, a signed hello first. TLS gives secrecy; the hello says who it is and binds it here. */
+import { Result } from "effect"
+import type { Keypair } from "../crypto/keys.ts"
+import { frameBytesMax, helloBytesMax } from "../limits.ts"
+import { decodeMessage, encodeMessage } from "../peer/message.ts"
+import type { Channel, ChannelOutput } from "./channel.ts"
+import { encodeFrame, type Frame, FrameReader } from "./frame.ts"
+import { checkHello, type HelloReject, makeHello, protocolVersion, type SeenNonces } from "./hello.ts"
+
+export interface NativeOptions {
+  readonly chainId: string
+  readonly genesis: Uint8Array
+  readonly key: Keypair
+  readonly nodeId: string
+  readonly endpoint: string
+  readonly agent: string
+  readonly capabilities: ReadonlyArray<string>
+  /** 32 bytes that only the two ends of this TLS session have (RFC 5705 exporter). */
+  readonly binding: Uint8Array
+  /** 16 random bytes. */
+  readonly nonce: Uint8Array
+  readonly seen: SeenNonces
+}
+
+/** A hello of another chain, a clock that is off, or ourselves: honest nodes meet these. */
+const honest: ReadonlySet<HelloReject> = new Set(["protocol-version", "chain-id-mismatch", "genesis-mismatch", "hello-stale", "connected-to-self"])
+
+/** A native channel over one TLS session. */
+export const makeNativeChannel = (options: NativeOptions): Channel => {
+  const reader = new FrameReader(helloBytesMax)
+  let proven = false
+  let ended = false
+
+  const refuse = (code: string, message: string, blame: boolean): ChannelOutput => {
+    ended = true
+    return { _tag: "Refused", code, message, blame }
+  }
+
+  const greet = ({ tag, body }: Frame, now: number): ChannelOutput => {
+    if (tag !== "HEY") return refuse("hello-expected", `${tag} before the hello`, true)
+    const checked = checkHello(body, { ...options, now })
+    if (Result.isFailure(checked)) return refuse(checked.failure, `the hello was refused: ${checked.failure}`, !honest.has(checked.failure))
+    proven = true
+    reader.bytesMax = frameBytesMax
+    const { nodeId, endpoint, agent } = checked.success
+    return { _tag: "Opened", remote: { nodeId, agent, endpoint: endpoint === "" ? undefined : endpoint } }
+  }
+
+  const hear = (frame: Frame): ChannelOutput => {
+    const decoded = decodeMessage(frame)
+    return Result.isSuccess(decoded)
+      ? { _tag: "Received", message: decoded.success }
+      : refuse("message-malformed", decoded.failure, true)
+  }
+
+  return {
+    open: (now) => {
+      const { chainId, genesis, key, nodeId, endpoint, agent, capabilities, nonce, binding } = options
+      const hello = { version: protocolVersion, chainId, genesis, nodeId, publicKey: key.publicKey, endpoint, agent, capabilities, time: now, nonce }
+      return [{ _tag: "Send", bytes: encodeFrame({ tag: "HEY", body: makeHello(hello, key, binding) }) }]
+    },
+    receive: (bytes, now) => {
+      const out: Array<ChannelOutput> = []
+      if (ended) return out
+      reader.push(bytes)
+      for (let frame = reader.next(); frame !== undefined && !ended; frame = reader.next()) {
+        if (typeof frame === "string") out.push(refuse("frame-refused", frame, true))
+        else out.push(proven ? hear(frame) : greet(frame, now))
+      }
+      return out
+    },
+    encode: (message) => encodeFrame(encodeMessage(message))
+  }
+}
