@@ -15,7 +15,6 @@ import type { Address } from "../src/crypto/address.ts"
 import type { TransactionReject } from "../src/ledger/reject.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
 import type { AccountView, BlockRefused, Page, PeerView, SyncView, TransactionRefused } from "../src/node.ts"
-import type { Message } from "../src/peer/message.ts"
 import type { Overflow, Reply } from "./actor.ts"
 
 /** The session that something came from; undefined: from ourselves. */
@@ -31,6 +30,8 @@ export interface HeadersVerdict {
   /** The last good header of the page; where to ask on. */
   readonly last: Header | undefined
   readonly reject: BlockReject | undefined
+  /** The heaviest header known after the page. */
+  readonly heaviest: { readonly height: number; readonly work: bigint }
 }
 
 export interface BlockVerdict {
@@ -61,6 +62,8 @@ export interface TipMoved {
   /** Transactions that are confirmed now, and those of the losing branch that are not (defect 3). */
   readonly confirmed: ReadonlyArray<Transaction>
   readonly returned: ReadonlyArray<Transaction>
+  /** Keys of the ledger entries that changed. */
+  readonly touched: ReadonlyArray<string>
   readonly from: Source
 }
 
@@ -200,8 +203,12 @@ export type SessionMessage =
   /** Bytes from the socket, in order. */
   | { readonly _tag: "Bytes"; readonly bytes: Uint8Array }
   | { readonly _tag: "Closed"; readonly reason: string }
-  /** Send this, if the session machine finds it fit. */
-  | { readonly _tag: "Send"; readonly message: Message }
+  /** The socket has taken all that was queued. */
+  | { readonly _tag: "Drained" }
+  /** Maintenance lets the peer stay. */
+  | { readonly _tag: "Admitted" }
+  /** The sync actor has begun anew: tell it of this session. */
+  | { readonly _tag: "Rejoin" }
   | { readonly _tag: "AskHeaders"; readonly locator: ReadonlyArray<BlockHash> }
   | { readonly _tag: "AskBodies"; readonly ids: ReadonlyArray<string> }
   /** Our tip moved: tell the peer, unless it knows. */
@@ -216,7 +223,9 @@ export type SessionMessage =
 export const sessionOverflow: Readonly<Record<SessionMessage["_tag"], Overflow>> = {
   Bytes: "refuse",
   Closed: "keep-latest",
-  Send: "drop-new",
+  Drained: "keep-latest",
+  Admitted: "keep-latest",
+  Rejoin: "keep-latest",
   AskHeaders: "drop-new",
   AskBodies: "drop-new",
   AnnounceTip: "drop-old",
@@ -235,6 +244,8 @@ export interface PeerFacts {
   readonly remoteHost: string
   readonly direction: "inbound" | "outbound"
   readonly agent: string
+  /** The endpoint that we dialled, if we did. */
+  readonly dialled: string | undefined
 }
 
 export type MaintenanceMessage =
@@ -243,7 +254,7 @@ export type MaintenanceMessage =
   | { readonly _tag: "SessionEnded"; readonly session: SessionId; readonly reason: string }
   | { readonly _tag: "DialFailed"; readonly endpoint: string; readonly reason: string }
   | { readonly _tag: "Misbehaved"; readonly session: SessionId; readonly code: string; readonly points: number }
-  | { readonly _tag: "Measured"; readonly session: SessionId; readonly latencyMs: number; readonly height: number }
+  | { readonly _tag: "Measured"; readonly session: SessionId; readonly latencyMs: number | undefined; readonly height: number | undefined }
   | { readonly _tag: "Found"; readonly from: SessionId; readonly peers: ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }> }
   | { readonly _tag: "Advertise"; readonly to: SessionId; readonly reply: Reply<ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }>> }
   | { readonly _tag: "Peers"; readonly reply: Reply<ReadonlyArray<PeerView>> }

@@ -156,8 +156,8 @@ export interface NodeShape {
   /** Best-branch headers after the first known hash of a locator; from 1 if none is known. */
   readonly headersAfter: (locator: ReadonlyArray<BlockHash>, limit: number) => Answer<ReadonlyArray<HeaderView>>
   readonly locator: (limit: number) => Answer<ReadonlyArray<BlockHash>>
-  /** Best-branch blocks by height, from a cursor height, at most `limit`. */
-  readonly blocksFrom: (height: number, limit: number) => Answer<ReadonlyArray<BlockView>>
+  /** Best-branch blocks from a height down, at most `limit`. */
+  readonly blocksDownFrom: (height: number, limit: number) => Answer<ReadonlyArray<BlockView>>
   readonly transaction: (id: TransactionId) => Answer<TransactionView | undefined>
   readonly account: (address: Address) => Answer<AccountView>
   /** Accounts by balance, largest first. */

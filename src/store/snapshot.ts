@@ -47,6 +47,15 @@ export class Snapshot {
     return this.db.query<Stored, [number, number]>(`${joined} WHERE b.height >= ? ORDER BY b.height LIMIT ?`).all(height, limit).map(toRow)
   }
 
+  /** The bytes of best-branch headers from a height up: what peers are served. */
+  headersFrom(height: number, limit: number): ReadonlyArray<{ readonly bytes: Uint8Array }> {
+    return this.db
+      .query<{ bytes: Uint8Array }, [number, number]>(
+        "SELECT h.header AS bytes FROM best b JOIN headers h ON h.n = b.n WHERE b.height >= ? ORDER BY b.height LIMIT ?"
+      )
+      .all(height, limit)
+  }
+
   /** Best-branch rows from a height down. */
   rowsDownFrom(height: number, limit: number): ReadonlyArray<SnapshotRow> {
     return this.db

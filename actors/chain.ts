@@ -1,0 +1,317 @@
+/**
+ * Owns the tip. Offers in, verdicts out, moves of the tip announced after they are on disk.
+ *
+ *   OfferHeaders → each checked on its parent → saved (one transaction) → answered
+ *   OfferBlock   → header and body checked → kept in hand
+ *   settle       → which branch wins now? → its signatures, a slice at a time → one plan → one SQL transaction
+ *                → answers → TipMoved
+ */
+import { Clock, Effect, Result } from "effect"
+import { assert } from "../src/assert.ts"
+import type { Block } from "../src/block/block.ts"
+import type { Header } from "../src/block/header.ts"
+import { type BranchHeader, HeaderBranch } from "../src/chain/branch.ts"
+import { checkBody, checkHeader } from "../src/chain/check.ts"
+import { choosePlan, type Plan, wins } from "../src/chain/choose.ts"
+import { type Landing, runPlan } from "../src/chain/connect.ts"
+import { OrphanRoom } from "../src/chain/orphans.ts"
+import { ancestryOf, type ChainReader, isBest, parentId, type Row } from "../src/chain/reader.ts"
+import { type BlockReject, reject, verdicts } from "../src/chain/reject.ts"
+import type { Rules } from "../src/chain/rules.ts"
+import type { VerifiedLeaves } from "../src/chain/verified.ts"
+import { toHex } from "../src/codec/bytes.ts"
+import type { Transaction } from "../src/ledger/transaction.ts"
+import type { ChainStore } from "../src/store/store.ts"
+import type { ActorSpec, Reply } from "./actor.ts"
+import { type BlockVerdict, type ChainMessage, chainOverflow, type HeadersVerdict, type Source, type TipMoved } from "./protocol.ts"
+
+/** Signatures checked before others get a turn: a few milliseconds with a native engine. */
+const signaturesPerSlice = 64
+/** Blocks landed in one transaction while catching up: enough to share a disk flush, few enough to show progress. */
+const blocksPerLanding = 256
+
+export interface ChainPorts {
+  readonly rules: Rules
+  readonly store: ChainStore
+  readonly verified: VerifiedLeaves
+  /** Hears of every move of the tip, when it is on disk. Waits for those who must not miss it. */
+  readonly moved: (move: TipMoved) => Effect.Effect<void>
+}
+
+interface Offer {
+  readonly block: Block
+  readonly from: Source
+  readonly row: Row
+  readonly reply: Reply<BlockVerdict, BlockReject>
+}
+
+interface State {
+  readonly clock: Clock.Clock
+  /** Bodies that passed their own checks and are not on disk yet, by block id. */
+  readonly offers: Map<string, Offer>
+  readonly branch: HeaderBranch
+  readonly orphans: OrphanRoom
+  /** After start: stored bodies may extend the tip. Looked for once, without an offer. */
+  resume: boolean
+}
+
+const branchHeader = ({ header, work }: Row): BranchHeader => ({ id: header.id, previous: parentId(header), height: header.height, work })
+
+/** The chain actor: a mailbox around src/chain. */
+export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => {
+  const { rules, store } = ports
+
+  /** The store with the blocks in hand on top: a plan may attach what is not on disk yet. */
+  const readerOf = (state: State): ChainReader => ({
+    ...store,
+    tip: store.tip,
+    find: (id) => state.offers.get(id)?.row ?? store.find(id),
+    block: (id) => state.offers.get(id)?.block ?? store.block(id)
+  })
+
+  const judgeHeader = (state: State, header: Header, find: ChainReader["find"]): Row | BlockReject => {
+    const invalid = store.invalidCode(header.id)
+    if (invalid !== undefined) return reject("known-invalid", `the block was refused before: ${invalid}`)
+    const parent = find(parentId(header))
+    if (parent === undefined) return reject("parent-unknown", "the parent is not known here")
+    if (store.invalidCode(parent.header.id) !== undefined) return reject("parent-invalid", "the parent was refused before")
+    const ancestry = ancestryOf({ find, bestAt: store.bestAt }, parent.header)
+    const refused = checkHeader(rules, header, { ancestry, now: state.clock.currentTimeMillisUnsafe() })
+    return refused ?? { header, work: parent.work + rules.consensus.work(header), hasBody: false }
+  }
+
+  const offerHeaders = (state: State, headers: ReadonlyArray<Header>, reply: Reply<HeadersVerdict>): void => {
+    const fresh = new Map<string, Row>()
+    const find: ChainReader["find"] = (id) => fresh.get(id) ?? readerOf(state).find(id)
+    let last: Row | undefined
+    let refused: BlockReject | undefined
+    for (const header of headers) {
+      const known = find(header.id)
+      const judged = known ?? judgeHeader(state, header, find)
+      if ("code" in judged) {
+        refused = judged
+        break
+      }
+      last = judged
+      if (known === undefined) fresh.set(header.id, judged)
+    }
+    store.saveHeaders([...fresh.values()])
+    for (const row of fresh.values()) state.branch.grow(branchHeader(row), (id) => branchHeader(store.find(id)!))
+    if (refused !== undefined) condemn(refused, headers.find(({ id }) => !fresh.has(id) && store.find(id) === undefined)?.id)
+    reply.succeed({
+      known: fresh.size,
+      last: last?.header,
+      reject: refused,
+      heaviest: { height: state.branch.heaviest.height, work: state.branch.heaviest.work }
+    })
+  }
+
+  /** Remembers a hash that its own header proves bad. */
+  const condemn = (refused: BlockReject, id: string | undefined): void => {
+    if (id !== undefined && verdicts[refused.code].condemns && refused.code !== "known-invalid") store.markInvalid(id, refused.code)
+  }
+
+  const offerBlock = (state: State, block: Block, from: Source, reply: Reply<BlockVerdict, BlockReject>): void => {
+    const { id } = block.header
+    const known = readerOf(state).find(id)
+    if (known?.hasBody === true) return reply.succeed({ outcome: "known" })
+    const row = known ?? judgeHeader(state, block.header, readerOf(state).find)
+    if ("code" in row) {
+      condemn(row, id)
+      if (row.code !== "parent-unknown") return reply.fail(row)
+      state.orphans.admit(block)
+      return reply.succeed({ outcome: "orphaned" })
+    }
+    const refused = store.invalidCode(id) === undefined ? checkBody(rules, block) : reject("known-invalid", "the block was refused before")
+    if (refused !== undefined) {
+      condemn(refused, id)
+      return reply.fail(refused)
+    }
+    state.offers.set(id, { block, from, row: { ...row, hasBody: true }, reply })
+    for (const child of state.orphans.release(id)) offerBlock(state, child, from, silent)
+  }
+
+  const missing = (state: State, limit: number): ReadonlyArray<string> => {
+    const ids: Array<string> = []
+    const tip = store.tip().header
+    let height = tip.height + 1
+    // After a turn to another branch its bodies are missing from the fork point on.
+    while (height > 1 && state.branch.at(height - 1) !== undefined && state.branch.at(height - 1) !== store.bestAt(height - 1)?.header.id) height--
+    state.branch.trim(Math.min(height, tip.height))
+    for (const end = height + limit; height < end; height++) {
+      const id = state.branch.at(height)
+      if (id === undefined) break
+      if (readerOf(state).find(id)?.hasBody !== true) ids.push(id)
+    }
+    return ids
+  }
+
+  return {
+    name: "chain",
+    inboxMax: 1024,
+    overflow: chainOverflow,
+    batchMax: 256,
+    open: Effect.map(Clock.Clock, (clock) => {
+      const branch = new HeaderBranch(branchHeader(store.tip()))
+      branch.grow(branchHeader(store.heaviest()), (id) => branchHeader(store.find(id)!))
+      return { clock, offers: new Map(), branch, orphans: new OrphanRoom(), resume: true }
+    }),
+    step: (state, message) => {
+      switch (message._tag) {
+        case "OfferHeaders":
+          return offerHeaders(state, message.headers, message.reply)
+        case "OfferBlock":
+          return offerBlock(state, message.block, message.from, message.reply)
+        case "MissingBodies":
+          return message.reply.succeed(missing(state, message.limit))
+      }
+    },
+    settle: (state) => (state.offers.size > 0 || state.resume ? land(ports, state, readerOf(state)) : undefined)
+  }
+}
+
+const silent: Reply<BlockVerdict, BlockReject> = { succeed: () => {}, fail: () => {}, abandoned: () => true }
+
+/** Lands the best branch that the blocks in hand complete, again until there is no better; stores the rest; answers. */
+const land = (ports: ChainPorts, state: State, reader: ChainReader): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const { store } = ports
+    const offers = new Map(state.offers)
+    const attached = new Set<string>()
+    const refused = new Map<string, BlockReject>()
+    for (let best = candidate(store, state, reader); best !== undefined; best = candidate(store, state, reader)) {
+      const plan = firstPart(choosePlan(reader, best))
+      yield* verifyInSlices(ports, plan, reader)
+      const now = state.clock.currentTimeMillisUnsafe()
+      const outcome = commit(ports, { state, plan, reader, now })
+      if (Result.isSuccess(outcome)) {
+        for (const { block } of outcome.success.attached) attached.add(block.header.id)
+        yield* ports.moved(moveOf(outcome.success, store.tip(), offers))
+      } else {
+        const { id, reject: why } = outcome.failure
+        refused.set(id, why)
+        forget(store, state, id, why)
+      }
+    }
+    state.resume = false
+    store.decide(() => {
+      for (const { row, block } of state.offers.values()) {
+        store.saveHeaders([row])
+        store.saveBody(block)
+        state.branch.grow(branchHeader(row), (id) => branchHeader(reader.find(id)!))
+      }
+    })
+    state.offers.clear()
+    for (const [id, { reply }] of offers) {
+      const why = refused.get(id) ?? (store.invalidCode(id) === undefined ? undefined : reject("parent-invalid", "an ancestor was refused"))
+      if (why !== undefined) reply.fail(why)
+      else reply.succeed({ outcome: attached.has(id) ? "attached" : "stored" })
+    }
+  })
+
+/** A plan that only extends the tip may be done in parts; a reorganisation is one. */
+const firstPart = (plan: Plan): Plan =>
+  plan.detach.length === 0 && plan.attach.length > blocksPerLanding ? { ...plan, attach: plan.attach.slice(0, blocksPerLanding) } : plan
+
+/** The heaviest block above the tip whose every ancestor's body is here, reached from the blocks in hand. */
+const candidate = (store: ChainStore, state: State, reader: ChainReader): Row | undefined => {
+  const byParent = new Map<string, Array<Row>>()
+  const whole = new Set<string>()
+  const stack: Array<Row> = state.resume ? [store.tip()] : []
+  for (const { row } of [...state.offers.values()].sort((a, b) => a.row.header.height - b.row.header.height)) {
+    const parent = parentId(row.header)
+    byParent.set(parent, [...(byParent.get(parent) ?? []), row])
+    if (!whole.has(parent) && !isWhole(store, reader, row)) continue
+    whole.add(row.header.id)
+    stack.push(row)
+  }
+  let best: Row | undefined
+  const seen = new Set<string>()
+  for (let row = stack.pop(); row !== undefined; row = stack.pop()) {
+    const { id } = row.header
+    if (seen.has(id) || store.invalidCode(id) !== undefined) continue
+    seen.add(id)
+    if (wins(row, best ?? store.tip())) best = row
+    stack.push(...(byParent.get(id) ?? []), ...store.children(id).filter(({ hasBody }) => hasBody))
+  }
+  return best
+}
+
+/** Does the branch of a row reach the best branch through bodies that are here? */
+const isWhole = (store: ChainStore, reader: ChainReader, row: Row): boolean => {
+  let walk: Row | undefined = row
+  while (walk !== undefined && !isBest(reader, walk.header)) {
+    if (!walk.hasBody || store.invalidCode(walk.header.id) !== undefined) return false
+    walk = reader.find(parentId(walk.header))
+  }
+  return walk !== undefined
+}
+
+/** Checks signatures not checked before, with a turn for others between slices. A wrong one is left for the plan to find. */
+const verifyInSlices = ({ rules, verified }: ChainPorts, plan: Plan, reader: ChainReader): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    for (const id of plan.attach) {
+      const { transactions } = reader.block(id)!
+      for (let from = 0; from < transactions.length; from += signaturesPerSlice) {
+        for (const transaction of transactions.slice(from, from + signaturesPerSlice)) {
+          if (!verified.has(transaction) && rules.ledger.checkSignature(transaction)) verified.add(transaction)
+        }
+        yield* Effect.yieldNow
+      }
+    }
+  })
+
+/** Runs a plan and puts it on disk: headers, bodies and all, in one transaction. Refused: nothing is on disk. */
+const commit = (
+  { rules, store, verified }: ChainPorts,
+  job: { readonly state: State; readonly plan: Plan; readonly reader: ChainReader; readonly now: number }
+) => {
+  const outcome = runPlan(job.plan, { rules, reader: job.reader, verified })
+  if (Result.isFailure(outcome)) return outcome
+  store.decide(() => {
+    for (const { block } of outcome.success.attached) {
+      const offer = job.state.offers.get(block.header.id)
+      if (offer === undefined) continue
+      store.saveHeaders([offer.row])
+      store.saveBody(block)
+    }
+    store.land(outcome.success, job.now)
+  })
+  for (const { block } of outcome.success.attached) job.state.offers.delete(block.header.id)
+  job.state.branch.grow(branchHeader(store.tip()), (id) => branchHeader(store.find(id)!))
+  return outcome
+}
+
+/** A block that broke its plan: it and its descendants are invalid from now on. */
+const forget = (store: ChainStore, state: State, id: string, why: BlockReject): void => {
+  const offer = state.offers.get(id)
+  if (offer !== undefined) store.saveHeaders([offer.row])
+  state.offers.delete(id)
+  store.markInvalid(id, why.code)
+  for (const [other, { row }] of state.offers) {
+    if (store.invalidCode(parentId(row.header)) === undefined) continue
+    store.markInvalid(other, "parent-invalid")
+    state.offers.delete(other)
+  }
+  state.branch.begin(branchHeader(store.tip()))
+  state.branch.grow(branchHeader(store.heaviest()), (parent) => branchHeader(store.find(parent)!))
+}
+
+const moveOf = (landing: Landing, tip: Row, offers: ReadonlyMap<string, Offer>): TipMoved => {
+  const confirmed = landing.attached.flatMap(({ block }) => block.transactions)
+  const ids = new Set(confirmed.map(({ id }) => toHex(id)))
+  const returned: ReadonlyArray<Transaction> = landing.detached.flatMap(({ transactions }) => transactions).filter(({ id }) => !ids.has(toHex(id)))
+  const top = landing.attached.at(-1)
+  assert(top !== undefined, "a tip moves to an attached block")
+  return {
+    _tag: "TipMoved",
+    tip: tip.header,
+    work: tip.work,
+    detached: landing.detached.length,
+    attached: landing.attached.map(({ block }) => block.header),
+    confirmed,
+    returned,
+    touched: landing.entries.map(([key]) => key),
+    from: offers.get(top.block.header.id)?.from
+  }
+}

@@ -1,0 +1,145 @@
+/** Owns the peer directory: who may come in, whom we dial, who is banned. A mailbox around src/peer/directory.ts. */
+import { Clock, Effect } from "effect"
+import { Random } from "../src/io/random.ts"
+import { outboundSessionsMax, peersPerMessageMax } from "../src/limits.ts"
+import type { PeerView } from "../src/node.ts"
+import { checkAdmission } from "../src/peer/admission.ts"
+import { Directory, type PeerRecord } from "../src/peer/directory.ts"
+import type { ActorRef, ActorSpec } from "./actor.ts"
+import { type MaintenanceMessage, maintenanceOverflow, type PeerFacts, type SessionId, type SessionMessage } from "./protocol.ts"
+
+export interface MaintenancePorts {
+  readonly ourId: string
+  readonly seeds: ReadonlyArray<string>
+  readonly session: (id: SessionId) => ActorRef<SessionMessage> | undefined
+  /** Begins a dial; its failure comes back as DialFailed. */
+  readonly dial: (endpoint: string) => void
+  readonly changed: (nodeId: string, change: "joined" | "left", reason: string | undefined) => void
+}
+
+interface State {
+  readonly clock: Clock.Clock
+  readonly random: (length: number) => Uint8Array
+  readonly directory: Directory
+  readonly sessions: Map<SessionId, PeerFacts>
+}
+
+/** The maintenance actor. */
+export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, MaintenanceMessage> => {
+  const close = (id: SessionId, reason: string): void => void ports.session(id)?.tell({ _tag: "Close", reason })
+
+  const admit = (state: State, { facts, reply }: Extract<MaintenanceMessage, { _tag: "Admit" }>): void => {
+    const now = state.clock.currentTimeMillisUnsafe()
+    const others = [...state.sessions.values()].map((other) => ({ ...other, host: other.remoteHost }))
+    const banned = state.directory.isBanned(facts.nodeId, now)
+    const outcome = checkAdmission({ ...facts, host: facts.remoteHost }, others, { ourId: ports.ourId, banned })
+    if ("reject" in outcome) return reply.fail({ code: outcome.reject, message: "there is no place for this session" })
+    if (outcome.replaces !== undefined) {
+      const twin = others.find(({ nodeId }) => nodeId === facts.nodeId)!
+      state.sessions.delete(twin.session)
+      close(twin.session, "replaced by the session that the lower id dialled")
+    }
+    state.sessions.set(facts.session, facts)
+    state.directory.meet(facts.nodeId, facts, now)
+    if (facts.dialled !== undefined) {
+      state.directory.learn(facts.dialled, facts.nodeId)
+      state.directory.succeeded(facts.dialled)
+    }
+    reply.succeed(true)
+    ports.changed(facts.nodeId, "joined", undefined)
+  }
+
+  const ended = (state: State, id: SessionId, reason: string): void => {
+    const facts = state.sessions.get(id)
+    if (facts === undefined) return
+    state.sessions.delete(id)
+    if (facts.dialled !== undefined) failed(state, facts.dialled, reason)
+    ports.changed(facts.nodeId, "left", reason)
+  }
+
+  const failed = (state: State, endpoint: string, reason: string): void =>
+    state.directory.failed(endpoint, reason, state.clock.currentTimeMillisUnsafe(), state.random(1)[0]! / 256)
+
+  const misbehaved = (state: State, message: Extract<MaintenanceMessage, { _tag: "Misbehaved" }>): void => {
+    const facts = state.sessions.get(message.session)
+    if (facts === undefined) return
+    const banned = state.directory.punish(facts.nodeId, message.code, message.points, state.clock.currentTimeMillisUnsafe())
+    if (banned) close(message.session, `banned: ${message.code}`)
+  }
+
+  const measured = (state: State, message: Extract<MaintenanceMessage, { _tag: "Measured" }>): void => {
+    const record = state.directory.find(state.sessions.get(message.session)?.nodeId ?? "")
+    if (record === undefined) return
+    record.height = message.height ?? record.height
+    record.latencyMs = message.latencyMs ?? record.latencyMs
+    record.lastSeenAt = state.clock.currentTimeMillisUnsafe()
+  }
+
+  /** Dials until there are enough outbound sessions; every session gets its tick. */
+  const tick = (state: State): void => {
+    const now = state.clock.currentTimeMillisUnsafe()
+    const all = [...state.sessions.values()]
+    const connected = {
+      nodeIds: new Set([ports.ourId, ...all.map(({ nodeId }) => nodeId)]),
+      endpoints: new Set(all.flatMap(({ endpoint, dialled }) => [endpoint ?? "", dialled ?? ""]))
+    }
+    const room = outboundSessionsMax - all.filter(({ direction }) => direction === "outbound").length
+    for (const endpoint of state.directory.toDial(connected, room, now)) {
+      state.directory.dialling(endpoint, now)
+      ports.dial(endpoint)
+    }
+    for (const { session } of all) ports.session(session)?.tell({ _tag: "Tick" })
+  }
+
+  const view = (state: State, record: PeerRecord): PeerView => {
+    const now = state.clock.currentTimeMillisUnsafe()
+    const session = [...state.sessions.values()].find(({ nodeId }) => nodeId === record.nodeId)
+    const cooldownUntil = session === undefined ? state.directory.cooldownOf(record.endpoint, now) : undefined
+    const banned = state.directory.isBanned(record.nodeId, now)
+    return {
+      nodeId: record.nodeId,
+      endpoint: record.endpoint ?? "",
+      direction: session?.direction ?? "none",
+      state: banned ? "banned" : session !== undefined ? "active" : cooldownUntil !== undefined ? "backoff" : "known",
+      score: -record.points,
+      height: record.height,
+      agent: record.agent,
+      latencyMs: record.latencyMs,
+      lastSeenAt: record.lastSeenAt,
+      lastError: record.lastError,
+      cooldownUntil,
+      bannedUntil: banned ? record.bannedUntil : undefined
+    }
+  }
+
+  const step = (state: State, message: MaintenanceMessage): void => {
+    switch (message._tag) {
+      case "Admit":
+        return admit(state, message)
+      case "SessionEnded":
+        return ended(state, message.session, message.reason)
+      case "DialFailed":
+        return failed(state, message.endpoint, message.reason)
+      case "Misbehaved":
+        return misbehaved(state, message)
+      case "Measured":
+        return measured(state, message)
+      case "Found":
+        for (const { endpoint, nodeId } of message.peers) if (nodeId !== ports.ourId) state.directory.learn(endpoint, nodeId)
+        return
+      case "Advertise":
+        return message.reply.succeed(state.directory.advertised(state.sessions.get(message.to)?.nodeId ?? "", peersPerMessageMax))
+      case "Peers":
+        return message.reply.succeed(state.directory.all.map((record) => view(state, record)))
+      case "Tick":
+        return tick(state)
+    }
+  }
+
+  const open = Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const random = yield* Random
+    return { clock, random, directory: new Directory(ports.seeds), sessions: new Map<SessionId, PeerFacts>() }
+  })
+  return { name: "maintenance", inboxMax: 1024, overflow: maintenanceOverflow, open, step }
+}

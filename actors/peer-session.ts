@@ -1,0 +1,336 @@
+/**
+ * Owns one connection: bytes in and out, the channel that proves who the peer is, the conversation with it. It ends when
+ * either side ends it; it is never restarted.
+ */
+import { Clock, Effect, Result } from "effect"
+import { decodeBlock } from "../src/block/block.ts"
+import { decodeHeader, type Header, headerBytes } from "../src/block/header.ts"
+import { reject as blockReject } from "../src/chain/reject.ts"
+import type { Rules } from "../src/chain/rules.ts"
+import { fromHex, toHex } from "../src/codec/bytes.ts"
+import { fromTarget, toTarget } from "../src/consensus/difficulty.ts"
+import type { Wire } from "../src/io/tcp.ts"
+import { blame } from "../src/ledger/reject.ts"
+import { peersPerMessageMax, transactionBytesMax } from "../src/limits.ts"
+import { priceOf } from "../src/peer/directory.ts"
+import { packHeaders, type Message } from "../src/peer/message.ts"
+import { Session, type SessionEffect } from "../src/peer/session.ts"
+import type { Snapshot } from "../src/store/snapshot.ts"
+import type { ChainStore } from "../src/store/store.ts"
+import type { Channel, ChannelOutput, Remote } from "../src/transport/channel.ts"
+import { type ActorRef, type ActorSpec, replyWith } from "./actor.ts"
+import { type MaintenanceMessage, type MempoolMessage, type SessionId, type SessionMessage, sessionOverflow, type SyncMessage } from "./protocol.ts"
+
+export interface SessionPorts {
+  readonly id: SessionId
+  readonly direction: "inbound" | "outbound"
+  /** What we dialled, if we did. */
+  readonly dialled: string | undefined
+  readonly rules: Rules
+  readonly store: ChainStore
+  readonly snapshot: Snapshot
+  readonly channel: Channel
+  readonly wire: Wire
+  readonly self: () => ActorRef<SessionMessage>
+  readonly sync: ActorRef<SyncMessage>
+  readonly mempool: ActorRef<MempoolMessage>
+  readonly maintenance: ActorRef<MaintenanceMessage>
+  /** The reason of the end, for whoever supervises. */
+  readonly ended: (reason: string) => void
+}
+
+/** Messages in the inbox above which the socket is not read, and below which it is again. */
+const inboxHigh = 64
+const inboxLow = 16
+/** Bytes queued to the peer above which no further block is served until it has read some. */
+const serveBytesMax = 4 * 1024 * 1024
+/** Attached headers that are announced one by one; more are told as a status. */
+const announceMax = 8
+
+interface State {
+  readonly clock: Clock.Clock
+  /** Said goodbye: nothing more is heard. */
+  over: boolean
+  remote: Remote | undefined
+  admitted: boolean
+  session: Session
+  paused: boolean
+  /** Blocks asked for by the peer and not sent yet. */
+  readonly toServe: Array<{ readonly request: number; readonly hash: Uint8Array }>
+  /** Heard before we were admitted by maintenance. */
+  readonly early: Array<Message>
+}
+
+/** The session actor. */
+export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessage> => {
+  const { wire, channel, store, rules, id } = ports
+
+  const send = (message: Message): void => void wire.write(channel.encode(message))
+
+  const end = (state: State, reason: string): void => {
+    if (state.over) return
+    state.over = true
+    if (state.remote !== undefined) send({ tag: "BYE", reason: reason.slice(0, 200) })
+    wire.end()
+    ports.ended(reason)
+  }
+
+  const status = (): Message => {
+    const { header, work } = store.tip()
+    return { tag: "STS", height: header.height, work: toTarget(work), tip: header.hash }
+  }
+
+  /** The peer has proven who it is; maintenance says whether it may stay. */
+  const opened = (state: State, remote: Remote): void => {
+    state.remote = remote
+    const facts = {
+      session: id, nodeId: remote.nodeId, endpoint: remote.endpoint, remoteHost: wire.remoteHost,
+      direction: ports.direction, agent: remote.agent, dialled: ports.dialled
+    }
+    const told = ports.maintenance.tell({
+      _tag: "Admit",
+      facts,
+      reply: replyWith<true, { readonly code: string; readonly message: string }>(
+        () => void ports.self().tell({ _tag: "Admitted" }),
+        (refused) => void ports.self().tell({ _tag: "Close", reason: `${refused.code}: ${refused.message}` })
+      )
+    })
+    if (!told) end(state, "busy")
+  }
+
+  const punish = (state: State, fault: { readonly code: string; readonly points: number }): void => {
+    if (state.remote !== undefined) ports.maintenance.tell({ _tag: "Misbehaved", session: id, ...fault })
+  }
+
+  const output = (state: State, out: ChannelOutput): Effect.Effect<void> | void => {
+    switch (out._tag) {
+      case "Send":
+        return void wire.write(out.bytes)
+      case "Opened":
+        return opened(state, out.remote)
+      case "Received":
+        return hear(state, out.message)
+      case "Refused":
+        if (out.blame) punish(state, { code: out.code, points: priceOf(out.code) })
+        if (state.remote !== undefined) send({ tag: "REJ", code: out.code, message: out.message.slice(0, 300), blame: "peer", about: new Uint8Array(0) })
+        return end(state, `${out.code}: ${out.message}`)
+    }
+  }
+
+  const hear = (state: State, message: Message): Effect.Effect<void> | void => {
+    if (!state.admitted) {
+      if (state.early.length < 8) state.early.push(message)
+      return
+    }
+    return perform(state, state.session.hear(message, state.clock.currentTimeMillisUnsafe()))
+  }
+
+  const perform = (state: State, effects: ReadonlyArray<SessionEffect>): Effect.Effect<void> | void => {
+    const waits: Array<Effect.Effect<unknown>> = []
+    for (const effect of effects) {
+      const wait = act(state, effect)
+      if (wait !== undefined) waits.push(wait)
+    }
+    return waits.length === 0 ? undefined : Effect.all(waits, { discard: true })
+  }
+
+  const act = (state: State, effect: SessionEffect): Effect.Effect<unknown> | void => {
+    switch (effect._tag) {
+      case "Send":
+        return send(effect.message)
+      case "ServeHeaders":
+        return send({ tag: "HDR", request: effect.request, headers: headersAfter(effect.locator, effect.limit) })
+      case "ServeBlocks":
+        state.toServe.push(...effect.hashes.map((hash) => ({ request: effect.request, hash })))
+        return serve(state)
+      case "ServeTransactions":
+        return serveTransactions(effect.request, effect.hashes)
+      case "ServePeers":
+        return void ports.maintenance.tell({
+          _tag: "Advertise",
+          to: id,
+          reply: replyWith((peers) => send({ tag: "PRS", request: effect.request, peers: peers.slice(0, peersPerMessageMax) }))
+        })
+      case "Claimed":
+        ports.maintenance.tell({ _tag: "Measured", session: id, latencyMs: undefined, height: effect.height })
+        return void ports.sync.tell({ _tag: "Claimed", session: id, tip: { height: effect.height, work: fromTarget(effect.work), hash: effect.tip } })
+      case "Headers":
+        return headers(state, effect)
+      case "Block":
+        return body(state, effect.block)
+      case "NotGiven":
+        return void ports.sync.tell({ _tag: "NotGiven", session: id, ids: effect.ids, stalled: effect.stalled })
+      case "Offered":
+        return offered(state, effect.hashes)
+      case "Transactions":
+        return transactions(state, effect.transactions)
+      case "Peers":
+        return void ports.maintenance.tell({ _tag: "Found", from: id, peers: effect.peers })
+      case "Measured":
+        return void ports.maintenance.tell({ _tag: "Measured", session: id, latencyMs: effect.latencyMs, height: undefined })
+      case "Misbehaved":
+        return punish(state, effect)
+      case "End":
+        return end(state, effect.reason)
+    }
+  }
+
+  /** Best-branch headers after the first hash of the locator that is on our best branch. */
+  const headersAfter = (locator: ReadonlyArray<Uint8Array>, limit: number): Uint8Array => {
+    const known = locator.map((hash) => store.find(toHex(hash))).find((row) => row !== undefined && store.bestAt(row.header.height)?.header.id === row.header.id)
+    return packHeaders(ports.snapshot.headersFrom((known?.header.height ?? 0) + 1, limit))
+  }
+
+  /** Blocks as fast as the peer reads them. */
+  const serve = (state: State): void => {
+    while (state.toServe.length > 0 && wire.queued() < serveBytesMax) {
+      const { request, hash } = state.toServe.shift()!
+      const row = store.find(toHex(hash))
+      const bytes = row?.hasBody === true ? store.body(row.header.id) : undefined
+      if (row === undefined || bytes === undefined) send({ tag: "NFD", request, hashes: [hash] })
+      else {
+        const block = new Uint8Array(headerBytes + bytes.length)
+        block.set(row.header.bytes)
+        block.set(bytes, headerBytes)
+        send({ tag: "BLK", request, block })
+      }
+    }
+  }
+
+  const serveTransactions = (request: number, hashes: ReadonlyArray<Uint8Array>): void => {
+    ports.mempool.tell({
+      _tag: "Find",
+      ids: hashes.map(toHex),
+      reply: replyWith((found) => send({ tag: "TXN", request, transactions: found.flatMap((one) => (one === undefined ? [] : [one.bytes])) }))
+    })
+  }
+
+  const headers = (state: State, { headers: page, asked }: Extract<SessionEffect, { _tag: "Headers" }>): Effect.Effect<unknown> | void => {
+    const list: Array<Header> = []
+    for (let at = 0; at < page.length; at += headerBytes) {
+      const header = decodeHeader(page.slice(at, at + headerBytes))
+      if (header === undefined) return punish(state, { code: "block-malformed", points: priceOf("message-malformed") })
+      state.session.know(header.id)
+      list.push(header)
+    }
+    return ports.sync.offer({ _tag: "Headers", session: id, headers: list, asked })
+  }
+
+  const body = (state: State, bytes: Uint8Array): Effect.Effect<unknown> | void => {
+    const decoded = decodeBlock(bytes, rules.ledger)
+    if (Result.isSuccess(decoded)) return ports.sync.offer({ _tag: "Body", session: id, block: decoded.success })
+    const reject = blockReject("block-malformed", decoded.failure.what)
+    punish(state, { code: reject.code, points: priceOf("message-malformed") })
+    const header = decodeHeader(bytes.slice(0, headerBytes))
+    if (header !== undefined) ports.sync.tell({ _tag: "NotGiven", session: id, ids: [header.id], stalled: false })
+  }
+
+  /** Asks for what we have neither pending nor confirmed. */
+  const offered = (state: State, hashes: ReadonlyArray<Uint8Array>): void => {
+    const unknown = hashes.filter((hash) => !store.isConfirmed(hash))
+    ports.mempool.tell({
+      _tag: "Find",
+      ids: unknown.map(toHex),
+      reply: replyWith((found) => {
+        const wanted = unknown.filter((_, i) => found[i] === undefined)
+        void perform(state, state.session.askTransactions(wanted, state.clock.currentTimeMillisUnsafe()))
+      })
+    })
+  }
+
+  const transactions = (state: State, list: ReadonlyArray<Uint8Array>): void => {
+    const decoded = list.flatMap((bytes) => {
+      // A copy: the frame it came in must not live as long as the pool.
+      const outcome = bytes.length <= transactionBytesMax ? rules.ledger.decode(bytes.slice()) : undefined
+      if (outcome === undefined || Result.isFailure(outcome)) {
+        const code = outcome === undefined ? "transaction-too-large" : outcome.failure.code
+        if (blame[code] === "sender") punish(state, { code, points: priceOf(code) })
+        return []
+      }
+      return [outcome.success]
+    })
+    ports.mempool.tell({
+      _tag: "Relay",
+      transactions: decoded,
+      from: id,
+      refused: ({ code }) => (blame[code] === "sender" ? punish(state, { code, points: priceOf(code) }) : undefined)
+    })
+  }
+
+  const announceTip = (state: State, message: Extract<SessionMessage, { _tag: "AnnounceTip" }>): void => {
+    const fresh = new Set(state.session.news(message.headers.map((header) => header.id)))
+    const list = message.headers.filter((header) => fresh.has(header.id))
+    if (list.length > 0 && list.length <= announceMax) send({ tag: "HDR", request: 0, headers: packHeaders(list) })
+    if (list.length > 0) send(status())
+  }
+
+  const admitted = (state: State): Effect.Effect<void> | void => {
+    state.admitted = true
+    state.session = new Session(state.clock.currentTimeMillisUnsafe())
+    send(status())
+    ports.sync.tell({ _tag: "Joined", session: id, tip: { height: 0, work: 0n, hash: "" } })
+    const now = state.clock.currentTimeMillisUnsafe()
+    perform(state, [...state.session.askPeers(now), ...state.session.sendPing(now)])
+    const waits = state.early.splice(0).flatMap((message) => hear(state, message) ?? [])
+    return Effect.all(waits, { discard: true })
+  }
+
+  const step = (state: State, message: SessionMessage): Effect.Effect<void> | void => {
+    const now = state.clock.currentTimeMillisUnsafe()
+    switch (message._tag) {
+      case "Bytes": {
+        const waits = channel.receive(message.bytes, now).flatMap((out) => output(state, out) ?? [])
+        return waits.length === 0 ? undefined : Effect.all(waits, { discard: true })
+      }
+      case "Admitted":
+        return admitted(state)
+      case "Drained":
+        return serve(state)
+      case "AskHeaders":
+        return perform(state, state.session.askHeaders(message.locator, now))
+      case "AskBodies":
+        return perform(state, state.session.askBlocks(message.ids.map((one) => fromHex(one)!), now))
+      case "AnnounceTip":
+        return state.admitted ? announceTip(state, message) : undefined
+      case "AnnounceTransactions": {
+        const fresh = state.admitted ? state.session.news(message.ids) : []
+        if (fresh.length > 0) send({ tag: "INV", transactions: fresh.map((one) => fromHex(one)!) })
+        return
+      }
+      case "Punish":
+        punish(state, message)
+        return send({ tag: "REJ", code: message.code, message: message.message.slice(0, 300), blame: "peer", about: new Uint8Array(0) })
+      case "Rejoin":
+        return state.admitted ? void ports.sync.tell({ _tag: "Joined", session: id, tip: { height: 0, work: 0n, hash: "" } }) : undefined
+      case "Closed":
+      case "Close":
+        return end(state, message.reason)
+      case "Tick":
+        return state.admitted ? perform(state, state.session.tick(now)) : undefined
+    }
+  }
+
+  /** Reads the socket as fast as messages are handled. */
+  const settle = (state: State): void => {
+    const depth = ports.self().depth()
+    if (!state.paused && depth > inboxHigh) wire.pause()
+    if (state.paused && depth < inboxLow) wire.resume()
+    state.paused = depth > inboxHigh || (state.paused && depth >= inboxLow)
+  }
+
+  const open = Effect.map(Clock.Clock, (clock): State => {
+    const now = clock.currentTimeMillisUnsafe()
+    for (const out of channel.open(now)) if (out._tag === "Send") wire.write(out.bytes)
+    return {
+      clock, over: false, remote: undefined, admitted: false, session: new Session(now),
+      paused: false, toServe: [], early: []
+    }
+  })
+
+  return {
+    name: `session-${id}`, inboxMax: 4096, overflow: sessionOverflow, batchMax: 16, open,
+    step: (state, message) => (state.over ? undefined : step(state, message)),
+    settle,
+    drain: (state) => Effect.sync(() => end(state, "the node stops"))
+  }
+}

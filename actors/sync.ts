@@ -1,0 +1,154 @@
+/** Owns the download: which peer is asked for which headers and bodies. A mailbox around src/peer/sync.ts. */
+import { Clock, Effect } from "effect"
+import { verdicts } from "../src/chain/reject.ts"
+import type { BlockReject } from "../src/chain/reject.ts"
+import { parentId } from "../src/chain/reader.ts"
+import { locatorHeights } from "../src/chain/locator.ts"
+import type { BlockHash } from "../src/block/header.ts"
+import { bodiesAheadMax, headersPerMessageMax } from "../src/limits.ts"
+import { priceOf } from "../src/peer/directory.ts"
+import { Sync, type SyncEffect } from "../src/peer/sync.ts"
+import type { ChainStore } from "../src/store/store.ts"
+import { type ActorRef, type ActorSpec, replyWith } from "./actor.ts"
+import { type ChainMessage, type SessionId, type SessionMessage, type SyncMessage, syncOverflow } from "./protocol.ts"
+
+export interface SyncPorts {
+  readonly store: ChainStore
+  readonly chain: ActorRef<ChainMessage>
+  readonly self: () => ActorRef<SyncMessage>
+  /** The actor of a session, while it lives. */
+  readonly session: (id: SessionId) => ActorRef<SessionMessage> | undefined
+  /** Sessions that stand, told again after a restart of this actor. */
+  readonly rejoin: () => void
+}
+
+interface State {
+  readonly clock: Clock.Clock
+  readonly machine: Sync
+  /** For the rate of the progress line: height and time when the download began. */
+  began: { readonly height: number; readonly at: number } | undefined
+}
+
+/** The sync actor. */
+export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
+  const { store, chain, self, session } = ports
+
+  const locator = (): ReadonlyArray<BlockHash> =>
+    locatorHeights(store.tip().header.height).map((height) => store.bestAt(height)!.header.hash)
+
+  const perform = (effects: ReadonlyArray<SyncEffect>): void => {
+    for (const effect of effects) {
+      switch (effect._tag) {
+        case "AskHeaders":
+          session(effect.session)?.tell({ _tag: "AskHeaders", locator: headLocator() })
+          break
+        case "AskBodies":
+          session(effect.session)?.tell({ _tag: "AskBodies", ids: effect.ids })
+          break
+        case "Drop":
+          session(effect.session)?.tell({ _tag: "Close", reason: effect.reason })
+          break
+        case "Look":
+          chain.tell({ _tag: "MissingBodies", limit: bodiesAheadMax, reply: replyWith((ids) => void self().tell({ _tag: "Missing", ids })) })
+      }
+    }
+  }
+
+  /** The heaviest header first, so that a page goes on where the last ended; then our best branch. */
+  const headLocator = (): ReadonlyArray<BlockHash> => {
+    const heaviest = store.heaviest().header
+    return heaviest.id === store.tip().header.id ? locator() : [heaviest.hash, ...locator().slice(0, -1), store.bestAt(0)!.header.hash]
+  }
+
+  /** What a refused offer costs the session that made it. */
+  const punish = (id: SessionId, reject: BlockReject): void => {
+    if (verdicts[reject.code].blame === "nobody") return
+    session(id)?.tell({ _tag: "Punish", code: reject.code, message: reject.message, points: priceOf(reject.code) })
+  }
+
+  const offerHeaders = (state: State, message: Extract<SyncMessage, { _tag: "Headers" }>): Effect.Effect<unknown> | void => {
+    const { session: id, headers, asked } = message
+    const [first] = headers
+    if (first === undefined) {
+      return perform(state.machine.headersJudged(id, { headerWork: store.heaviest().work, asked, more: false }, state.clock.currentTimeMillisUnsafe()))
+    }
+    // An announcement whose parent we lack says that we are behind.
+    if (!asked && store.find(parentId(first)) === undefined) return perform(state.machine.behind(id, state.clock.currentTimeMillisUnsafe()))
+    const full = headers.length === headersPerMessageMax
+    return chain.offer({
+      _tag: "OfferHeaders",
+      headers,
+      reply: replyWith((verdict) => void self().tell({ _tag: "HeadersJudged", session: id, asked, full, verdict }))
+    })
+  }
+
+  const offerBody = (state: State, { session: id, block }: Extract<SyncMessage, { _tag: "Body" }>): Effect.Effect<unknown> => {
+    perform(state.machine.bodyCame(id, block.header.id, state.clock.currentTimeMillisUnsafe()))
+    const judged = (reject: BlockReject | undefined) =>
+      void self().tell({ _tag: "BodyJudged", session: id, id: block.header.id, reject, outcome: undefined })
+    return chain.offer({ _tag: "OfferBlock", block, from: id, reply: replyWith(() => judged(undefined), judged) })
+  }
+
+  const view = (state: State) => {
+    const now = state.clock.currentTimeMillisUnsafe()
+    const { height } = store.tip().header
+    const { target, state: phase } = state.machine
+    const done = state.began === undefined ? 0 : height - state.began.height
+    const rate = state.began === undefined || now === state.began.at ? 0 : (done * 1000) / (now - state.began.at)
+    return {
+      state: phase,
+      height,
+      targetHeight: Math.max(target, store.heaviest().header.height),
+      blocksPerSecond: phase === "idle" ? 0 : rate,
+      etaMs: phase === "idle" || rate === 0 ? undefined : ((target - height) / rate) * 1000
+    }
+  }
+
+  const step = (state: State, message: SyncMessage): Effect.Effect<void> | void => {
+    const { machine } = state
+    const now = state.clock.currentTimeMillisUnsafe()
+    switch (message._tag) {
+      case "Joined":
+        return perform(machine.joined(message.session, message.tip, now))
+      case "Left":
+        return perform(machine.left(message.session, now))
+      case "Claimed":
+        return perform(machine.claimed(message.session, message.tip, now))
+      case "Headers": {
+        const effect = offerHeaders(state, message)
+        return effect === undefined ? undefined : Effect.asVoid(effect)
+      }
+      case "HeadersJudged": {
+        const { reject, heaviest } = message.verdict
+        if (reject !== undefined) punish(message.session, reject)
+        const more = message.full && reject === undefined
+        return perform(machine.headersJudged(message.session, { headerWork: heaviest.work, asked: message.asked, more }, now))
+      }
+      case "Body":
+        return Effect.asVoid(offerBody(state, message))
+      case "BodyJudged":
+        if (message.reject !== undefined) punish(message.session, message.reject)
+        return
+      case "NotGiven":
+        return perform(machine.notGiven(message.session, message, now))
+      case "Missing":
+        state.began ??= message.ids.length > 0 ? { height: store.tip().header.height, at: now } : undefined
+        return perform(machine.missing(message.ids, now))
+      case "TipMoved":
+        return perform(machine.tipMoved({ height: message.tip.height, work: message.work }, now))
+      case "Tick":
+        if (machine.state === "idle") state.began = undefined
+        return perform(machine.tick(now))
+      case "View":
+        return message.reply.succeed(view(state))
+    }
+  }
+
+  const open = Effect.map(Clock.Clock, (clock): State => {
+    const { header, work } = store.tip()
+    ports.rejoin()
+    return { clock, machine: new Sync({ height: header.height, work }, store.heaviest().work), began: undefined }
+  })
+
+  return { name: "sync", inboxMax: 1024, overflow: syncOverflow, open, step }
+}

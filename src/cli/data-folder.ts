@@ -1,0 +1,98 @@
+/**
+ * The data folder of a node: spec.json (the chain), chain.db, identity/ (the node's own key and its TLS certificate),
+ * keystore/ (people's keys), admin.token, LOCK.db. Secret files have mode 0600.
+ */
+import { join } from "node:path"
+import { Result } from "effect"
+import { type ChainSpec, formatSpec, parseSpec } from "../block/genesis.ts"
+import { presets } from "../chain/presets.ts"
+import { fromHex, toHex } from "../codec/bytes.ts"
+import { makeCertificate } from "../crypto/certificate.ts"
+import { type Keypair, keypairOf } from "../crypto/keys.ts"
+import { isSecret } from "../crypto/signature.ts"
+import { exists, FileFault, readText, writeFile } from "../io/files.ts"
+import type { TlsIdentity } from "../io/tcp.ts"
+import { specBytesMax } from "../limits.ts"
+import { failure } from "./failure.ts"
+
+const secretMode = 0o600
+const smallFileBytesMax = 16 * 1024
+
+export const specPath = (folder: string): string => join(folder, "spec.json")
+export const databasePath = (folder: string): string => join(folder, "chain.db")
+export const keystorePath = (folder: string): string => join(folder, "keystore")
+export const tokenPath = (folder: string): string => join(folder, "admin.token")
+
+/** Is there a chain in this folder? */
+export const isInitialised = (folder: string): boolean => exists(specPath(folder))
+
+const parse = (text: string, name: string): ChainSpec => {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    throw failure("usage", "spec-malformed", `${name} is not JSON: ${(error as Error).message}`)
+  }
+  const parsed = parseSpec(json)
+  if (Result.isSuccess(parsed)) return parsed.success
+  const lines = parsed.failure.map(({ path, message }) => `${path === "" ? "" : `${path}: `}${message}`)
+  throw failure("usage", "spec-malformed", `${name} is not a chain spec:\n  ${lines.join("\n  ")}`, "docs/protocol.md describes every field.")
+}
+
+/** The spec of a preset's name or of a file. Throws Failure. */
+export const loadSpec = (nameOrPath: string): ChainSpec => {
+  const preset = presets[nameOrPath]
+  if (preset !== undefined) return parse(JSON.stringify(preset), `preset ${nameOrPath}`)
+  try {
+    return parse(readText(nameOrPath, specBytesMax), nameOrPath)
+  } catch (error) {
+    if (!(error instanceof FileFault)) throw error
+    throw failure("usage", "spec-missing", error.message, `Name a file, or a preset: ${Object.keys(presets).join(", ")}.`)
+  }
+}
+
+/** The spec that a folder was initialised with. Throws Failure. */
+export const specOf = (folder: string): ChainSpec => {
+  if (isInitialised(folder)) return parse(readText(specPath(folder), specBytesMax), specPath(folder))
+  throw failure(
+    "dataFolder",
+    "store-missing",
+    `There is no chain in ${folder}.`,
+    `Make one: cairn init --spec cairn --data-dir ${folder}. Or start a development node: cairn start --dev.`
+  )
+}
+
+/** Writes the spec: from now on the folder belongs to this chain. */
+export const saveSpec = (folder: string, spec: ChainSpec): void => writeFile(specPath(folder), `${JSON.stringify(formatSpec(spec), null, 2)}\n`)
+
+/** The node's own key, made at the first start. */
+export const loadIdentity = (folder: string, random: (length: number) => Uint8Array): Keypair => {
+  const path = join(folder, "identity", "node.key")
+  if (!exists(path)) {
+    let secret = random(32)
+    while (!isSecret(secret)) secret = random(32)
+    writeFile(path, `${toHex(secret)}\n`, secretMode)
+  }
+  const secret = fromHex(readText(path, smallFileBytesMax).trim(), 32)
+  if (secret === undefined || !isSecret(secret)) {
+    throw failure("dataFolder", "identity-malformed", `${path} does not hold a key.`, "Restore it from a backup, or remove it: the node then gets a new identity.")
+  }
+  return keypairOf(secret)
+}
+
+/** The node's TLS certificate, made at the first start. */
+export const loadTls = (folder: string, facts: { readonly now: number; readonly random: (length: number) => Uint8Array }): TlsIdentity => {
+  const [keyPath, certPath] = [join(folder, "identity", "tls.key.pem"), join(folder, "identity", "tls.cert.pem")]
+  if (!exists(keyPath) || !exists(certPath)) {
+    const { key, cert } = makeCertificate("cairn", { now: facts.now, serial: facts.random(16) })
+    writeFile(keyPath, key, secretMode)
+    writeFile(certPath, cert)
+  }
+  return { key: readText(keyPath, smallFileBytesMax), cert: readText(certPath, smallFileBytesMax) }
+}
+
+/** The token of admin routes, made at the first start; whoever can read the file may use it. */
+export const loadToken = (folder: string, random: (length: number) => Uint8Array): string => {
+  if (!exists(tokenPath(folder))) writeFile(tokenPath(folder), `${toHex(random(32))}\n`, secretMode)
+  return readText(tokenPath(folder), smallFileBytesMax).trim()
+}

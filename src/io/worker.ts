@@ -1,0 +1,28 @@
+/** Another thread, by the name of its file. A door: the tests' world runs the same code in its own time. */
+
+export interface Thread<In, Out> {
+  readonly post: (message: In) => void
+  readonly terminate: () => void
+  /** For types only: what comes back. */
+  readonly out?: Out
+}
+
+/**
+ * Where a worker's file is: beside the sources, or in the compiled binary under the path it had from the project's root.
+ * `import.meta.url` is no test for the difference: under --bytecode it keeps the path of the machine that built it.
+ */
+const placeOf = (file: string): string =>
+  Bun.main.includes("$bunfs") ? `./${file}` : new URL(`../../${file}`, import.meta.url).href
+
+export type StartThread = <In, Out>(
+  file: string,
+  on: { readonly message: (message: Out) => void; readonly failed: (reason: string) => void }
+) => Thread<In, Out>
+
+/** The door as Bun has it. */
+export const startBunThread: StartThread = (file, on) => {
+  const worker = new Worker(placeOf(file))
+  worker.onmessage = (event: MessageEvent) => on.message(event.data as never)
+  worker.onerror = (event: ErrorEvent) => on.failed(event.message)
+  return { post: (message) => worker.postMessage(message), terminate: () => worker.terminate() }
+}

@@ -1,0 +1,82 @@
+/** Whole nodes in one process, over real sockets and real files: what integration tests start in one line. */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Clock, Effect } from "effect"
+import { startTree, type Tree } from "../actors/tree.ts"
+import type { ChainSpec } from "../src/block/genesis.ts"
+import { makeRules } from "../src/chain/rules.ts"
+import type { NodeConfig } from "../src/config.ts"
+import { makeCertificate } from "../src/crypto/certificate.ts"
+import { bunTcp } from "../src/io/tcp.ts"
+import { startBunThread } from "../src/io/worker.ts"
+import { openDatabase, openReadonly } from "../src/store/db.ts"
+import { Snapshot } from "../src/store/snapshot.ts"
+import { ChainStore } from "../src/store/store.ts"
+import { keyOf, specOf } from "./fixtures.ts"
+
+export interface TestNode {
+  readonly tree: Tree
+  readonly store: ChainStore
+  readonly endpoint: string
+  readonly stop: () => Promise<void>
+}
+
+export interface NodeWish {
+  readonly spec?: ChainSpec
+  readonly key?: number
+  readonly seeds?: ReadonlyArray<string>
+  readonly folder?: string
+  readonly mining?: Partial<NodeConfig["mining"]>
+}
+
+let keys = 200
+
+/** Starts a node on a free port. */
+export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
+  const folder = wish.folder ?? mkdtempSync(join(tmpdir(), "cairn-test-"))
+  const path = join(folder, "chain.db")
+  const rules = makeRules(wish.spec ?? specOf())
+  const store = new ChainStore(openDatabase(path), rules)
+  const snapshot = new Snapshot(openReadonly(path), rules)
+  const key = keyOf(wish.key ?? keys++)
+  const now = await Effect.runPromise(Clock.currentTimeMillis)
+  const config: NodeConfig = {
+    dataDir: folder, dev: true,
+    http: { host: "127.0.0.1", port: 0, adminToken: undefined },
+    peers: { host: "127.0.0.1", port: 0, advertise: undefined, seeds: wish.seeds ?? [] },
+    mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined, ...wish.mining },
+    signatureEngine: "auto"
+  }
+  const tree = await Effect.runPromise(
+    startTree({
+      config, rules, store, snapshot, key, proposer: key.address,
+      tls: makeCertificate("test", { now, serial: crypto.getRandomValues(new Uint8Array(16)) }),
+      doors: { tcp: bunTcp, startThread: startBunThread },
+      facts: {
+        version: "test", agent: "cairn/test", dev: true, dataDir: folder, httpUrl: "", signatureEngine: "test",
+        hashEngine: "test", mineThreads: 0, startedAt: now
+      }
+    })
+  )
+  return {
+    tree,
+    store,
+    endpoint: tree.node.facts.p2pEndpoint!,
+    stop: async () => {
+      await Effect.runPromise(tree.stop)
+      snapshot.close()
+      store.close()
+      if (wish.folder === undefined) rmSync(folder, { recursive: true, force: true })
+    }
+  }
+}
+
+/** Waits until a fact holds; gives up with its name after `ms`. For process-level suites only. */
+export const until = async (what: string, fact: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> => {
+  const end = performance.now() + ms
+  while (!(await fact())) {
+    if (performance.now() > end) throw new Error(`not in ${ms} ms: ${what}`)
+    await Bun.sleep(5)
+  }
+}
