@@ -99,6 +99,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
         pendingTransactions: totals.count,
         pendingBytes: totals.bytes,
         committedTransactions: base.counts.transactions,
+        committedValue: base.counts.value,
         accounts: base.counts.entries,
         peers: peers.filter(({ state }) => state === "active").length,
         knownPeers: peers.length,

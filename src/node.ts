@@ -96,6 +96,8 @@ export interface Stats {
   readonly pendingTransactions: number
   readonly pendingBytes: number
   readonly committedTransactions: number
+  /** Units moved by all confirmed transfers. */
+  readonly committedValue: number
   readonly accounts: number
   readonly peers: number
   readonly knownPeers: number

@@ -128,10 +128,10 @@ export class Snapshot {
   }
 
   /** Counters that every landing keeps. */
-  counts(): { readonly transactions: number; readonly entries: number } {
+  counts(): { readonly transactions: number; readonly entries: number; readonly value: number } {
     const value = (key: string): number =>
       Number(this.db.query<{ value: number }, [string]>("SELECT value FROM meta WHERE key = ?").get(key)?.value ?? 0)
-    return { transactions: value("transactions"), entries: value("entries") }
+    return { transactions: value("transactions"), entries: value("entries"), value: value("value") }
   }
 
   /** All reads of `f` see one commit. */

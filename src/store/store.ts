@@ -253,7 +253,7 @@ export class ChainStore implements ChainReader {
     this.sql.deleteBest.run(block.header.height)
     this.sql.deleteUndo.run(row.n)
     for (const { id } of block.transactions) this.sql.deleteTransaction.run(id)
-    this.sql.addMeta.run("transactions", -block.transactions.length)
+    this.count(block, -1)
   }
 
   private attach({ block, undo, fees }: Landing["attached"][number]): void {
@@ -264,7 +264,14 @@ export class ChainStore implements ChainReader {
     this.sql.insertUndo.run(row.n, undo, fees, transactions.length)
     const insert: Statement = this.sql.insertTransaction
     for (let i = 0; i < transactions.length; i++) insert.run(transactions[i]!.id, header.height, i)
-    this.sql.addMeta.run("transactions", transactions.length)
+    this.count(block, 1)
+  }
+
+  /** Keeps the counters that statistics show: no query ever counts rows. */
+  private count({ transactions }: Block, sign: 1 | -1): void {
+    const value = transactions.reduce((sum, { transfer }) => sum + transfer.amount, 0)
+    this.sql.addMeta.run("transactions", sign * transactions.length)
+    this.sql.addMeta.run("value", sign * value)
   }
 
   private writeState({ entries, pages }: Landing): void {

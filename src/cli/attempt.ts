@@ -1,0 +1,23 @@
+/** Plain code as a command's effect: a thrown Failure is its failure, anything else is our bug. */
+import { Effect } from "effect"
+import { ApiError } from "../http/client.ts"
+import { FileFault } from "../io/files.ts"
+import { StoreFault } from "../store/db.ts"
+import { Failure, failure } from "./failure.ts"
+
+/** What each kind of error means for the command's end; others are bugs and stay so. */
+const failureOf = (error: unknown): Failure => {
+  if (error instanceof Failure) return error
+  if (error instanceof StoreFault) return failure("dataFolder", error.code, error.message, error.hint)
+  if (error instanceof FileFault) return failure("failed", error.code, error.message)
+  if (error instanceof ApiError) {
+    return error.status === 0
+      ? failure("unreachable", "unreachable", error.message, "Is the node running? Name it with --node URL.")
+      : failure("refused", error.code, error.message)
+  }
+  throw error
+}
+
+/** Runs plain code, synchronous or not. */
+export const attempt = <A>(f: () => A | Promise<A>): Effect.Effect<A, Failure> =>
+  Effect.tryPromise({ try: async () => f(), catch: failureOf })

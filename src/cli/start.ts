@@ -1,0 +1,210 @@
+/** `cairn start`: runs a node until it is told to stop. The one place where store, actors and HTTP meet. */
+import { mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Clock, Context, Deferred, Effect, Exit, Logger, References } from "effect"
+import { SlicedScheduler } from "../../actors/scheduler.ts"
+import { startTree, type Tree } from "../../actors/tree.ts"
+import { makeRules, type Rules } from "../chain/rules.ts"
+import type { NodeConfig } from "../config.ts"
+import { formatAddress, isAddress, parseAddress, type Address } from "../crypto/address.ts"
+import { accountKey, devMnemonic, type Keypair } from "../crypto/keys.ts"
+import { loadEngine } from "../crypto/native.ts"
+import { engine, useEngine } from "../crypto/signature.ts"
+import { makeApp } from "../http/app.ts"
+import { loadPage } from "../http/page.ts"
+import { type HttpServer, serveHttp } from "../http/server.ts"
+import { Random } from "../io/random.ts"
+import { bunTcp } from "../io/tcp.ts"
+import { startBunThread } from "../io/worker.ts"
+import { format } from "../ledger/amount.ts"
+import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
+import { lockFolder } from "../store/lock.ts"
+import { Snapshot } from "../store/snapshot.ts"
+import { ChainStore } from "../store/store.ts"
+import { databasePath, isInitialised, loadIdentity, loadSpec, loadTls, loadToken, saveSpec, specOf } from "./data-folder.ts"
+import { failure, type Failure } from "./failure.ts"
+import { isTerminal, paint, print, rows } from "./output.ts"
+import { version } from "./version.ts"
+
+export interface StartOptions {
+  readonly config: NodeConfig
+  /** Initialises an empty folder with this spec; undefined: it must have been initialised. */
+  readonly spec: string | undefined
+  /** When the process began, for the "ready in" line. */
+  readonly startedAt: number
+}
+
+/** A fresh folder for a development node that names none. */
+export const freshFolder = (): string => mkdtempSync(join(tmpdir(), "cairn-dev-"))
+
+const prepareRules = (folder: string, spec: string | undefined): Rules => {
+  if (!isInitialised(folder) && spec !== undefined) saveSpec(folder, loadSpec(spec))
+  return makeRules(specOf(folder))
+}
+
+const chooseEngine = (choice: NodeConfig["signatureEngine"]): void => {
+  const chosen = loadEngine(choice)
+  if (chosen === undefined) throw failure("usage", "engine-unavailable", `The signature engine ${choice} does not load here.`, "Use --signature-engine auto.")
+  useEngine(chosen)
+}
+
+/** Store and lock, released in the reverse order whatever happens. */
+const openStore = (folder: string, rules: Rules) =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const lock = lockFolder(folder)
+        try {
+          const store = new ChainStore(openDatabase(databasePath(folder)), rules)
+          return { lock, store, snapshot: new Snapshot(openReadonly(databasePath(folder)), rules) }
+        } catch (error) {
+          lock.release()
+          throw error
+        }
+      },
+      catch: (error) => {
+        if (error instanceof StoreFault) return failure("dataFolder", error.code, error.message, error.hint)
+        throw error
+      }
+    }),
+    ({ lock, store, snapshot }) =>
+      Effect.sync(() => {
+        snapshot.close()
+        store.close()
+        lock.release()
+      })
+  )
+
+const proposerOf = (rules: Rules, config: NodeConfig, key: Keypair): Address => {
+  if (config.mining.proposer === undefined) return config.dev ? accountKey(devMnemonic, 0).address : key.address
+  const parsed = parseAddress(config.mining.proposer, rules.spec.addressPrefix)
+  if (isAddress(parsed)) return parsed
+  throw failure("usage", "address-invalid", `--mine-to: the address ${parsed.wrong}.`)
+}
+
+const banner = (tree: Tree, config: NodeConfig, startedAt: number, now: number): void => {
+  const { facts } = tree.node
+  const { spec } = facts.rules
+  const accounts = config.dev
+    ? spec.genesis.alloc.map(({ address, balance }, i) => ({
+        name: `dev:${i}`,
+        address: formatAddress(address, spec.addressPrefix),
+        balance: `${format(balance, spec.ledger.decimals)} ${spec.ledger.symbol}`
+      }))
+    : []
+  const value = {
+    ready: true, http: facts.httpUrl, peers: facts.p2pEndpoint ?? null, chain: spec.ledger.chainId, genesis: facts.rules.genesis.header.id,
+    data_dir: config.dataDir, node_id: facts.nodeId, signature_engine: facts.signatureEngine,
+    ...(config.dev ? { dev_mnemonic: devMnemonic, dev_accounts: accounts } : {})
+  }
+  const dev = config.dev
+    ? [
+        "",
+        `  ${paint("bold", "Development accounts")} of the mnemonic "${devMnemonic}"`,
+        `  ${paint("red", "Public: anyone can spend what they hold. Never use them on another chain.")}`,
+        ...rows(accounts.map(({ name, address, balance }) => [name, `${address}  ${balance}`] as const)),
+        "",
+        `  Try: cairn send --from dev:0 --to ${accounts[1]?.address ?? "…"} --amount 1.5 --node ${facts.httpUrl}`
+      ]
+    : []
+  print(value, [
+    `${paint("green", "cairn")} ${version} is ready in ${now - startedAt} ms`,
+    "",
+    ...rows([
+      ["page and API", paint("blue", facts.httpUrl)],
+      ["peers", facts.p2pEndpoint ?? "none"],
+      ["chain", `${spec.name} (${spec.ledger.chainId}), genesis ${facts.rules.genesis.header.id.slice(0, 16)}…`],
+      ["data", config.dataDir],
+      ["signatures", facts.signatureEngine],
+      ["sealing", sealingOf(config)]
+    ]),
+    ...dev,
+    "",
+    "  Ctrl-C stops the node."
+  ])
+}
+
+const sealingOf = ({ mining }: NodeConfig): string => {
+  const parts = [
+    mining.threads > 0 ? `${mining.threads} thread${mining.threads > 1 ? "s" : ""}` : "",
+    mining.onDemand ? "on the first pending transfer" : "",
+    mining.everyMs === undefined ? "" : `every ${mining.everyMs / 1000} s`
+  ].filter((part) => part !== "")
+  return parts.length === 0 ? "only when asked: POST /api/mine" : parts.join(", ")
+}
+
+/** Ends by a signal: the first asks, a second insists. */
+const untilSignal = Effect.callback<void>((resume) => {
+  let asked = false
+  const onSignal = (): void => {
+    if (asked) process.exit(1)
+    asked = true
+    resume(Effect.void)
+  }
+  process.on("SIGINT", onSignal)
+  process.on("SIGTERM", onSignal)
+})
+
+const run = ({ config, spec, startedAt }: StartOptions): Effect.Effect<void, Failure> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const random = yield* Random
+      const clock = yield* Clock.Clock
+      const folder = config.dataDir
+      const rules = prepareRules(folder, spec)
+      chooseEngine(config.signatureEngine)
+      const { store, snapshot } = yield* openStore(folder, rules)
+      const key = loadIdentity(folder, random)
+      const tls = loadTls(folder, { now: clock.currentTimeMillisUnsafe(), random })
+      const adminToken = config.http.adminToken ?? loadToken(folder, random)
+      const page = loadPage()
+      const context = yield* Effect.context<never>()
+      const built = Deferred.makeUnsafe<Tree, Failure>()
+      const server: HttpServer = yield* serveHttp(config.http, (url) =>
+        Effect.runPromiseWith(context)(
+          Effect.gen(function* () {
+            const tree = yield* startTree({
+              config, rules, store, snapshot, key, tls,
+              proposer: proposerOf(rules, config, key),
+              doors: { tcp: bunTcp, startThread: startBunThread },
+              facts: {
+                version, agent: `cairn/${version}`, dev: config.dev, dataDir: folder, httpUrl: url, signatureEngine: engine().name,
+                hashEngine: "bun", mineThreads: config.mining.threads, startedAt
+              }
+            })
+            Deferred.doneUnsafe(built, Exit.succeed(tree))
+            const hosts = config.http.host === "127.0.0.1" || config.http.host === "::1" ? ["localhost"] : []
+            return makeApp({ node: tree.node, context, adminToken, page: yield* Effect.promise(() => page), hosts })
+          }).pipe(
+            Effect.tapError((fault) => Effect.sync(() => Deferred.doneUnsafe(built, Exit.fail(failure("failed", "listen-failed", fault.message, "Choose another port with --p2p-port, or --no-p2p.")))))
+          )
+        ).catch(() => ({ fetch: () => new Response("failed", { status: 500 }) }))
+      ).pipe(Effect.mapError(({ message }) => failure("failed", "listen-failed", message, "Choose another port with --http-port.")))
+      const tree = yield* Deferred.await(built)
+      banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
+      const escalated = Effect.mapError(tree.failed, ({ group, child }) =>
+        failure("failed", "supervision-gave-up", `${child} failed more often than ${group} allows.`, "The log above has the cause. Start again; if it fails again, run: cairn verify.")
+      )
+      const ended = yield* Effect.exit(Effect.raceFirst(untilSignal, escalated))
+      if (isTerminal()) process.stderr.write("\nstopping …\n")
+      yield* server.stop(500)
+      yield* tree.stop
+      yield* ended
+    })
+  )
+
+/** Runs a node. Ends with success on SIGTERM or SIGINT, within the bound of limits.ts. */
+export const start = (options: StartOptions): Effect.Effect<void, Failure> => {
+  const scheduler = new SlicedScheduler()
+  const program = run(options).pipe(
+    Effect.provide(Logger.layer([isTerminal() ? Logger.consolePretty() : Logger.consoleJson])),
+    Effect.provideService(References.MinimumLogLevel, "Info")
+  )
+  return Effect.callback<void, Failure>((resume) => {
+    const fiber = Effect.runForkWith(Context.empty())(program, { scheduler })
+    fiber.addObserver((exit) => resume(exit as Exit.Exit<void, Failure>))
+    return Effect.void
+  })
+}
+

@@ -1,0 +1,189 @@
+/**
+ * The Hono app: contract, guards, handlers.
+ *
+ *   request → id, headers → Host (a page of another origin must not reach us by DNS) → route or 404/405 → admin guard
+ *           → parameters and body (size, type, shape) → Node → JSON, or a problem
+ */
+import { timingSafeEqual } from "node:crypto"
+import { type Context, Effect, Exit, Result, Schema } from "effect"
+import { type Context as HonoContext, Hono } from "hono"
+import { bodyLimit } from "hono/body-limit"
+import { sha256 } from "../crypto/hash.ts"
+import { utf8 } from "../codec/bytes.ts"
+import { httpBodyBytesMax } from "../limits.ts"
+import type { Answer, BlockRefused, NodeShape, TransactionRefused } from "../node.ts"
+import { aliases, type Route, type RouteName, routes } from "./contract.ts"
+import { streamEvents } from "./events.ts"
+import { type Input, isProblem } from "./exchange.ts"
+import { type Handlers, makeHandlers } from "./handlers.ts"
+import { makeDocsPage, makeOpenApi } from "./openapi.ts"
+import { type Problem, problem, problemOf } from "./problem.ts"
+
+export interface AppOptions {
+  readonly node: NodeShape
+  /** The services and scheduler that answers run with. */
+  readonly context: Context.Context<never>
+  /** Undefined: admin routes answer only a development node's own page and loopback. */
+  readonly adminToken: string | undefined
+  /** Files of the page by path. */
+  readonly page: ReadonlyMap<string, { readonly type: string; readonly body: string | Uint8Array }>
+  /** Host names that requests may carry beside loopback ones; empty: any (the operator listens on a public address). */
+  readonly hosts: ReadonlyArray<string>
+}
+
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+/** The app. `fetch` it without a socket in tests. */
+export const makeApp = (options: AppOptions): Hono => {
+  const app = new Hono()
+  const handlers = makeHandlers(options.node)
+  const { version, httpUrl } = options.node.facts
+  const openApi = JSON.stringify(makeOpenApi(version, httpUrl === "" ? "/" : httpUrl))
+  const docs = makeDocsPage(version)
+
+  app.use(async (c, next) => {
+    c.header("x-request-id", c.req.header("x-request-id")?.slice(0, 64).replace(/[^\w-]/g, "") || crypto.randomUUID())
+    c.header("content-security-policy", policy)
+    c.header("x-content-type-options", "nosniff")
+    c.header("referrer-policy", "no-referrer")
+    const refused = checkHost(c, options.hosts)
+    if (refused !== undefined) return answer(c, refused)
+    return next()
+  })
+  app.use(bodyLimit({ maxSize: httpBodyBytesMax, onError: (c) => answer(c, problem(413, "body-too-large", `A body has at most ${httpBodyBytesMax} bytes.`)) }))
+
+  for (const [name, route] of Object.entries(routes) as ReadonlyArray<readonly [RouteName, Route]>) {
+    const paths = [route.path, ...Object.entries(aliases).flatMap(([path, target]) => (target === name ? [path] : []))]
+    for (const path of paths) app.on(route.method, path, (c) => serve(c, { name, route, handlers, options }))
+  }
+  app.get("/api/events", (c) => streamEvents(c, options.node) ?? answer(c, problem(503, "streams-full", "Too many event streams are open.", { headers: { "retry-after": "30" } })))
+  app.get("/metrics", async (c) => {
+    const exit = await Effect.runPromiseExitWith(options.context)(options.node.metrics())
+    return Exit.isSuccess(exit) ? c.text(exit.value, 200, { "content-type": "text/plain; version=0.0.4" }) : answer(c, internal)
+  })
+  app.get("/openapi.json", (c) => c.body(openApi, 200, { "content-type": "application/json" }))
+  app.get("/docs", (c) => c.html(docs))
+  for (const [path, { type, body }] of options.page) {
+    app.get(path, (c) => c.body(body as string, 200, { "content-type": type, "cache-control": "no-cache" }))
+  }
+  app.notFound((c) => answer(c, otherMethod(app, c) ?? problem(404, "route-not-found", `There is no ${c.req.method} ${c.req.path}. See /docs.`)))
+  app.onError((error, c) => {
+    process.stderr.write(`${JSON.stringify({ level: "error", message: "http handler failed", cause: String(error) })}\n`)
+    return answer(c, internal)
+  })
+  return app
+}
+
+const internal = problem(500, "internal", "The node failed to answer; its log has the cause.")
+
+const answer = (c: HonoContext, { status, code, title, detail, headers, errors }: Problem): Response => {
+  const body = { type: `urn:cairn:error:${code}`, title, status, code, detail, instance: c.req.path, ...(errors === undefined ? {} : { errors }) }
+  return c.body(JSON.stringify(body), status as 400, { "content-type": "application/problem+json", ...headers })
+}
+
+/** A path that exists under another method is 405 with Allow. */
+const otherMethod = (app: Hono, c: HonoContext): Problem | undefined => {
+  const others = ["GET", "POST"].filter((method) => method !== c.req.method && app.router.match(method, c.req.path)[0].some(([[, handler]]) => handler.path !== "/*"))
+  if (others.length === 0) return undefined
+  return problem(405, "method-not-allowed", `${c.req.path} answers ${others.join(", ")}.`, { headers: { allow: others.join(", ") } })
+}
+
+const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/
+
+/** A page that reaches us under a name of its own (DNS rebinding) is refused; so is a form of another origin. */
+const checkHost = (c: HonoContext, hosts: ReadonlyArray<string>): Problem | undefined => {
+  const host = c.req.header("host") ?? new URL(c.req.url).host
+  if (hosts.length > 0 && !loopback.test(host) && !hosts.includes(host)) {
+    return problem(403, "host-not-allowed", `This node does not answer for the host "${host.slice(0, 80)}".`)
+  }
+  const origin = c.req.header("origin")
+  if (c.req.method === "POST" && origin !== undefined && new URL(origin, "http://invalid").host !== host) {
+    return problem(403, "origin-not-allowed", "A page of another origin may not post here.")
+  }
+  return undefined
+}
+
+const sameSecret = (a: string, b: string): boolean => timingSafeEqual(sha256(utf8(a)), sha256(utf8(b)))
+
+/** Admin routes: the token, or on a development node without one a request from loopback by its own page or no page. */
+const checkAdmin = (c: HonoContext, { adminToken, node }: AppOptions): Problem | undefined => {
+  const given = c.req.header("x-blockchain-admin-token") ?? /^Bearer (.+)$/.exec(c.req.header("authorization") ?? "")?.[1]
+  if (adminToken !== undefined && given !== undefined && sameSecret(given, adminToken)) return undefined
+  const local = loopback.test(c.req.header("host") ?? new URL(c.req.url).host)
+  if (node.facts.dev && given === undefined && local) return undefined
+  return problem(401, "admin-token-required", "Send the admin token: Authorization: Bearer … It stands in admin.token of the data folder.", {
+    headers: { "www-authenticate": "Bearer" }
+  })
+}
+
+const decoders = new Map<Schema.Top, (value: unknown) => Exit.Exit<unknown, unknown>>()
+
+/** Decodes by a schema, all errors at once; a problem if it does not fit. */
+const decodeWith = (schema: Schema.Top, value: unknown, code: string): { readonly value: unknown } | Problem => {
+  const decode = decoders.get(schema) ?? (Schema.decodeUnknownExit(schema as never, { errors: "all", onExcessProperty: "error" }) as never)
+  decoders.set(schema, decode)
+  const exit = decode(value)
+  if (Exit.isSuccess(exit)) return { value: exit.value }
+  const text = exit.cause.reasons.map((reason) => ("error" in reason ? String(reason.error) : "")).join("; ")
+  return problem(400, code, text.replace(/\s+/g, " ").slice(0, 500))
+}
+
+/** Query parameters that schemas want as numbers. */
+const numeric = new Set(["limit", "from_height", "start"])
+
+const readQuery = (c: HonoContext, route: Route): { readonly value: unknown } | Problem => {
+  if (route.query === undefined) return { value: {} }
+  const query: Record<string, unknown> = {}
+  for (const [name, values] of Object.entries(c.req.queries())) {
+    if (name === "locator") query[name] = values.flatMap((value) => value.split(","))
+    else query[name] = numeric.has(name) && /^\d{1,16}$/.test(values[0]!) ? Number(values[0]) : values[0]
+  }
+  return decodeWith(route.query, query, "query-invalid")
+}
+
+const readBody = async (c: HonoContext, name: RouteName, route: Route): Promise<{ readonly value: unknown } | Problem> => {
+  if (route.body === undefined) return { value: undefined }
+  const type = c.req.header("content-type") ?? ""
+  const text = await c.req.text()
+  if (text === "" && name === "mine") return { value: {} }
+  if (!/^application\/json\b/i.test(type)) return problem(415, "content-type-unsupported", "Send JSON with content-type: application/json.")
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    return problem(400, "json-invalid", `The body is not JSON: ${(error as Error).message}`)
+  }
+  // Transfers have a reader of their own, shared with the page and the command line.
+  return name === "submit" ? { value: json } : decodeWith(route.body, json, "body-invalid")
+}
+
+/** A handler's output, whatever its route. */
+type Outcome = { readonly reply: unknown; readonly headers?: Readonly<Record<string, string>> } | Problem
+
+interface Serving {
+  readonly name: RouteName
+  readonly route: Route
+  readonly handlers: Handlers
+  readonly options: AppOptions
+}
+
+const serve = async (c: HonoContext, { name, route, handlers, options }: Serving): Promise<Response> => {
+  const denied = route.auth === "admin" ? checkAdmin(c, options) : undefined
+  if (denied !== undefined) return answer(c, denied)
+  const query = readQuery(c, route)
+  if (isProblem(query)) return answer(c, query)
+  const body = await readBody(c, name, route)
+  if (isProblem(body)) return answer(c, body)
+  const input: Input = { params: c.req.param() as Record<string, string>, query: query.value as Input["query"], body: body.value }
+  const handle = handlers[name] as (input: Input) => Answer<Outcome, TransactionRefused | BlockRefused>
+  const exit = await Effect.runPromiseExitWith(options.context)(Effect.result(handle(input)))
+  if (Exit.isFailure(exit)) throw new Error(String(exit.cause))
+  if (Result.isFailure(exit.value)) return answer(c, problemOf(exit.value.failure))
+  const output = exit.value.success
+  if (isProblem(output)) return answer(c, output)
+  const { headers } = output
+  const etag = headers?.["etag"]
+  if (etag !== undefined && c.req.header("if-none-match") === etag) return c.body(null, 304, headers)
+  return c.body(JSON.stringify(output.reply), route.status as 200, { "content-type": "application/json", ...headers })
+}

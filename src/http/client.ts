@@ -1,0 +1,43 @@
+/** The typed client of the contract: what the command line and the tests call nodes with. */
+import { type ReplyOf, type RouteName, type Route, routes } from "./contract.ts"
+
+/** What a node answers instead of a reply. `status` 0: no node answered. */
+export class ApiError extends Error {
+  override readonly name = "ApiError"
+  readonly status: number
+  readonly code: string
+
+  constructor(status: number, code: string, message: string) {
+    super(message)
+    this.status = status
+    this.code = code
+  }
+}
+
+export interface Call {
+  readonly params?: Readonly<Record<string, string | number>>
+  readonly query?: Readonly<Record<string, string | number>>
+  readonly body?: unknown
+  readonly token?: string | undefined
+}
+
+/** Milliseconds that a node may take. Mining on order may take long. */
+const answerMsMax = 130_000
+
+/** Calls a route of the node at `base`. Throws ApiError. */
+export const call = async <N extends RouteName>(base: string, name: N, { params = {}, query = {}, body, token }: Call = {}): Promise<ReplyOf<N>> => {
+  const route: Route = routes[name]
+  const path = route.path.replace(/:([a-z]+)(\{[^}]*\}(?:\})?)?/g, (_, key: string) => encodeURIComponent(String(params[key] ?? "")))
+  const url = new URL(path, base)
+  for (const [key, value] of Object.entries(query)) url.searchParams.set(key, String(value))
+  const headers: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" }
+  if (token !== undefined) headers["authorization"] = `Bearer ${token}`
+  const init: RequestInit = { method: route.method, headers, signal: AbortSignal.timeout(answerMsMax) }
+  if (body !== undefined) init.body = JSON.stringify(body)
+  const response = await fetch(url, init).catch((error: Error) => {
+    throw new ApiError(0, "unreachable", `No node answers at ${base}: ${error.message}`)
+  })
+  const reply = (await response.json().catch(() => ({}))) as { code?: string; detail?: string }
+  if (!response.ok) throw new ApiError(response.status, reply.code ?? "unknown", reply.detail ?? response.statusText)
+  return reply as ReplyOf<N>
+}

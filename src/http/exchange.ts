@@ -1,0 +1,16 @@
+/** What passes between the app and its handlers. */
+import type { ReplyOf, RouteName } from "./contract.ts"
+import type { Problem } from "./problem.ts"
+
+/** What a handler is given: decoded query and body, path parameters. */
+export interface Input {
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, unknown>>
+  readonly body: unknown
+}
+
+/** What a handler gives: a reply, maybe with headers, or a problem. */
+export type Output<N extends RouteName> = { readonly reply: ReplyOf<N>; readonly headers?: Readonly<Record<string, string>> } | Problem
+
+/** Is it a problem and not a reply? */
+export const isProblem = (value: object): value is Problem => "code" in value && "detail" in value

@@ -1,0 +1,198 @@
+/** What each route does with its decoded input: ask the node, write the answer as the contract says. */
+import { Effect, Result } from "effect"
+import type { BlockHash } from "../block/header.ts"
+import { fromHex, toHex, utf8 } from "../codec/bytes.ts"
+import { type Address, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
+import { sha256 } from "../crypto/hash.ts"
+import { formatTransfer, parseTransfer } from "../ledger/transfer-text.ts"
+import type { TransactionId } from "../ledger/transaction.ts"
+import type { Answer, BlockRefused, BlockView, NodeShape, TransactionRefused } from "../node.ts"
+import { aliases, type RouteName, routes } from "./contract.ts"
+import type { Input, Output } from "./exchange.ts"
+import { accountJson, blockJson, capabilities, headerJson, metaJson, peerJson, peerStates, serviceJson, statsJson } from "./json.ts"
+import { pathOf } from "./openapi.ts"
+import { problem, type Problem } from "./problem.ts"
+
+export type Handlers = {
+  readonly [N in RouteName]: (input: Input) => Answer<Output<N>, TransactionRefused | BlockRefused>
+}
+
+/** Confirmations after which a block's page is told to be kept by caches: a reorganisation that deep is news of another kind. */
+const settledConfirmations = 100
+const pageSize = 32
+
+const limitOf = ({ query }: Input): number => (query["limit"] as number | undefined) ?? pageSize
+const cursorOf = ({ query }: Input): string | undefined => query["cursor"] as string | undefined
+const badCursor = problem(400, "cursor-invalid", "This cursor is not one of ours, or what it named is gone. Begin without one.")
+
+/** A block's hash names its content for ever; its confirmations change until it is settled. */
+const cacheOf = (view: BlockView): Readonly<Record<string, string>> =>
+  view.confirmations > settledConfirmations
+    ? { etag: `"${view.block.header.id}"`, "cache-control": "public, max-age=86400, immutable" }
+    : { etag: `"${view.block.header.id}-${view.confirmations}"`, "cache-control": "no-cache" }
+
+export const makeHandlers = (node: NodeShape): Handlers => {
+  const { facts } = node
+  const { rules } = facts
+  const prefix = rules.spec.addressPrefix
+  const now = (): string => new Date().toISOString()
+
+  const addressIn = (text: string): Address | Problem => {
+    const parsed = parseAddress(text, prefix)
+    return isAddress(parsed) ? parsed : problem(400, "address-invalid", `The address ${parsed.wrong}.`)
+  }
+
+  const block = (view: BlockView | undefined, what: string): Output<"blockAt"> =>
+    view === undefined
+      ? problem(404, "block-not-found", `There is no block ${what} on the best branch.`)
+      : { reply: { block: blockJson(facts, view) }, headers: cacheOf(view) }
+
+  const statsAndMeta = Effect.gen(function* () {
+    const stats = yield* node.stats()
+    const tip = yield* node.tip()
+    const peers = yield* node.peers()
+    const parent = tip.header
+    const [window] = [yield* node.headersFrom(Math.max(0, parent.height - 100), 101)]
+    const at = (height: number) => window.find(({ header }) => header.height === height)?.header ?? parent
+    const anchored = rules.spec.difficulty.rule === "asert" && parent.height > 0 ? yield* node.blockAt(0) : undefined
+    const nextTarget = rules.consensus.nextTarget({ parent, at: (height) => (height === 0 && anchored !== undefined ? anchored.block.header : at(height)) })
+    return { stats: statsJson(facts, { stats, tip: parent, nextTarget, peers }), meta: metaJson(facts, parent) }
+  })
+
+  return {
+    health: () =>
+      Effect.succeed({
+        reply: {
+          status: "ok", service: "cairn", version: facts.version, mode: facts.dev ? "development" : "production", node_id: facts.nodeId,
+          node_url: facts.httpUrl, chain_id: rules.spec.ledger.chainId, config_valid: true, config_errors: [], timestamp: now()
+        }
+      }),
+    ready: () =>
+      Effect.gen(function* () {
+        const { ready, reasons } = yield* node.ready()
+        const { header } = yield* node.tip()
+        if (!ready) return problem(503, "not-ready", reasons.map(({ message }) => message).join(" "), { errors: reasons })
+        const { nodeId } = facts
+        return { reply: { status: "ready" as const, chain_id: rules.spec.ledger.chainId, node_id: nodeId, height: header.height, timestamp: now() } }
+      }),
+    info: () =>
+      Effect.map(node.tip(), ({ header }) => ({
+        reply: {
+          service: serviceJson(facts),
+          capabilities,
+          api: {
+            ...Object.fromEntries(Object.entries(routes).map(([name, { method, path }]) => [name, `${method} ${pathOf(path)}`])),
+            ...Object.fromEntries(Object.entries(aliases).map(([path, name]) => [`${name} (${pathOf(path)})`, `GET ${pathOf(path)}`])),
+            events: "GET /api/events", metrics: "GET /metrics", openapi: "GET /openapi.json"
+          },
+          meta: metaJson(facts, header),
+          dev_accounts: facts.dev ? rules.spec.genesis.alloc.map(({ address }) => formatAddress(address, prefix)) : []
+        }
+      })),
+    chain: (input) =>
+      Effect.gen(function* () {
+        const cursor = cursorOf(input)
+        if (cursor !== undefined && !/^\d{1,15}$/.test(cursor)) return badCursor
+        const from = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor)
+        const rows = yield* node.blocksDownFrom(from, limitOf(input))
+        const last = rows.at(-1)?.block.header.height ?? 0
+        const shared = yield* statsAndMeta
+        const validation = yield* node.validate()
+        const page = { rows: rows.length, next_cursor: last === 0 ? null : String(last - 1) }
+        return { reply: { ...shared, validation, chain: rows.map((view) => blockJson(facts, view)), page } }
+      }),
+    headers: (input) =>
+      Effect.gen(function* () {
+        const locator = input.query["locator"] as ReadonlyArray<string> | undefined
+        const start = input.query["start"] as number | undefined
+        const from = (input.query["from_height"] as number | undefined) ?? (start === undefined ? 0 : Math.max(0, start - 1))
+        const rows = yield* locator === undefined
+          ? node.headersFrom(from, limitOf(input))
+          : node.headersAfter(locator.map((hash) => fromHex(hash)! as Uint8Array as BlockHash), limitOf(input))
+        const { work } = yield* node.tip()
+        return { reply: { headers: rows.map((row) => headerJson(facts, row)), count: rows.length, cumulative_work: String(work) } }
+      }),
+    locator: (input) =>
+      Effect.gen(function* () {
+        const hashes = yield* node.locator((input.query["limit"] as number | undefined) ?? 16)
+        const { header, work } = yield* node.tip()
+        const locator = { hashes: hashes.map(toHex), height: header.height, cumulative_work: String(work), tip_hash: header.id }
+        return { reply: { meta: metaJson(facts, header), locator } }
+      }),
+    stats: () => Effect.map(statsAndMeta, (reply) => ({ reply })),
+    validate: () => Effect.map(node.validate(), (reply) => ({ reply })),
+    blockAt: ({ params }) => Effect.map(node.blockAt(Number(params["height"])), (view) => block(view, `at height ${params["height"]}`)),
+    blockOf: ({ params }) => {
+      const hash = params["hash"]!.toLowerCase()
+      return Effect.map(node.blockOf(fromHex(hash)! as Uint8Array as BlockHash), (view) => block(view, hash))
+    },
+    pending: (input) =>
+      Effect.map(node.pending(cursorOf(input), limitOf(input)), (page) =>
+        page === undefined
+          ? badCursor
+          : {
+              reply: {
+                pending_transactions: page.rows.map((row) => formatTransfer(row, prefix)),
+                count: page.rows.length,
+                page: { rows: page.rows.length, next_cursor: page.next ?? null }
+              }
+            }
+      ),
+    transaction: ({ params }) =>
+      Effect.map(node.transaction(fromHex(params["id"]!.toLowerCase())! as Uint8Array as TransactionId), (view) => {
+        if (view === undefined) return problem(404, "transaction-not-found", "No block of the best branch has it, and it is not pending.")
+        const { transaction, block: place } = view
+        const at = place === undefined ? null : { hash: toHex(place.hash), height: place.height, index: place.index, confirmations: place.confirmations }
+        return { reply: { transaction: formatTransfer(transaction, prefix), status: place === undefined ? ("pending" as const) : ("confirmed" as const), block: at } }
+      }),
+    submit: ({ body }) => {
+      const parsed = parseTransfer(body, prefix)
+      // The same reader as for bytes from peers: what JSON lets through that the rules do not, they find.
+      const decoded = Result.isFailure(parsed) ? parsed : rules.ledger.decode(parsed.success.bytes)
+      if (Result.isFailure(decoded)) {
+        const { code, message } = decoded.failure
+        return Effect.succeed(problem(400, code, message))
+      }
+      return Effect.map(node.submit(decoded.success), ({ nextHeight, pending, account }) => ({
+        reply: {
+          message: "The transaction is pending.",
+          next_block_index: nextHeight + 1,
+          transaction: formatTransfer(decoded.success, prefix),
+          pending_transactions: pending,
+          account: accountJson(facts, account)
+        }
+      }))
+    },
+    accounts: (input) =>
+      Effect.map(node.accounts(cursorOf(input), limitOf(input)), (page) =>
+        page === undefined
+          ? badCursor
+          : {
+              reply: {
+                accounts: page.rows.map((row) => accountJson(facts, row)),
+                count: page.rows.length,
+                page: { rows: page.rows.length, next_cursor: page.next ?? null }
+              }
+            }
+      ),
+    account: ({ params }) => {
+      const address = addressIn(params["address"]!)
+      return "code" in address ? Effect.succeed(address) : Effect.map(node.account(address), (view) => ({ reply: { account: accountJson(facts, view) } }))
+    },
+    mine: ({ body }) => {
+      const { miner } = body as { readonly miner?: string }
+      const proposer = miner === undefined ? undefined : addressIn(miner)
+      if (proposer !== undefined && "code" in proposer) return Effect.succeed(proposer)
+      return Effect.map(node.mine(proposer), (view) => ({ reply: { message: "A block was sealed.", block: blockJson(facts, view) } }))
+    },
+    peers: () =>
+      Effect.map(node.peers(), (peers) => {
+        const active = peers.filter(({ state }) => state === "active")
+        const counts = { active: active.length, total: peers.length, states: peerStates(peers) }
+        return {
+          reply: { active_peers: active.map(({ endpoint }) => endpoint), peers: peers.map(({ endpoint }) => endpoint), peer_records: peers.map(peerJson), counts }
+        }
+      }),
+    hash: ({ params }) => Effect.succeed({ reply: { input: params["text"]!, hash: toHex(sha256(utf8(params["text"]!))) } })
+  }
+}

@@ -1,0 +1,183 @@
+/** The node's values as the JSON of the contract. */
+import { concat, toHex, utf8 } from "../codec/bytes.ts"
+import { bitsOf } from "../consensus/difficulty.ts"
+import { type Address, formatAddress } from "../crypto/address.ts"
+import { sha256 } from "../crypto/hash.ts"
+import { formatTransfer } from "../ledger/transfer-text.ts"
+import { frameBytesMax, pendingTransactionsMax, sessionsMax } from "../limits.ts"
+import type { AccountView, BlockView, HeaderView, NodeFacts, PeerView, Stats, SyncView } from "../node.ts"
+import type { ReplyOf, RouteName } from "./contract.ts"
+
+/** One field of a route's reply. */
+type Json<N extends RouteName, K extends keyof ReplyOf<N>> = ReplyOf<N>[K]
+
+/** The leading hex zeros that a target asks for: its difficulty as the reference system writes it. */
+const prefixOf = (target: Uint8Array): string => "0".repeat(Math.floor(bitsOf(target) / 4))
+const iso = (ms: number): string => new Date(ms).toISOString()
+const workOf = (facts: NodeFacts, target: Uint8Array): bigint => facts.rules.consensus.work({ target: target as never })
+
+/** The id of a reward, which no transaction carries: SHA-256("cairn/reward" ‖ block hash). */
+const rewardId = (hash: Uint8Array): string => toHex(sha256(concat(utf8("cairn/reward"), hash)))
+
+export const headerJson = (facts: NodeFacts, { header, work, transactionCount }: HeaderView): Json<"headers", "headers">[number] => ({
+  height: header.height,
+  index: header.height + 1,
+  hash: header.id,
+  previous_hash: toHex(header.previous),
+  timestamp: iso(header.time),
+  time: header.time,
+  proof: header.nonce,
+  difficulty_prefix: prefixOf(header.target),
+  target: toHex(header.target),
+  work: String(workOf(facts, header.target)),
+  cumulative_work: String(work),
+  mined_by: formatAddress(header.proposer, facts.rules.spec.addressPrefix),
+  transaction_root: toHex(header.transactionRoot),
+  state_root: toHex(header.stateRoot),
+  transaction_count: transactionCount
+})
+
+export const blockJson = (facts: NodeFacts, view: BlockView): Json<"blockAt", "block"> => {
+  const { block, work, rewardUnits } = view
+  const { header } = block
+  const prefix = facts.rules.spec.addressPrefix
+  const { transaction_count: _, ...shared } = headerJson(facts, { header, work, transactionCount: 0 })
+  const recipient = formatAddress(header.proposer, prefix)
+  const note = `Block reward for block ${header.height}`
+  const reward = { id: rewardId(header.hash), kind: "reward", recipient, amount: rewardUnits, fee: 0, note } as const
+  const transfers = block.transactions.map((transaction) => formatTransfer(transaction, prefix))
+  return {
+    ...shared,
+    hash_format: "cairn-1",
+    extra: toHex(block.extra),
+    confirmations: view.confirmations,
+    transactions: header.height === 0 ? transfers : [...transfers, reward]
+  }
+}
+
+export const accountJson = (facts: NodeFacts, view: AccountView): Json<"account", "account"> => ({
+  address: formatAddress(view.address as Address, facts.rules.spec.addressPrefix),
+  confirmed_balance: view.balance,
+  pending_balance: view.balance - view.pendingOutgoing + view.pendingIncoming,
+  next_confirmed_nonce: view.nonce + 1,
+  next_nonce: view.nextNonce,
+  pending_outgoing: view.pendingOutgoing,
+  pending_incoming: view.pendingIncoming
+})
+
+export const peerJson = (peer: PeerView): Json<"peers", "peer_records">[number] => ({
+  node_id: peer.nodeId,
+  url: peer.endpoint,
+  direction: peer.direction,
+  state: peer.state,
+  score: peer.score,
+  last_advertised_height: peer.height,
+  version: peer.agent,
+  latency_ms: peer.latencyMs ?? null,
+  last_seen_at: peer.lastSeenAt ?? null,
+  last_error: peer.lastError ?? null,
+  cooldown_until: peer.cooldownUntil ?? null,
+  banned_until: peer.bannedUntil ?? null
+})
+
+export const peerStates = (peers: ReadonlyArray<PeerView>): Json<"peers", "counts">["states"] => {
+  const of = (state: PeerView["state"]): number => peers.filter((peer) => peer.state === state).length
+  return { active: of("active"), known: of("known"), backoff: of("backoff"), banned: of("banned") }
+}
+
+const syncJson = (sync: SyncView): Json<"stats", "stats">["sync"] => ({
+  state: sync.state,
+  height: sync.height,
+  target_height: sync.targetHeight,
+  blocks_per_second: sync.blocksPerSecond,
+  eta_ms: sync.etaMs ?? null
+})
+
+export const statsJson = (facts: NodeFacts, context: {
+  readonly stats: Stats
+  readonly tip: HeaderView["header"]
+  readonly nextTarget: Uint8Array
+  readonly peers: ReadonlyArray<PeerView>
+}): Json<"stats", "stats"> => {
+  const { stats, tip } = context
+  const { difficulty } = facts.rules.spec
+  const window = difficulty.rule === "prefix-window" ? difficulty.windowBlocks : difficulty.rule === "interval-bits" ? difficulty.intervalBlocks : 1
+  return {
+    blocks: stats.blocks,
+    pending_transactions: stats.pendingTransactions,
+    pending_bytes: stats.pendingBytes,
+    committed_transactions: stats.committedTransactions,
+    peers: stats.peers,
+    known_peers: stats.knownPeers,
+    peer_states: peerStates(context.peers),
+    accounts: stats.accounts,
+    mining_reward: facts.rules.ledger.rewardAt(tip.height + 1),
+    difficulty_prefix: prefixOf(context.nextTarget),
+    tip_difficulty_prefix: prefixOf(tip.target),
+    target_block_seconds: difficulty.blockMs / 1000,
+    difficulty_adjustment_window: window,
+    cumulative_work: String(stats.work),
+    average_block_time_seconds: stats.averageBlockMs === undefined ? null : stats.averageBlockMs / 1000,
+    committed_value: stats.committedValue,
+    pending_value: stats.pendingValue,
+    queued_fees: stats.queuedFees,
+    circulating_supply: stats.supply,
+    last_block_hash: tip.id,
+    hashes_per_second: stats.hashesPerSecond,
+    mining: stats.miningActive,
+    sync: syncJson(stats.sync)
+  }
+}
+
+export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"stats", "meta"> => {
+  const { spec, genesis, ledger } = facts.rules
+  return {
+    name: "cairn",
+    version: facts.version,
+    schema_version: 1,
+    storage_engine: "sqlite",
+    consensus: `proof-of-work/${spec.difficulty.rule}`,
+    fork_choice: "most-cumulative-work",
+    chain_id: spec.ledger.chainId,
+    genesis: genesis.header.id,
+    symbol: spec.ledger.symbol,
+    decimals: spec.ledger.decimals,
+    address_prefix: spec.addressPrefix,
+    node_id: facts.nodeId,
+    node_url: facts.httpUrl,
+    difficulty: { ...spec.difficulty },
+    limits: {
+      max_peers: sessionsMax,
+      max_pending_transactions: pendingTransactionsMax,
+      max_transactions_per_block: spec.block.transactionsMax,
+      max_block_bytes: spec.block.bytesMax,
+      max_transaction_note_bytes: spec.ledger.noteBytesMax,
+      min_transaction_fee: spec.ledger.feeMin,
+      p2p_max_message_bytes: frameBytesMax
+    },
+    mining_reward: ledger.rewardAt(tip.height + 1),
+    transports: { http: facts.httpUrl, p2p: { protocol: "cairn/1", endpoint: facts.p2pEndpoint ?? null, tls: true } },
+    updated_at: iso(tip.time)
+  }
+}
+
+export const serviceJson = (facts: NodeFacts): Json<"info", "service"> => ({
+  name: "cairn",
+  version: facts.version,
+  runtime: "bun",
+  mode: facts.dev ? "development" : "production",
+  node_id: facts.nodeId,
+  node_url: facts.httpUrl,
+  chain_id: facts.rules.spec.ledger.chainId,
+  signature_engine: facts.signatureEngine,
+  hash_engine: facts.hashEngine
+})
+
+/** What the reference system asks of a node, by its names (L 1.2); false: not this one. */
+export const capabilities: Readonly<Record<string, boolean>> = {
+  signed_transactions: true, nonce_enforcement: true, account_balances: true, peer_propagation: true, peer_discovery: true,
+  peer_reputation: true, inventory_announcements: true, native_p2p_transport: true, gossip_transport: false, block_fetch_by_hash: true,
+  headers_first_sync: true, retargeted_prefix_pow: true, most_cumulative_work_consensus: true, background_maintenance: true,
+  admin_authentication: true, peer_authentication: true, rate_limiting: false, frontend_console: true, frontend_learn: false,
+  event_stream: true, state_proofs: true, openapi: true
+}
