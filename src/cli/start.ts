@@ -8,7 +8,7 @@ import { startTree, type Tree } from "../../actors/tree.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
 import { formatAddress, isAddress, parseAddress, type Address } from "../crypto/address.ts"
-import { accountKey, devMnemonic, type Keypair } from "../crypto/keys.ts"
+import { devMnemonic, type Keypair } from "../crypto/keys.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { engine, useEngine } from "../crypto/signature.ts"
 import { makeApp } from "../http/app.ts"
@@ -77,7 +77,7 @@ const openStore = (folder: string, rules: Rules) =>
   )
 
 const proposerOf = (rules: Rules, config: NodeConfig, key: Keypair): Address => {
-  if (config.mining.proposer === undefined) return config.dev ? accountKey(devMnemonic, 0).address : key.address
+  if (config.mining.proposer === undefined) return (config.dev ? rules.spec.genesis.alloc[0]?.address : undefined) ?? key.address
   const parsed = parseAddress(config.mining.proposer, rules.spec.addressPrefix)
   if (isAddress(parsed)) return parsed
   throw failure("usage", "address-invalid", `--mine-to: the address ${parsed.wrong}.`)

@@ -11,12 +11,16 @@ import type { Ancestry } from "./consensus.ts"
 type RuleNamed<Name extends DifficultyRule["rule"]> = Extract<DifficultyRule, { readonly rule: Name }>
 
 /** The 32 bytes of a number below 2^256. */
-export const toTarget = (value: bigint): Target => fromHex(value.toString(16).padStart(64, "0"), 32) as Uint8Array as Target
+export const toTarget = (value: bigint): Target =>
+  fromHex(value.toString(16).padStart(64, "0"), 32) as Uint8Array as Target
 
 export const fromTarget = (target: Uint8Array): bigint => BigInt(`0x${toHex(target)}`)
 
 /** The target that `bits` leading zero bits meet: 2^(256 - bits) - 1 (D-M2, F-D6). */
 export const targetOfBits = (bits: number): Target => toTarget((1n << BigInt(256 - bits)) - 1n)
+
+/** The target that `prefix` leading hex zeros meet: 16^(64 - prefix) - 1 (L-B5). */
+export const targetOfPrefix = (prefix: number): Target => targetOfBits(prefix * 4)
 
 /** Leading zero bits of a target. */
 export const bitsOf = (target: Uint8Array): number => {
@@ -24,39 +28,42 @@ export const bitsOf = (target: Uint8Array): number => {
   return leading === -1 ? 256 : leading * 8 + Math.clz32(target[leading]!) - 24
 }
 
+/** Leading hex zeros of a target. */
+export const prefixOf = (target: Uint8Array): number => bitsOf(target) >> 2
+
 const clamp = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value))
 
 /**
- * Rows L-B5, L-B6: a number of leading hex zeros; at every multiple of the window one more if blocks came in at most half
- * the time wanted, one fewer if in at least twice. Their heights count the genesis as 1: "mined blocks" is our height.
+ * Rows L-B5, L-B6: a number of leading hex zeros; at every multiple of the window one more if blocks came in at most
+ * half the time wanted, one fewer if in at least twice. Their genesis has height 1: "mined blocks" is our height.
  */
 const prefixWindow = (rule: RuleNamed<"prefix-window">, { parent, at }: Ancestry): Target => {
-  const prefix = bitsOf(parent.target) / 4
+  const prefix = prefixOf(parent.target)
   const mined = parent.height
-  if (mined < rule.windowBlocks || mined % rule.windowBlocks !== 0) return targetOfBits(prefix * 4)
-  // The genesis time is not a measurement: intervals are taken between mined blocks only.
-  const intervals = Math.min(rule.windowBlocks - 1, mined - 1)
-  if (intervals < 1) return targetOfBits(prefix * 4)
-  const meanMs = (parent.time - at(mined - intervals).time) / intervals
-  const step = meanMs <= 0 ? 0 : meanMs <= rule.blockMs / 2 ? 1 : meanMs >= rule.blockMs * 2 ? -1 : 0
-  return targetOfBits(clamp(prefix + step, rule.prefixMin, rule.prefixMax) * 4)
+  if (mined === 0 || mined % rule.windowBlocks !== 0) return targetOfPrefix(prefix)
+  // Between the blocks of this window only: how far its first one is from the genesis would measure nothing.
+  const intervals = rule.windowBlocks - 1
+  const tookMs = parent.time - at(mined - intervals).time
+  const wantedMs = rule.blockMs * intervals
+  // Times that stand still or run backwards measure nothing, and change nothing.
+  const step = tookMs <= 0 ? 0 : tookMs <= wantedMs / 2 ? 1 : tookMs >= wantedMs * 2 ? -1 : 0
+  return targetOfPrefix(clamp(prefix + step, rule.prefixMin, rule.prefixMax))
 }
 
-/** Row D-V5: every interval one bit more if it took less than half the time wanted, one fewer if more than double. */
+/** Row D-V5: after each interval one bit more if it took less than half the time wanted, one fewer if over twice. */
 const intervalBits = (rule: RuleNamed<"interval-bits">, { parent, at }: Ancestry): Target => {
   const bits = bitsOf(parent.target)
-  const height = parent.height + 1
-  if (height % rule.intervalBlocks !== 0) return targetOfBits(bits)
-  const tookMs = parent.time - at(height - rule.intervalBlocks).time
+  if (parent.height === 0 || parent.height % rule.intervalBlocks !== 0) return targetOfBits(bits)
+  const tookMs = parent.time - at(parent.height - rule.intervalBlocks).time
   const wantedMs = rule.blockMs * rule.intervalBlocks
   const step = tookMs < wantedMs / 2 ? 1 : tookMs > wantedMs * 2 ? -1 : 0
   return targetOfBits(clamp(bits + step, rule.bitsMin, rule.bitsMax))
 }
 
 /**
- * aserti3-2d (Bitcoin Cash upgrade of November 2020) over a full 256-bit target, in milliseconds, anchored at the genesis:
- * target = anchor * 2^((time - ideal time) / half-life), with the specification's cubic for the fraction of the power.
- * `time` and `height` are those of the parent, measured from the anchor.
+ * aserti3-2d (Bitcoin Cash upgrade of November 2020) over a full 256-bit target, in milliseconds, anchored at the
+ * genesis: target = anchor * 2^((time - ideal time) / half-life), the fraction of the power by the specification's
+ * cubic. `timeMs` and `heights` are those of the parent, measured from the anchor.
  */
 export const asertTarget = (rule: {
   readonly anchor: bigint
@@ -66,7 +73,7 @@ export const asertTarget = (rule: {
   readonly timeMs: number
   readonly heights: number
 }): bigint => {
-  // The anchor has no parent whose time the specification would use: its own time stands one interval before height 1.
+  // The specification measures from the anchor's parent, with one interval more to wait for. The genesis has no parent.
   const lateMs = rule.timeMs - rule.blockMs * rule.heights
   const exponent = (BigInt(lateMs) * 65536n) / BigInt(rule.halfLifeMs)
   const shifts = exponent >> 16n
@@ -95,14 +102,14 @@ const asert = (rule: RuleNamed<"asert">, { parent, at }: Ancestry): Target => {
 
 /** The target of the genesis header. */
 export const firstTarget = (rule: DifficultyRule): Target => {
-  switch (rule.rule) {
-    case "prefix-window":
-      return targetOfBits(rule.prefixStart * 4)
-    case "fixed":
-      return targetOfBits(rule.bits)
-    default:
-      return targetOfBits(rule.bitsStart)
-  }
+  if (rule.rule === "prefix-window") return targetOfPrefix(rule.prefixStart)
+  return targetOfBits(rule.rule === "fixed" ? rule.bits : rule.bitsStart)
+}
+
+/** The easiest target that any header may carry: what a seal must at least be worth, known without ancestors. */
+export const easiestTarget = (rule: DifficultyRule): Target => {
+  if (rule.rule === "prefix-window") return targetOfPrefix(rule.prefixMin)
+  return targetOfBits(rule.rule === "fixed" ? rule.bits : rule.bitsMin)
 }
 
 /** The only target that the next header may carry (defect 12). */

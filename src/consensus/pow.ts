@@ -1,11 +1,14 @@
-/** Proof of work: a header is sealed when its hash is at or below its target. */
+/** Proof of work: a header is sealed when its hash is at or below its target, and that not above the rule's easiest. */
 import type { ChainSpec } from "../block/genesis.ts"
 import { type HeaderFields, meetsTarget } from "../block/header.ts"
-import { equal } from "../codec/bytes.ts"
+import { compare, equal } from "../codec/bytes.ts"
 import type { Ancestry, Consensus } from "./consensus.ts"
-import { firstTarget, fromTarget, nextTarget } from "./difficulty.ts"
+import { easiestTarget, firstTarget, fromTarget, nextTarget } from "./difficulty.ts"
 
-/** One above the median time of the last `blocks` ancestors: a header's time must rise against the majority (defect 2). */
+/**
+ * One above the median time of the last `blocks` ancestors, of fewer near the genesis, of an even number the later
+ * middle one: a header's time must rise against the majority (defect 2).
+ */
 const earliestTime = (blocks: number, { parent, at }: Ancestry): number => {
   const times: Array<number> = [parent.time]
   for (let height = parent.height - 1; height >= 0 && times.length < blocks; height--) times.push(at(height).time)
@@ -26,10 +29,14 @@ const makeWork = (): Consensus["work"] => {
   }
 }
 
-export const makePow = (spec: Pick<ChainSpec, "difficulty" | "time">): Consensus => ({
-  genesisTarget: firstTarget(spec.difficulty),
-  nextTarget: (ancestry) => nextTarget(spec.difficulty, ancestry),
-  earliestTime: (ancestry) => earliestTime(spec.time.medianBlocks, ancestry),
-  checkSeal: (header) => meetsTarget(header.hash, header.target),
-  work: makeWork()
-})
+export const makePow = (spec: Pick<ChainSpec, "difficulty" | "time">): Consensus => {
+  const easiest = easiestTarget(spec.difficulty)
+  return {
+    genesisTarget: firstTarget(spec.difficulty),
+    nextTarget: (ancestry) => nextTarget(spec.difficulty, ancestry),
+    earliestTime: (ancestry) => earliestTime(spec.time.medianBlocks, ancestry),
+    // A target above the easiest would be a seal for nothing, and the checks behind it are dearer than this one.
+    checkSeal: ({ hash, target }) => compare(target, easiest) <= 0 && meetsTarget(hash, target),
+    work: makeWork()
+  }
+}

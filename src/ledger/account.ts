@@ -6,10 +6,10 @@
  */
 import { Result } from "effect"
 import { assert } from "../assert.ts"
-import { equal, readU64, toHex, writeU64 } from "../codec/bytes.ts"
+import { equal, readU64, toHex, utf8, writeU64 } from "../codec/bytes.ts"
 import { type Address, addressOf } from "../crypto/address.ts"
 import { verify } from "../crypto/signature.ts"
-import { type Amount, amount, format, zero } from "./amount.ts"
+import { add, type Amount, amount, format, zero } from "./amount.ts"
 import type { BlockFacts, Ledger, LedgerRules } from "./ledger.ts"
 import type { Overlay } from "./overlay.ts"
 import { reject, type TransactionReject } from "./reject.ts"
@@ -38,68 +38,62 @@ export const decodeAccount = (value: Uint8Array | undefined): AccountState => {
   if (value === undefined) return nobody
   const balance = readU64(value, 0)
   const nonce = readU64(value, 8)
-  assert(value.length === 16 && balance !== undefined && nonce !== undefined, "an account entry is 16 bytes of two safe integers")
+  assert(value.length === 16 && balance !== undefined && nonce !== undefined, "an account entry is two safe integers")
   return { balance: balance as Amount, nonce: nonce as Nonce }
 }
 
-/** Rules of a transfer that need no state, cheap ones first. */
+const money = (rules: LedgerRules, units: number): string => `${format(amount(units), rules.decimals)} ${rules.symbol}`
+
+/** Rules of a transfer that need no state, cheap ones first; the hash of the key is the last. */
 const checkFields = (rules: LedgerRules, { transfer }: Transaction): TransactionReject | undefined => {
-  const money = (units: Amount): string => `${format(units, rules.decimals)} ${rules.symbol}`
-  if (transfer.chainId !== rules.chainId) {
-    return reject("chain-id-mismatch", `Signed for chain "${transfer.chainId}"; this is "${rules.chainId}". Sign it again for this chain.`)
+  const { chainId, feeMin, noteBytesMax, supplyMax } = rules
+  if (transfer.chainId !== chainId) {
+    return reject("chain-id-mismatch", `It is signed for chain "${transfer.chainId}"; this is "${chainId}". Sign it for this one.`)
   }
   if (transfer.amount < 1) return reject("amount-invalid", "The amount must be at least one base unit.")
-  if (transfer.amount > rules.supplyMax) return reject("amount-invalid", "The amount is more than can ever exist.")
-  if (transfer.fee < rules.feeMin || transfer.fee > rules.supplyMax) {
-    return reject("fee-too-low", `The fee must be from ${money(rules.feeMin)} to the largest supply.`, { feeMin: rules.feeMin })
+  if (transfer.amount > supplyMax || transfer.fee > supplyMax) {
+    return reject("amount-invalid", `Amount and fee must each be at most ${money(rules, supplyMax)}: more can never exist.`)
   }
-  if (transfer.note !== "" && noteBytes(transfer.note) > rules.noteBytesMax) {
-    return reject("note-too-long", `A note has at most ${rules.noteBytesMax} bytes here.`, { noteBytesMax: rules.noteBytesMax })
+  if (transfer.fee < feeMin) return reject("fee-too-low", `The fee must be at least ${money(rules, feeMin)}.`, { feeMin })
+  if (transfer.note !== "" && utf8(transfer.note).length > noteBytesMax) {
+    return reject("note-too-long", `A note has at most ${noteBytesMax} bytes on this chain. Shorten it.`, { noteBytesMax })
   }
   if (transfer.nonce < 1) return reject("nonce-too-low", "Nonces count from 1.")
   if (equal(transfer.sender, transfer.recipient)) {
-    return reject("recipient-is-sender", "The recipient is the sender: nothing would move but the fee.")
+    return reject("recipient-is-sender", "The recipient is the sender: nothing would move but the fee. Name another recipient.")
   }
   if (!equal(addressOf(transfer.publicKey), transfer.sender)) {
-    return reject("sender-mismatch", "The sender is not the address of the public key.")
+    return reject("sender-mismatch", "The sender is not the address of the public key. Sign with the sender's own key.")
   }
   return undefined
 }
 
-const textEncoder = new TextEncoder()
-const noteBytes = (note: string): number => textEncoder.encode(note).length
-
-/** Where a transfer's money would go, if the state allows it. */
-interface Move {
-  readonly sender: AccountState
-  readonly recipient: AccountState
-}
-
-const checkMove = (rules: LedgerRules, state: Overlay, { transfer }: Transaction): Move | TransactionReject => {
+/** The sender of a transfer that the state allows, or why it does not. */
+const checkMove = (rules: LedgerRules, state: Overlay, { transfer }: Transaction): AccountState | TransactionReject => {
   const sender = decodeAccount(state.get(keyOf(transfer.sender)))
   const expected = sender.nonce + 1
   const detail = { expected, got: transfer.nonce }
   if (transfer.nonce < expected) {
-    return reject("nonce-too-low", `Nonce ${transfer.nonce} is used; the next is ${expected}.`, detail)
+    return reject("nonce-too-low", `Nonce ${transfer.nonce} is used. Sign with the next one, ${expected}.`, detail)
   }
   if (transfer.nonce > expected) {
     return reject("nonce-too-high", `Nonce ${transfer.nonce} comes later; the next is ${expected}.`, detail)
   }
-  const needed = transfer.amount + transfer.fee
-  if (!Number.isSafeInteger(needed) || needed > sender.balance) {
-    return reject("balance-too-low", `The balance ${format(sender.balance, rules.decimals)} ${rules.symbol} does not cover amount and fee.`, {
+  const needed = add(transfer.amount, transfer.fee)
+  if (needed === undefined || needed > sender.balance) {
+    return reject("balance-too-low", `The balance ${money(rules, sender.balance)} does not cover amount and fee.`, {
       balance: sender.balance,
-      needed: Math.min(needed, Number.MAX_SAFE_INTEGER)
+      needed: needed ?? Number.MAX_SAFE_INTEGER
     })
   }
-  const recipient = decodeAccount(state.get(keyOf(transfer.recipient)))
-  if (recipient.balance + transfer.amount > rules.supplyMax) {
+  const held = add(decodeAccount(state.get(keyOf(transfer.recipient))).balance, transfer.amount)
+  if (held === undefined || held > rules.supplyMax) {
     return reject("balance-overflow", "The recipient would hold more than can ever exist.")
   }
-  return { sender, recipient }
+  return sender
 }
 
-const isReject = (outcome: Move | TransactionReject): outcome is TransactionReject => "code" in outcome
+const isReject = (outcome: AccountState | TransactionReject): outcome is TransactionReject => "code" in outcome
 
 const credit = (state: Overlay, address: Address, units: number): void => {
   if (units === 0) return
@@ -109,17 +103,20 @@ const credit = (state: Overlay, address: Address, units: number): void => {
 }
 
 const apply = (rules: LedgerRules, state: Overlay, transaction: Transaction): TransactionReject | undefined => {
-  const move = checkMove(rules, state, transaction)
-  if (isReject(move)) return move
+  const sender = checkMove(rules, state, transaction)
+  if (isReject(sender)) return sender
   const { transfer } = transaction
-  const left = amount(move.sender.balance - transfer.amount - transfer.fee)
+  const left = amount(sender.balance - transfer.amount - transfer.fee)
   state.set(keyOf(transfer.sender), encodeAccount({ balance: left, nonce: transfer.nonce }))
-  const held = amount(move.recipient.balance + transfer.amount)
-  state.set(keyOf(transfer.recipient), encodeAccount({ balance: held, nonce: move.recipient.nonce }))
+  // Read after that write: even a transfer to oneself, which decode refuses, could not make money.
+  credit(state, transfer.recipient, transfer.amount)
   return undefined
 }
 
-/** Units issued by the rewards of heights 1 to `height`, as if there were no cap. Halvings end when the reward is nothing. */
+/**
+ * Units issued by the rewards of heights 1 to `height`, as if there were no cap; at most 2^53 - 1. One step a halving, of
+ * which there are at most 53: sums below the bound are exact, and a sum above it only has to be above it.
+ */
 const issuedUncapped = (rules: LedgerRules, height: number): number => {
   const { reward, rewardHalvingBlocks } = rules
   if (rewardHalvingBlocks === 0) return Math.min(reward * height, Number.MAX_SAFE_INTEGER)
@@ -150,8 +147,8 @@ export const makeAccountLedger = (rules: LedgerRules, allocated: Amount): Ledger
     },
     checkSignature: ({ id, transfer }) => verify(id, transfer.signature, transfer.publicKey),
     check: (state, transaction) => {
-      const move = checkMove(rules, state, transaction)
-      return isReject(move) ? move : undefined
+      const sender = checkMove(rules, state, transaction)
+      return isReject(sender) ? sender : undefined
     },
     apply: (state, transaction) => apply(rules, state, transaction),
     applyReward: (state, facts: BlockFacts, fees) => credit(state, facts.proposer, rewardAt(facts.height) + fees),

@@ -25,6 +25,12 @@ export interface LedgerRules {
   readonly rewardHalvingBlocks: number
 }
 
+/** What the genesis gives an address. */
+export interface Allocation {
+  readonly address: Address
+  readonly balance: Amount
+}
+
 /** Facts about the block that a transaction is applied in. */
 export interface BlockFacts {
   readonly height: number
@@ -52,5 +58,5 @@ export interface Ledger {
   /** Units held by one entry; the sum over all entries is the supply. */
   readonly unitsOf: (value: Uint8Array) => Amount
   /** The entries of a genesis allocation. */
-  readonly allocate: (state: Overlay, alloc: ReadonlyArray<{ readonly address: Address; readonly balance: Amount }>) => void
+  readonly allocate: (state: Overlay, alloc: ReadonlyArray<Allocation>) => void
 }

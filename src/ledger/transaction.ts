@@ -13,7 +13,7 @@ import { type Hash32, sha256 } from "../crypto/hash.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { sign } from "../crypto/signature.ts"
 import { chainIdBytesMax, noteBytesMax, transactionBytesMax } from "../limits.ts"
-import type { Amount } from "./amount.ts"
+import { type Amount, isAmount } from "./amount.ts"
 import { reject, type TransactionReject } from "./reject.ts"
 
 /** SHA-256 of the signed bytes: what the signature signs, and the name of the transaction. */
@@ -67,12 +67,23 @@ const chainIdForm = /^[a-z0-9-]+$/
 /** True for what may be a chain id: 1 to 32 of a-z, 0-9 and hyphen. */
 export const isChainId = (text: string): boolean => text.length <= chainIdBytesMax && chainIdForm.test(text)
 
-/** The whole encoding of a transfer. The fields must be in range: what comes from outside is decoded or parsed, not encoded. */
+/** Nothing but what decodes to the same may be signed: no fraction cut off, no half of a character replaced (defects 11, 13). */
+const assertInRange = (transfer: Transfer): void => {
+  const { amount, fee, nonce, time, sender, recipient, publicKey, signature } = transfer
+  assert(transfer.version === 1 && isChainId(transfer.chainId), "version and chain id are those of a transfer")
+  assert([amount, fee, nonce, time].every(isAmount), "the numbers of a transfer are safe integers, none of them negative")
+  assert(sender.length === 20 && recipient.length === 20, "an address has 20 bytes")
+  assert(publicKey.length === 33 && signature.length === 64, "a public key has 33 bytes, a signature 64")
+  assert(transfer.note.isWellFormed(), "a note has no half of a surrogate pair")
+}
+
+/** The whole encoding of a transfer. Fields out of range are a bug: what comes from outside is decoded or parsed first. */
 export const encodeTransfer = (transfer: Transfer): Uint8Array => {
+  assertInRange(transfer)
   const chainId = utf8(transfer.chainId)
   const note = transfer.note === "" ? undefined : utf8(transfer.note)
   const noteLength = note?.length ?? 0
-  assert(noteLength <= noteBytesMax && isChainId(transfer.chainId), "note and chain id are within their limits")
+  assert(noteLength <= noteBytesMax, "a note is within its limit")
   const out = new Uint8Array(fixedBytes + chainId.length + noteLength)
   out[0] = transfer.version
   out[1] = chainId.length
@@ -94,11 +105,14 @@ export const encodeTransfer = (transfer: Transfer): Uint8Array => {
   return out
 }
 
+/** The part of an encoding that its sender signs: all but public key and signature. A view, not a copy. */
+export const signedPart = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, bytes.length - signatureBytes)
+
 /** The hash that a sender signs, and the transaction's id: SHA-256("cairn/transfer" ‖ signed part). */
 const hashSignedPart = (bytes: Uint8Array): TransactionId => {
-  const length = bytes.length - signatureBytes
-  scratch.set(bytes.subarray(0, length), tag.length)
-  return sha256(scratch.subarray(0, tag.length + length)) as TransactionId
+  const signed = signedPart(bytes)
+  scratch.set(signed, tag.length)
+  return sha256(scratch.subarray(0, tag.length + signed.length)) as TransactionId
 }
 
 const hashLeaf = (bytes: Uint8Array): Hash32 => {
@@ -128,7 +142,10 @@ export const signTransfer = (fields: Omit<TransferFields, "sender">, key: Keypai
 const malformed = (what: string): Result.Result<never, TransactionReject> =>
   Result.fail(reject("transaction-malformed", `The encoding is not that of a transfer: ${what}. See docs/protocol.md.`))
 
-/** The transaction of an encoding: shape only. What the chain demands of it is the ledger's to check. Never throws. */
+/**
+ * The transaction of an encoding: shape only; what the chain demands of it is the ledger's to check. Never throws.
+ * Keeps the bytes it is given, so they must stay as they are.
+ */
 export const decodeTransaction = (bytes: Uint8Array): Result.Result<Transaction, TransactionReject> => {
   if (bytes.length > transactionBytesMax) {
     return Result.fail(reject("transaction-too-large", `A transaction has at most ${transactionBytesMax} bytes.`))
@@ -152,7 +169,9 @@ export const decodeTransaction = (bytes: Uint8Array): Result.Result<Transaction,
   at += 72
   const noteLength = bytes[at]! | (bytes[at + 1]! << 8)
   if (bytes.length !== fixedBytes + chainIdLength + noteLength) return malformed("its length")
-  if (noteLength > noteBytesMax) return Result.fail(reject("note-too-long", `A note has at most ${noteBytesMax} bytes.`))
+  if (noteLength > noteBytesMax) {
+    return Result.fail(reject("note-too-long", `A note has at most ${noteBytesMax} bytes. Shorten it.`))
+  }
   const note = noteLength === 0 ? "" : fromUtf8(bytes.subarray(at + 2, at + 2 + noteLength))
   if (note === undefined) return malformed("the note is not UTF-8")
   at += 2 + noteLength

@@ -3,38 +3,44 @@
  * Form: for each entry in key order, u8 key length, key, u16 value length + 1 (0: there was no entry), value.
  */
 import { Result } from "effect"
-import { concatAll, fromHex, toHex } from "../codec/bytes.ts"
+import { assert } from "../assert.ts"
+import { equal, fromHex, toHex } from "../codec/bytes.ts"
 import type { Change, Overlay } from "./overlay.ts"
 
 /** An entry as it was: undefined where there was none. */
 export type Before = readonly [key: string, value: Uint8Array | undefined]
 
-/** The entries that differ, as they were. */
-export const beforesOf = (changes: ReadonlyMap<string, Change>): ReadonlyArray<Before> =>
-  [...changes]
-    .filter(([, { before, after }]) => !same(before, after))
-    .map(([key, { before }]) => [key, before] as const)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
+const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+  a === b || (a !== undefined && b !== undefined && equal(a, b))
 
-const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean => {
-  if (a === undefined || b === undefined) return a === b
-  if (a.length !== b.length) return false
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
-  return true
+/** The entries that differ, as they were, in key order. */
+const beforesOf = (changes: ReadonlyMap<string, Change>): ReadonlyArray<Before> => {
+  const befores: Array<Before> = []
+  for (const [key, { before, after }] of changes) if (!same(before, after)) befores.push([key, before])
+  return befores.sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
-/** The bytes of an undo record. */
-export const encodeUndo = (changes: ReadonlyMap<string, Change>): Uint8Array =>
-  concatAll(
-    beforesOf(changes).flatMap(([key, value]) => {
-      const keyBytes = fromHex(key)!
-      const length = value === undefined ? 0 : value.length + 1
-      const head = new Uint8Array([keyBytes.length, ...keyBytes, length & 0xff, length >>> 8])
-      return value === undefined ? [head] : [head, value]
-    })
-  )
+/** The bytes of an undo record. An entry that ends as it began is not in it. */
+export const encodeUndo = (changes: ReadonlyMap<string, Change>): Uint8Array => {
+  const befores = beforesOf(changes)
+  const out = new Uint8Array(befores.reduce((sum, [key, value]) => sum + 3 + key.length / 2 + (value?.length ?? 0), 0))
+  let at = 0
+  for (const [key, value] of befores) {
+    const keyBytes = fromHex(key)
+    const length = value === undefined ? 0 : value.length + 1
+    assert(keyBytes !== undefined && keyBytes.length <= 0xff && length <= 0xffff, "key and value of an entry fit an undo record")
+    out[at] = keyBytes.length
+    out.set(keyBytes, at + 1)
+    at += 1 + keyBytes.length
+    out[at] = length & 0xff
+    out[at + 1] = length >>> 8
+    if (value !== undefined) out.set(value, at + 2)
+    at += 2 + Math.max(0, length - 1)
+  }
+  return out
+}
 
-/** The entries of an undo record; a failure says that the bytes are not one. Never throws. */
+/** The entries of an undo record; a failure says why the bytes are not one. Never throws. */
 export const decodeUndo = (bytes: Uint8Array): Result.Result<ReadonlyArray<Before>, string> => {
   const entries: Array<Before> = []
   for (let at = 0; at < bytes.length; ) {
@@ -43,7 +49,10 @@ export const decodeUndo = (bytes: Uint8Array): Result.Result<ReadonlyArray<Befor
     const length = bytes[keyEnd]! | (bytes[keyEnd + 1]! << 8)
     const end = keyEnd + 2 + Math.max(0, length - 1)
     if (end > bytes.length) return Result.fail("an undo value is cut off")
-    entries.push([toHex(bytes.subarray(at + 1, keyEnd)), length === 0 ? undefined : bytes.slice(keyEnd + 2, end)])
+    const key = toHex(bytes.subarray(at + 1, keyEnd))
+    const last = entries.at(-1)
+    if (last !== undefined && last[0] >= key) return Result.fail("undo entries are out of order")
+    entries.push([key, length === 0 ? undefined : bytes.slice(keyEnd + 2, end)])
     at = end
   }
   return Result.succeed(entries)

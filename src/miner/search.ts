@@ -1,7 +1,8 @@
 /** Tries the nonces of one range. The same code runs in a worker thread, in the node for easy targets, and in tests. */
+import { assert } from "../assert.ts"
 import { writeU64 } from "../codec/bytes.ts"
 import { sha256Into } from "../crypto/hash.ts"
-import { meetsTarget, sealDigest } from "../block/header.ts"
+import { headerBytes, meetsTarget, sealDigest } from "../block/header.ts"
 
 export interface Range {
   /** The 212 bytes of the header; its nonce does not matter. */
@@ -11,8 +12,15 @@ export interface Range {
   readonly count: number
 }
 
+export interface Found {
+  readonly nonce: number | undefined
+  readonly hashes: number
+}
+
 /** The first nonce of the range whose hash meets the target, and how many hashes it took. */
-export const search = ({ header, target, from, count }: Range): { readonly nonce: number | undefined; readonly hashes: number } => {
+export const search = ({ header, target, from, count }: Range): Found => {
+  assert(header.length === headerBytes && target.length === 32, "a header has 212 bytes, a target 32")
+  assert(Number.isSafeInteger(from + count), "a nonce is a safe integer")
   const input = new Uint8Array(40)
   const hash = new Uint8Array(32)
   input.set(sealDigest(header))

@@ -1,0 +1,35 @@
+/** Calls to the node that served this page. Shapes are those of the contract; types only, so no schema library comes along. */
+import type { ReplyOf } from "../src/http/contract.ts"
+
+/** A refusal in words, as the node gave it. */
+export class Refusal extends Error {}
+
+const ask = async <A>(path: string, body?: unknown): Promise<A> => {
+  const init: RequestInit = body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }
+  const response = await fetch(path, init).catch(() => {
+    throw new Refusal("The node does not answer. Is it running?")
+  })
+  const reply = (await response.json()) as A & { detail?: string; code?: string }
+  if (!response.ok) throw new Refusal(`${reply.detail ?? response.statusText} (${reply.code ?? response.status})`)
+  return reply
+}
+
+export const info = (): Promise<ReplyOf<"info">> => ask("/api/info")
+export const stats = (): Promise<ReplyOf<"stats">> => ask("/api/stats")
+export const blocks = (): Promise<ReplyOf<"chain">> => ask("/api/chain?limit=8")
+export const pending = (): Promise<ReplyOf<"pending">> => ask("/api/transactions/pending?limit=8")
+export const accounts = (): Promise<ReplyOf<"accounts">> => ask("/api/accounts?limit=8")
+export const account = (address: string): Promise<ReplyOf<"account">> => ask(`/api/accounts/${address}`)
+export const peers = (): Promise<ReplyOf<"peers">> => ask("/api/peers")
+export const submit = (transfer: unknown): Promise<ReplyOf<"submit">> => ask("/api/transactions", transfer)
+export const mine = (): Promise<ReplyOf<"mine">> => ask("/api/mine", {})
+
+/** Hears of everything that changes what the page shows. */
+export const listen = (on: { readonly change: (kind: string, data: { readonly height?: number }) => void; readonly live: (live: boolean) => void }): void => {
+  const source = new EventSource("/api/events")
+  source.onopen = () => on.live(true)
+  source.onerror = () => on.live(false)
+  for (const kind of ["tip", "transaction", "peer", "resync"]) {
+    source.addEventListener(kind, (event) => on.change(kind, JSON.parse((event as MessageEvent<string>).data) as { height?: number }))
+  }
+}
