@@ -14,6 +14,9 @@ export interface MaintenancePorts {
   readonly session: (id: SessionId) => ActorRef<SessionMessage> | undefined
   /** Begins a dial; its failure comes back as DialFailed. */
   readonly dial: (endpoint: string) => void
+  /** The directory across a restart. */
+  readonly load: () => Iterable<PeerRecord>
+  readonly save: (records: ReadonlyArray<PeerRecord>) => void
   readonly changed: (nodeId: string, change: "joined" | "left", reason: string | undefined) => void
 }
 
@@ -22,7 +25,11 @@ interface State {
   readonly random: (length: number) => Uint8Array
   readonly directory: Directory
   readonly sessions: Map<SessionId, PeerFacts>
+  ticks: number
 }
+
+/** Ticks between two saves of the directory: about a minute. */
+const saveTicks = 120
 
 /** The maintenance actor. */
 export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, MaintenanceMessage> => {
@@ -89,6 +96,7 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
       ports.dial(endpoint)
     }
     for (const { session } of all) ports.session(session)?.tell({ _tag: "Tick" })
+    if (++state.ticks % saveTicks === 0) ports.save(state.directory.all)
   }
 
   const view = (state: State, record: PeerRecord): PeerView => {
@@ -139,7 +147,7 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
   const open = Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const random = yield* Random
-    return { clock, random, directory: new Directory(ports.seeds), sessions: new Map<SessionId, PeerFacts>() }
+    return { clock, random, directory: new Directory(ports.seeds, ports.load()), sessions: new Map<SessionId, PeerFacts>(), ticks: 0 }
   })
-  return { name: "maintenance", inboxMax: 1024, overflow: maintenanceOverflow, open, step }
+  return { name: "maintenance", inboxMax: 1024, overflow: maintenanceOverflow, open, step, drain: (state) => Effect.sync(() => ports.save(state.directory.all)) }
 }

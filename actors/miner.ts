@@ -16,8 +16,7 @@ import { makeTemplate, transactionBytesLeft } from "../src/miner/template.ts"
 import { BlockRefused } from "../src/node.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import { type ActorRef, type ActorSpec, type Reply, replyWith } from "./actor.ts"
-import type { SearchJob, SearchReport } from "./pow-worker.ts"
-import { type ChainMessage, type MempoolMessage, type MinerMessage, minerOverflow } from "./protocol.ts"
+import { type ChainMessage, type MempoolMessage, type MinerMessage, minerOverflow, type SearchJob, type SearchReport } from "./protocol.ts"
 
 export interface MinerPorts {
   readonly rules: Rules

@@ -1,20 +1,6 @@
 /** The thread that searches: takes a job, tries range after range until told of a newer one, reports each range. */
 import { search } from "../src/miner/search.ts"
-
-/** A header to seal; `job` 0: stop. `from` and `stride` keep threads from trying the same nonces. */
-export interface SearchJob {
-  readonly job: number
-  readonly header: Uint8Array
-  readonly target: Uint8Array
-  readonly from: number
-  readonly stride: number
-}
-
-export interface SearchReport {
-  readonly job: number
-  readonly hashes: number
-  readonly nonce: number | undefined
-}
+import type { SearchJob, SearchReport } from "./protocol.ts"
 
 /** About 20 ms: how late a newer job may be heard. */
 const rangeSize = 200_000

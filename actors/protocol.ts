@@ -146,6 +146,21 @@ export type MinerMessage =
   /** Time to seal by the clock, or to refresh the template. */
   | { readonly _tag: "Tick" }
 
+/** A header to seal; `job` 0: stop. `from` and `stride` keep threads from trying the same nonces. */
+export interface SearchJob {
+  readonly job: number
+  readonly header: Uint8Array
+  readonly target: Uint8Array
+  readonly from: number
+  readonly stride: number
+}
+
+export interface SearchReport {
+  readonly job: number
+  readonly hashes: number
+  readonly nonce: number | undefined
+}
+
 export const minerOverflow: Readonly<Record<MinerMessage["_tag"], Overflow>> = {
   TipMoved: "keep-latest",
   PoolGrew: "keep-latest",

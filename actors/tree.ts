@@ -17,6 +17,8 @@ import type { Tcp, TcpFault, TlsIdentity, Wire, WireHandlers } from "../src/io/t
 import type { StartThread } from "../src/io/worker.ts"
 import { stopMsMax, verifiedSignaturesMax } from "../src/limits.ts"
 import type { NodeFacts, NodeShape } from "../src/node.ts"
+import type { PeerRecord } from "../src/peer/directory.ts"
+import { loadPeers, savePeers } from "../src/store/peers.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import { nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
@@ -133,6 +135,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
         seeds: config.peers?.seeds ?? [],
         session: sessions.find,
         dial: (endpoint) => void fork(dial(endpoint)),
+        load: () => [...loadPeers(store.db).values()] as ReadonlyArray<PeerRecord>,
+        save: (records) => savePeers(store.db, new Map(records.map((record) => [record.nodeId, record]))),
         changed: (peer, change, reason) => events.publish({ type: "peer", nodeId: peer, change, reason })
       }),
       watch

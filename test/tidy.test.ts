@@ -6,7 +6,7 @@ import { Glob } from "bun"
 
 /** A place may import itself and the places before it. This list is the architecture. */
 const order = [
-  "src/limits.ts", "src/assert.ts", "src/config.ts", "src/ready.ts", "src/codec", "src/crypto", "src/ledger", "src/block",
+  "src/assert.ts", "src/limits.ts", "src/config.ts", "src/ready.ts", "src/codec", "src/crypto", "src/ledger", "src/block",
   "src/consensus", "src/chain", "src/mempool", "src/miner", "src/peer", "src/libp2p", "src/transport", "src/gossip", "src/io",
   "src/store", "src/node.ts", "src/http", "actors", "src/cli", "src/main.ts"
 ]
@@ -15,7 +15,7 @@ const only: Readonly<Record<string, ReadonlyArray<string>>> = {
   "src/io": ["src/codec", "src/limits.ts", "src/assert.ts"],
   "src/libp2p": ["src/limits.ts", "src/assert.ts", "src/codec", "src/crypto"],
   "src/http": [
-    "src/limits.ts", "src/assert.ts", "src/config.ts", "src/codec", "src/crypto", "src/ledger", "src/block", "src/chain",
+    "src/assert.ts", "src/limits.ts", "src/config.ts", "src/codec", "src/crypto", "src/ledger", "src/block", "src/chain",
     "src/consensus", "src/node.ts", "web"
   ],
   web: ["src/limits.ts", "src/assert.ts", "src/codec", "src/crypto", "src/ledger", "src/block", "src/http/contract.ts"]

@@ -29,7 +29,9 @@ export const encodeBody = (block: Pick<Block, "transactions" | "extra">): Uint8A
   head.set(block.extra, 4)
   writeU32(head, 4 + block.extra.length, block.transactions.length)
   const parts: Array<Uint8Array> = [head]
-  for (const { bytes } of block.transactions) parts.push(new Uint8Array([bytes.length & 0xff, bytes.length >>> 8]), bytes)
+  for (const { bytes } of block.transactions) {
+    parts.push(new Uint8Array([bytes.length & 0xff, bytes.length >>> 8]), bytes)
+  }
   return concatAll(parts)
 }
 
@@ -38,7 +40,7 @@ export const encodeBlock = (block: Block): Uint8Array => concat(block.header.byt
 
 const malformed = (what: string): Result.Result<never, BlockMalformed> => Result.fail({ what })
 
-/** The body behind a header. Bounds before contents; never throws. */
+/** The body behind a header: bounds before contents. Its transactions keep views of `bytes`. Never throws. */
 export const decodeBody = (
   header: Header,
   bytes: Uint8Array,
@@ -63,11 +65,15 @@ export const decodeBody = (
     transactions.push(decoded.success)
     at = end
   }
-  return at === bytes.length ? Result.succeed({ header, transactions, extra }) : malformed("bytes after the last transaction")
+  if (at !== bytes.length) return malformed("bytes after the last transaction")
+  return Result.succeed({ header, transactions, extra })
 }
 
 /** The block of an encoding. Never throws. */
-export const decodeBlock = (bytes: Uint8Array, ledger: Pick<Ledger, "decode">): Result.Result<Block, BlockMalformed> => {
+export const decodeBlock = (
+  bytes: Uint8Array,
+  ledger: Pick<Ledger, "decode">
+): Result.Result<Block, BlockMalformed> => {
   if (bytes.length < headerBytes || bytes.length > blockBytesMax) return malformed("the length")
   const header = decodeHeader(bytes.slice(0, headerBytes))
   return header === undefined ? malformed("the header") : decodeBody(header, bytes.subarray(headerBytes), ledger)

@@ -2,20 +2,36 @@
  * The chain spec: one JSON file that chooses the money model, the seal and every parameter, and so the genesis block.
  * Two nodes agree on a chain if and only if their genesis hashes are equal: the hash covers the whole spec.
  */
-import { Result, Schema } from "effect"
+import { Result, Schema, SchemaIssue } from "effect"
 import { utf8 } from "../codec/bytes.ts"
-import { type Address, addressBytes, isAddress, parseAddress, formatAddress } from "../crypto/address.ts"
+import { type Address, addressBytes, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
 import { type Hash32, sha256, zeroHash } from "../crypto/hash.ts"
 import type { Amount } from "../ledger/amount.ts"
-import type { LedgerRules } from "../ledger/ledger.ts"
+import type { Allocation, LedgerRules } from "../ledger/ledger.ts"
 import { isChainId, type Millis } from "../ledger/transaction.ts"
-import { blockBytesMax, blockTransactionsMax, extraBytesMax, futureMsMax, medianBlocksMax, noteBytesMax } from "../limits.ts"
+import {
+  blockBytesMax, blockTransactionsMax, extraBytesMax, futureMsMax, medianBlocksMax, noteBytesMax, transactionBytesMax
+} from "../limits.ts"
 import { type Block, extraHashOf, transactionRootOf } from "./block.ts"
-import { type BlockHash, chainTag, type Height, makeHeader, type Target } from "./header.ts"
+import { type BlockHash, chainTag, headerBytes, type Height, makeHeader, type Target } from "./header.ts"
 
 const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 const units = between(0, Number.MAX_SAFE_INTEGER)
 const blockMs = between(1, 86_400_000)
+/** The end of the year 9999: whatever is added to a time stays a safe integer. */
+const timeMax = 253_402_300_799_999
+/** Bytes of a block that holds the longest extra data and one longest transaction. */
+const blockBytesLeast = headerBytes + 8 + 2 + transactionBytesMax
+
+/** A rule in words. Effect prints `false` as a fault and a text as what was expected. */
+const holds = <A>(rule: (value: A) => boolean, expected: string) =>
+  Schema.makeFilter((value: A) => rule(value) || `Expected ${expected}`)
+const text = (bounds: { readonly min: number; readonly max: number }) =>
+  Schema.String.check(
+    Schema.isMinLength(bounds.min),
+    Schema.isMaxLength(bounds.max),
+    holds((value) => value.isWellFormed(), "text of whole characters")
+  )
 
 const DifficultyRuleSchema = Schema.Union([
   /** Leading hex zeros, moved by one each window (L-B5, L-B6). */
@@ -53,12 +69,12 @@ export type DifficultyRule = typeof DifficultyRuleSchema.Type
 
 /** The JSON form. Addresses are bech32m text, amounts base units, times milliseconds. */
 const SpecSchema = Schema.Struct({
-  name: Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(64)),
-  addressPrefix: Schema.String.check(Schema.isPattern(/^[a-z]{1,16}$/u)),
+  name: text({ min: 1, max: 64 }),
+  addressPrefix: Schema.String.check(holds((value) => /^[a-z]{1,16}$/.test(value), "1 to 16 of a-z")),
   ledger: Schema.Struct({
     model: Schema.Literal("account"),
-    chainId: Schema.String.check(Schema.makeFilter((text) => isChainId(text) || "1 to 32 of a-z, 0-9 and hyphen")),
-    symbol: Schema.String.check(Schema.isPattern(/^[A-Z]{1,8}$/u)),
+    chainId: Schema.String.check(holds(isChainId, "1 to 32 of a-z, 0-9 and hyphen")),
+    symbol: Schema.String.check(holds((value) => /^[A-Z]{1,8}$/.test(value), "1 to 8 of A-Z")),
     decimals: between(0, 12),
     supplyMax: units,
     feeMin: units,
@@ -68,17 +84,17 @@ const SpecSchema = Schema.Struct({
   }),
   difficulty: DifficultyRuleSchema,
   time: Schema.Struct({
-    medianBlocks: between(1, medianBlocksMax).check(Schema.makeFilter((n) => n % 2 === 1 || "an odd number")),
+    medianBlocks: between(1, medianBlocksMax).check(holds((count) => count % 2 === 1, "an odd number")),
     futureMsMax: between(0, futureMsMax)
   }),
   block: Schema.Struct({
-    bytesMax: between(1_000, blockBytesMax),
+    bytesMax: between(blockBytesLeast, blockBytesMax),
     transactionsMax: between(0, blockTransactionsMax),
     extraBytesMax: between(32, extraBytesMax)
   }),
   genesis: Schema.Struct({
-    time: units,
-    note: Schema.String.check(Schema.isMaxLength(280)),
+    time: between(0, timeMax),
+    note: text({ min: 0, max: 280 }),
     alloc: Schema.Array(Schema.Struct({ address: Schema.String, balance: units }))
   })
 })
@@ -89,11 +105,6 @@ export interface TimeRule {
   readonly medianBlocks: number
   /** And be at most this far ahead of the clock of who checks it. */
   readonly futureMsMax: number
-}
-
-export interface Allocation {
-  readonly address: Address
-  readonly balance: Amount
 }
 
 export interface ChainSpec {
@@ -118,13 +129,13 @@ export interface SpecError {
   readonly message: string
 }
 
-const decode = Schema.decodeUnknownExit(SpecSchema)
+const decode = Schema.decodeUnknownResult(SpecSchema, { errors: "all", onExcessProperty: "error" })
 
 /** Rules that join several fields. */
 const joinErrors = (spec: SpecText): ReadonlyArray<SpecError> => {
   const errors: Array<SpecError> = []
   const refuse = (bad: boolean, path: string, message: string): void => void (bad && errors.push({ path, message }))
-  const { difficulty, ledger, genesis } = spec
+  const { block, difficulty, ledger, genesis } = spec
   if (difficulty.rule === "prefix-window") {
     const { prefixMin, prefixStart, prefixMax } = difficulty
     refuse(prefixMin > prefixStart || prefixStart > prefixMax, "difficulty", "prefixMin <= prefixStart <= prefixMax must hold")
@@ -133,7 +144,13 @@ const joinErrors = (spec: SpecText): ReadonlyArray<SpecError> => {
     const { bitsMin, bitsStart, bitsMax } = difficulty
     refuse(bitsMin > bitsStart || bitsStart > bitsMax, "difficulty", "bitsMin <= bitsStart <= bitsMax must hold")
   }
-  if (difficulty.rule === "asert") refuse(difficulty.bitsMin > difficulty.bitsStart, "difficulty", "bitsMin <= bitsStart must hold")
+  if (difficulty.rule === "asert") {
+    refuse(difficulty.bitsMin > difficulty.bitsStart, "difficulty", "bitsMin <= bitsStart must hold")
+  }
+  refuse(ledger.feeMin > ledger.supplyMax, "ledger.feeMin", "must be at most ledger.supplyMax")
+  refuse(ledger.reward > ledger.supplyMax, "ledger.reward", "must be at most ledger.supplyMax")
+  const least = blockBytesLeast + block.extraBytesMax
+  refuse(block.bytesMax < least, "block.bytesMax", `must be at least ${least}: room for extra data and one transaction`)
   const total = genesis.alloc.reduce((sum, { balance }) => sum + balance, 0)
   refuse(total > ledger.supplyMax, "genesis.alloc", `allocates ${total}, more than ledger.supplyMax`)
   const seen = new Set<string>()
@@ -147,16 +164,16 @@ const joinErrors = (spec: SpecText): ReadonlyArray<SpecError> => {
   return errors
 }
 
-/** The spec of parsed JSON, or every error in it. Unknown keys are errors: a misspelt rule must not be lost silently. */
+/**
+ * The spec of parsed JSON, or what is wrong with it: every error of form, or if there is none, every error of sense.
+ * Unknown keys are errors: a misspelt rule must not be lost silently.
+ */
 export const parseSpec = (json: unknown): Result.Result<ChainSpec, ReadonlyArray<SpecError>> => {
-  const exit = decode(json, { errors: "all", onExcessProperty: "error" })
-  if (exit._tag === "Failure") {
-    const lines = String(exit.cause.reasons.map((reason) => ("error" in reason ? String(reason.error) : "")).join("\n"))
-    return Result.fail(schemaErrors(lines))
-  }
-  const errors = joinErrors(exit.value)
+  const decoded = decode(json)
+  if (Result.isFailure(decoded)) return Result.fail(formErrors(decoded.failure.issue))
+  const errors = joinErrors(decoded.success)
   if (errors.length > 0) return Result.fail(errors)
-  const { genesis, ledger, ...rest } = exit.value
+  const { genesis, ledger, ...rest } = decoded.success
   const alloc = genesis.alloc.map(({ address, balance }) => ({
     address: parseAddress(address, rest.addressPrefix) as Address,
     balance: balance as Amount
@@ -168,51 +185,34 @@ export const parseSpec = (json: unknown): Result.Result<ChainSpec, ReadonlyArray
   })
 }
 
-/** Effect prints one issue as a line and `  at ["a"]["b"]` below it. */
-const schemaErrors = (text: string): ReadonlyArray<SpecError> => {
-  const errors: Array<SpecError> = []
-  for (const line of text.replace(/^SchemaError:? ?(?:\()?/u, "").split("\n")) {
-    const place = /^\s*at (.*)$/.exec(line)
-    const last = errors.at(-1)
-    if (place !== null && last !== undefined) {
-      const path = place[1]!.replace(/\)$/, "").replace(/\["([^"]+)"\]/g, ".$1").replace(/^\./, "")
-      errors[errors.length - 1] = { path, message: last.message }
-    } else if (line.trim() !== "") errors.push({ path: "", message: line.trim() })
-  }
-  return errors
-}
+const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** The JSON form of a spec, keys in a fixed order: what is written to disk and hashed. */
+const formErrors = (issue: SchemaIssue.Issue): ReadonlyArray<SpecError> =>
+  formatIssue(issue).issues.map(({ message, path = [] }) => {
+    const keys = path.map((step) => (typeof step === "object" ? step.key : step))
+    const place = keys.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("")
+    return { path: place.replace(/^\./, ""), message }
+  })
+
+/** The JSON form of a spec. */
 export const formatSpec = (spec: ChainSpec): SpecText => ({
-  name: spec.name,
-  addressPrefix: spec.addressPrefix,
-  ledger: {
-    model: spec.ledger.model,
-    chainId: spec.ledger.chainId,
-    symbol: spec.ledger.symbol,
-    decimals: spec.ledger.decimals,
-    supplyMax: spec.ledger.supplyMax,
-    feeMin: spec.ledger.feeMin,
-    noteBytesMax: spec.ledger.noteBytesMax,
-    reward: spec.ledger.reward,
-    rewardHalvingBlocks: spec.ledger.rewardHalvingBlocks
-  },
-  difficulty: Object.fromEntries(Object.entries(spec.difficulty).sort(([a], [b]) => (a < b ? -1 : 1))) as DifficultyRule,
-  time: { medianBlocks: spec.time.medianBlocks, futureMsMax: spec.time.futureMsMax },
-  block: {
-    bytesMax: spec.block.bytesMax,
-    transactionsMax: spec.block.transactionsMax,
-    extraBytesMax: spec.block.extraBytesMax
-  },
+  ...spec,
   genesis: {
-    time: spec.genesis.time,
-    note: spec.genesis.note,
+    ...spec.genesis,
     alloc: spec.genesis.alloc.map(({ address, balance }) => ({ address: formatAddress(address, spec.addressPrefix), balance }))
   }
 })
 
-/** SHA-256 of the spec's JSON without white space, keys in the order of `formatSpec`. */
-export const specHash = (spec: ChainSpec): Hash32 => sha256(utf8(JSON.stringify(formatSpec(spec))))
+/** JSON as RFC 8785 writes what a spec holds: objects with sorted keys, lists, text and whole numbers. */
+const canonical = (value: unknown): string => {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
+  if (typeof value !== "object" || value === null) return JSON.stringify(value)
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join(",")}}`
+}
+
+/** SHA-256 of the spec's JSON form, written as RFC 8785 (JCS) says. */
+export const specHash = (spec: ChainSpec): Hash32 => sha256(utf8(canonical(formatSpec(spec))))
 
 /** The block at height 0: no transactions, the spec's hash as extra data, the state root of the allocation. Not sealed. */
 export const makeGenesis = (spec: ChainSpec, target: Target, stateRoot: Hash32): Block => {

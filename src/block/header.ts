@@ -92,7 +92,7 @@ export const makeHeader = (fields: HeaderFields): Header => {
   return { ...fields, bytes, hash, id: toHex(hash) }
 }
 
-/** The header of 212 bytes; undefined if the length is another or a number leaves the safe integers. Keeps the bytes it is given. */
+/** The header of 212 bytes, which it keeps; undefined if there are more or fewer, or a number leaves the safe integers. */
 export const decodeHeader = (bytes: Uint8Array): Header | undefined => {
   if (bytes.length !== headerBytes) return undefined
   const height = readU64(bytes, 8)

@@ -1,9 +1,9 @@
 /**
- * The transaction tree: the shape of RFC 6962, so that a leaf can never be read as a node (they are hashed apart) and no
- * two lists of leaves have one root (no leaf is ever doubled, CVE-2012-2459).
+ * The transaction tree: the shape of RFC 6962, so that a leaf can never be read as a node (they are hashed apart) and
+ * no two lists of leaves have one root (no leaf is ever doubled, CVE-2012-2459).
  *
- * A leaf is Transaction.leaf, SHA-256(0x00 ‖ encoding). A node is SHA-256(0x01 ‖ left ‖ right). A list of n > 1 leaves
- * splits at the largest power of two below n. The root of no leaves is SHA-256 of nothing.
+ * A leaf is Transaction.leaf, SHA-256(0x00 ‖ encoding). A node is SHA-256(0x01 ‖ left ‖ right). A list of n > 1
+ * leaves splits at the largest power of two below n. The root of no leaves is SHA-256 of nothing.
  */
 import { equal } from "../codec/bytes.ts"
 import { asHash, type Hash32, sha256, sha256Into } from "../crypto/hash.ts"
@@ -43,7 +43,7 @@ export const merkleRoot = (leaves: ReadonlyArray<Hash32>): Hash32 => {
   return asHash(level.slice(0, 32))
 }
 
-/** The siblings from a leaf up to the root, as RFC 6962 section 2.1.1 orders them; undefined if there is no such leaf. */
+/** The siblings from a leaf up to the root, in the order of RFC 6962 section 2.1.1; undefined if there is no such leaf. */
 export const merkleProof = (leaves: ReadonlyArray<Hash32>, index: number): ReadonlyArray<Hash32> | undefined => {
   if (!Number.isInteger(index) || index < 0 || index >= leaves.length) return undefined
   const proof: Array<Hash32> = []
@@ -61,7 +61,7 @@ export const merkleProof = (leaves: ReadonlyArray<Hash32>, index: number): Reado
   return proof
 }
 
-/** Does the proof lead from the leaf, at `index` of `count`, to the root? */
+/** Does the proof lead from the leaf, at `index` of `count`, to the root? Never throws. */
 export const checkMerkleProof = (claim: {
   readonly root: Hash32
   readonly leaf: Hash32
@@ -69,9 +69,10 @@ export const checkMerkleProof = (claim: {
   readonly count: number
   readonly proof: ReadonlyArray<Uint8Array>
 }): boolean => {
-  const { index, count, proof } = claim
+  const { index, count, leaf, proof } = claim
   if (!Number.isSafeInteger(index) || !Number.isSafeInteger(count) || index < 0 || index >= count) return false
-  let hash = claim.leaf
+  if (leaf.length !== 32) return false
+  let hash = leaf
   let used = 0
   for (let at = index, size = count; size > 1; at = Math.floor(at / 2), size = Math.ceil(size / 2)) {
     if (at % 2 === 0 && at === size - 1) continue

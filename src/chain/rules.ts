@@ -1,4 +1,4 @@
-/** A chain spec made runnable: its money model, its seal and its genesis block. Everything that judges takes one of these. */
+/** A chain spec made runnable: its money model, its seal and its genesis block. All that judges takes one of these. */
 import type { Block } from "../block/block.ts"
 import { type ChainSpec, makeGenesis } from "../block/genesis.ts"
 import { StateTree } from "../block/state-tree.ts"
@@ -28,7 +28,7 @@ export const makeRules = (spec: ChainSpec): Rules => {
   const allocated = spec.genesis.alloc.reduce((sum, { balance }) => sum + balance, 0)
   const ledger = makeAccountLedger(spec.ledger, amount(allocated))
   const consensus = makePow(spec)
-  const tree = new StateTree(() => undefined)
-  const stateRoot = tree.update([...genesisState(ledger, spec).changes].map(([key, { after }]) => [key, after] as const))
+  const entries = [...genesisState(ledger, spec).changes].map(([key, { after }]) => [key, after] as const)
+  const stateRoot = new StateTree(() => undefined).update(entries)
   return { spec, ledger, consensus, genesis: makeGenesis(spec, consensus.genesisTarget, stateRoot) }
 }

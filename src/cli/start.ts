@@ -8,7 +8,7 @@ import { startTree, type Tree } from "../../actors/tree.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
 import { formatAddress, isAddress, parseAddress, type Address } from "../crypto/address.ts"
-import { devMnemonic, type Keypair } from "../crypto/keys.ts"
+import { devMnemonic } from "../crypto/keys.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { engine, useEngine } from "../crypto/signature.ts"
 import { makeApp } from "../http/app.ts"
@@ -22,6 +22,7 @@ import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
 import { lockFolder } from "../store/lock.ts"
 import { Snapshot } from "../store/snapshot.ts"
 import { ChainStore } from "../store/store.ts"
+import { attempt } from "./attempt.ts"
 import { databasePath, isInitialised, loadIdentity, loadSpec, loadTls, loadToken, saveSpec, specOf } from "./data-folder.ts"
 import { failure, type Failure } from "./failure.ts"
 import { isTerminal, paint, print, rows } from "./output.ts"
@@ -76,8 +77,9 @@ const openStore = (folder: string, rules: Rules) =>
       })
   )
 
-const proposerOf = (rules: Rules, config: NodeConfig, key: Keypair): Address => {
-  if (config.mining.proposer === undefined) return (config.dev ? rules.spec.genesis.alloc[0]?.address : undefined) ?? key.address
+/** Who gets rewards: whom the operator named, the first development account, or (undefined) the node's own key. */
+const proposerOf = (rules: Rules, config: NodeConfig): Address | undefined => {
+  if (config.mining.proposer === undefined) return config.dev ? rules.spec.genesis.alloc[0]?.address : undefined
   const parsed = parseAddress(config.mining.proposer, rules.spec.addressPrefix)
   if (isAddress(parsed)) return parsed
   throw failure("usage", "address-invalid", `--mine-to: the address ${parsed.wrong}.`)
@@ -152,12 +154,17 @@ const run = ({ config, spec, startedAt }: StartOptions): Effect.Effect<void, Fai
       const random = yield* Random
       const clock = yield* Clock.Clock
       const folder = config.dataDir
-      const rules = prepareRules(folder, spec)
-      chooseEngine(config.signatureEngine)
+      const rules = yield* attempt(() => prepareRules(folder, spec))
+      const proposer = yield* attempt(() => {
+        chooseEngine(config.signatureEngine)
+        return proposerOf(rules, config)
+      })
       const { store, snapshot } = yield* openStore(folder, rules)
-      const key = loadIdentity(folder, random)
-      const tls = loadTls(folder, { now: clock.currentTimeMillisUnsafe(), random })
-      const adminToken = config.http.adminToken ?? loadToken(folder, random)
+      const { key, tls, adminToken } = yield* attempt(() => ({
+        key: loadIdentity(folder, random),
+        tls: loadTls(folder, { now: clock.currentTimeMillisUnsafe(), random }),
+        adminToken: config.http.adminToken ?? loadToken(folder, random)
+      }))
       const page = loadPage()
       const context = yield* Effect.context<never>()
       const built = Deferred.makeUnsafe<Tree, Failure>()
@@ -166,7 +173,7 @@ const run = ({ config, spec, startedAt }: StartOptions): Effect.Effect<void, Fai
           Effect.gen(function* () {
             const tree = yield* startTree({
               config, rules, store, snapshot, key, tls,
-              proposer: proposerOf(rules, config, key),
+              proposer: proposer ?? key.address,
               doors: { tcp: bunTcp, startThread: startBunThread },
               facts: {
                 version, agent: `cairn/${version}`, dev: config.dev, dataDir: folder, httpUrl: url, signatureEngine: engine().name,

@@ -1,6 +1,5 @@
 /** `cairn verify`: replays the whole stored chain by its own rules, and compares what comes out with what is stored. */
 import { existsSync } from "node:fs"
-import type { Database } from "bun:sqlite"
 import { ancestryOf } from "../chain/reader.ts"
 import { checkBody, checkHeader } from "../chain/check.ts"
 import { Decision } from "../chain/connect.ts"
@@ -69,17 +68,17 @@ const replayAll = (store: ChainStore, rules: Rules, now: () => number): Replay =
 }
 
 /** The stored state against the replayed one, row by row. */
-const compareState = (db: Database, replay: Replay): void => {
+const compareState = (store: ChainStore, replay: Replay): void => {
   let stored = 0
-  for (const { key, value } of db.query<{ key: Uint8Array; value: Uint8Array }, []>("SELECT key, value FROM state").iterate()) {
+  for (const [key, value] of store.allEntries()) {
     stored++
-    const expected = replay.entries.get(toHex(key))
-    if (expected === undefined || !equal(expected, value)) throw corrupt(`The stored entry ${toHex(key)} is not what the blocks say.`)
+    const expected = replay.entries.get(key)
+    if (expected === undefined || !equal(expected, value)) throw corrupt(`The stored entry ${key} is not what the blocks say.`)
   }
   if (stored !== replay.entries.size) throw corrupt(`${replay.entries.size} entries follow from the blocks; ${stored} are stored.`)
   for (const [name, page] of replay.pages) {
-    const row = db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?").get(name)
-    if (row === null || !equal(row.page, page)) throw corrupt(`The stored page "${name}" of the state tree is not what the blocks say.`)
+    const kept = store.readPage(name)
+    if (kept === undefined || !equal(kept, page)) throw corrupt(`The stored page "${name}" of the state tree is not what the blocks say.`)
   }
 }
 
@@ -91,11 +90,11 @@ export const verify = (options: { readonly dataDir: string; readonly now: () => 
   const lock = lockFolder(options.dataDir)
   const store = new ChainStore(openDatabase(databasePath(options.dataDir)), rules)
   try {
-    const sound = store.db.query<{ integrity_check: string }, []>("PRAGMA integrity_check(1)").get()?.integrity_check
-    if (sound !== "ok") throw corrupt(`The database is damaged: ${sound}`)
+    const damage = store.damage()
+    if (damage !== undefined) throw corrupt(`The database is damaged: ${damage}`)
     const began = options.now()
     const replay = replayAll(store, rules, options.now)
-    compareState(store.db, replay)
+    compareState(store, replay)
     if (process.stderr.isTTY === true) process.stderr.write("\r\u001b[K")
     const { header } = store.tip()
     const value = { valid: true, height: header.height, tip: header.id, state_root: toHex(header.stateRoot), entries: replay.entries.size, ms: options.now() - began }

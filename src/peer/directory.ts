@@ -54,8 +54,12 @@ export class Directory {
   private readonly records = new Map<string, PeerRecord>()
   private readonly dials = new Map<string, Dial>()
 
-  /** Endpoints to keep a session with. */
-  constructor(seeds: ReadonlyArray<string>) {
+  /** Endpoints to keep a session with, and what was known when the node last stopped. */
+  constructor(seeds: ReadonlyArray<string>, known: Iterable<PeerRecord> = []) {
+    for (const record of known) {
+      this.records.set(record.nodeId, { ...record })
+      if (record.endpoint !== undefined) this.learn(record.endpoint, record.nodeId)
+    }
     for (const endpoint of seeds) this.dials.set(endpoint, { failures: 0, nextAt: 0, nodeId: undefined, seed: true })
   }
 

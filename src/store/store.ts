@@ -167,6 +167,18 @@ export class ChainStore implements ChainReader {
     return this.sql.invalid.get(keyBytes(id))?.code
   }
 
+  /** Every entry of the ledger, for a comparison with a replay. */
+  *allEntries(): Generator<readonly [key: string, value: Uint8Array]> {
+    const rows = this.db.query<{ key: Uint8Array; value: Uint8Array }, []>("SELECT key, value FROM state").iterate()
+    for (const { key, value } of rows) yield [toHex(key), value]
+  }
+
+  /** What SQLite finds damaged in the file; undefined: nothing. */
+  damage(): string | undefined {
+    const found = this.db.query<{ integrity_check: string }, []>("PRAGMA integrity_check(1)").get()?.integrity_check
+    return found === "ok" ? undefined : (found ?? "no answer")
+  }
+
   /** Is the transaction in the best branch? */
   isConfirmed(id: Uint8Array): boolean {
     return this.sql.hasTransaction.get(id) !== null

@@ -1,0 +1,63 @@
+/** The built binary as a user runs it: started in a folder of its own, asked over HTTP, killed as power does. */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { Subprocess } from "bun"
+import { until } from "../network.ts"
+
+export const binary = join(import.meta.dir, "../../dist/cairn")
+
+/** A folder that goes with the test. */
+export const folder = (): { readonly path: string; readonly remove: () => void } => {
+  const path = mkdtempSync(join(tmpdir(), "cairn-journey-"))
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+export interface Running {
+  readonly http: string
+  readonly peers: string
+  readonly process: Subprocess
+  readonly ready: Readonly<Record<string, unknown>>
+  /** Ends it and gives the exit code. */
+  readonly stop: (signal?: "SIGTERM" | "SIGKILL") => Promise<number | null>
+}
+
+/** Starts `cairn start` with free ports and waits for its ready line. */
+export const start = async (...args: ReadonlyArray<string>): Promise<Running> => {
+  const child = Bun.spawn([binary, "start", "--http-port", "0", "--p2p-port", "0", ...args], {
+    cwd: tmpdir(),
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit"
+  })
+  const reader = child.stdout.getReader()
+  let text = ""
+  await until("the ready line", async () => {
+    const { value, done } = await reader.read()
+    if (done) throw new Error(`the node ended before it was ready: ${text}`)
+    text += new TextDecoder().decode(value)
+    return text.includes("\n")
+  })
+  const ready = JSON.parse(text.split("\n")[0]!) as Record<string, unknown>
+  void (async () => {
+    while (!(await reader.read()).done);
+  })()
+  return {
+    http: String(ready["http"]),
+    peers: String(ready["peers"]),
+    process: child,
+    ready,
+    stop: async (signal = "SIGTERM") => {
+      child.kill(signal)
+      await child.exited
+      return child.exitCode
+    }
+  }
+}
+
+/** Runs a command to its end. */
+export const run = async (...args: ReadonlyArray<string>): Promise<{ readonly code: number; readonly out: string; readonly err: string }> => {
+  const child = Bun.spawn([binary, ...args], { cwd: tmpdir(), stdin: "ignore", stdout: "pipe", stderr: "pipe" })
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+  return { code: await child.exited, out, err }
+}
