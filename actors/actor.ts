@@ -19,7 +19,10 @@ export interface Reply<A, E = never> {
 }
 
 /** A reply that is a message to someone: how actors answer each other without asking. */
-export const replyWith = <A, E = never>(succeed: (value: A) => void, fail: (error: E) => void = () => {}): Reply<A, E> => ({
+export const replyWith = <A, E = never>(
+  succeed: (value: A) => void,
+  fail: (error: E) => void = () => {}
+): Reply<A, E> => ({
   succeed,
   fail,
   abandoned: () => false
@@ -129,7 +132,10 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
         return Effect.fail(new Busy({ actor: this.name, retryAfterMs: 1000 }))
       }
       return Deferred.await(answer).pipe(
-        Effect.timeoutOrElse({ duration: timeoutMs, orElse: () => Effect.fail(this.unavailable("it did not answer in time")) }),
+        Effect.timeoutOrElse({
+          duration: timeoutMs,
+          orElse: () => Effect.fail(this.unavailable("it did not answer in time"))
+        }),
         Effect.ensuring(
           Effect.sync(() => {
             abandoned = true

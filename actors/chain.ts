@@ -23,7 +23,14 @@ import { toHex } from "../src/codec/bytes.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { ActorSpec, Reply } from "./actor.ts"
-import { type BlockVerdict, type ChainMessage, chainOverflow, type HeadersVerdict, type Source, type TipMoved } from "./protocol.ts"
+import {
+  type BlockVerdict,
+  type ChainMessage,
+  chainOverflow,
+  type HeadersVerdict,
+  type Source,
+  type TipMoved
+} from "./protocol.ts"
 
 /** Signatures checked before others get a turn: a few milliseconds with a native engine. */
 const signaturesPerSlice = 64
@@ -55,7 +62,12 @@ interface State {
   resume: boolean
 }
 
-const branchHeader = ({ header, work }: Row): BranchHeader => ({ id: header.id, previous: parentId(header), height: header.height, work })
+const branchHeader = ({ header, work }: Row): BranchHeader => ({
+  id: header.id,
+  previous: parentId(header),
+  height: header.height,
+  work
+})
 
 /** The chain actor: a mailbox around src/chain. */
 export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => {
@@ -74,7 +86,8 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     if (invalid !== undefined) return reject("known-invalid", `the block was refused before: ${invalid}`)
     const parent = find(parentId(header))
     if (parent === undefined) return reject("parent-unknown", "the parent is not known here")
-    if (store.invalidCode(parent.header.id) !== undefined) return reject("parent-invalid", "the parent was refused before")
+    if (store.invalidCode(parent.header.id) !== undefined)
+      return reject("parent-invalid", "the parent was refused before")
     const ancestry = ancestryOf({ find, bestAt: store.bestAt }, parent.header)
     const refused = checkHeader(rules, header, { ancestry, now: state.clock.currentTimeMillisUnsafe() })
     return refused ?? { header, work: parent.work + rules.consensus.work(header), hasBody: false }
@@ -97,7 +110,8 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     }
     store.saveHeaders([...fresh.values()])
     for (const row of fresh.values()) state.branch.grow(branchHeader(row), (id) => branchHeader(store.find(id)!))
-    if (refused !== undefined) condemn(refused, headers.find(({ id }) => !fresh.has(id) && store.find(id) === undefined)?.id)
+    if (refused !== undefined)
+      condemn(refused, headers.find(({ id }) => !fresh.has(id) && store.find(id) === undefined)?.id)
     reply.succeed({
       known: fresh.size,
       last: last?.header,
@@ -108,7 +122,8 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
 
   /** Remembers a hash that its own header proves bad. */
   const condemn = (refused: BlockReject, id: string | undefined): void => {
-    if (id !== undefined && verdicts[refused.code].condemns && refused.code !== "known-invalid") store.markInvalid(id, refused.code)
+    if (id !== undefined && verdicts[refused.code].condemns && refused.code !== "known-invalid")
+      store.markInvalid(id, refused.code)
   }
 
   const offerBlock = (state: State, block: Block, from: Source, reply: Reply<BlockVerdict, BlockReject>): void => {
@@ -122,7 +137,10 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
       state.orphans.admit(block)
       return reply.succeed({ outcome: "orphaned" })
     }
-    const refused = store.invalidCode(id) === undefined ? checkBody(rules, block) : reject("known-invalid", "the block was refused before")
+    const refused =
+      store.invalidCode(id) === undefined
+        ? checkBody(rules, block)
+        : reject("known-invalid", "the block was refused before")
     if (refused !== undefined) {
       condemn(refused, id)
       return reply.fail(refused)
@@ -136,7 +154,12 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     const tip = store.tip().header
     let height = tip.height + 1
     // After a turn to another branch its bodies are missing from the fork point on.
-    while (height > 1 && state.branch.at(height - 1) !== undefined && state.branch.at(height - 1) !== store.bestAt(height - 1)?.header.id) height--
+    while (
+      height > 1 &&
+      state.branch.at(height - 1) !== undefined &&
+      state.branch.at(height - 1) !== store.bestAt(height - 1)?.header.id
+    )
+      height--
     state.branch.trim(Math.min(height, tip.height))
     for (const end = height + limit; height < end; height++) {
       const id = state.branch.at(height)
@@ -203,7 +226,9 @@ const land = (ports: ChainPorts, state: State, reader: ChainReader): Effect.Effe
     })
     state.offers.clear()
     for (const [id, { reply }] of offers) {
-      const why = refused.get(id) ?? (store.invalidCode(id) === undefined ? undefined : reject("parent-invalid", "an ancestor was refused"))
+      const why =
+        refused.get(id) ??
+        (store.invalidCode(id) === undefined ? undefined : reject("parent-invalid", "an ancestor was refused"))
       if (why !== undefined) reply.fail(why)
       else reply.succeed({ outcome: attached.has(id) ? "attached" : "stored" })
     }
@@ -211,7 +236,9 @@ const land = (ports: ChainPorts, state: State, reader: ChainReader): Effect.Effe
 
 /** A plan that only extends the tip may be done in parts; a reorganisation is one. */
 const firstPart = (plan: Plan): Plan =>
-  plan.detach.length === 0 && plan.attach.length > blocksPerLanding ? { ...plan, attach: plan.attach.slice(0, blocksPerLanding) } : plan
+  plan.detach.length === 0 && plan.attach.length > blocksPerLanding
+    ? { ...plan, attach: plan.attach.slice(0, blocksPerLanding) }
+    : plan
 
 /** The heaviest block above the tip whose every ancestor's body is here, reached from the blocks in hand. */
 const candidate = (store: ChainStore, state: State, reader: ChainReader): Row | undefined => {
@@ -300,7 +327,9 @@ const forget = (store: ChainStore, state: State, id: string, why: BlockReject): 
 const moveOf = (landing: Landing, tip: Row, offers: ReadonlyMap<string, Offer>): TipMoved => {
   const confirmed = landing.attached.flatMap(({ block }) => block.transactions)
   const ids = new Set(confirmed.map(({ id }) => toHex(id)))
-  const returned: ReadonlyArray<Transaction> = landing.detached.flatMap(({ transactions }) => transactions).filter(({ id }) => !ids.has(toHex(id)))
+  const returned: ReadonlyArray<Transaction> = landing.detached
+    .flatMap(({ transactions }) => transactions)
+    .filter(({ id }) => !ids.has(toHex(id)))
   const top = landing.attached.at(-1)
   assert(top !== undefined, "a tip moves to an attached block")
   return {

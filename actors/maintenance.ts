@@ -6,7 +6,13 @@ import type { PeerView } from "../src/node.ts"
 import { checkAdmission } from "../src/peer/admission.ts"
 import { Directory, type PeerRecord } from "../src/peer/directory.ts"
 import type { ActorRef, ActorSpec } from "./actor.ts"
-import { type MaintenanceMessage, maintenanceOverflow, type PeerFacts, type SessionId, type SessionMessage } from "./protocol.ts"
+import {
+  type MaintenanceMessage,
+  maintenanceOverflow,
+  type PeerFacts,
+  type SessionId,
+  type SessionMessage
+} from "./protocol.ts"
 
 export interface MaintenancePorts {
   readonly ourId: string
@@ -70,7 +76,12 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
   const misbehaved = (state: State, message: Extract<MaintenanceMessage, { _tag: "Misbehaved" }>): void => {
     const facts = state.sessions.get(message.session)
     if (facts === undefined) return
-    const banned = state.directory.punish(facts.nodeId, message.code, message.points, state.clock.currentTimeMillisUnsafe())
+    const banned = state.directory.punish(
+      facts.nodeId,
+      message.code,
+      message.points,
+      state.clock.currentTimeMillisUnsafe()
+    )
     if (banned) close(message.session, `banned: ${message.code}`)
   }
 
@@ -133,10 +144,13 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
       case "Measured":
         return measured(state, message)
       case "Found":
-        for (const { endpoint, nodeId } of message.peers) if (nodeId !== ports.ourId) state.directory.learn(endpoint, nodeId)
+        for (const { endpoint, nodeId } of message.peers)
+          if (nodeId !== ports.ourId) state.directory.learn(endpoint, nodeId)
         return
       case "Advertise":
-        return message.reply.succeed(state.directory.advertised(state.sessions.get(message.to)?.nodeId ?? "", peersPerMessageMax))
+        return message.reply.succeed(
+          state.directory.advertised(state.sessions.get(message.to)?.nodeId ?? "", peersPerMessageMax)
+        )
       case "Peers":
         return message.reply.succeed(state.directory.all.map((record) => view(state, record)))
       case "Tick":
@@ -147,7 +161,20 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
   const open = Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const random = yield* Random
-    return { clock, random, directory: new Directory(ports.seeds, ports.load()), sessions: new Map<SessionId, PeerFacts>(), ticks: 0 }
+    return {
+      clock,
+      random,
+      directory: new Directory(ports.seeds, ports.load()),
+      sessions: new Map<SessionId, PeerFacts>(),
+      ticks: 0
+    }
   })
-  return { name: "maintenance", inboxMax: 1024, overflow: maintenanceOverflow, open, step, drain: (state) => Effect.sync(() => ports.save(state.directory.all)) }
+  return {
+    name: "maintenance",
+    inboxMax: 1024,
+    overflow: maintenanceOverflow,
+    open,
+    step,
+    drain: (state) => Effect.sync(() => ports.save(state.directory.all))
+  }
 }

@@ -96,16 +96,28 @@ export const makeMempool = ({ rules, store, verified, admitted }: MempoolPorts):
     const kept = fresh.filter(({ transaction }) => state.pool.find(toHex(transaction.id)) !== undefined)
     const now = state.clock.currentTimeMillisUnsafe()
     store.decide(() => {
-      insertPending(store.db, kept.map(({ transaction }) => transaction), now)
-      deletePending(store.db, gone.map((id) => fromHex(id)!))
+      insertPending(
+        store.db,
+        kept.map(({ transaction }) => transaction),
+        now
+      )
+      deletePending(
+        store.db,
+        gone.map((id) => fromHex(id)!)
+      )
     })
     for (const { transaction, reply } of fresh) {
       if (state.pool.find(toHex(transaction.id)) === undefined) {
-        reply?.fail(new TransactionRefused({ reject: reject("pool-full", "A transaction with a higher fee took its place.") }))
+        reply?.fail(
+          new TransactionRefused({ reject: reject("pool-full", "A transaction with a higher fee took its place.") })
+        )
       } else reply?.succeed({ pending: state.pool.totals.count, account: view(state, transaction.transfer.sender) })
     }
     for (const from of new Set(kept.map((one) => one.from))) {
-      admitted(kept.filter((one) => one.from === from).map(({ transaction }) => transaction), from)
+      admitted(
+        kept.filter((one) => one.from === from).map(({ transaction }) => transaction),
+        from
+      )
     }
   }
 

@@ -16,7 +16,12 @@ export class Metrics {
   /** A family of counters by labels. */
   counters(name: string, help: string): (labels: Labels, by?: number) => void {
     const values = new Map<string, { readonly labels: Labels; value: number }>()
-    this.series.set(name, { name, help, type: "counter", read: () => [...values.values()].map(({ labels, value }) => [labels, value]) })
+    this.series.set(name, {
+      name,
+      help,
+      type: "counter",
+      read: () => [...values.values()].map(({ labels, value }) => [labels, value])
+    })
     return (labels, by = 1) => {
       const key = JSON.stringify(labels)
       const known = values.get(key)

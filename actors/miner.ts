@@ -16,7 +16,14 @@ import { makeTemplate, transactionBytesLeft } from "../src/miner/template.ts"
 import { BlockRefused } from "../src/node.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import { type ActorRef, type ActorSpec, type Reply, replyWith } from "./actor.ts"
-import { type ChainMessage, type MempoolMessage, type MinerMessage, minerOverflow, type SearchJob, type SearchReport } from "./protocol.ts"
+import {
+  type ChainMessage,
+  type MempoolMessage,
+  type MinerMessage,
+  minerOverflow,
+  type SearchJob,
+  type SearchReport
+} from "./protocol.ts"
 
 export interface MinerPorts {
   readonly rules: Rules
@@ -99,7 +106,12 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
   }
 
   const selected = (state: State, transactions: ReadonlyArray<Transaction>): void => {
-    if (transactions.length === 0 && state.order === undefined && options.threads === 0 && options.everyMs === undefined) {
+    if (
+      transactions.length === 0 &&
+      state.order === undefined &&
+      options.threads === 0 &&
+      options.everyMs === undefined
+    ) {
       state.phase = "idle"
       return
     }
@@ -114,7 +126,13 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     if (found.nonce !== undefined) return offer(state, found.nonce)
     startThreads(state)
     state.threads.forEach((thread, i) =>
-      thread.post({ job: state.job, header: block.header.bytes, target: block.header.target, from: i + 1, stride: state.threads.length })
+      thread.post({
+        job: state.job,
+        header: block.header.bytes,
+        target: block.header.target,
+        from: i + 1,
+        stride: state.threads.length
+      })
     )
   }
 
@@ -198,7 +216,15 @@ const open: Effect.Effect<State, never, Scope.Scope> = Effect.gen(function* () {
   const threads: Array<Thread<SearchJob, SearchReport>> = []
   yield* Effect.addFinalizer(() => Effect.sync(() => threads.forEach((thread) => thread.terminate())))
   return {
-    clock, threads, orders: [], job: 0, order: undefined, phase: "idle", block: undefined,
-    madeAt: 0, sealedAt: clock.currentTimeMillisUnsafe(), poolGrew: true
+    clock,
+    threads,
+    orders: [],
+    job: 0,
+    order: undefined,
+    phase: "idle",
+    block: undefined,
+    madeAt: 0,
+    sealedAt: clock.currentTimeMillisUnsafe(),
+    poolGrew: true
   }
 })

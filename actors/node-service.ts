@@ -10,7 +10,17 @@ import { zeroHash } from "../src/crypto/hash.ts"
 import type { Amount } from "../src/ledger/amount.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
 import type {
-  AccountView, Answer, BlockRefused, BlockView, HeaderView, NodeFacts, NodeShape, PeerView, ReadyView, Stats, TransactionRefused,
+  AccountView,
+  Answer,
+  BlockRefused,
+  BlockView,
+  HeaderView,
+  NodeFacts,
+  NodeShape,
+  PeerView,
+  ReadyView,
+  Stats,
+  TransactionRefused,
   TransactionView
 } from "../src/node.ts"
 import type { Snapshot, SnapshotRow } from "../src/store/snapshot.ts"
@@ -53,7 +63,11 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     confirmations: snapshot.tip().header.height - row.header.height + 1,
     rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
   })
-  const headerView = ({ header, work, transactions }: SnapshotRow): HeaderView => ({ header, work, transactionCount: transactions })
+  const headerView = ({ header, work, transactions }: SnapshotRow): HeaderView => ({
+    header,
+    work,
+    transactionCount: transactions
+  })
 
   const transaction: NodeShape["transaction"] = (id) =>
     Effect.flatMap(
@@ -69,7 +83,11 @@ export const makeNode = (ports: NodePorts): NodeShape => {
         found !== undefined
           ? Effect.succeed(found)
           : Effect.map(
-              mempool.ask<ReadonlyArray<Transaction | undefined>>((reply) => ({ _tag: "Find", ids: [toHex(id)], reply })),
+              mempool.ask<ReadonlyArray<Transaction | undefined>>((reply) => ({
+                _tag: "Find",
+                ids: [toHex(id)],
+                reply
+              })),
               ([pending]) => (pending === undefined ? undefined : { transaction: pending, block: undefined })
             )
     )
@@ -77,20 +95,27 @@ export const makeNode = (ports: NodePorts): NodeShape => {
   const accounts: NodeShape["accounts"] = (cursor, limit) => {
     const after = cursor === undefined ? undefined : parseCursor(cursor)
     if (cursor !== undefined && after === undefined) return Effect.succeed(undefined)
-    return Effect.flatMap(read(() => snapshot.entriesByUnits(after, limit)), (rows) => {
-      const addresses = rows.map(({ key }) => fromHex(key)! as Uint8Array as Address)
-      const last = rows.at(-1)
-      const next = rows.length < limit || last === undefined ? undefined : `${last.units}-${last.key}`
-      return Effect.map(
-        mempool.ask<ReadonlyArray<AccountView>>((reply) => ({ _tag: "Accounts", rows: addresses, reply })),
-        (views) => ({ rows: views, next })
-      )
-    })
+    return Effect.flatMap(
+      read(() => snapshot.entriesByUnits(after, limit)),
+      (rows) => {
+        const addresses = rows.map(({ key }) => fromHex(key)! as Uint8Array as Address)
+        const last = rows.at(-1)
+        const next = rows.length < limit || last === undefined ? undefined : `${last.units}-${last.key}`
+        return Effect.map(
+          mempool.ask<ReadonlyArray<AccountView>>((reply) => ({ _tag: "Accounts", rows: addresses, reply })),
+          (views) => ({ rows: views, next })
+        )
+      }
+    )
   }
 
   const stats: NodeShape["stats"] = () =>
     Effect.gen(function* () {
-      const base = yield* read(() => ({ tip: snapshot.tip(), counts: snapshot.counts(), averageBlockMs: averageOf(snapshot) }))
+      const base = yield* read(() => ({
+        tip: snapshot.tip(),
+        counts: snapshot.counts(),
+        averageBlockMs: averageOf(snapshot)
+      }))
       const totals = yield* mempool.ask<PoolTotals>((reply) => ({ _tag: "Totals", reply }))
       const peers = yield* ports.maintenance.ask<ReadonlyArray<PeerView>>((reply) => ({ _tag: "Peers", reply }))
       const sync = yield* ports.sync.ask<Stats["sync"]>((reply) => ({ _tag: "View", reply }))
@@ -122,7 +147,8 @@ export const makeNode = (ports: NodePorts): NodeShape => {
       if (!consistent.valid) reasons.push({ code: "store-inconsistent", message: consistent.reason })
       const sync = yield* ports.sync.ask<Stats["sync"]>((reply) => ({ _tag: "View", reply }))
       const behind = sync.targetHeight - sync.height
-      if (behind > behindMax) reasons.push({ code: "catching-up", message: `${behind} blocks behind the best known header.` })
+      if (behind > behindMax)
+        reasons.push({ code: "catching-up", message: `${behind} blocks behind the best known header.` })
       return { ready: reasons.length === 0, reasons }
     })
 
@@ -131,7 +157,10 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     const page = snapshot.page("")
     const root = page === undefined ? zeroHash : summarize(decodePage(page), 0, 16).hash
     const valid = equal(root, snapshot.tip().header.stateRoot)
-    return { valid, reason: valid ? "the state tree is the one that the tip commits to" : "the state tree is not the tip's" }
+    return {
+      valid,
+      reason: valid ? "the state tree is the one that the tip commits to" : "the state tree is not the tip's"
+    }
   })
 
   return {
@@ -143,7 +172,10 @@ export const makeNode = (ports: NodePorts): NodeShape => {
       ),
     mine: (proposer) =>
       Effect.flatMap(
-        ports.miner.ask((reply: Reply<BlockView["block"], BlockRefused>) => ({ _tag: "MineNow", proposer, reply }), mineMsMax),
+        ports.miner.ask(
+          (reply: Reply<BlockView["block"], BlockRefused>) => ({ _tag: "MineNow", proposer, reply }),
+          mineMsMax
+        ),
         ({ header }) => read(() => blockView(snapshot.rowOf(header.hash)!))
       ),
     tip: () => read(() => snapshot.tip()),
@@ -156,7 +188,11 @@ export const makeNode = (ports: NodePorts): NodeShape => {
         return snapshot.rowsFrom((known?.header.height ?? 0) + 1, limit).map(headerView)
       }),
     locator: (limit) =>
-      read(() => locatorHeights(snapshot.tip().header.height, limit).map((height) => snapshot.rowAt(height)!.header.hash as BlockHash)),
+      read(() =>
+        locatorHeights(snapshot.tip().header.height, limit).map(
+          (height) => snapshot.rowAt(height)!.header.hash as BlockHash
+        )
+      ),
     blocksDownFrom: (height, limit) => read(() => snapshot.rowsDownFrom(height, limit).map(blockView)),
     transaction,
     account: (address) => mempool.ask<AccountView>((reply) => ({ _tag: "Account", address, reply })),
@@ -171,7 +207,8 @@ export const makeNode = (ports: NodePorts): NodeShape => {
   }
 }
 
-const mapRow = <A>(row: SnapshotRow | undefined, f: (row: SnapshotRow) => A): A | undefined => (row === undefined ? undefined : f(row))
+const mapRow = <A>(row: SnapshotRow | undefined, f: (row: SnapshotRow) => A): A | undefined =>
+  row === undefined ? undefined : f(row)
 
 /** The place after which a page of accounts goes on: units and key. */
 const parseCursor = (cursor: string): { readonly units: number; readonly key: string } | undefined => {

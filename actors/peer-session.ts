@@ -19,7 +19,14 @@ import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { Channel, ChannelOutput, Remote } from "../src/transport/channel.ts"
 import { type ActorRef, type ActorSpec, replyWith } from "./actor.ts"
-import { type MaintenanceMessage, type MempoolMessage, type SessionId, type SessionMessage, sessionOverflow, type SyncMessage } from "./protocol.ts"
+import {
+  type MaintenanceMessage,
+  type MempoolMessage,
+  type SessionId,
+  type SessionMessage,
+  sessionOverflow,
+  type SyncMessage
+} from "./protocol.ts"
 
 export interface SessionPorts {
   readonly id: SessionId
@@ -84,8 +91,13 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
   const opened = (state: State, remote: Remote): void => {
     state.remote = remote
     const facts = {
-      session: id, nodeId: remote.nodeId, endpoint: remote.endpoint, remoteHost: wire.remoteHost,
-      direction: ports.direction, agent: remote.agent, dialled: ports.dialled
+      session: id,
+      nodeId: remote.nodeId,
+      endpoint: remote.endpoint,
+      remoteHost: wire.remoteHost,
+      direction: ports.direction,
+      agent: remote.agent,
+      dialled: ports.dialled
     }
     const told = ports.maintenance.tell({
       _tag: "Admit",
@@ -112,7 +124,14 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
         return hear(state, out.message)
       case "Refused":
         if (out.blame) punish(state, { code: out.code, points: priceOf(out.code) })
-        if (state.remote !== undefined) send({ tag: "REJ", code: out.code, message: out.message.slice(0, 300), blame: "peer", about: new Uint8Array(0) })
+        if (state.remote !== undefined)
+          send({
+            tag: "REJ",
+            code: out.code,
+            message: out.message.slice(0, 300),
+            blame: "peer",
+            about: new Uint8Array(0)
+          })
         return end(state, `${out.code}: ${out.message}`)
     }
   }
@@ -149,11 +168,17 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
         return void ports.maintenance.tell({
           _tag: "Advertise",
           to: id,
-          reply: replyWith((peers) => send({ tag: "PRS", request: effect.request, peers: peers.slice(0, peersPerMessageMax) }))
+          reply: replyWith((peers) =>
+            send({ tag: "PRS", request: effect.request, peers: peers.slice(0, peersPerMessageMax) })
+          )
         })
       case "Claimed":
         ports.maintenance.tell({ _tag: "Measured", session: id, latencyMs: undefined, height: effect.height })
-        return void ports.sync.tell({ _tag: "Claimed", session: id, tip: { height: effect.height, work: fromTarget(effect.work), hash: effect.tip } })
+        return void ports.sync.tell({
+          _tag: "Claimed",
+          session: id,
+          tip: { height: effect.height, work: fromTarget(effect.work), hash: effect.tip }
+        })
       case "Headers":
         return headers(state, effect)
       case "Block":
@@ -167,7 +192,12 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       case "Peers":
         return void ports.maintenance.tell({ _tag: "Found", from: id, peers: effect.peers })
       case "Measured":
-        return void ports.maintenance.tell({ _tag: "Measured", session: id, latencyMs: effect.latencyMs, height: undefined })
+        return void ports.maintenance.tell({
+          _tag: "Measured",
+          session: id,
+          latencyMs: effect.latencyMs,
+          height: undefined
+        })
       case "Misbehaved":
         return punish(state, effect)
       case "End":
@@ -177,7 +207,9 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
 
   /** Best-branch headers after the first hash of the locator that is on our best branch. */
   const headersAfter = (locator: ReadonlyArray<Uint8Array>, limit: number): Uint8Array => {
-    const known = locator.map((hash) => store.find(toHex(hash))).find((row) => row !== undefined && store.bestAt(row.header.height)?.header.id === row.header.id)
+    const known = locator
+      .map((hash) => store.find(toHex(hash)))
+      .find((row) => row !== undefined && store.bestAt(row.header.height)?.header.id === row.header.id)
     return packHeaders(ports.snapshot.headersFrom((known?.header.height ?? 0) + 1, limit))
   }
 
@@ -201,11 +233,16 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     ports.mempool.tell({
       _tag: "Find",
       ids: hashes.map(toHex),
-      reply: replyWith((found) => send({ tag: "TXN", request, transactions: found.flatMap((one) => (one === undefined ? [] : [one.bytes])) }))
+      reply: replyWith((found) =>
+        send({ tag: "TXN", request, transactions: found.flatMap((one) => (one === undefined ? [] : [one.bytes])) })
+      )
     })
   }
 
-  const headers = (state: State, { headers: page, asked }: Extract<SessionEffect, { _tag: "Headers" }>): Effect.Effect<unknown> | void => {
+  const headers = (
+    state: State,
+    { headers: page, asked }: Extract<SessionEffect, { _tag: "Headers" }>
+  ): Effect.Effect<unknown> | void => {
     const list: Array<Header> = []
     for (let at = 0; at < page.length; at += headerBytes) {
       const header = decodeHeader(page.slice(at, at + headerBytes))
@@ -289,7 +326,13 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       case "AskHeaders":
         return perform(state, state.session.askHeaders(message.locator, now))
       case "AskBodies":
-        return perform(state, state.session.askBlocks(message.ids.map((one) => fromHex(one)!), now))
+        return perform(
+          state,
+          state.session.askBlocks(
+            message.ids.map((one) => fromHex(one)!),
+            now
+          )
+        )
       case "AnnounceTip":
         return state.admitted ? announceTip(state, message) : undefined
       case "AnnounceTransactions": {
@@ -299,9 +342,17 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       }
       case "Punish":
         punish(state, message)
-        return send({ tag: "REJ", code: message.code, message: message.message.slice(0, 300), blame: "peer", about: new Uint8Array(0) })
+        return send({
+          tag: "REJ",
+          code: message.code,
+          message: message.message.slice(0, 300),
+          blame: "peer",
+          about: new Uint8Array(0)
+        })
       case "Rejoin":
-        return state.admitted ? void ports.sync.tell({ _tag: "Joined", session: id, tip: { height: 0, work: 0n, hash: "" } }) : undefined
+        return state.admitted
+          ? void ports.sync.tell({ _tag: "Joined", session: id, tip: { height: 0, work: 0n, hash: "" } })
+          : undefined
       case "Closed":
       case "Close":
         return end(state, message.reason)
@@ -322,13 +373,23 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     const now = clock.currentTimeMillisUnsafe()
     for (const out of channel.open(now)) if (out._tag === "Send") wire.write(out.bytes)
     return {
-      clock, over: false, remote: undefined, admitted: false, session: new Session(now),
-      paused: false, toServe: [], early: []
+      clock,
+      over: false,
+      remote: undefined,
+      admitted: false,
+      session: new Session(now),
+      paused: false,
+      toServe: [],
+      early: []
     }
   })
 
   return {
-    name: `session-${id}`, inboxMax: 4096, overflow: sessionOverflow, batchMax: 16, open,
+    name: `session-${id}`,
+    inboxMax: 4096,
+    overflow: sessionOverflow,
+    batchMax: 16,
+    open,
     step: (state, message) => (state.over ? undefined : step(state, message)),
     settle,
     drain: (state) => Effect.sync(() => end(state, "the node stops"))

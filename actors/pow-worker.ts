@@ -5,7 +5,10 @@ import type { SearchJob, SearchReport } from "./protocol.ts"
 /** About 20 ms: how late a newer job may be heard. */
 const rangeSize = 200_000
 
-declare const self: { onmessage: (event: { readonly data: SearchJob }) => void; postMessage: (report: SearchReport) => void }
+declare const self: {
+  onmessage: (event: { readonly data: SearchJob }) => void
+  postMessage: (report: SearchReport) => void
+}
 
 let current: SearchJob | undefined
 let next = 0

@@ -40,7 +40,12 @@ export interface BlockVerdict {
 
 export type ChainMessage =
   | { readonly _tag: "OfferHeaders"; readonly headers: ReadonlyArray<Header>; readonly reply: Reply<HeadersVerdict> }
-  | { readonly _tag: "OfferBlock"; readonly block: Block; readonly from: Source; readonly reply: Reply<BlockVerdict, BlockReject> }
+  | {
+      readonly _tag: "OfferBlock"
+      readonly block: Block
+      readonly from: Source
+      readonly reply: Reply<BlockVerdict, BlockReject>
+    }
   /** Bodies missing on the heaviest header branch, oldest first. */
   | { readonly _tag: "MissingBodies"; readonly limit: number; readonly reply: Reply<ReadonlyArray<string>> }
 
@@ -99,7 +104,11 @@ export type MempoolMessage =
       readonly bytesMax: number
       readonly reply: Reply<ReadonlyArray<Transaction>>
     }
-  | { readonly _tag: "Find"; readonly ids: ReadonlyArray<string>; readonly reply: Reply<ReadonlyArray<Transaction | undefined>> }
+  | {
+      readonly _tag: "Find"
+      readonly ids: ReadonlyArray<string>
+      readonly reply: Reply<ReadonlyArray<Transaction | undefined>>
+    }
   | { readonly _tag: "Account"; readonly address: Address; readonly reply: Reply<AccountView> }
   | {
       readonly _tag: "Accounts"
@@ -140,7 +149,13 @@ export type MinerMessage =
   /** The pool's answer to the template being made. */
   | { readonly _tag: "Selected"; readonly job: number; readonly transactions: ReadonlyArray<Transaction> }
   /** A worker's report on its range. */
-  | { readonly _tag: "Searched"; readonly job: number; readonly thread: number; readonly hashes: number; readonly nonce: number | undefined }
+  | {
+      readonly _tag: "Searched"
+      readonly job: number
+      readonly thread: number
+      readonly hashes: number
+      readonly nonce: number | undefined
+    }
   /** The chain's verdict on our block. */
   | { readonly _tag: "Judged"; readonly job: number; readonly reject: BlockReject | undefined }
   /** Time to seal by the clock, or to refresh the template. */
@@ -185,12 +200,34 @@ export type SyncMessage =
   | { readonly _tag: "Left"; readonly session: SessionId }
   | { readonly _tag: "Claimed"; readonly session: SessionId; readonly tip: PeerTip }
   /** `asked`: an answer to our getheaders; else an announcement. */
-  | { readonly _tag: "Headers"; readonly session: SessionId; readonly headers: ReadonlyArray<Header>; readonly asked: boolean }
-  | { readonly _tag: "HeadersJudged"; readonly session: SessionId; readonly asked: boolean; readonly full: boolean; readonly verdict: HeadersVerdict }
+  | {
+      readonly _tag: "Headers"
+      readonly session: SessionId
+      readonly headers: ReadonlyArray<Header>
+      readonly asked: boolean
+    }
+  | {
+      readonly _tag: "HeadersJudged"
+      readonly session: SessionId
+      readonly asked: boolean
+      readonly full: boolean
+      readonly verdict: HeadersVerdict
+    }
   | { readonly _tag: "Body"; readonly session: SessionId; readonly block: Block }
-  | { readonly _tag: "BodyJudged"; readonly session: SessionId; readonly id: string; readonly reject: BlockReject | undefined; readonly outcome: BlockVerdict["outcome"] | undefined }
+  | {
+      readonly _tag: "BodyJudged"
+      readonly session: SessionId
+      readonly id: string
+      readonly reject: BlockReject | undefined
+      readonly outcome: BlockVerdict["outcome"] | undefined
+    }
   /** The peer does not have what we asked for, or did not answer in time. */
-  | { readonly _tag: "NotGiven"; readonly session: SessionId; readonly ids: ReadonlyArray<string>; readonly stalled: boolean }
+  | {
+      readonly _tag: "NotGiven"
+      readonly session: SessionId
+      readonly ids: ReadonlyArray<string>
+      readonly stalled: boolean
+    }
   | { readonly _tag: "Missing"; readonly ids: ReadonlyArray<string> }
   | TipMoved
   | { readonly _tag: "Tick" }
@@ -227,7 +264,12 @@ export type SessionMessage =
   | { readonly _tag: "AskHeaders"; readonly locator: ReadonlyArray<BlockHash> }
   | { readonly _tag: "AskBodies"; readonly ids: ReadonlyArray<string> }
   /** Our tip moved: tell the peer, unless it knows. */
-  | { readonly _tag: "AnnounceTip"; readonly headers: ReadonlyArray<Header>; readonly work: bigint; readonly from: Source }
+  | {
+      readonly _tag: "AnnounceTip"
+      readonly headers: ReadonlyArray<Header>
+      readonly work: bigint
+      readonly from: Source
+    }
   | { readonly _tag: "AnnounceTransactions"; readonly ids: ReadonlyArray<string>; readonly from: Source }
   /** Price what this peer's offer was refused for. */
   | { readonly _tag: "Punish"; readonly code: string; readonly message: string; readonly points: number }
@@ -265,13 +307,30 @@ export interface PeerFacts {
 
 export type MaintenanceMessage =
   /** A proven peer wants in: true, or why not. */
-  | { readonly _tag: "Admit"; readonly facts: PeerFacts; readonly reply: Reply<true, { readonly code: string; readonly message: string }> }
+  | {
+      readonly _tag: "Admit"
+      readonly facts: PeerFacts
+      readonly reply: Reply<true, { readonly code: string; readonly message: string }>
+    }
   | { readonly _tag: "SessionEnded"; readonly session: SessionId; readonly reason: string }
   | { readonly _tag: "DialFailed"; readonly endpoint: string; readonly reason: string }
   | { readonly _tag: "Misbehaved"; readonly session: SessionId; readonly code: string; readonly points: number }
-  | { readonly _tag: "Measured"; readonly session: SessionId; readonly latencyMs: number | undefined; readonly height: number | undefined }
-  | { readonly _tag: "Found"; readonly from: SessionId; readonly peers: ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }> }
-  | { readonly _tag: "Advertise"; readonly to: SessionId; readonly reply: Reply<ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }>> }
+  | {
+      readonly _tag: "Measured"
+      readonly session: SessionId
+      readonly latencyMs: number | undefined
+      readonly height: number | undefined
+    }
+  | {
+      readonly _tag: "Found"
+      readonly from: SessionId
+      readonly peers: ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }>
+    }
+  | {
+      readonly _tag: "Advertise"
+      readonly to: SessionId
+      readonly reply: Reply<ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }>>
+    }
   | { readonly _tag: "Peers"; readonly reply: Reply<ReadonlyArray<PeerView>> }
   | { readonly _tag: "Tick" }
 

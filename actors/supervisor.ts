@@ -59,7 +59,8 @@ export const startGroup = (options: GroupOptions, actors: ReadonlyArray<AnyActor
         child.fiber = fiber
         child.ending = false
         fiber.addObserver((exit) => {
-          if (Exit.isFailure(exit) && !child.ending && !stopping) Effect.runForkWith(context)(crashed(child, exit.cause))
+          if (Exit.isFailure(exit) && !child.ending && !stopping)
+            Effect.runForkWith(context)(crashed(child, exit.cause))
         })
       })
 
@@ -70,7 +71,10 @@ export const startGroup = (options: GroupOptions, actors: ReadonlyArray<AnyActor
         crashes.push(now)
         yield* Effect.logError(`${child.actor.name} failed`, { actor: child.actor.name, cause: Cause.pretty(cause) })
         if (crashes.length > options.restartsMax) {
-          Deferred.doneUnsafe(failed, Exit.fail(new Escalation({ group: options.name, child: child.actor.name, cause })))
+          Deferred.doneUnsafe(
+            failed,
+            Exit.fail(new Escalation({ group: options.name, child: child.actor.name, cause }))
+          )
           return
         }
         const affected = options.strategy === "one-for-one" ? [child] : children.slice(children.indexOf(child))

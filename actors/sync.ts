@@ -49,7 +49,11 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
           session(effect.session)?.tell({ _tag: "Close", reason: effect.reason })
           break
         case "Look":
-          chain.tell({ _tag: "MissingBodies", limit: bodiesAheadMax, reply: replyWith((ids) => void self().tell({ _tag: "Missing", ids })) })
+          chain.tell({
+            _tag: "MissingBodies",
+            limit: bodiesAheadMax,
+            reply: replyWith((ids) => void self().tell({ _tag: "Missing", ids }))
+          })
       }
     }
   }
@@ -57,7 +61,9 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
   /** The heaviest header first, so that a page goes on where the last ended; then our best branch. */
   const headLocator = (): ReadonlyArray<BlockHash> => {
     const heaviest = store.heaviest().header
-    return heaviest.id === store.tip().header.id ? locator() : [heaviest.hash, ...locator().slice(0, -1), store.bestAt(0)!.header.hash]
+    return heaviest.id === store.tip().header.id
+      ? locator()
+      : [heaviest.hash, ...locator().slice(0, -1), store.bestAt(0)!.header.hash]
   }
 
   /** What a refused offer costs the session that made it. */
@@ -66,14 +72,24 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
     session(id)?.tell({ _tag: "Punish", code: reject.code, message: reject.message, points: priceOf(reject.code) })
   }
 
-  const offerHeaders = (state: State, message: Extract<SyncMessage, { _tag: "Headers" }>): Effect.Effect<unknown> | void => {
+  const offerHeaders = (
+    state: State,
+    message: Extract<SyncMessage, { _tag: "Headers" }>
+  ): Effect.Effect<unknown> | void => {
     const { session: id, headers, asked } = message
     const [first] = headers
     if (first === undefined) {
-      return perform(state.machine.headersJudged(id, { headerWork: store.heaviest().work, asked, more: false }, state.clock.currentTimeMillisUnsafe()))
+      return perform(
+        state.machine.headersJudged(
+          id,
+          { headerWork: store.heaviest().work, asked, more: false },
+          state.clock.currentTimeMillisUnsafe()
+        )
+      )
     }
     // An announcement whose parent we lack says that we are behind.
-    if (!asked && store.find(parentId(first)) === undefined) return perform(state.machine.behind(id, state.clock.currentTimeMillisUnsafe()))
+    if (!asked && store.find(parentId(first)) === undefined)
+      return perform(state.machine.behind(id, state.clock.currentTimeMillisUnsafe()))
     const full = headers.length === headersPerMessageMax
     return chain.offer({
       _tag: "OfferHeaders",
@@ -82,7 +98,10 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
     })
   }
 
-  const offerBody = (state: State, { session: id, block }: Extract<SyncMessage, { _tag: "Body" }>): Effect.Effect<unknown> => {
+  const offerBody = (
+    state: State,
+    { session: id, block }: Extract<SyncMessage, { _tag: "Body" }>
+  ): Effect.Effect<unknown> => {
     perform(state.machine.bodyCame(id, block.header.id, state.clock.currentTimeMillisUnsafe()))
     const judged = (reject: BlockReject | undefined) =>
       void self().tell({ _tag: "BodyJudged", session: id, id: block.header.id, reject, outcome: undefined })
@@ -122,7 +141,9 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
         const { reject, heaviest } = message.verdict
         if (reject !== undefined) punish(message.session, reject)
         const more = message.full && reject === undefined
-        return perform(machine.headersJudged(message.session, { headerWork: heaviest.work, asked: message.asked, more }, now))
+        return perform(
+          machine.headersJudged(message.session, { headerWork: heaviest.work, asked: message.asked, more }, now)
+        )
       }
       case "Body":
         return Effect.asVoid(offerBody(state, message))

@@ -84,10 +84,20 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       Effect.map(mempool.offer(move), () => {
         miner.tell(move)
         sync.tell(move)
-        sessions.each((session) => session.tell({ _tag: "AnnounceTip", headers: move.attached, work: move.work, from: move.from }))
+        sessions.each((session) =>
+          session.tell({ _tag: "AnnounceTip", headers: move.attached, work: move.work, from: move.from })
+        )
         const { tip, detached, attached } = move
         const transactions = move.confirmed.length
-        events.publish({ type: "tip", height: tip.height, hash: tip.id, detached, attached: attached.length, transactions, time: tip.time })
+        events.publish({
+          type: "tip",
+          height: tip.height,
+          hash: tip.id,
+          detached,
+          attached: attached.length,
+          transactions,
+          time: tip.time
+        })
       })
 
     const chain = new Actor(makeChain({ rules, store, verified, moved }), watch)
@@ -100,13 +110,22 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
           const ids = transactions.map(({ id }) => toHex(id))
           for (let at = 0; at < ids.length; at += announceMax) {
             const part = ids.slice(at, at + announceMax)
-            sessions.each((session, id) => id !== from && session.tell({ _tag: "AnnounceTransactions", ids: part, from }))
+            sessions.each(
+              (session, id) => id !== from && session.tell({ _tag: "AnnounceTransactions", ids: part, from })
+            )
           }
           miner.tell({ _tag: "PoolGrew" })
           for (const { id, transfer } of transactions) {
             const text = (address: Address): string => formatAddress(address, rules.spec.addressPrefix)
             const { amount, fee } = transfer
-            events.publish({ type: "transaction", transactionId: toHex(id), sender: text(transfer.sender), recipient: text(transfer.recipient), amount, fee })
+            events.publish({
+              type: "transaction",
+              transactionId: toHex(id),
+              sender: text(transfer.sender),
+              recipient: text(transfer.recipient),
+              amount,
+              fee
+            })
           }
         }
       }),
@@ -126,7 +145,13 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       watch
     ) as never
     const sync: Actor<never, Parameters<ReturnType<typeof makeSync>["step"]>[1]> = new Actor(
-      makeSync({ store, chain, self: () => sync, session: sessions.find, rejoin: () => sessions.each((session) => session.tell({ _tag: "Rejoin" })) }),
+      makeSync({
+        store,
+        chain,
+        self: () => sync,
+        session: sessions.find,
+        rejoin: () => sessions.each((session) => session.tell({ _tag: "Rejoin" }))
+      }),
       watch
     ) as never
     const maintenance = new Actor(
@@ -151,13 +176,31 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       const id = sessions.nextId()
       const { agent } = options.facts
       const channel = makeNativeChannel({
-        chainId: rules.spec.ledger.chainId, genesis: rules.genesis.header.hash, key: options.key, nodeId, endpoint, agent,
-        capabilities: ["headers-first", "transactions"], binding: wire.binding, nonce: random(16), seen
+        chainId: rules.spec.ledger.chainId,
+        genesis: rules.genesis.header.hash,
+        key: options.key,
+        nodeId,
+        endpoint,
+        agent,
+        capabilities: ["headers-first", "transactions"],
+        binding: wire.binding,
+        nonce: random(16),
+        seen
       })
       let reason = "ended"
       const actor: Actor<never, SessionMessage> = new Actor(
         makeSession({
-          id, direction, dialled, rules, store, snapshot, channel, wire, sync, mempool, maintenance,
+          id,
+          direction,
+          dialled,
+          rules,
+          store,
+          snapshot,
+          channel,
+          wire,
+          sync,
+          mempool,
+          maintenance,
           self: () => actor,
           ended: (why) => {
             reason = why
@@ -173,7 +216,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
         actor.bury()
         wire.end()
         const why = Exit.isFailure(exit) && !stopping ? `failed: ${Cause.pretty(exit.cause)}` : reason
-        if (Exit.isFailure(exit) && !stopping) fork(Effect.logError(`session-${id} failed`, { cause: Cause.pretty(exit.cause) }))
+        if (Exit.isFailure(exit) && !stopping)
+          fork(Effect.logError(`session-${id} failed`, { cause: Cause.pretty(exit.cause) }))
         sync.tell({ _tag: "Left", session: id })
         maintenance.tell({ _tag: "SessionEnded", session: id, reason: why })
       })
@@ -189,21 +233,26 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       const at = parseEndpoint(to)
       const failed = (reason: string): void => void maintenance.tell({ _tag: "DialFailed", endpoint: to, reason })
       if (at === undefined) return Effect.sync(() => failed("not host:port"))
-      return doors.tcp.dial({ ...at, timeoutMs: dialMsMax }, options.tls, (wire) => openSession(wire, "outbound", to)).pipe(
-        Effect.catch((fault) => Effect.sync(() => failed(fault.message)))
-      )
+      return doors.tcp
+        .dial({ ...at, timeoutMs: dialMsMax }, options.tls, (wire) => openSession(wire, "outbound", to))
+        .pipe(Effect.catch((fault) => Effect.sync(() => failed(fault.message))))
     }
 
     const listener =
       config.peers === undefined
         ? undefined
         : yield* doors.tcp.listen(config.peers, options.tls, (wire) => openSession(wire, "inbound", undefined))
-    endpoint = listener === undefined ? "" : (config.peers?.advertise ?? formatEndpoint(config.peers!.host, listener.port))
+    endpoint =
+      listener === undefined ? "" : (config.peers?.advertise ?? formatEndpoint(config.peers!.host, listener.port))
 
     // ── supervision ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     const restarted = metrics.counters("cairn_actor_restarts_total", "Restarts by actor.")
-    const group = (name: string, strategy: "one-for-one" | "rest-for-one", actors: Parameters<typeof startGroup>[1]): Effect.Effect<Group> =>
+    const group = (
+      name: string,
+      strategy: "one-for-one" | "rest-for-one",
+      actors: Parameters<typeof startGroup>[1]
+    ): Effect.Effect<Group> =>
       startGroup({ name, strategy, ...restarts, onRestart: (actor) => restarted({ actor }) }, actors)
 
     const core = yield* group("core", "rest-for-one", [chain, mempool, miner, sync])
@@ -217,14 +266,25 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const edge = yield* group("edge", "one-for-one", [maintenance, ticker])
 
     const all: ReadonlyArray<ActorRef<never>> = [chain, mempool, miner, sync, maintenance]
-    metrics.read("cairn_actor_inbox_messages", "Messages waiting, by actor.", "gauge", () => all.map((actor) => [{ actor: actor.name }, actor.depth()]))
+    metrics.read("cairn_actor_inbox_messages", "Messages waiting, by actor.", "gauge", () =>
+      all.map((actor) => [{ actor: actor.name }, actor.depth()])
+    )
     metrics.gauge("cairn_chain_height", "Height of the tip.", () => store.tip().header.height)
     metrics.gauge("cairn_peer_sessions", "Open sessions.", () => sessions.size)
-    metrics.read("cairn_build_info", "What runs.", "gauge", () => [[{ version: options.facts.version, signature_engine: options.facts.signatureEngine }, 1]])
+    metrics.read("cairn_build_info", "What runs.", "gauge", () => [
+      [{ version: options.facts.version, signature_engine: options.facts.signatureEngine }, 1]
+    ])
 
     const node = makeNode({
       facts: { ...options.facts, rules, nodeId, p2pEndpoint: endpoint === "" ? undefined : endpoint },
-      rules, snapshot, mempool, miner, sync, maintenance, events, metrics,
+      rules,
+      snapshot,
+      mempool,
+      miner,
+      sync,
+      maintenance,
+      events,
+      metrics,
       hashesPerSecond: () => hashes.rate,
       miningActive: config.mining.threads > 0,
       stopping: () => stopping
@@ -235,7 +295,10 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       listener?.close()
       sessions.each((session) => session.tell({ _tag: "Close", reason: "the node stops" }))
       const fibers = [...sessions.fibers.values()]
-      yield* Effect.timeoutOrElse(Effect.forEach(fibers, Fiber.await, { discard: true }), { duration: 1_000, orElse: () => Fiber.interruptAll(fibers) })
+      yield* Effect.timeoutOrElse(Effect.forEach(fibers, Fiber.await, { discard: true }), {
+        duration: 1_000,
+        orElse: () => Fiber.interruptAll(fibers)
+      })
       yield* edge.stop(1_000)
       yield* core.stop(stopMsMax - 3_000)
     })
@@ -269,7 +332,10 @@ class Sessions {
 
 /** The four figures of every actor but its inbox, which is read when asked for. Sessions share one label. */
 const watchWith = (metrics: Metrics): ActorWatch => {
-  const dropped = metrics.counters("cairn_actor_dropped_total", "Messages refused or lost to a full inbox, by actor and kind.")
+  const dropped = metrics.counters(
+    "cairn_actor_dropped_total",
+    "Messages refused or lost to a full inbox, by actor and kind."
+  )
   const handled = metrics.counters("cairn_actor_messages_total", "Messages handled, by actor.")
   const seconds = metrics.counters("cairn_actor_busy_seconds_total", "Seconds spent handling, by actor.")
   const label = (actor: string): string => (actor.startsWith("session-") ? "session" : actor)
@@ -302,12 +368,20 @@ class HashRate {
 const makeTicker = (beats: ReadonlyArray<readonly [everyMs: number, beat: () => unknown]>) => {
   let done = Deferred.makeUnsafe<void>()
   const loop = ([everyMs, beat]: (typeof beats)[number]): Effect.Effect<never> =>
-    Effect.forever(Effect.andThen(Effect.sleep(everyMs), Effect.sync(() => void beat())))
+    Effect.forever(
+      Effect.andThen(
+        Effect.sleep(everyMs),
+        Effect.sync(() => void beat())
+      )
+    )
   return {
     name: "ticker",
     run: Effect.suspend(() => {
       done = Deferred.makeUnsafe<void>()
-      return Effect.raceFirst(Effect.forEach(beats, loop, { concurrency: "unbounded", discard: true }), Deferred.await(done))
+      return Effect.raceFirst(
+        Effect.forEach(beats, loop, { concurrency: "unbounded", discard: true }),
+        Deferred.await(done)
+      )
     }),
     stop: () => void Deferred.doneUnsafe(done, Exit.void),
     bury: () => {}

@@ -56,4 +56,5 @@ export const parseEndpoint = (text: string): { readonly host: string; readonly p
 }
 
 /** Joins host and port; brackets around IPv6. */
-export const formatEndpoint = (host: string, port: number): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`)
+export const formatEndpoint = (host: string, port: number): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`

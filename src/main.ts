@@ -39,6 +39,8 @@ const exitCodeOf = (exit: Exit.Exit<void, unknown>): number => {
   return exits.failed
 }
 
-const program = Command.runWith(makeRoot(startedAt), { version })(argumentsOf(process.argv.slice(2))).pipe(Effect.provide(world))
+const program = Command.runWith(makeRoot(startedAt), { version })(argumentsOf(process.argv.slice(2))).pipe(
+  Effect.provide(world)
+)
 
 Effect.runFork(program as Effect.Effect<void, unknown>).addObserver((exit) => process.exit(exitCodeOf(exit)))

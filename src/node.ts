@@ -14,7 +14,9 @@ export class Busy extends Data.TaggedError("Busy")<{ readonly actor: string; rea
 /** The part of the node that was asked is gone or does not answer in time: it stops, or it failed. */
 export class Unavailable extends Data.TaggedError("Unavailable")<{ readonly actor: string; readonly reason: string }> {}
 /** The input was refused; nothing changed. */
-export class TransactionRefused extends Data.TaggedError("TransactionRefused")<{ readonly reject: TransactionReject }> {}
+export class TransactionRefused extends Data.TaggedError("TransactionRefused")<{
+  readonly reject: TransactionReject
+}> {}
 /** A block that this node sealed itself was refused: nothing changed, and it is a bug of ours. */
 export class BlockRefused extends Data.TaggedError("BlockRefused")<{ readonly reject: BlockReject }> {}
 
@@ -68,7 +70,9 @@ export interface HeaderView {
 export interface TransactionView {
   readonly transaction: Transaction
   /** Undefined while pending. */
-  readonly block: { readonly hash: BlockHash; readonly height: Height; readonly index: number; readonly confirmations: number } | undefined
+  readonly block:
+    | { readonly hash: BlockHash; readonly height: Height; readonly index: number; readonly confirmations: number }
+    | undefined
 }
 
 export interface Tip {
@@ -126,9 +130,32 @@ export interface Page<A> {
 }
 
 export type NodeEvent =
-  | { readonly id: number; readonly type: "tip"; readonly height: number; readonly hash: string; readonly detached: number; readonly attached: number; readonly transactions: number; readonly time: number }
-  | { readonly id: number; readonly type: "transaction"; readonly transactionId: string; readonly sender: string; readonly recipient: string; readonly amount: number; readonly fee: number }
-  | { readonly id: number; readonly type: "peer"; readonly nodeId: string; readonly change: "joined" | "left"; readonly reason: string | undefined }
+  | {
+      readonly id: number
+      readonly type: "tip"
+      readonly height: number
+      readonly hash: string
+      readonly detached: number
+      readonly attached: number
+      readonly transactions: number
+      readonly time: number
+    }
+  | {
+      readonly id: number
+      readonly type: "transaction"
+      readonly transactionId: string
+      readonly sender: string
+      readonly recipient: string
+      readonly amount: number
+      readonly fee: number
+    }
+  | {
+      readonly id: number
+      readonly type: "peer"
+      readonly nodeId: string
+      readonly change: "joined" | "left"
+      readonly reason: string | undefined
+    }
 
 /** One open event stream. */
 export interface Subscription {
@@ -147,7 +174,12 @@ export interface ReadyView {
 export interface NodeShape {
   readonly facts: NodeFacts
   /** Checks, admits and stores a signed transfer. Answered: it survives kill -9. */
-  readonly submit: (transaction: Transaction) => Answer<{ readonly nextHeight: number; readonly pending: number; readonly account: AccountView }, TransactionRefused>
+  readonly submit: (
+    transaction: Transaction
+  ) => Answer<
+    { readonly nextHeight: number; readonly pending: number; readonly account: AccountView },
+    TransactionRefused
+  >
   /** Seals one block now, to this proposer (the node's own if undefined). */
   readonly mine: (proposer: Address | undefined) => Answer<BlockView, BlockRefused>
   readonly tip: () => Answer<Tip>

@@ -45,7 +45,11 @@ export interface SpecWish {
 
 /** A spec that seals at once (four bits), with the first `accounts` test keys funded. */
 export const specOf = (wish: SpecWish = {}): ChainSpec => {
-  const parsed = parseSpec({ ...(presets["dev"] as object), name: "test", genesis: { time: epoch, note: "", alloc: [] } })
+  const parsed = parseSpec({
+    ...(presets["dev"] as object),
+    name: "test",
+    genesis: { time: epoch, note: "", alloc: [] }
+  })
   if (Result.isFailure(parsed)) throw new Error(JSON.stringify(parsed.failure))
   const spec = parsed.success
   const balance = amount(wish.balance ?? 1_000_000_000)
@@ -60,7 +64,10 @@ export const specOf = (wish: SpecWish = {}): ChainSpec => {
     },
     difficulty: wish.difficulty ?? { rule: "fixed", blockMs: 1000, bits: 4 },
     block: { ...spec.block, transactionsMax: wish.transactionsMax ?? spec.block.transactionsMax },
-    genesis: { ...spec.genesis, alloc: Array.from({ length: wish.accounts ?? 4 }, (_, i) => ({ address: keyOf(i).address, balance })) }
+    genesis: {
+      ...spec.genesis,
+      alloc: Array.from({ length: wish.accounts ?? 4 }, (_, i) => ({ address: keyOf(i).address, balance }))
+    }
   }
 }
 
@@ -96,7 +103,8 @@ export const seal = (block: Block): Block => {
 }
 
 /** The block with some header fields replaced, sealed again: what a liar would send. */
-export const forge = (block: Block, fields: Partial<HeaderFields>): Block => seal({ ...block, header: makeHeader({ ...block.header, ...fields }) })
+export const forge = (block: Block, fields: Partial<HeaderFields>): Block =>
+  seal({ ...block, header: makeHeader({ ...block.header, ...fields }) })
 
 /** A chain with its store, its clock and one line for what tests do. */
 export class TestChain {
@@ -117,7 +125,14 @@ export class TestChain {
     this.now += this.rules.spec.difficulty.blockMs
     const { rules, store, now } = this
     return seal(
-      makeTemplate({ rules, reader: store, candidates: transactions, proposer: keyOf(proposer).address, now, extra: new Uint8Array(0) })
+      makeTemplate({
+        rules,
+        reader: store,
+        candidates: transactions,
+        proposer: keyOf(proposer).address,
+        now,
+        extra: new Uint8Array(0)
+      })
     )
   }
 

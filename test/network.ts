@@ -42,7 +42,8 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
   const key = keyOf(wish.key ?? keys++)
   const now = await Effect.runPromise(Clock.currentTimeMillis)
   const config: NodeConfig = {
-    dataDir: folder, dev: true,
+    dataDir: folder,
+    dev: true,
     http: { host: "127.0.0.1", port: 0, adminToken: undefined },
     peers: { host: "127.0.0.1", port: 0, advertise: undefined, seeds: wish.seeds ?? [] },
     mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined, ...wish.mining },
@@ -50,12 +51,24 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
   }
   const tree = await Effect.runPromise(
     startTree({
-      config, rules, store, snapshot, key, proposer: key.address,
+      config,
+      rules,
+      store,
+      snapshot,
+      key,
+      proposer: key.address,
       tls: makeCertificate("test", { now, serial: crypto.getRandomValues(new Uint8Array(16)) }),
       doors: { tcp: bunTcp, startThread: startBunThread },
       facts: {
-        version: "test", agent: "cairn/test", dev: true, dataDir: folder, httpUrl: "", signatureEngine: "test",
-        hashEngine: "test", mineThreads: 0, startedAt: now
+        version: "test",
+        agent: "cairn/test",
+        dev: true,
+        dataDir: folder,
+        httpUrl: "",
+        signatureEngine: "test",
+        hashEngine: "test",
+        mineThreads: 0,
+        startedAt: now
       }
     })
   )

@@ -6,30 +6,71 @@ import { Glob } from "bun"
 
 /** A place may import itself and the places before it. This list is the architecture. */
 const order = [
-  "src/assert.ts", "src/limits.ts", "src/config.ts", "src/ready.ts", "src/codec", "src/crypto", "src/ledger", "src/block",
-  "src/consensus", "src/chain", "src/mempool", "src/miner", "src/peer", "src/libp2p", "src/transport", "src/gossip", "src/io",
-  "src/store", "src/node.ts", "src/http", "actors", "src/cli", "src/main.ts"
+  "src/assert.ts",
+  "src/limits.ts",
+  "src/config.ts",
+  "src/ready.ts",
+  "src/codec",
+  "src/crypto",
+  "src/ledger",
+  "src/block",
+  "src/consensus",
+  "src/chain",
+  "src/mempool",
+  "src/miner",
+  "src/peer",
+  "src/libp2p",
+  "src/transport",
+  "src/gossip",
+  "src/io",
+  "src/store",
+  "src/node.ts",
+  "src/http",
+  "actors",
+  "src/cli",
+  "src/main.ts"
 ]
 /** Narrower than the order: what these may see besides themselves, and nothing else. */
 const only: Readonly<Record<string, ReadonlyArray<string>>> = {
   "src/io": ["src/codec", "src/limits.ts", "src/assert.ts"],
   "src/libp2p": ["src/limits.ts", "src/assert.ts", "src/codec", "src/crypto"],
   "src/http": [
-    "src/assert.ts", "src/limits.ts", "src/config.ts", "src/codec", "src/crypto", "src/ledger", "src/block", "src/chain",
-    "src/consensus", "src/node.ts", "web"
+    "src/assert.ts",
+    "src/limits.ts",
+    "src/config.ts",
+    "src/codec",
+    "src/crypto",
+    "src/ledger",
+    "src/block",
+    "src/chain",
+    "src/consensus",
+    "src/node.ts",
+    "web"
   ],
   web: ["src/limits.ts", "src/assert.ts", "src/codec", "src/crypto", "src/ledger", "src/block", "src/http/contract.ts"]
 }
 /** No clock, no chance, no world. `crypto` may reach native engines: they are functions of their bytes. */
 const pure = [
-  "src/codec", "src/ledger", "src/block", "src/consensus", "src/chain", "src/mempool", "src/miner", "src/peer", "src/libp2p",
-  "src/transport", "src/gossip"
+  "src/codec",
+  "src/ledger",
+  "src/block",
+  "src/consensus",
+  "src/chain",
+  "src/mempool",
+  "src/miner",
+  "src/peer",
+  "src/libp2p",
+  "src/transport",
+  "src/gossip"
 ]
 const effectData = /^(Result|Data|Schema|Brand|Option|SchemaIssue)$/
-const impure = /\bBun\.|\bDate\.now|\bnew Date\(\)|Math\.random|performance\.now|\bsetTimeout|\bsetInterval|from "(bun|node):/
+const impure =
+  /\bBun\.|\bDate\.now|\bnew Date\(\)|Math\.random|performance\.now|\bsetTimeout|\bsetInterval|from "(bun|node):/
 const functionLinesMax = 70
 const fileLinesMax = 500
+/** Code is narrow; a sentence in a comment or in a text for people may take more room than it. */
 const columnsMax = 125
+const proseColumnsMax = 170
 
 const root = join(import.meta.dir, "..")
 const sources = [...new Glob("{src,actors,web}/**/*.ts").scanSync(root)].sort()
@@ -68,7 +109,8 @@ describe("direction", () => {
   test("actors never import one another; only tree.ts knows all", () => {
     const shared = /^actors\/(actor|inbox|supervisor|scheduler|metrics|event-hub|protocol)\.ts$/
     const meetings = edges.filter(
-      ({ from, to }) => from.startsWith("actors/") && to.startsWith("actors/") && from !== "actors/tree.ts" && !shared.test(to)
+      ({ from, to }) =>
+        from.startsWith("actors/") && to.startsWith("actors/") && from !== "actors/tree.ts" && !shared.test(to)
     )
     expect(meetings).toEqual([])
   })
@@ -98,7 +140,9 @@ describe("direction", () => {
 
   test("no file of production is dead", () => {
     const entries = /^(src\/main\.ts|src\/cli\/build\.ts|actors\/[a-z-]+-worker\.ts|web\/main\.ts)$/
-    const tests = [...new Glob("test/**/*.ts").scanSync(root)].map((file) => [file, readFileSync(join(root, file), "utf8")] as const)
+    const tests = [...new Glob("test/**/*.ts").scanSync(root)].map(
+      (file) => [file, readFileSync(join(root, file), "utf8")] as const
+    )
     const known = new Set([
       ...edges.map(({ to }) => to),
       ...tests.flatMap(([file, body]) =>
@@ -113,7 +157,9 @@ describe("purity", () => {
   const stripped = (file: string): string => text.get(file)!.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "")
 
   test("rules and machines do not touch the world", () => {
-    const guilty = production.filter((file) => pure.some((entry) => file.startsWith(`${entry}/`)) && impure.test(stripped(file)))
+    const guilty = production.filter(
+      (file) => pure.some((entry) => file.startsWith(`${entry}/`)) && impure.test(stripped(file))
+    )
     expect(guilty).toEqual([])
   })
 
@@ -140,7 +186,12 @@ describe("purity", () => {
   })
 
   test("actors take time and chance from the doors", () => {
-    expect(importers(/\bDate\.now|\bnew Date\(\)|Math\.random|randomBytes/, /^(src\/(io|cli|http|crypto|main)|web\/|actors\/metrics)/)).toEqual([])
+    expect(
+      importers(
+        /\bDate\.now|\bnew Date\(\)|Math\.random|randomBytes/,
+        /^(src\/(io|cli|http|crypto|main)|web\/|actors\/metrics)/
+      )
+    ).toEqual([])
   })
 })
 
@@ -158,8 +209,13 @@ describe("form", () => {
 
   test(`no file is longer than ${fileLinesMax} lines, no line than ${columnsMax} columns`, () => {
     const long = sources.filter((file) => text.get(file)!.split("\n").length > fileLinesMax)
+    const prose = /^\s*(\/?\*|\/\/)|["`>][^"`]{50,}["`<]?|\/.{60,}\//
+    const allowed = (line: string): number => (prose.test(line) ? proseColumnsMax : columnsMax)
     const wide = sources.flatMap((file) =>
-      text.get(file)!.split("\n").flatMap((line, i) => (line.length > columnsMax ? [`${file}:${i + 1}`] : []))
+      text
+        .get(file)!
+        .split("\n")
+        .flatMap((line, i) => (line.length > allowed(line) ? [`${file}:${i + 1}`] : []))
     )
     expect([...long, ...wide]).toEqual([])
   })
@@ -169,8 +225,10 @@ describe("form", () => {
   })
 
   test("no default exports, no barrels, no any, no unfinished marks", () => {
-    const banned = /^export default|^export \* from|\bas any\b|: any\b|@ts-ignore|@ts-nocheck|\b(TODO|FIXME|XXX|HACK)\b/m
-    expect(production.filter((file) => banned.test(text.get(file)!))).toEqual([])
+    const banned =
+      /^export default|^export \* from|\bas any\b|: any\b|@ts-ignore|@ts-nocheck|\b(TODO|FIXME|XXX|HACK)\b/m
+    const codeOf = (file: string): string => text.get(file)!.replace(/"[^"\n]*"|`[^`]*`|\/\*[\s\S]*?\*\//g, "")
+    expect(production.filter((file) => banned.test(codeOf(file)))).toEqual([])
   })
 })
 

@@ -5,7 +5,10 @@ import type { ReplyOf } from "../src/http/contract.ts"
 export class Refusal extends Error {}
 
 const ask = async <A>(path: string, body?: unknown): Promise<A> => {
-  const init: RequestInit = body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }
+  const init: RequestInit =
+    body === undefined
+      ? {}
+      : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }
   const response = await fetch(path, init).catch(() => {
     throw new Refusal("The node does not answer. Is it running?")
   })
@@ -25,11 +28,16 @@ export const submit = (transfer: unknown): Promise<ReplyOf<"submit">> => ask("/a
 export const mine = (): Promise<ReplyOf<"mine">> => ask("/api/mine", {})
 
 /** Hears of everything that changes what the page shows. */
-export const listen = (on: { readonly change: (kind: string, data: { readonly height?: number }) => void; readonly live: (live: boolean) => void }): void => {
+export const listen = (on: {
+  readonly change: (kind: string, data: { readonly height?: number }) => void
+  readonly live: (live: boolean) => void
+}): void => {
   const source = new EventSource("/api/events")
   source.onopen = () => on.live(true)
   source.onerror = () => on.live(false)
   for (const kind of ["tip", "transaction", "peer", "resync"]) {
-    source.addEventListener(kind, (event) => on.change(kind, JSON.parse((event as MessageEvent<string>).data) as { height?: number }))
+    source.addEventListener(kind, (event) =>
+      on.change(kind, JSON.parse((event as MessageEvent<string>).data) as { height?: number })
+    )
   }
 }

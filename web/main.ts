@@ -51,7 +51,12 @@ const showBlocks = async (): Promise<void> => {
   const { chain } = await api.blocks()
   const rows = chain.map((block) => {
     const count = block.transactions.filter(({ kind }) => kind === "transfer").length
-    const item = row(`${block.height}  ${short(block.hash)}`, `${count} transfer${count === 1 ? "" : "s"} · ${clock(block.time)}`, `/api/blocks/hash/${block.hash}`, block.hash)
+    const item = row(
+      `${block.height}  ${short(block.hash)}`,
+      `${count} transfer${count === 1 ? "" : "s"} · ${clock(block.time)}`,
+      `/api/blocks/hash/${block.hash}`,
+      block.hash
+    )
     if (newest >= 0 && block.height > newest) item.classList.add("fresh")
     return item
   })
@@ -61,17 +66,49 @@ const showBlocks = async (): Promise<void> => {
 
 const showPending = async (): Promise<void> => {
   const { pending_transactions: list } = await api.pending()
-  fill("pending", list.map((one) => row(`${short(one.sender)} → ${short(one.recipient)}${one.note === "" ? "" : `  “${one.note}”`}`, `${money(one.amount)} ${facts.symbol}`, `/api/transactions/${one.id}`)), "nothing waits")
+  fill(
+    "pending",
+    list.map((one) =>
+      row(
+        `${short(one.sender)} → ${short(one.recipient)}${one.note === "" ? "" : `  “${one.note}”`}`,
+        `${money(one.amount)} ${facts.symbol}`,
+        `/api/transactions/${one.id}`
+      )
+    ),
+    "nothing waits"
+  )
 }
 
 const showAccounts = async (): Promise<void> => {
   const { accounts } = await api.accounts()
-  fill("accounts", accounts.map((one) => row(short(one.address), `${money(one.confirmed_balance)} ${facts.symbol}`, `/api/accounts/${one.address}`, one.address)), "no accounts yet")
+  fill(
+    "accounts",
+    accounts.map((one) =>
+      row(
+        short(one.address),
+        `${money(one.confirmed_balance)} ${facts.symbol}`,
+        `/api/accounts/${one.address}`,
+        one.address
+      )
+    ),
+    "no accounts yet"
+  )
 }
 
 const showPeers = async (): Promise<void> => {
   const { peer_records: list } = await api.peers()
-  fill("peers", list.map((one) => row(one.url === "" ? short(one.node_id) : one.url, `${one.state} · height ${one.last_advertised_height}`, undefined, one.node_id)), "no peers: this node is alone")
+  fill(
+    "peers",
+    list.map((one) =>
+      row(
+        one.url === "" ? short(one.node_id) : one.url,
+        `${one.state} · height ${one.last_advertised_height}`,
+        undefined,
+        one.node_id
+      )
+    ),
+    "no peers: this node is alone"
+  )
 }
 
 const showOwn = async (): Promise<void> => {
@@ -82,7 +119,8 @@ const showOwn = async (): Promise<void> => {
   const { account } = await api.account(address)
   element("own-address").textContent = address
   const waiting = account.pending_balance - account.confirmed_balance
-  element("own-balance").textContent = `${money(account.confirmed_balance)} ${facts.symbol}${waiting === 0 ? "" : ` (${waiting > 0 ? "+" : "−"}${money(Math.abs(waiting))} pending)`}`
+  element("own-balance").textContent =
+    `${money(account.confirmed_balance)} ${facts.symbol}${waiting === 0 ? "" : ` (${waiting > 0 ? "+" : "−"}${money(Math.abs(waiting))} pending)`}`
 }
 
 const say = (text: string, kind: "good" | "bad"): void => {
@@ -102,7 +140,8 @@ const attempt = async (act: () => Promise<void>): Promise<void> => {
 
 const use = (chosen: Keypair, pressed: HTMLButtonElement | undefined): void => {
   key = chosen
-  for (const button of element("keys").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button === pressed))
+  for (const button of element("keys").querySelectorAll("button"))
+    button.setAttribute("aria-pressed", String(button === pressed))
   say("", "good")
   void attempt(showOwn)
 }
@@ -119,7 +158,12 @@ const keyButton = (label: string, make: () => Keypair): HTMLButtonElement => {
 const send = async (): Promise<void> => {
   if (key === undefined) return
   const { account } = await api.account(addressText(key, facts))
-  const form = { to: input("to").value, amount: input("amount").value, fee: input("fee").value, note: input("note").value }
+  const form = {
+    to: input("to").value,
+    amount: input("amount").value,
+    fee: input("fee").value,
+    note: input("note").value
+  }
   const signed = sign(key, facts, { ...form, nonce: account.next_nonce, time: Date.now() })
   if ("wrong" in signed) return say(signed.wrong, "bad")
   const { transaction } = await api.submit(signed)

@@ -39,16 +39,32 @@ export const addressText = (key: Keypair, { prefix }: ChainFacts): string => for
 export const sign = (
   key: Keypair,
   facts: ChainFacts,
-  form: { readonly to: string; readonly amount: string; readonly fee: string; readonly note: string; readonly nonce: number; readonly time: number }
+  form: {
+    readonly to: string
+    readonly amount: string
+    readonly fee: string
+    readonly note: string
+    readonly nonce: number
+    readonly time: number
+  }
 ): TransferText | { readonly wrong: string } => {
   const recipient = parseAddress(form.to.trim(), facts.prefix)
   if (!isAddress(recipient)) return { wrong: `The address ${recipient.wrong}.` }
   const amount = parse(form.amount.trim(), facts.decimals)
   const fee = parse(form.fee.trim(), facts.decimals)
-  if (amount === undefined || amount < 1) return { wrong: `The amount must be a number with at most ${facts.decimals} decimals.` }
+  if (amount === undefined || amount < 1)
+    return { wrong: `The amount must be a number with at most ${facts.decimals} decimals.` }
   if (fee === undefined) return { wrong: `The fee must be a number with at most ${facts.decimals} decimals.` }
   const transaction = signTransfer(
-    { chainId: facts.chainId, recipient: recipient as Address, amount: amount as Amount, fee, nonce: form.nonce as Nonce, time: form.time as Millis, note: form.note },
+    {
+      chainId: facts.chainId,
+      recipient: recipient as Address,
+      amount: amount as Amount,
+      fee,
+      nonce: form.nonce as Nonce,
+      time: form.time as Millis,
+      note: form.note
+    },
     key
   )
   return formatTransfer(transaction, facts.prefix)

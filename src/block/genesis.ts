@@ -10,7 +10,13 @@ import type { Amount } from "../ledger/amount.ts"
 import type { Allocation, LedgerRules } from "../ledger/ledger.ts"
 import { isChainId, type Millis } from "../ledger/transaction.ts"
 import {
-  blockBytesMax, blockTransactionsMax, extraBytesMax, futureMsMax, medianBlocksMax, noteBytesMax, transactionBytesMax
+  blockBytesMax,
+  blockTransactionsMax,
+  extraBytesMax,
+  futureMsMax,
+  medianBlocksMax,
+  noteBytesMax,
+  transactionBytesMax
 } from "../limits.ts"
 import { type Block, extraHashOf, transactionRootOf } from "./block.ts"
 import { type BlockHash, chainTag, headerBytes, type Height, makeHeader, type Target } from "./header.ts"
@@ -138,7 +144,11 @@ const joinErrors = (spec: SpecText): ReadonlyArray<SpecError> => {
   const { block, difficulty, ledger, genesis } = spec
   if (difficulty.rule === "prefix-window") {
     const { prefixMin, prefixStart, prefixMax } = difficulty
-    refuse(prefixMin > prefixStart || prefixStart > prefixMax, "difficulty", "prefixMin <= prefixStart <= prefixMax must hold")
+    refuse(
+      prefixMin > prefixStart || prefixStart > prefixMax,
+      "difficulty",
+      "prefixMin <= prefixStart <= prefixMax must hold"
+    )
   }
   if (difficulty.rule === "interval-bits") {
     const { bitsMin, bitsStart, bitsMax } = difficulty
@@ -199,7 +209,10 @@ export const formatSpec = (spec: ChainSpec): SpecText => ({
   ...spec,
   genesis: {
     ...spec.genesis,
-    alloc: spec.genesis.alloc.map(({ address, balance }) => ({ address: formatAddress(address, spec.addressPrefix), balance }))
+    alloc: spec.genesis.alloc.map(({ address, balance }) => ({
+      address: formatAddress(address, spec.addressPrefix),
+      balance
+    }))
   }
 })
 

@@ -150,7 +150,12 @@ describe("state tree", () => {
   test("a key twice in one update, a key that is not hex, a value above 65,535 bytes: our bug", () => {
     const tree = new StateTree(() => undefined)
     const value = new Uint8Array(1)
-    expect(() => tree.update([[keyOf(1), value], [keyOf(1), undefined]])).toThrow(Bug)
+    expect(() =>
+      tree.update([
+        [keyOf(1), value],
+        [keyOf(1), undefined]
+      ])
+    ).toThrow(Bug)
     expect(() => tree.update([["zz", value]])).toThrow()
     expect(() => tree.update([[keyOf(1), new Uint8Array(65_536)]])).toThrow(Bug)
     expect(tree.pages().size).toBe(0)

@@ -12,8 +12,23 @@ import { assert } from "../assert.ts"
 import { compare, concat, equal, fromHex } from "../codec/bytes.ts"
 import { asHash, type Hash32, sha256Into, zeroHash } from "../crypto/hash.ts"
 import {
-  decodePage, empty, encodePage, hashLeafInto, hashNodeInto, hashOf, type HeldLeaf, innerKind, type Leaf, makePage,
-  type Page, setEmpty, setInner, setLeaf, settle, summarize, valueBytesMax
+  decodePage,
+  empty,
+  encodePage,
+  hashLeafInto,
+  hashNodeInto,
+  hashOf,
+  type HeldLeaf,
+  innerKind,
+  type Leaf,
+  makePage,
+  type Page,
+  setEmpty,
+  setInner,
+  setLeaf,
+  settle,
+  summarize,
+  valueBytesMax
 } from "./state-page.ts"
 
 /** Reads a stored page; undefined: there is none. */
@@ -238,4 +253,3 @@ export const decodeProof = (bytes: Uint8Array): StateProof | undefined => {
   const leaf = rest === 0 ? undefined : { path: bytes.slice(end, end + 32), value: bytes.slice(end + 32) }
   return { siblings, leaf }
 }
-

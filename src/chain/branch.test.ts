@@ -38,7 +38,12 @@ test("a trimmed branch still turns to a branch that left below its beginning", (
   const known = new Map<string, BranchHeader>([["g", genesis]])
   const branch = new HeaderBranch(genesis)
   const extend = (parent: BranchHeader, name: string, work: bigint): BranchHeader => {
-    const header = { id: `${name}${parent.height + 1}`, previous: parent.id, height: parent.height + 1, work: parent.work + work }
+    const header = {
+      id: `${name}${parent.height + 1}`,
+      previous: parent.id,
+      height: parent.height + 1,
+      work: parent.work + work
+    }
     known.set(header.id, header)
     branch.grow(header, (id) => known.get(id)!)
     return header

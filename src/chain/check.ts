@@ -18,20 +18,29 @@ const tagOf = (rules: Rules): number => {
 }
 
 /** A header against its parent and the clock `now`. The seal comes before what costs ancestors: forging it costs the forger. */
-export const checkHeader = (rules: Rules, header: Header, facts: { readonly ancestry: Ancestry; readonly now: number }): BlockReject | undefined => {
+export const checkHeader = (
+  rules: Rules,
+  header: Header,
+  facts: { readonly ancestry: Ancestry; readonly now: number }
+): BlockReject | undefined => {
   const { consensus, spec } = rules
   const { parent } = facts.ancestry
   if (header.version !== 1) return reject("version-unsupported", `header version ${header.version}; 1 is known`)
   if (header.chainTag !== tagOf(rules)) return reject("chain-tag-mismatch", "the header is of another chain")
-  if (header.height !== parent.height + 1) return reject("height-wrong", `height ${header.height} on parent ${parent.height}`)
+  if (header.height !== parent.height + 1)
+    return reject("height-wrong", `height ${header.height} on parent ${parent.height}`)
   if (!consensus.checkSeal(header)) return reject("seal-wrong", "the hash is above the header's target")
   if (!equal(header.target, consensus.nextTarget(facts.ancestry))) {
     return reject("target-wrong", `target ${toHex(header.target)} is not the one that follows from the ancestors`)
   }
   const earliest = consensus.earliestTime(facts.ancestry)
-  if (header.time < earliest) return reject("time-too-early", `time ${header.time}; the median of the ancestors allows ${earliest}`)
+  if (header.time < earliest)
+    return reject("time-too-early", `time ${header.time}; the median of the ancestors allows ${earliest}`)
   if (header.time > facts.now + spec.time.futureMsMax) {
-    return reject("time-too-far-ahead", `time ${header.time} is more than ${spec.time.futureMsMax} ms ahead of our clock ${facts.now}`)
+    return reject(
+      "time-too-far-ahead",
+      `time ${header.time} is more than ${spec.time.futureMsMax} ms ahead of our clock ${facts.now}`
+    )
   }
   return undefined
 }
@@ -43,12 +52,15 @@ export const blockBytes = (block: Block): number =>
 /** A body against its header: bound to it bit by bit, and within the spec's limits. State is not asked. */
 export const checkBody = ({ spec }: Rules, block: Block): BlockReject | undefined => {
   const { header, transactions, extra } = block
-  if (blockBytes(block) > spec.block.bytesMax) return reject("block-too-large", `more than ${spec.block.bytesMax} bytes`)
-  if (!equal(extraHashOf(extra), header.extraHash)) return reject("extra-hash-wrong", "the extra data is not the header's")
+  if (blockBytes(block) > spec.block.bytesMax)
+    return reject("block-too-large", `more than ${spec.block.bytesMax} bytes`)
+  if (!equal(extraHashOf(extra), header.extraHash))
+    return reject("extra-hash-wrong", "the extra data is not the header's")
   if (!equal(transactionRootOf(transactions), header.transactionRoot)) {
     return reject("transaction-root-wrong", "the transactions are not the header's")
   }
-  if (extra.length > spec.block.extraBytesMax) return reject("extra-too-large", `more than ${spec.block.extraBytesMax} bytes of extra data`)
+  if (extra.length > spec.block.extraBytesMax)
+    return reject("extra-too-large", `more than ${spec.block.extraBytesMax} bytes of extra data`)
   if (transactions.length > spec.block.transactionsMax) {
     return reject("too-many-transactions", `${transactions.length}; the chain allows ${spec.block.transactionsMax}`)
   }
@@ -57,4 +69,3 @@ export const checkBody = ({ spec }: Rules, block: Block): BlockReject | undefine
   }
   return undefined
 }
-

@@ -107,7 +107,10 @@ export class Decision {
     for (const [index, transaction] of transactions.entries()) {
       const refused = ledger.apply(state, transaction)
       if (refused !== undefined) {
-        return { ...reject("transaction-refused", `transaction ${index}: ${refused.message}`), transaction: { index, reject: refused } }
+        return {
+          ...reject("transaction-refused", `transaction ${index}: ${refused.message}`),
+          transaction: { index, reject: refused }
+        }
       }
       if (!this.verified.has(transaction) && !ledger.checkSignature(transaction)) {
         return reject("signature-invalid", `the signature of transaction ${index}, ${toHex(transaction.id)}, is wrong`)

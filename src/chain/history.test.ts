@@ -13,11 +13,14 @@ import { ancestryOf } from "./reader.ts"
 
 const judge = (chain: TestChain, block: Block, now = chain.now): string | undefined => {
   const parent = chain.store.find(block.header.previous.toHex())!.header
-  const refused = checkHeader(chain.rules, block.header, { ancestry: ancestryOf(chain.store, parent), now }) ?? checkBody(chain.rules, block)
+  const refused =
+    checkHeader(chain.rules, block.header, { ancestry: ancestryOf(chain.store, parent), now }) ??
+    checkBody(chain.rules, block)
   return refused?.code
 }
 
-const balance = (chain: TestChain, key: number): number => decodeAccount(chain.store.readEntry(entryKey(keyOf(key).address))).balance
+const balance = (chain: TestChain, key: number): number =>
+  decodeAccount(chain.store.readEntry(entryKey(keyOf(key).address))).balance
 
 describe("a header", () => {
   test("commits to everything: a nonce stolen for another proposer does not seal (defect 1)", () => {
@@ -57,7 +60,9 @@ describe("a body", () => {
 
   test("with any state root but the true one is refused, so no reward can be claimed (defect 14)", () => {
     const chain = new TestChain()
-    const lie = forge(chain.next([transfer({ from: 0, to: 1, nonce: 1 })]), { stateRoot: sha256(new Uint8Array([9])) as Hash32 })
+    const lie = forge(chain.next([transfer({ from: 0, to: 1, nonce: 1 })]), {
+      stateRoot: sha256(new Uint8Array([9])) as Hash32
+    })
     const before = chain.dump()
     expect(chain.take(lie)).toBe("state-root-wrong")
     expect(chain.dump()).toBe(before)
@@ -66,15 +71,18 @@ describe("a body", () => {
 })
 
 describe("a change of tip", () => {
-  test.each([1, 2, 3, 10, 100])("takes back %d blocks for a heavier branch, and everything is as if they never were (defect 22)", (depth) => {
-    const chain = new TestChain()
-    chain.mine(3, [transfer({ from: 0, to: 1, nonce: 1 })])
-    const rival = chain.fork(2)
-    chain.mine(depth, [transfer({ from: 1, to: 2, nonce: 1, amount: 5 })])
-    const heavier = rival.mine(depth + 2, [transfer({ from: 2, to: 3, nonce: 1, amount: 7 })], 98)
-    for (const block of heavier) expect(chain.take(block)).toBeUndefined()
-    expect(chain.dump()).toBe(rival.dump())
-  })
+  test.each([1, 2, 3, 10, 100])(
+    "takes back %d blocks for a heavier branch, and everything is as if they never were (defect 22)",
+    (depth) => {
+      const chain = new TestChain()
+      chain.mine(3, [transfer({ from: 0, to: 1, nonce: 1 })])
+      const rival = chain.fork(2)
+      chain.mine(depth, [transfer({ from: 1, to: 2, nonce: 1, amount: 5 })])
+      const heavier = rival.mine(depth + 2, [transfer({ from: 2, to: 3, nonce: 1, amount: 7 })], 98)
+      for (const block of heavier) expect(chain.take(block)).toBeUndefined()
+      expect(chain.dump()).toBe(rival.dump())
+    }
+  )
 
   test("returns the losing branch's transfers to the pool, and confirms them once (defect 3)", () => {
     const chain = new TestChain()
@@ -152,7 +160,10 @@ test("a jumped nonce, an overdraft and a wrong signature are refused in a block 
   const withRoot = (transactions: Parameters<TestChain["mine"]>[1]): Block => {
     const { next } = { next: chain.next([]) }
     const root = transactions!.length === 1 ? transactions![0]!.leaf : next.header.transactionRoot
-    return { ...forge({ ...next, transactions: transactions! }, { transactionRoot: root }), transactions: transactions! }
+    return {
+      ...forge({ ...next, transactions: transactions! }, { transactionRoot: root }),
+      transactions: transactions!
+    }
   }
   const good = transfer({ from: 0, to: 1, nonce: 1 })
   const unsigned = transfer({ from: 0, to: 1, nonce: 1, amount: 11 })

@@ -11,7 +11,13 @@ const root = join(import.meta.dir, "../..")
 const build = async (): Promise<void> => {
   const outfile = process.argv[2] ?? "dist/cairn"
   const flags = [
-    "--compile", "--minify", "--sourcemap", "--bytecode", "--format=esm", "--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"
+    "--compile",
+    "--minify",
+    "--sourcemap",
+    "--bytecode",
+    "--format=esm",
+    "--no-compile-autoload-dotenv",
+    "--no-compile-autoload-bunfig"
   ]
   await $`bun build ${flags} ./src/main.ts ./actors/pow-worker.ts --outfile ${outfile}`.cwd(root).quiet()
   const megabytes = Bun.file(join(root, outfile)).size / 1e6

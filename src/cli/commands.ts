@@ -27,8 +27,10 @@ const nodeUrl = Flag.String("node").pipe(
   Flag.withDescription("URL of the node to talk to"),
   Flag.withDefault(`http://${defaults.httpHost}:${defaults.httpPort}`)
 )
-const optional = (name: string, description: string) => Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
-const yes = (name: string, description: string) => Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+const optional = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
+const yes = (name: string, description: string) =>
+  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
 const whole = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 const port = (name: string, description: string, value: number) =>
   Flag.Int(name).pipe(Flag.withSchema(whole(65_535)), Flag.withDescription(description), Flag.withDefault(value))
@@ -37,17 +39,30 @@ const startFlags = {
   dev: yes("dev", "Development node: funded public accounts, sealing on the first pending transfer"),
   dataDir: optional("data-dir", "Folder of the chain; a development node takes a fresh one if none is named"),
   spec: optional("spec", `Initialise an empty folder with this spec: a file, or ${presetNames}`),
-  httpHost: Flag.String("http-host").pipe(Flag.withDescription("Address of page and API"), Flag.withDefault(defaults.httpHost)),
+  httpHost: Flag.String("http-host").pipe(
+    Flag.withDescription("Address of page and API"),
+    Flag.withDefault(defaults.httpHost)
+  ),
   httpPort: port("http-port", "Port of page and API; 0: any free one", defaults.httpPort),
-  p2pHost: Flag.String("p2p-host").pipe(Flag.withDescription("Address to hear peers on"), Flag.withDefault(defaults.peerHost)),
+  p2pHost: Flag.String("p2p-host").pipe(
+    Flag.withDescription("Address to hear peers on"),
+    Flag.withDefault(defaults.peerHost)
+  ),
   p2pPort: port("p2p-port", "Port to hear peers on; 0: any free one", defaults.peerPort),
   p2pAdvertise: optional("p2p-advertise", "host:port that others should dial"),
   p2pSeeds: optional("p2p-seeds", "Peers to keep a session with: host:port, separated by commas"),
   noP2p: yes("no-p2p", "Speak to no peers"),
-  mineThreads: Flag.Int("mine-threads").pipe(Flag.withSchema(whole(64)), Flag.withDescription("Threads that mine all the time"), Flag.withDefault(0)),
+  mineThreads: Flag.Int("mine-threads").pipe(
+    Flag.withSchema(whole(64)),
+    Flag.withDescription("Threads that mine all the time"),
+    Flag.withDefault(0)
+  ),
   mineTo: optional("mine-to", "Address that gets rewards and fees"),
   sealEvery: Flag.Finite("seal-every").pipe(Flag.withDescription("Seal at least every so many seconds"), Flag.optional),
-  adminTokenFile: optional("admin-token-file", "File with the token of admin routes; default: admin.token in the data folder"),
+  adminTokenFile: optional(
+    "admin-token-file",
+    "File with the token of admin routes; default: admin.token in the data folder"
+  ),
   signatureEngine: Flag.Literals("signature-engine", ["auto", "libsecp256k1", "secp256k1-node", "noble"]).pipe(
     Flag.withDescription("Who checks signatures; auto takes the fastest that loads"),
     Flag.withDefault("auto" as const)
@@ -59,7 +74,10 @@ type StartInput = Command.Command.Config.Infer<typeof startFlags>
 const undefinedIfNone = <A>(option: Option.Option<A>): A | undefined => Option.getOrUndefined(option)
 
 const seedsOf = (text: string | undefined): ReadonlyArray<string> => {
-  const seeds = (text ?? "").split(",").map((seed) => seed.trim()).filter((seed) => seed !== "")
+  const seeds = (text ?? "")
+    .split(",")
+    .map((seed) => seed.trim())
+    .filter((seed) => seed !== "")
   const wrong = seeds.find((seed) => parseEndpoint(seed) === undefined)
   if (wrong !== undefined) throw failure("usage", "endpoint-invalid", `--p2p-seeds: "${wrong}" is not host:port.`)
   return seeds
@@ -67,16 +85,31 @@ const seedsOf = (text: string | undefined): ReadonlyArray<string> => {
 
 const configOf = (input: StartInput): NodeConfig => {
   const folder = undefinedIfNone(input.dataDir) ?? (input.dev ? freshFolder() : undefined)
-  if (folder === undefined) throw failure("usage", "data-dir-missing", "Name a data folder: --data-dir DIR.", "Or start a development node: cairn start --dev.")
+  if (folder === undefined)
+    throw failure(
+      "usage",
+      "data-dir-missing",
+      "Name a data folder: --data-dir DIR.",
+      "Or start a development node: cairn start --dev."
+    )
   const tokenFile = undefinedIfNone(input.adminTokenFile)
   const everyMs = undefinedIfNone(input.sealEvery)
   return {
     dataDir: folder,
     dev: input.dev,
-    http: { host: input.httpHost, port: input.httpPort, adminToken: tokenFile === undefined ? undefined : readText(tokenFile, 4096).trim() },
+    http: {
+      host: input.httpHost,
+      port: input.httpPort,
+      adminToken: tokenFile === undefined ? undefined : readText(tokenFile, 4096).trim()
+    },
     peers: input.noP2p
       ? undefined
-      : { host: input.p2pHost, port: input.p2pPort, advertise: undefinedIfNone(input.p2pAdvertise), seeds: seedsOf(undefinedIfNone(input.p2pSeeds)) },
+      : {
+          host: input.p2pHost,
+          port: input.p2pPort,
+          advertise: undefinedIfNone(input.p2pAdvertise),
+          seeds: seedsOf(undefinedIfNone(input.p2pSeeds))
+        },
     mining: {
       threads: input.mineThreads,
       proposer: undefinedIfNone(input.mineTo),
@@ -89,28 +122,44 @@ const configOf = (input: StartInput): NodeConfig => {
 
 const startCommand = (startedAt: number) =>
   Command.make("start", startFlags, (input) =>
-    Effect.flatMap(attempt(() => configOf(input)), (config) =>
-      start({ config, spec: undefinedIfNone(input.spec) ?? (config.dev ? "dev" : undefined), startedAt })
+    Effect.flatMap(
+      attempt(() => configOf(input)),
+      (config) => start({ config, spec: undefinedIfNone(input.spec) ?? (config.dev ? "dev" : undefined), startedAt })
     )
   ).pipe(
     Command.withDescription("Runs a node until it is told to stop (SIGTERM or Ctrl-C)"),
     Command.withExamples([
       { command: "cairn start --dev", description: "A node to play with: funded accounts, instant blocks, a page" },
-      { command: "cairn start --data-dir mine --mine-threads 2", description: "A node that mines, in a folder made by cairn init" },
-      { command: "cairn start --dev --data-dir B --http-port 8081 --p2p-port 19101 --p2p-seeds 127.0.0.1:19100", description: "A second node that follows the first" }
+      {
+        command: "cairn start --data-dir mine --mine-threads 2",
+        description: "A node that mines, in a folder made by cairn init"
+      },
+      {
+        command: "cairn start --dev --data-dir B --http-port 8081 --p2p-port 19101 --p2p-seeds 127.0.0.1:19100",
+        description: "A second node that follows the first"
+      }
     ])
   )
 
-const initCommand = Command.make("init", {
-  spec: Flag.String("spec").pipe(Flag.withDescription(`Chain spec: a file, or ${presetNames}`)),
-  dataDir
-}, init).pipe(
+const initCommand = Command.make(
+  "init",
+  {
+    spec: Flag.String("spec").pipe(Flag.withDescription(`Chain spec: a file, or ${presetNames}`)),
+    dataDir
+  },
+  init
+).pipe(
   Command.withDescription("Makes a data folder for a chain"),
-  Command.withExamples([{ command: "cairn init --spec cairn --data-dir mine", description: "The chain of this program, in ./mine" }])
+  Command.withExamples([
+    { command: "cairn init --spec cairn --data-dir mine", description: "The chain of this program, in ./mine" }
+  ])
 )
 
 const keyFlags = {
-  keystore: Flag.String("keystore").pipe(Flag.withDescription("Folder of the key files"), Flag.withDefault(keystorePath(home))),
+  keystore: Flag.String("keystore").pipe(
+    Flag.withDescription("Folder of the key files"),
+    Flag.withDefault(keystorePath(home))
+  ),
   prefix: Flag.String("prefix").pipe(Flag.withDescription("Prefix of the chain's addresses"), Flag.withDefault("crn")),
   passphraseFile: optional("passphrase-file", "File with the passphrase; else it is asked for")
 }
@@ -119,9 +168,16 @@ const keyName = Argument.String("name").pipe(Argument.withDescription("Name of t
 const passphraseOf = (file: Option.Option<string>, repeat: boolean) =>
   Effect.gen(function* () {
     if (Option.isSome(file)) return yield* attempt(() => readText(file.value, 4096).replace(/\r?\n$/, ""))
-    if (process.stdin.isTTY !== true) return yield* failure("key", "passphrase-missing", "There is nobody to ask for the passphrase.", "Use --passphrase-file FILE.")
+    if (process.stdin.isTTY !== true)
+      return yield* failure(
+        "key",
+        "passphrase-missing",
+        "There is nobody to ask for the passphrase.",
+        "Use --passphrase-file FILE."
+      )
     const first = yield* ask("Passphrase")
-    if (repeat && (yield* ask("Again")) !== first) return yield* failure("key", "passphrase-differs", "The two passphrases differ.")
+    if (repeat && (yield* ask("Again")) !== first)
+      return yield* failure("key", "passphrase-differs", "The two passphrases differ.")
     return first
   })
 
@@ -133,7 +189,10 @@ const ask = (message: string) =>
   )
 
 /** Runs plain code with the keystore's options and a signature engine. */
-const withKeys = (input: { readonly keystore: string; readonly prefix: string }, f: (options: KeyOptions) => void | Promise<void>) =>
+const withKeys = (
+  input: { readonly keystore: string; readonly prefix: string },
+  f: (options: KeyOptions) => void | Promise<void>
+) =>
   Effect.flatMap(Effect.service(Random), (random) =>
     attempt(() => {
       useEngine(loadEngine("auto")!)
@@ -145,44 +204,78 @@ const keysCommand = Command.make("keys").pipe(
   Command.withDescription("Keys on this machine, each locked by a passphrase (scrypt, AES-256-GCM)"),
   Command.withSubcommands([
     Command.make("new", { name: keyName, ...keyFlags }, (input) =>
-      Effect.flatMap(passphraseOf(input.passphraseFile, true), (passphrase) => withKeys(input, (options) => newKey(options, input.name, passphrase)))
+      Effect.flatMap(passphraseOf(input.passphraseFile, true), (passphrase) =>
+        withKeys(input, (options) => newKey(options, input.name, passphrase))
+      )
     ).pipe(Command.withDescription("Makes a key and shows its mnemonic once")),
-    Command.make("list", keyFlags, (input) => withKeys(input, listKeys)).pipe(Command.withDescription("Names and addresses")),
+    Command.make("list", keyFlags, (input) => withKeys(input, listKeys)).pipe(
+      Command.withDescription("Names and addresses")
+    ),
     Command.make("export", { name: keyName, ...keyFlags }, (input) =>
-      Effect.flatMap(passphraseOf(input.passphraseFile, false), (passphrase) => withKeys(input, (options) => exportKey(options, input.name, passphrase)))
+      Effect.flatMap(passphraseOf(input.passphraseFile, false), (passphrase) =>
+        withKeys(input, (options) => exportKey(options, input.name, passphrase))
+      )
     ).pipe(Command.withDescription("Shows a key's secret in hex")),
-    Command.make("import", { name: keyName, secretFile: optional("secret-file", "File with the secret or mnemonic; else it is asked for"), ...keyFlags }, (input) =>
-      Effect.gen(function* () {
-        const secret = Option.isSome(input.secretFile)
-          ? yield* attempt(() => readText(Option.getOrThrow(input.secretFile), 4096))
-          : yield* ask("Secret in hex, or mnemonic")
-        const passphrase = yield* passphraseOf(input.passphraseFile, true)
-        yield* withKeys(input, (options) => importKey(options, { name: input.name, secret, passphrase }))
-      })
+    Command.make(
+      "import",
+      {
+        name: keyName,
+        secretFile: optional("secret-file", "File with the secret or mnemonic; else it is asked for"),
+        ...keyFlags
+      },
+      (input) =>
+        Effect.gen(function* () {
+          const secret = Option.isSome(input.secretFile)
+            ? yield* attempt(() => readText(Option.getOrThrow(input.secretFile), 4096))
+            : yield* ask("Secret in hex, or mnemonic")
+          const passphrase = yield* passphraseOf(input.passphraseFile, true)
+          yield* withKeys(input, (options) => importKey(options, { name: input.name, secret, passphrase }))
+        })
     ).pipe(Command.withDescription("Stores a secret in hex or a mnemonic's first account"))
   ])
 )
 
-const sendCommand = Command.make("send", {
-  from: Flag.String("from").pipe(Flag.withDescription("Name of a key, or dev:0, dev:1, dev:2 on a development chain")),
-  to: Flag.String("to").pipe(Flag.withDescription("Address of the recipient")),
-  amount: Flag.String("amount").pipe(Flag.withDescription("Coins, such as 1.5")),
-  fee: optional("fee", "Coins; default: the least that the chain takes"),
-  note: Flag.String("note").pipe(Flag.withDescription("Text for everyone to read, at most 280 bytes"), Flag.withDefault("")),
-  node: nodeUrl,
-  ...keyFlags
-}, (input) =>
-  Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
-    const passphrase = devKey(input.from) === undefined ? yield* passphraseOf(input.passphraseFile, false) : ""
-    yield* withKeys(input, async (options) => {
-      const key = devKey(input.from) ?? (await openKey(options, input.from, passphrase))
-      await send({ node: input.node, key, to: input.to, amount: input.amount, fee: undefinedIfNone(input.fee), note: input.note, now })
+const sendCommand = Command.make(
+  "send",
+  {
+    from: Flag.String("from").pipe(
+      Flag.withDescription("Name of a key, or dev:0, dev:1, dev:2 on a development chain")
+    ),
+    to: Flag.String("to").pipe(Flag.withDescription("Address of the recipient")),
+    amount: Flag.String("amount").pipe(Flag.withDescription("Coins, such as 1.5")),
+    fee: optional("fee", "Coins; default: the least that the chain takes"),
+    note: Flag.String("note").pipe(
+      Flag.withDescription("Text for everyone to read, at most 280 bytes"),
+      Flag.withDefault("")
+    ),
+    node: nodeUrl,
+    ...keyFlags
+  },
+  (input) =>
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const passphrase = devKey(input.from) === undefined ? yield* passphraseOf(input.passphraseFile, false) : ""
+      yield* withKeys(input, async (options) => {
+        const key = devKey(input.from) ?? (await openKey(options, input.from, passphrase))
+        await send({
+          node: input.node,
+          key,
+          to: input.to,
+          amount: input.amount,
+          fee: undefinedIfNone(input.fee),
+          note: input.note,
+          now
+        })
+      })
     })
-  })
 ).pipe(
   Command.withDescription("Signs a transfer here and gives it to a node"),
-  Command.withExamples([{ command: "cairn send --from dev:0 --to crn1qhd5kppc0rh37u6cdxj554pz0wezxvhp45sa769 --amount 1.5", description: "Pays from the first development account" }])
+  Command.withExamples([
+    {
+      command: "cairn send --from dev:0 --to crn1qhd5kppc0rh37u6cdxj554pz0wezxvhp45sa769 --amount 1.5",
+      description: "Pays from the first development account"
+    }
+  ])
 )
 
 const statusCommand = Command.make("status", { node: nodeUrl }, ({ node }) => attempt(() => status(node))).pipe(
@@ -190,13 +283,23 @@ const statusCommand = Command.make("status", { node: nodeUrl }, ({ node }) => at
 )
 
 const verifyCommand = Command.make("verify", { dataDir }, ({ dataDir: folder }) =>
-  Effect.flatMap(Clock.Clock, (clock) => attempt(() => verify({ dataDir: folder, now: () => clock.currentTimeMillisUnsafe() })))
-).pipe(Command.withDescription("Replays the whole stored chain by its rules and compares the result with what is stored"))
+  Effect.flatMap(Clock.Clock, (clock) =>
+    attempt(() => verify({ dataDir: folder, now: () => clock.currentTimeMillisUnsafe() }))
+  )
+).pipe(
+  Command.withDescription("Replays the whole stored chain by its rules and compares the result with what is stored")
+)
 
 /** The command tree. */
 export const makeRoot = (startedAt: number) =>
   Command.make("cairn").pipe(
     Command.withDescription("A blockchain node: cairn start --dev starts one to play with"),
-    Command.withSubcommands([startCommand(startedAt), initCommand, keysCommand, sendCommand, statusCommand, verifyCommand])
+    Command.withSubcommands([
+      startCommand(startedAt),
+      initCommand,
+      keysCommand,
+      sendCommand,
+      statusCommand,
+      verifyCommand
+    ])
   )
-

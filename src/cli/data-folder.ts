@@ -36,7 +36,12 @@ const parse = (text: string, name: string): ChainSpec => {
   const parsed = parseSpec(json)
   if (Result.isSuccess(parsed)) return parsed.success
   const lines = parsed.failure.map(({ path, message }) => `${path === "" ? "" : `${path}: `}${message}`)
-  throw failure("usage", "spec-malformed", `${name} is not a chain spec:\n  ${lines.join("\n  ")}`, "docs/protocol.md describes every field.")
+  throw failure(
+    "usage",
+    "spec-malformed",
+    `${name} is not a chain spec:\n  ${lines.join("\n  ")}`,
+    "docs/protocol.md describes every field."
+  )
 }
 
 /** The spec of a preset's name or of a file. Throws Failure. */
@@ -47,7 +52,12 @@ export const loadSpec = (nameOrPath: string): ChainSpec => {
     return parse(readText(nameOrPath, specBytesMax), nameOrPath)
   } catch (error) {
     if (!(error instanceof FileFault)) throw error
-    throw failure("usage", "spec-missing", error.message, `Name a file, or a preset: ${Object.keys(presets).join(", ")}.`)
+    throw failure(
+      "usage",
+      "spec-missing",
+      error.message,
+      `Name a file, or a preset: ${Object.keys(presets).join(", ")}.`
+    )
   }
 }
 
@@ -63,7 +73,8 @@ export const specOf = (folder: string): ChainSpec => {
 }
 
 /** Writes the spec: from now on the folder belongs to this chain. */
-export const saveSpec = (folder: string, spec: ChainSpec): void => writeFile(specPath(folder), `${JSON.stringify(formatSpec(spec), null, 2)}\n`)
+export const saveSpec = (folder: string, spec: ChainSpec): void =>
+  writeFile(specPath(folder), `${JSON.stringify(formatSpec(spec), null, 2)}\n`)
 
 /** The node's own key, made at the first start. */
 export const loadIdentity = (folder: string, random: (length: number) => Uint8Array): Keypair => {
@@ -75,13 +86,21 @@ export const loadIdentity = (folder: string, random: (length: number) => Uint8Ar
   }
   const secret = fromHex(readText(path, smallFileBytesMax).trim(), 32)
   if (secret === undefined || !isSecret(secret)) {
-    throw failure("dataFolder", "identity-malformed", `${path} does not hold a key.`, "Restore it from a backup, or remove it: the node then gets a new identity.")
+    throw failure(
+      "dataFolder",
+      "identity-malformed",
+      `${path} does not hold a key.`,
+      "Restore it from a backup, or remove it: the node then gets a new identity."
+    )
   }
   return keypairOf(secret)
 }
 
 /** The node's TLS certificate, made at the first start. */
-export const loadTls = (folder: string, facts: { readonly now: number; readonly random: (length: number) => Uint8Array }): TlsIdentity => {
+export const loadTls = (
+  folder: string,
+  facts: { readonly now: number; readonly random: (length: number) => Uint8Array }
+): TlsIdentity => {
   const [keyPath, certPath] = [join(folder, "identity", "tls.key.pem"), join(folder, "identity", "tls.cert.pem")]
   if (!exists(keyPath) || !exists(certPath)) {
     const { key, cert } = makeCertificate("cairn", { now: facts.now, serial: facts.random(16) })

@@ -4,7 +4,15 @@ import { join } from "node:path"
 import { Result } from "effect"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { formatAddress } from "../crypto/address.ts"
-import { accountKey, accountPath, devMnemonic, isMnemonic, type Keypair, keypairOf, makeMnemonic } from "../crypto/keys.ts"
+import {
+  accountKey,
+  accountPath,
+  devMnemonic,
+  isMnemonic,
+  type Keypair,
+  keypairOf,
+  makeMnemonic
+} from "../crypto/keys.ts"
 import { type KeyFile, lockKey, parseKeyFile, unlockKey } from "../crypto/keystore.ts"
 import { isSecret } from "../crypto/signature.ts"
 import { exists, readText, writeFile } from "../io/files.ts"
@@ -25,7 +33,13 @@ const pathOf = ({ keystore }: KeyOptions, name: string): string => join(keystore
 
 const read = (options: KeyOptions, name: string): KeyFile => {
   const path = pathOf(options, name)
-  if (!exists(path)) throw failure("key", "key-missing", `There is no key "${name}" in ${options.keystore}.`, "cairn keys list shows what is there.")
+  if (!exists(path))
+    throw failure(
+      "key",
+      "key-missing",
+      `There is no key "${name}" in ${options.keystore}.`,
+      "cairn keys list shows what is there."
+    )
   let json: unknown
   try {
     json = JSON.parse(readText(path, keyFileBytesMax))
@@ -37,13 +51,34 @@ const read = (options: KeyOptions, name: string): KeyFile => {
   return file
 }
 
-const save = async (options: KeyOptions, wish: { readonly name: string; readonly key: Keypair; readonly passphrase: string }): Promise<string> => {
-  if (!nameForm.test(wish.name)) throw failure("usage", "name-invalid", `"${wish.name}" is no name for a key.`, "Use a-z, 0-9 and hyphen, at most 32.")
-  if (exists(pathOf(options, wish.name))) throw failure("key", "key-exists", `There is a key "${wish.name}" already.`, "Choose another name; keys are never written over.")
-  if (wish.passphrase.length < 8) throw failure("key", "passphrase-short", "The passphrase must have at least 8 characters.")
+const save = async (
+  options: KeyOptions,
+  wish: { readonly name: string; readonly key: Keypair; readonly passphrase: string }
+): Promise<string> => {
+  if (!nameForm.test(wish.name))
+    throw failure(
+      "usage",
+      "name-invalid",
+      `"${wish.name}" is no name for a key.`,
+      "Use a-z, 0-9 and hyphen, at most 32."
+    )
+  if (exists(pathOf(options, wish.name)))
+    throw failure(
+      "key",
+      "key-exists",
+      `There is a key "${wish.name}" already.`,
+      "Choose another name; keys are never written over."
+    )
+  if (wish.passphrase.length < 8)
+    throw failure("key", "passphrase-short", "The passphrase must have at least 8 characters.")
   const address = formatAddress(wish.key.address, options.prefix)
   const file = await lockKey({
-    secret: wish.key.secret, passphrase: wish.passphrase, name: wish.name, address, salt: options.random(32), iv: options.random(12)
+    secret: wish.key.secret,
+    passphrase: wish.passphrase,
+    name: wish.name,
+    address,
+    salt: options.random(32),
+    iv: options.random(12)
   })
   writeFile(pathOf(options, wish.name), `${JSON.stringify(file, null, 2)}\n`, secretMode)
   return address
@@ -55,19 +90,33 @@ export const newKey = async (options: KeyOptions, name: string, passphrase: stri
   const address = await save(options, { name, key: accountKey(mnemonic, 0), passphrase })
   print({ name, address, mnemonic, path: accountPath(0), file: pathOf(options, name) }, [
     `The key "${name}" was made.`,
-    ...rows([["address", address], ["file", pathOf(options, name)], ["mnemonic", mnemonic], ["path", accountPath(0)]]),
+    ...rows([
+      ["address", address],
+      ["file", pathOf(options, name)],
+      ["mnemonic", mnemonic],
+      ["path", accountPath(0)]
+    ]),
     "  Write the mnemonic down: it is the only copy, and whoever has it has the money."
   ])
 }
 
 /** Names and addresses. */
 export const listKeys = ({ keystore }: KeyOptions): void => {
-  const names = exists(keystore) ? readdirSync(keystore).filter((file) => file.endsWith(".json")).sort() : []
+  const names = exists(keystore)
+    ? readdirSync(keystore)
+        .filter((file) => file.endsWith(".json"))
+        .sort()
+    : []
   const keys = names.flatMap((file) => {
     const parsed = parseKeyFile(JSON.parse(readText(join(keystore, file), keyFileBytesMax)))
     return parsed === undefined ? [] : [{ name: parsed.name, address: parsed.address, file: join(keystore, file) }]
   })
-  print(keys, keys.length === 0 ? [`No keys in ${keystore}. Make one: cairn keys new NAME`] : rows(keys.map(({ name, address }) => [name, address] as const)))
+  print(
+    keys,
+    keys.length === 0
+      ? [`No keys in ${keystore}. Make one: cairn keys new NAME`]
+      : rows(keys.map(({ name, address }) => [name, address] as const))
+  )
 }
 
 /** Opens a key file. */
@@ -81,17 +130,25 @@ export const openKey = async (options: KeyOptions, name: string, passphrase: str
 export const exportKey = async (options: KeyOptions, name: string, passphrase: string): Promise<void> => {
   const { secret, address } = await openKey(options, name, passphrase)
   print({ name, address: formatAddress(address, options.prefix), secret: toHex(secret) }, [
-    ...rows([["address", formatAddress(address, options.prefix)], ["secret", toHex(secret)]]),
+    ...rows([
+      ["address", formatAddress(address, options.prefix)],
+      ["secret", toHex(secret)]
+    ]),
     "  Whoever has the secret has the money."
   ])
 }
 
 /** Stores a secret in hex, or account 0 of a mnemonic. */
-export const importKey = async (options: KeyOptions, wish: { readonly name: string; readonly secret: string; readonly passphrase: string }): Promise<void> => {
+export const importKey = async (
+  options: KeyOptions,
+  wish: { readonly name: string; readonly secret: string; readonly passphrase: string }
+): Promise<void> => {
   const text = wish.secret.trim().toLowerCase()
   const bytes = fromHex(text, 32)
-  const key = bytes !== undefined && isSecret(bytes) ? keypairOf(bytes) : isMnemonic(text) ? accountKey(text, 0) : undefined
-  if (key === undefined) throw failure("key", "secret-malformed", "That is neither 64 hex characters of a key nor a mnemonic.")
+  const key =
+    bytes !== undefined && isSecret(bytes) ? keypairOf(bytes) : isMnemonic(text) ? accountKey(text, 0) : undefined
+  if (key === undefined)
+    throw failure("key", "secret-malformed", "That is neither 64 hex characters of a key nor a mnemonic.")
   const address = await save(options, { name: wish.name, key, passphrase: wish.passphrase })
   print({ name: wish.name, address }, [`The key "${wish.name}" was imported.`, ...rows([["address", address]])])
 }

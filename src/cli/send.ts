@@ -21,7 +21,8 @@ export interface SendOptions {
 
 const units = (text: string, decimals: number, what: string): Amount => {
   const parsed = parse(text, decimals)
-  if (parsed === undefined) throw failure("usage", "amount-invalid", `--${what} ${text} is not an amount with at most ${decimals} decimals.`)
+  if (parsed === undefined)
+    throw failure("usage", "amount-invalid", `--${what} ${text} is not an amount with at most ${decimals} decimals.`)
   return parsed
 }
 
@@ -33,10 +34,21 @@ export const send = async (options: SendOptions): Promise<void> => {
   if (!isAddress(recipient)) throw failure("usage", "address-invalid", `--to: the address ${recipient.wrong}.`)
   const sender = formatAddress(options.key.address, prefix)
   const { account } = await call(options.node, "account", { params: { address: sender } })
-  const fee = options.fee === undefined ? ((meta.limits["min_transaction_fee"] ?? 0) as Amount) : units(options.fee, decimals, "fee")
+  const fee =
+    options.fee === undefined
+      ? ((meta.limits["min_transaction_fee"] ?? 0) as Amount)
+      : units(options.fee, decimals, "fee")
   const amount = units(options.amount, decimals, "amount")
   const transaction = signTransfer(
-    { chainId, recipient: recipient as Address, amount, fee, nonce: account.next_nonce as Nonce, time: options.now as Millis, note: options.note },
+    {
+      chainId,
+      recipient: recipient as Address,
+      amount,
+      fee,
+      nonce: account.next_nonce as Nonce,
+      time: options.now as Millis,
+      note: options.note
+    },
     options.key
   )
   const reply = await call(options.node, "submit", { body: formatTransfer(transaction, prefix) })

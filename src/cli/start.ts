@@ -23,7 +23,16 @@ import { lockFolder } from "../store/lock.ts"
 import { Snapshot } from "../store/snapshot.ts"
 import { ChainStore } from "../store/store.ts"
 import { attempt } from "./attempt.ts"
-import { databasePath, isInitialised, loadIdentity, loadSpec, loadTls, loadToken, saveSpec, specOf } from "./data-folder.ts"
+import {
+  databasePath,
+  isInitialised,
+  loadIdentity,
+  loadSpec,
+  loadTls,
+  loadToken,
+  saveSpec,
+  specOf
+} from "./data-folder.ts"
 import { failure, type Failure } from "./failure.ts"
 import { isTerminal, paint, print, rows } from "./output.ts"
 import { version } from "./version.ts"
@@ -46,7 +55,13 @@ const prepareRules = (folder: string, spec: string | undefined): Rules => {
 
 const chooseEngine = (choice: NodeConfig["signatureEngine"]): void => {
   const chosen = loadEngine(choice)
-  if (chosen === undefined) throw failure("usage", "engine-unavailable", `The signature engine ${choice} does not load here.`, "Use --signature-engine auto.")
+  if (chosen === undefined)
+    throw failure(
+      "usage",
+      "engine-unavailable",
+      `The signature engine ${choice} does not load here.`,
+      "Use --signature-engine auto."
+    )
   useEngine(chosen)
 }
 
@@ -96,8 +111,14 @@ const banner = (tree: Tree, config: NodeConfig, startedAt: number, now: number):
       }))
     : []
   const value = {
-    ready: true, http: facts.httpUrl, peers: facts.p2pEndpoint ?? null, chain: spec.ledger.chainId, genesis: facts.rules.genesis.header.id,
-    data_dir: config.dataDir, node_id: facts.nodeId, signature_engine: facts.signatureEngine,
+    ready: true,
+    http: facts.httpUrl,
+    peers: facts.p2pEndpoint ?? null,
+    chain: spec.ledger.chainId,
+    genesis: facts.rules.genesis.header.id,
+    data_dir: config.dataDir,
+    node_id: facts.nodeId,
+    signature_engine: facts.signatureEngine,
     ...(config.dev ? { dev_mnemonic: devMnemonic, dev_accounts: accounts } : {})
   }
   const dev = config.dev
@@ -172,26 +193,61 @@ const run = ({ config, spec, startedAt }: StartOptions): Effect.Effect<void, Fai
         Effect.runPromiseWith(context)(
           Effect.gen(function* () {
             const tree = yield* startTree({
-              config, rules, store, snapshot, key, tls,
+              config,
+              rules,
+              store,
+              snapshot,
+              key,
+              tls,
               proposer: proposer ?? key.address,
               doors: { tcp: bunTcp, startThread: startBunThread },
               facts: {
-                version, agent: `cairn/${version}`, dev: config.dev, dataDir: folder, httpUrl: url, signatureEngine: engine().name,
-                hashEngine: "bun", mineThreads: config.mining.threads, startedAt
+                version,
+                agent: `cairn/${version}`,
+                dev: config.dev,
+                dataDir: folder,
+                httpUrl: url,
+                signatureEngine: engine().name,
+                hashEngine: "bun",
+                mineThreads: config.mining.threads,
+                startedAt
               }
             })
             Deferred.doneUnsafe(built, Exit.succeed(tree))
             const hosts = config.http.host === "127.0.0.1" || config.http.host === "::1" ? ["localhost"] : []
             return makeApp({ node: tree.node, context, adminToken, page: yield* Effect.promise(() => page), hosts })
           }).pipe(
-            Effect.tapError((fault) => Effect.sync(() => Deferred.doneUnsafe(built, Exit.fail(failure("failed", "listen-failed", fault.message, "Choose another port with --p2p-port, or --no-p2p.")))))
+            Effect.tapError((fault) =>
+              Effect.sync(() =>
+                Deferred.doneUnsafe(
+                  built,
+                  Exit.fail(
+                    failure(
+                      "failed",
+                      "listen-failed",
+                      fault.message,
+                      "Choose another port with --p2p-port, or --no-p2p."
+                    )
+                  )
+                )
+              )
+            )
           )
         ).catch(() => ({ fetch: () => new Response("failed", { status: 500 }) }))
-      ).pipe(Effect.mapError(({ message }) => failure("failed", "listen-failed", message, "Choose another port with --http-port.")))
+      ).pipe(
+        Effect.mapError(({ message }) =>
+          failure("failed", "listen-failed", message, "Choose another port with --http-port.")
+        )
+      )
       const tree = yield* Deferred.await(built)
       banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
       const escalated = Effect.mapError(tree.failed, ({ group, child }) =>
-        failure("failed", "supervision-gave-up", `${child} failed more often than ${group} allows.`, "The log above has the cause. Start again; if it fails again, run: cairn verify.")
+        failure(
+          "failed",
+          "supervision-gave-up",
+          `${child} failed more often than ${group} allows.`,
+          "The log above has the cause. Start again; if it fails again, run: cairn verify."
+        )
       )
       const ended = yield* Effect.exit(Effect.raceFirst(untilSignal, escalated))
       if (isTerminal()) process.stderr.write("\nstopping …\n")
@@ -214,4 +270,3 @@ export const start = (options: StartOptions): Effect.Effect<void, Failure> => {
     return Effect.void
   })
 }
-

@@ -17,16 +17,27 @@ export const status = async (node: string): Promise<void> => {
   const { sync } = stats
   const behind = sync.target_height - sync.height
   const eta = sync.eta_ms === null ? "" : `, about ${formatDuration(sync.eta_ms)} left`
-  print({ ready: ready === undefined, reason: ready ?? null, meta, stats }, rows([
-    ["node", `${node} (${meta.node_id})`],
-    ["chain", `${meta.chain_id}, ${meta.consensus}`],
-    ["ready", ready === undefined ? "yes" : `no: ${ready}`],
-    ["height", behind > 0 ? `${sync.height} of ${sync.target_height}, ${sync.blocks_per_second.toFixed(0)} blocks/s${eta}` : String(sync.height)],
-    ["tip", stats.last_block_hash],
-    ["peers", `${stats.peers} of ${stats.known_peers} known`],
-    ["pending", `${stats.pending_transactions} transactions`],
-    ["supply", `${format(stats.circulating_supply as Amount, meta.decimals)} ${meta.symbol} on ${stats.accounts} accounts`],
-    ["hashing", stats.mining ? `${(stats.hashes_per_second / 1e6).toFixed(2)} MH/s` : "no"]
-  ]))
+  print(
+    { ready: ready === undefined, reason: ready ?? null, meta, stats },
+    rows([
+      ["node", `${node} (${meta.node_id})`],
+      ["chain", `${meta.chain_id}, ${meta.consensus}`],
+      ["ready", ready === undefined ? "yes" : `no: ${ready}`],
+      [
+        "height",
+        behind > 0
+          ? `${sync.height} of ${sync.target_height}, ${sync.blocks_per_second.toFixed(0)} blocks/s${eta}`
+          : String(sync.height)
+      ],
+      ["tip", stats.last_block_hash],
+      ["peers", `${stats.peers} of ${stats.known_peers} known`],
+      ["pending", `${stats.pending_transactions} transactions`],
+      [
+        "supply",
+        `${format(stats.circulating_supply as Amount, meta.decimals)} ${meta.symbol} on ${stats.accounts} accounts`
+      ],
+      ["hashing", stats.mining ? `${(stats.hashes_per_second / 1e6).toFixed(2)} MH/s` : "no"]
+    ])
+  )
   if (ready !== undefined) throw failure("refused", "not-ready", ready)
 }

@@ -77,7 +77,9 @@ const pack = (value: Packable, out: Array<Uint8Array>): void => {
     out.push(packLength(listForms, value.length))
     for (const item of value as ReadonlyArray<Packable>) pack(item, out)
   } else {
-    const keys = Object.keys(value).map((key) => [utf8(key), key] as const).sort(([a], [b]) => compare(a, b))
+    const keys = Object.keys(value)
+      .map((key) => [utf8(key), key] as const)
+      .sort(([a], [b]) => compare(a, b))
     out.push(packLength(mapForms, keys.length))
     for (const [bytes, key] of keys) {
       out.push(packLength(textForms, bytes.length), bytes)
@@ -155,14 +157,24 @@ class Unpacker {
 
   private number(kind: number): number {
     const start = this.at
-    const sizes: Readonly<Record<number, number>> = { 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8, 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8 }
+    const sizes: Readonly<Record<number, number>> = {
+      0xcc: 1,
+      0xcd: 2,
+      0xce: 4,
+      0xcf: 8,
+      0xd0: 1,
+      0xd1: 2,
+      0xd2: 4,
+      0xd3: 8
+    }
     const size = sizes[kind]
     if (size === undefined) throw new Refused(`kind 0x${kind.toString(16)}`)
     this.take(size)
     const signed = kind >= 0xd0
     const value = size === 8 ? this.wide(start, signed) : this.narrow(start, size, signed)
     // The only form taken is the shortest: encode it again and compare its head.
-    if (!Number.isSafeInteger(value) || packNumber(value)[0] !== kind) throw new Refused("a number in a longer form than needed")
+    if (!Number.isSafeInteger(value) || packNumber(value)[0] !== kind)
+      throw new Refused("a number in a longer form than needed")
     return value
   }
 

@@ -9,7 +9,15 @@ import type { Millis } from "../ledger/transaction.ts"
 import vectors from "../../docs/vectors/difficulty.json" with { type: "json" }
 import type { Ancestry } from "./consensus.ts"
 import {
-  asertTarget, bitsOf, easiestTarget, firstTarget, fromTarget, nextTarget, prefixOf, targetOfBits, targetOfPrefix,
+  asertTarget,
+  bitsOf,
+  easiestTarget,
+  firstTarget,
+  fromTarget,
+  nextTarget,
+  prefixOf,
+  targetOfBits,
+  targetOfPrefix,
   toTarget
 } from "./difficulty.ts"
 

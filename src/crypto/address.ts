@@ -13,7 +13,8 @@ const tag = utf8("cairn/address")
 const version = 0
 
 /** The address of a compressed public key. */
-export const addressOf = (publicKey: Uint8Array): Address => sha256(concat(tag, publicKey)).slice(0, addressBytes) as Uint8Array as Address
+export const addressOf = (publicKey: Uint8Array): Address =>
+  sha256(concat(tag, publicKey)).slice(0, addressBytes) as Uint8Array as Address
 
 /** Bech32m text under a chain's prefix, lower case. */
 export const formatAddress = (address: Address, prefix: string): string =>
@@ -24,14 +25,16 @@ export const parseAddress = (text: string, prefix: string): Address | { readonly
   if (text.length > 90) return { wrong: "is too long for an address" }
   const decoded = bech32m.decodeUnsafe(text, 90)
   if (text !== text.toLowerCase() || decoded === undefined) return { wrong: "has a wrong checksum: look for a typo" }
-  if (decoded.prefix !== prefix) return { wrong: `belongs to another chain: it begins with ${decoded.prefix}1, ours with ${prefix}1` }
+  if (decoded.prefix !== prefix)
+    return { wrong: `belongs to another chain: it begins with ${decoded.prefix}1, ours with ${prefix}1` }
   const bytes = bech32m.fromWordsUnsafe(decoded.words.slice(1))
   if (decoded.words[0] !== version || bytes?.length !== addressBytes) return { wrong: "is of an unknown kind" }
   return bytes as Address
 }
 
 /** True for the good case of `parseAddress`. */
-export const isAddress = (parsed: Address | { readonly wrong: string }): parsed is Address => parsed instanceof Uint8Array
+export const isAddress = (parsed: Address | { readonly wrong: string }): parsed is Address =>
+  parsed instanceof Uint8Array
 
 /** Bech32m of 20 bytes under another prefix: names that are not addresses. */
 export const formatName = (prefix: string, bytes: Uint8Array): string => bech32m.encode(prefix, bech32m.toWords(bytes))

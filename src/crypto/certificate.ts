@@ -35,14 +35,20 @@ const utcTime = (ms: number): Uint8Array =>
 const name = (text: string): Uint8Array => sequence(der(0x31, sequence(commonName, der(0x0c, utf8(text)))))
 
 const pem = (label: string, bytes: Uint8Array): string =>
-  `-----BEGIN ${label}-----\n${Buffer.from(bytes).toString("base64").match(/.{1,64}/g)!.join("\n")}\n-----END ${label}-----\n`
+  `-----BEGIN ${label}-----\n${Buffer.from(bytes)
+    .toString("base64")
+    .match(/.{1,64}/g)!
+    .join("\n")}\n-----END ${label}-----\n`
 
 const yearMs = 365 * 86_400_000
 /** The last second that utcTime can say. */
 const latestMs = Date.UTC(2049, 11, 31)
 
 /** A new key and its certificate, valid from a day before `now` for ten years. `serial`: 16 random bytes. */
-export const makeCertificate = (subject: string, facts: { readonly now: number; readonly serial: Uint8Array }): Certificate => {
+export const makeCertificate = (
+  subject: string,
+  facts: { readonly now: number; readonly serial: Uint8Array }
+): Certificate => {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" })
   const serial = facts.serial.slice()
   serial[0] = (serial[0]! & 0x7f) | 0x40

@@ -9,7 +9,15 @@ const dice = makeDice(3)
 const secret = dice.bytes(32)
 /** A light derivation: the tests are of the form, not of the cost. */
 const lock = () =>
-  lockKey({ secret, passphrase: "correct horse", name: "main", address: "crn1x", salt: dice.bytes(32), iv: dice.bytes(12), n: 16 })
+  lockKey({
+    secret,
+    passphrase: "correct horse",
+    name: "main",
+    address: "crn1x",
+    salt: dice.bytes(32),
+    iv: dice.bytes(12),
+    n: 16
+  })
 
 test("a key file survives JSON and opens with its passphrase", async () => {
   const file = parseKeyFile(JSON.parse(JSON.stringify(await lock())))!
@@ -25,7 +33,10 @@ test("a wrong passphrase and every changed field are refused", async () => {
     { ...file, address: "crn1y" },
     { ...file, kdf: { ...file.kdf, n: 32 } },
     { ...file, kdf: { ...file.kdf, salt: flip(file.kdf.salt) } },
-    ...(["iv", "tag", "text"] as const).map((field) => ({ ...file, cipher: { ...file.cipher, [field]: flip(file.cipher[field]) } }))
+    ...(["iv", "tag", "text"] as const).map((field) => ({
+      ...file,
+      cipher: { ...file.cipher, [field]: flip(file.cipher[field]) }
+    }))
   ]
   for (const other of changed) expect(Result.isFailure(await unlockKey(other, "correct horse"))).toBe(true)
   expect(Result.isFailure(await unlockKey(file, "wrong horse"))).toBe(true)
@@ -33,6 +44,14 @@ test("a wrong passphrase and every changed field are refused", async () => {
 
 test("what is no key file, or asks for too much work, is refused before any work", async () => {
   const file = await lock()
-  const bad: ReadonlyArray<unknown> = [null, 1, {}, [], { ...file, version: 2 }, { ...file, kdf: { ...file.kdf, n: 2 ** 24 } }, { ...file, kdf: { ...file.kdf, n: 3 } }]
+  const bad: ReadonlyArray<unknown> = [
+    null,
+    1,
+    {},
+    [],
+    { ...file, version: 2 },
+    { ...file, kdf: { ...file.kdf, n: 2 ** 24 } },
+    { ...file, kdf: { ...file.kdf, n: 3 } }
+  ]
   for (const json of bad) expect(parseKeyFile(json)).toBeUndefined()
 })

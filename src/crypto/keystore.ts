@@ -10,7 +10,13 @@ export interface KeyFile {
   readonly version: 1
   readonly name: string
   readonly address: string
-  readonly kdf: { readonly name: "scrypt"; readonly n: number; readonly r: number; readonly p: number; readonly salt: string }
+  readonly kdf: {
+    readonly name: "scrypt"
+    readonly n: number
+    readonly r: number
+    readonly p: number
+    readonly salt: string
+  }
   readonly cipher: { readonly name: "aes-256-gcm"; readonly iv: string; readonly tag: string; readonly text: string }
 }
 
@@ -33,7 +39,18 @@ const derive = (passphrase: string, kdf: { readonly n: number; readonly salt: Ui
   })
 
 const authenticated = (file: Pick<KeyFile, "version" | "name" | "address" | "kdf">): Uint8Array =>
-  utf8(JSON.stringify([file.version, file.name, file.address, file.kdf.name, file.kdf.n, file.kdf.r, file.kdf.p, file.kdf.salt]))
+  utf8(
+    JSON.stringify([
+      file.version,
+      file.name,
+      file.address,
+      file.kdf.name,
+      file.kdf.n,
+      file.kdf.r,
+      file.kdf.p,
+      file.kdf.salt
+    ])
+  )
 
 /** The file of a secret. `salt`: 32 random bytes, `iv`: 12. */
 export const lockKey = async (wish: {
@@ -58,7 +75,8 @@ export const lockKey = async (wish: {
 /** The key file of parsed JSON, or undefined. */
 export const parseKeyFile = (json: unknown): KeyFile | undefined => {
   const file = json as KeyFile
-  const hex = (value: unknown, length: number): boolean => typeof value === "string" && fromHex(value, length) !== undefined
+  const hex = (value: unknown, length: number): boolean =>
+    typeof value === "string" && fromHex(value, length) !== undefined
   const sound =
     typeof json === "object" &&
     json !== null &&
@@ -80,13 +98,18 @@ export const parseKeyFile = (json: unknown): KeyFile | undefined => {
 }
 
 /** The secret in a key file. A wrong passphrase and a changed file look the same: neither opens. */
-export const unlockKey = async (file: KeyFile, passphrase: string): Promise<Result.Result<Uint8Array, KeystoreError>> => {
+export const unlockKey = async (
+  file: KeyFile,
+  passphrase: string
+): Promise<Result.Result<Uint8Array, KeystoreError>> => {
   const key = await derive(passphrase, { n: file.kdf.n, salt: fromHex(file.kdf.salt)! })
   const decipher = createDecipheriv("aes-256-gcm", key, fromHex(file.cipher.iv)!)
   decipher.setAAD(authenticated(file))
   decipher.setAuthTag(fromHex(file.cipher.tag)!)
   try {
-    return Result.succeed(concat(new Uint8Array(decipher.update(fromHex(file.cipher.text)!)), new Uint8Array(decipher.final())))
+    return Result.succeed(
+      concat(new Uint8Array(decipher.update(fromHex(file.cipher.text)!)), new Uint8Array(decipher.final()))
+    )
   } catch {
     return Result.fail({ code: "passphrase-wrong", message: "The passphrase is wrong, or the file was changed." })
   }

@@ -11,7 +11,13 @@ import { nobleEngine, type SignatureEngine, wellFormed } from "./signature.ts"
 
 export type EngineChoice = "auto" | SignatureEngine["name"]
 
-const libraryNames = ["libsecp256k1.so.6", "libsecp256k1.so.5", "libsecp256k1.so.2", "libsecp256k1.so.1", "libsecp256k1.so.0"]
+const libraryNames = [
+  "libsecp256k1.so.6",
+  "libsecp256k1.so.5",
+  "libsecp256k1.so.2",
+  "libsecp256k1.so.1",
+  "libsecp256k1.so.0"
+]
 /** SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY; newer versions ignore it. */
 const contextFlags = 0x0301
 /** SECP256K1_EC_COMPRESSED. */

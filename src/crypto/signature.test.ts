@@ -39,7 +39,12 @@ const fromDer = (der: Uint8Array): Uint8Array | undefined => {
 interface Wycheproof {
   readonly testGroups: ReadonlyArray<{
     readonly publicKey: { readonly uncompressed: string }
-    readonly tests: ReadonlyArray<{ readonly tcId: number; readonly msg: string; readonly sig: string; readonly result: string }>
+    readonly tests: ReadonlyArray<{
+      readonly tcId: number
+      readonly msg: string
+      readonly sig: string
+      readonly result: string
+    }>
   }>
 }
 
@@ -113,5 +118,10 @@ test("a high S, a zero, an r or s at the order, a wrong length or a key off the 
 
 test("a secret is 32 bytes from 1 to the order less 1", () => {
   expect([word(1n), word(order - 1n)].map(isSecret)).toEqual([true, true])
-  expect([word(0n), word(order), new Uint8Array(31), new Uint8Array(33)].map(isSecret)).toEqual([false, false, false, false])
+  expect([word(0n), word(order), new Uint8Array(31), new Uint8Array(33)].map(isSecret)).toEqual([
+    false,
+    false,
+    false,
+    false
+  ])
 })

@@ -43,7 +43,13 @@ export const makeApp = (options: AppOptions): Hono => {
   const docs = makeDocsPage(version)
 
   app.use(async (c, next) => {
-    c.header("x-request-id", c.req.header("x-request-id")?.slice(0, 64).replace(/[^\w-]/g, "") || crypto.randomUUID())
+    c.header(
+      "x-request-id",
+      c.req
+        .header("x-request-id")
+        ?.slice(0, 64)
+        .replace(/[^\w-]/g, "") || crypto.randomUUID()
+    )
     c.header("content-security-policy", policy)
     c.header("x-content-type-options", "nosniff")
     c.header("referrer-policy", "no-referrer")
@@ -51,25 +57,44 @@ export const makeApp = (options: AppOptions): Hono => {
     if (refused !== undefined) return answer(c, refused)
     return next()
   })
-  app.use(bodyLimit({ maxSize: httpBodyBytesMax, onError: (c) => answer(c, problem(413, "body-too-large", `A body has at most ${httpBodyBytesMax} bytes.`)) }))
+  app.use(
+    bodyLimit({
+      maxSize: httpBodyBytesMax,
+      onError: (c) => answer(c, problem(413, "body-too-large", `A body has at most ${httpBodyBytesMax} bytes.`))
+    })
+  )
 
   for (const [name, route] of Object.entries(routes) as ReadonlyArray<readonly [RouteName, Route]>) {
     const paths = [route.path, ...Object.entries(aliases).flatMap(([path, target]) => (target === name ? [path] : []))]
     for (const path of paths) app.on(route.method, path, (c) => serve(c, { name, route, handlers, options }))
   }
-  app.get("/api/events", (c) => streamEvents(c, options.node) ?? answer(c, problem(503, "streams-full", "Too many event streams are open.", { headers: { "retry-after": "30" } })))
+  app.get(
+    "/api/events",
+    (c) =>
+      streamEvents(c, options.node) ??
+      answer(c, problem(503, "streams-full", "Too many event streams are open.", { headers: { "retry-after": "30" } }))
+  )
   app.get("/metrics", async (c) => {
     const exit = await Effect.runPromiseExitWith(options.context)(options.node.metrics())
-    return Exit.isSuccess(exit) ? c.text(exit.value, 200, { "content-type": "text/plain; version=0.0.4" }) : answer(c, internal)
+    return Exit.isSuccess(exit)
+      ? c.text(exit.value, 200, { "content-type": "text/plain; version=0.0.4" })
+      : answer(c, internal)
   })
   app.get("/openapi.json", (c) => c.body(openApi, 200, { "content-type": "application/json" }))
   app.get("/docs", (c) => c.html(docs))
   for (const [path, { type, body }] of options.page) {
     app.get(path, (c) => c.body(body as string, 200, { "content-type": type, "cache-control": "no-cache" }))
   }
-  app.notFound((c) => answer(c, otherMethod(app, c) ?? problem(404, "route-not-found", `There is no ${c.req.method} ${c.req.path}. See /docs.`)))
+  app.notFound((c) =>
+    answer(
+      c,
+      otherMethod(app, c) ?? problem(404, "route-not-found", `There is no ${c.req.method} ${c.req.path}. See /docs.`)
+    )
+  )
   app.onError((error, c) => {
-    process.stderr.write(`${JSON.stringify({ level: "error", message: "http handler failed", cause: String(error) })}\n`)
+    process.stderr.write(
+      `${JSON.stringify({ level: "error", message: "http handler failed", cause: String(error) })}\n`
+    )
     return answer(c, internal)
   })
   return app
@@ -78,15 +103,28 @@ export const makeApp = (options: AppOptions): Hono => {
 const internal = problem(500, "internal", "The node failed to answer; its log has the cause.")
 
 const answer = (c: HonoContext, { status, code, title, detail, headers, errors }: Problem): Response => {
-  const body = { type: `urn:cairn:error:${code}`, title, status, code, detail, instance: c.req.path, ...(errors === undefined ? {} : { errors }) }
+  const body = {
+    type: `urn:cairn:error:${code}`,
+    title,
+    status,
+    code,
+    detail,
+    instance: c.req.path,
+    ...(errors === undefined ? {} : { errors })
+  }
   return c.body(JSON.stringify(body), status as 400, { "content-type": "application/problem+json", ...headers })
 }
 
 /** A path that exists under another method is 405 with Allow. */
 const otherMethod = (app: Hono, c: HonoContext): Problem | undefined => {
-  const others = ["GET", "POST"].filter((method) => method !== c.req.method && app.router.match(method, c.req.path)[0].some(([[, handler]]) => handler.path !== "/*"))
+  const others = ["GET", "POST"].filter(
+    (method) =>
+      method !== c.req.method && app.router.match(method, c.req.path)[0].some(([[, handler]]) => handler.path !== "/*")
+  )
   if (others.length === 0) return undefined
-  return problem(405, "method-not-allowed", `${c.req.path} answers ${others.join(", ")}.`, { headers: { allow: others.join(", ") } })
+  return problem(405, "method-not-allowed", `${c.req.path} answers ${others.join(", ")}.`, {
+    headers: { allow: others.join(", ") }
+  })
 }
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/
@@ -108,20 +146,28 @@ const sameSecret = (a: string, b: string): boolean => timingSafeEqual(sha256(utf
 
 /** Admin routes: the token, or on a development node without one a request from loopback by its own page or no page. */
 const checkAdmin = (c: HonoContext, { adminToken, node }: AppOptions): Problem | undefined => {
-  const given = c.req.header("x-blockchain-admin-token") ?? /^Bearer (.+)$/.exec(c.req.header("authorization") ?? "")?.[1]
+  const given =
+    c.req.header("x-blockchain-admin-token") ?? /^Bearer (.+)$/.exec(c.req.header("authorization") ?? "")?.[1]
   if (adminToken !== undefined && given !== undefined && sameSecret(given, adminToken)) return undefined
   const local = loopback.test(c.req.header("host") ?? new URL(c.req.url).host)
   if (node.facts.dev && given === undefined && local) return undefined
-  return problem(401, "admin-token-required", "Send the admin token: Authorization: Bearer … It stands in admin.token of the data folder.", {
-    headers: { "www-authenticate": "Bearer" }
-  })
+  return problem(
+    401,
+    "admin-token-required",
+    "Send the admin token: Authorization: Bearer … It stands in admin.token of the data folder.",
+    {
+      headers: { "www-authenticate": "Bearer" }
+    }
+  )
 }
 
 const decoders = new Map<Schema.Top, (value: unknown) => Exit.Exit<unknown, unknown>>()
 
 /** Decodes by a schema, all errors at once; a problem if it does not fit. */
 const decodeWith = (schema: Schema.Top, value: unknown, code: string): { readonly value: unknown } | Problem => {
-  const decode = decoders.get(schema) ?? (Schema.decodeUnknownExit(schema as never, { errors: "all", onExcessProperty: "error" }) as never)
+  const decode =
+    decoders.get(schema) ??
+    (Schema.decodeUnknownExit(schema as never, { errors: "all", onExcessProperty: "error" }) as never)
   decoders.set(schema, decode)
   const exit = decode(value)
   if (Exit.isSuccess(exit)) return { value: exit.value }
@@ -142,12 +188,17 @@ const readQuery = (c: HonoContext, route: Route): { readonly value: unknown } | 
   return decodeWith(route.query, query, "query-invalid")
 }
 
-const readBody = async (c: HonoContext, name: RouteName, route: Route): Promise<{ readonly value: unknown } | Problem> => {
+const readBody = async (
+  c: HonoContext,
+  name: RouteName,
+  route: Route
+): Promise<{ readonly value: unknown } | Problem> => {
   if (route.body === undefined) return { value: undefined }
   const type = c.req.header("content-type") ?? ""
   const text = await c.req.text()
   if (text === "" && name === "mine") return { value: {} }
-  if (!/^application\/json\b/i.test(type)) return problem(415, "content-type-unsupported", "Send JSON with content-type: application/json.")
+  if (!/^application\/json\b/i.test(type))
+    return problem(415, "content-type-unsupported", "Send JSON with content-type: application/json.")
   let json: unknown
   try {
     json = JSON.parse(text)
@@ -175,7 +226,11 @@ const serve = async (c: HonoContext, { name, route, handlers, options }: Serving
   if (isProblem(query)) return answer(c, query)
   const body = await readBody(c, name, route)
   if (isProblem(body)) return answer(c, body)
-  const input: Input = { params: c.req.param() as Record<string, string>, query: query.value as Input["query"], body: body.value }
+  const input: Input = {
+    params: c.req.param() as Record<string, string>,
+    query: query.value as Input["query"],
+    body: body.value
+  }
   const handle = handlers[name] as (input: Input) => Answer<Outcome, TransactionRefused | BlockRefused>
   const exit = await Effect.runPromiseExitWith(options.context)(Effect.result(handle(input)))
   if (Exit.isFailure(exit)) throw new Error(String(exit.cause))

@@ -25,9 +25,15 @@ export interface Call {
 const answerMsMax = 130_000
 
 /** Calls a route of the node at `base`. Throws ApiError. */
-export const call = async <N extends RouteName>(base: string, name: N, { params = {}, query = {}, body, token }: Call = {}): Promise<ReplyOf<N>> => {
+export const call = async <N extends RouteName>(
+  base: string,
+  name: N,
+  { params = {}, query = {}, body, token }: Call = {}
+): Promise<ReplyOf<N>> => {
   const route: Route = routes[name]
-  const path = route.path.replace(/:([a-z]+)(\{[^}]*\}(?:\})?)?/g, (_, key: string) => encodeURIComponent(String(params[key] ?? "")))
+  const path = route.path.replace(/:([a-z]+)(\{[^}]*\}(?:\})?)?/g, (_, key: string) =>
+    encodeURIComponent(String(params[key] ?? ""))
+  )
   const url = new URL(path, base)
   for (const [key, value] of Object.entries(query)) url.searchParams.set(key, String(value))
   const headers: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" }

@@ -12,48 +12,153 @@ const nullable = <S extends Schema.Top>(schema: S) => Schema.NullOr(schema)
 const list = <S extends Schema.Top>(schema: S) => Schema.Array(schema)
 
 export const Transfer = Schema.Struct({
-  version: count, chain_id: text, id: hash, kind: Schema.Literal("transfer"), sender: text, recipient: text, amount: count, fee: count,
-  nonce: count, timestamp: count, note: text, public_key: text, signature: text
+  version: count,
+  chain_id: text,
+  id: hash,
+  kind: Schema.Literal("transfer"),
+  sender: text,
+  recipient: text,
+  amount: count,
+  fee: count,
+  nonce: count,
+  timestamp: count,
+  note: text,
+  public_key: text,
+  signature: text
 })
 /** Derived by the rules, last in its block (L-B8). */
-const Reward = Schema.Struct({ id: hash, kind: Schema.Literal("reward"), recipient: text, amount: count, fee: count, note: text })
+const Reward = Schema.Struct({
+  id: hash,
+  kind: Schema.Literal("reward"),
+  recipient: text,
+  amount: count,
+  fee: count,
+  note: text
+})
 
 export const Block = Schema.Struct({
-  height: count, index: count, hash, previous_hash: hash, timestamp: text, time: count, proof: count, difficulty_prefix: text, target: hash,
-  work: text, cumulative_work: text, hash_format: text, mined_by: text, transaction_root: hash, state_root: hash, extra: text,
-  confirmations: count, transactions: list(Schema.Union([Transfer, Reward]))
+  height: count,
+  index: count,
+  hash,
+  previous_hash: hash,
+  timestamp: text,
+  time: count,
+  proof: count,
+  difficulty_prefix: text,
+  target: hash,
+  work: text,
+  cumulative_work: text,
+  hash_format: text,
+  mined_by: text,
+  transaction_root: hash,
+  state_root: hash,
+  extra: text,
+  confirmations: count,
+  transactions: list(Schema.Union([Transfer, Reward]))
 })
 const Header = Schema.Struct({
-  height: count, index: count, hash, previous_hash: hash, timestamp: text, time: count, proof: count, difficulty_prefix: text, target: hash,
-  work: text, cumulative_work: text, mined_by: text, transaction_root: hash, state_root: hash, transaction_count: count
+  height: count,
+  index: count,
+  hash,
+  previous_hash: hash,
+  timestamp: text,
+  time: count,
+  proof: count,
+  difficulty_prefix: text,
+  target: hash,
+  work: text,
+  cumulative_work: text,
+  mined_by: text,
+  transaction_root: hash,
+  state_root: hash,
+  transaction_count: count
 })
 const Account = Schema.Struct({
-  address: text, confirmed_balance: count, pending_balance: Schema.Int, next_confirmed_nonce: count, next_nonce: count,
-  pending_outgoing: count, pending_incoming: count
+  address: text,
+  confirmed_balance: count,
+  pending_balance: Schema.Int,
+  next_confirmed_nonce: count,
+  next_nonce: count,
+  pending_outgoing: count,
+  pending_incoming: count
 })
 const Peer = Schema.Struct({
-  node_id: text, url: text, direction: text, state: text, score: Schema.Int, last_advertised_height: count, version: text,
-  latency_ms: nullable(Schema.Finite), last_seen_at: nullable(count), last_error: nullable(text), cooldown_until: nullable(count),
+  node_id: text,
+  url: text,
+  direction: text,
+  state: text,
+  score: Schema.Int,
+  last_advertised_height: count,
+  version: text,
+  latency_ms: nullable(Schema.Finite),
+  last_seen_at: nullable(count),
+  last_error: nullable(text),
+  cooldown_until: nullable(count),
   banned_until: nullable(count)
 })
 const Validation = Schema.Struct({ valid: Schema.Boolean, reason: text })
 const Sync = Schema.Struct({
-  state: text, height: count, target_height: count, blocks_per_second: Schema.Finite, eta_ms: nullable(Schema.Finite)
+  state: text,
+  height: count,
+  target_height: count,
+  blocks_per_second: Schema.Finite,
+  eta_ms: nullable(Schema.Finite)
 })
 const Stats = Schema.Struct({
-  blocks: count, pending_transactions: count, pending_bytes: count, committed_transactions: count, peers: count, known_peers: count,
-  peer_states: Schema.Struct({ active: count, known: count, backoff: count, banned: count }), accounts: count, mining_reward: count,
-  difficulty_prefix: text, tip_difficulty_prefix: text, target_block_seconds: Schema.Finite, difficulty_adjustment_window: count,
-  cumulative_work: text, average_block_time_seconds: nullable(Schema.Finite), committed_value: Schema.Finite, pending_value: count,
-  queued_fees: count, circulating_supply: count, last_block_hash: hash, hashes_per_second: Schema.Finite, mining: Schema.Boolean, sync: Sync
+  blocks: count,
+  pending_transactions: count,
+  pending_bytes: count,
+  committed_transactions: count,
+  peers: count,
+  known_peers: count,
+  peer_states: Schema.Struct({ active: count, known: count, backoff: count, banned: count }),
+  accounts: count,
+  mining_reward: count,
+  difficulty_prefix: text,
+  tip_difficulty_prefix: text,
+  target_block_seconds: Schema.Finite,
+  difficulty_adjustment_window: count,
+  cumulative_work: text,
+  average_block_time_seconds: nullable(Schema.Finite),
+  committed_value: Schema.Finite,
+  pending_value: count,
+  queued_fees: count,
+  circulating_supply: count,
+  last_block_hash: hash,
+  hashes_per_second: Schema.Finite,
+  mining: Schema.Boolean,
+  sync: Sync
 })
 const Meta = Schema.Struct({
-  name: text, version: text, schema_version: count, storage_engine: text, consensus: text, fork_choice: text, chain_id: text, genesis: hash,
-  symbol: text, decimals: count, address_prefix: text, node_id: text, node_url: text, difficulty: Schema.Record(text, Schema.Unknown),
-  limits: Schema.Record(text, count), mining_reward: count, transports: Schema.Record(text, Schema.Unknown), updated_at: text
+  name: text,
+  version: text,
+  schema_version: count,
+  storage_engine: text,
+  consensus: text,
+  fork_choice: text,
+  chain_id: text,
+  genesis: hash,
+  symbol: text,
+  decimals: count,
+  address_prefix: text,
+  node_id: text,
+  node_url: text,
+  difficulty: Schema.Record(text, Schema.Unknown),
+  limits: Schema.Record(text, count),
+  mining_reward: count,
+  transports: Schema.Record(text, Schema.Unknown),
+  updated_at: text
 })
 const Service = Schema.Struct({
-  name: text, version: text, runtime: text, mode: text, node_id: text, node_url: text, chain_id: text, signature_engine: text, hash_engine: text
+  name: text,
+  version: text,
+  runtime: text,
+  mode: text,
+  node_id: text,
+  node_url: text,
+  chain_id: text,
+  signature_engine: text,
+  hash_engine: text
 })
 const Backlog = Schema.Struct({ rows: count, next_cursor: nullable(text) })
 
@@ -82,102 +187,232 @@ const route = <const R extends Route>(one: R): R => one
 
 export const routes = {
   health: route({
-    method: "GET", path: "/api/health", auth: "public", summary: "Is the process alive?", status: 200, ...noBody,
+    method: "GET",
+    path: "/api/health",
+    auth: "public",
+    summary: "Is the process alive?",
+    status: 200,
+    ...noBody,
     reply: Schema.Struct({
-      status: Schema.Literal("ok"), service: text, version: text, mode: text, node_id: text, node_url: text, chain_id: text,
-      config_valid: Schema.Boolean, config_errors: list(text), timestamp: text
+      status: Schema.Literal("ok"),
+      service: text,
+      version: text,
+      mode: text,
+      node_id: text,
+      node_url: text,
+      chain_id: text,
+      config_valid: Schema.Boolean,
+      config_errors: list(text),
+      timestamp: text
     })
   }),
   ready: route({
-    method: "GET", path: "/api/ready", auth: "public", summary: "May traffic be sent here? 503 with the reasons if not.", status: 200,
+    method: "GET",
+    path: "/api/ready",
+    auth: "public",
+    summary: "May traffic be sent here? 503 with the reasons if not.",
+    status: 200,
     refusals: { 503: "not ready; `errors` lists the reasons" },
-    reply: Schema.Struct({ status: Schema.Literal("ready"), chain_id: text, node_id: text, height: count, timestamp: text })
+    reply: Schema.Struct({
+      status: Schema.Literal("ready"),
+      chain_id: text,
+      node_id: text,
+      height: count,
+      timestamp: text
+    })
   }),
   info: route({
-    method: "GET", path: "/api/info", auth: "public", summary: "What this node is and can.", status: 200, ...noBody,
+    method: "GET",
+    path: "/api/info",
+    auth: "public",
+    summary: "What this node is and can.",
+    status: 200,
+    ...noBody,
     reply: Schema.Struct({
-      service: Service, capabilities: Schema.Record(text, Schema.Boolean), api: Schema.Record(text, text), meta: Meta,
+      service: Service,
+      capabilities: Schema.Record(text, Schema.Boolean),
+      api: Schema.Record(text, text),
+      meta: Meta,
       dev_accounts: list(text)
     })
   }),
   chain: route({
-    method: "GET", path: "/api/chain", auth: "public", summary: "Blocks of the best branch, newest first, with the state of the node.",
-    query: Page, status: 200, refusals: { 400: "a wrong cursor or limit" },
+    method: "GET",
+    path: "/api/chain",
+    auth: "public",
+    summary: "Blocks of the best branch, newest first, with the state of the node.",
+    query: Page,
+    status: 200,
+    refusals: { 400: "a wrong cursor or limit" },
     reply: Schema.Struct({ meta: Meta, stats: Stats, validation: Validation, chain: list(Block), page: Backlog })
   }),
   headers: route({
-    method: "GET", path: "/api/headers", auth: "public", summary: "Headers of the best branch from a height, or after a locator.", status: 200,
+    method: "GET",
+    path: "/api/headers",
+    auth: "public",
+    summary: "Headers of the best branch from a height, or after a locator.",
+    status: 200,
     query: Schema.Struct({
-      from_height: Schema.optionalKey(count), start: Schema.optionalKey(count), limit: Schema.optionalKey(Limit),
+      from_height: Schema.optionalKey(count),
+      start: Schema.optionalKey(count),
+      limit: Schema.optionalKey(Limit),
       locator: Schema.optionalKey(list(hash))
     }),
     refusals: { 400: "a wrong parameter" },
     reply: Schema.Struct({ headers: list(Header), count, cumulative_work: text })
   }),
   locator: route({
-    method: "GET", path: "/api/locator", auth: "public", summary: "Hashes by which another node finds where the chains part.", status: 200,
-    query: Schema.Struct({ limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 64 }))) }),
+    method: "GET",
+    path: "/api/locator",
+    auth: "public",
+    summary: "Hashes by which another node finds where the chains part.",
+    status: 200,
+    query: Schema.Struct({
+      limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 64 })))
+    }),
     refusals: { 400: "a wrong limit" },
-    reply: Schema.Struct({ meta: Meta, locator: Schema.Struct({ hashes: list(hash), height: count, cumulative_work: text, tip_hash: hash }) })
+    reply: Schema.Struct({
+      meta: Meta,
+      locator: Schema.Struct({ hashes: list(hash), height: count, cumulative_work: text, tip_hash: hash })
+    })
   }),
   stats: route({
-    method: "GET", path: "/api/stats", auth: "public", summary: "Figures of chain, pool, peers and miner.", status: 200, ...noBody,
+    method: "GET",
+    path: "/api/stats",
+    auth: "public",
+    summary: "Figures of chain, pool, peers and miner.",
+    status: 200,
+    ...noBody,
     reply: Schema.Struct({ meta: Meta, stats: Stats })
   }),
   validate: route({
-    method: "GET", path: "/api/validate", auth: "public", summary: "The cheap consistency check; `cairn verify` replays the whole chain.",
-    status: 200, ...noBody, reply: Validation
+    method: "GET",
+    path: "/api/validate",
+    auth: "public",
+    summary: "The cheap consistency check; `cairn verify` replays the whole chain.",
+    status: 200,
+    ...noBody,
+    reply: Validation
   }),
   blockAt: route({
-    method: "GET", path: "/api/blocks/:height{[0-9]{1,15}}", auth: "public", summary: "The best branch's block at a height (genesis is 0).", status: 200,
-    ...notFound, reply: Schema.Struct({ block: Block })
+    method: "GET",
+    path: "/api/blocks/:height{[0-9]{1,15}}",
+    auth: "public",
+    summary: "The best branch's block at a height (genesis is 0).",
+    status: 200,
+    ...notFound,
+    reply: Schema.Struct({ block: Block })
   }),
   blockOf: route({
-    method: "GET", path: "/api/blocks/hash/:hash{[0-9a-fA-F]{64}}", auth: "public", summary: "The best branch's block of a hash.", status: 200,
-    ...notFound, reply: Schema.Struct({ block: Block })
+    method: "GET",
+    path: "/api/blocks/hash/:hash{[0-9a-fA-F]{64}}",
+    auth: "public",
+    summary: "The best branch's block of a hash.",
+    status: 200,
+    ...notFound,
+    reply: Schema.Struct({ block: Block })
   }),
   pending: route({
-    method: "GET", path: "/api/transactions/pending", auth: "public", summary: "Pending transactions as they would be mined.", status: 200,
-    query: Page, refusals: { 400: "a wrong cursor or limit" },
+    method: "GET",
+    path: "/api/transactions/pending",
+    auth: "public",
+    summary: "Pending transactions as they would be mined.",
+    status: 200,
+    query: Page,
+    refusals: { 400: "a wrong cursor or limit" },
     reply: Schema.Struct({ pending_transactions: list(Transfer), count, page: Backlog })
   }),
   transaction: route({
-    method: "GET", path: "/api/transactions/:id{[0-9a-fA-F]{64}}", auth: "public", summary: "One transaction, confirmed or pending.", status: 200,
+    method: "GET",
+    path: "/api/transactions/:id{[0-9a-fA-F]{64}}",
+    auth: "public",
+    summary: "One transaction, confirmed or pending.",
+    status: 200,
     ...notFound,
     reply: Schema.Struct({
-      transaction: Transfer, status: Schema.Literals(["pending", "confirmed"]),
+      transaction: Transfer,
+      status: Schema.Literals(["pending", "confirmed"]),
       block: nullable(Schema.Struct({ hash, height: count, index: count, confirmations: count }))
     })
   }),
   submit: route({
-    method: "POST", path: "/api/transactions", auth: "public", summary: "Submits a signed transfer. 201: it is on disk.", status: 201,
-    body: Transfer.mapFields((fields) => ({ ...fields, id: Schema.optionalKey(fields.id), kind: Schema.optionalKey(fields.kind) })),
-    refusals: { 400: "refused; the code says why", 409: "known already, or another takes its nonce", 503: "full or busy: Retry-After" },
-    reply: Schema.Struct({ message: text, next_block_index: count, transaction: Transfer, pending_transactions: count, account: Account })
+    method: "POST",
+    path: "/api/transactions",
+    auth: "public",
+    summary: "Submits a signed transfer. 201: it is on disk.",
+    status: 201,
+    body: Transfer.mapFields((fields) => ({
+      ...fields,
+      id: Schema.optionalKey(fields.id),
+      kind: Schema.optionalKey(fields.kind)
+    })),
+    refusals: {
+      400: "refused; the code says why",
+      409: "known already, or another takes its nonce",
+      503: "full or busy: Retry-After"
+    },
+    reply: Schema.Struct({
+      message: text,
+      next_block_index: count,
+      transaction: Transfer,
+      pending_transactions: count,
+      account: Account
+    })
   }),
   accounts: route({
-    method: "GET", path: "/api/accounts", auth: "public", summary: "Accounts, largest balance first.", status: 200, query: Page,
-    refusals: { 400: "a wrong cursor or limit" }, reply: Schema.Struct({ accounts: list(Account), count, page: Backlog })
+    method: "GET",
+    path: "/api/accounts",
+    auth: "public",
+    summary: "Accounts, largest balance first.",
+    status: 200,
+    query: Page,
+    refusals: { 400: "a wrong cursor or limit" },
+    reply: Schema.Struct({ accounts: list(Account), count, page: Backlog })
   }),
   account: route({
-    method: "GET", path: "/api/accounts/:address{[a-z0-9]{10,90}}", auth: "public", summary: "One account. An address never paid has zeros.",
-    status: 200, refusals: { 400: "not an address of this chain" }, reply: Schema.Struct({ account: Account })
+    method: "GET",
+    path: "/api/accounts/:address{[a-z0-9]{10,90}}",
+    auth: "public",
+    summary: "One account. An address never paid has zeros.",
+    status: 200,
+    refusals: { 400: "not an address of this chain" },
+    reply: Schema.Struct({ account: Account })
   }),
   mine: route({
-    method: "POST", path: "/api/mine", auth: "admin", summary: "Seals one block now.", status: 201,
+    method: "POST",
+    path: "/api/mine",
+    auth: "admin",
+    summary: "Seals one block now.",
+    status: 201,
     body: Schema.Struct({ miner: Schema.optionalKey(text) }),
     refusals: { 400: "miner is not an address", 401: "no token", 403: "not from here", 503: "busy" },
     reply: Schema.Struct({ message: text, block: Block })
   }),
   peers: route({
-    method: "GET", path: "/api/peers", auth: "public", summary: "Peers met, with what they are worth to us.", status: 200, ...noBody,
+    method: "GET",
+    path: "/api/peers",
+    auth: "public",
+    summary: "Peers met, with what they are worth to us.",
+    status: 200,
+    ...noBody,
     reply: Schema.Struct({
-      active_peers: list(text), peers: list(text), peer_records: list(Peer),
-      counts: Schema.Struct({ active: count, total: count, states: Schema.Struct({ active: count, known: count, backoff: count, banned: count }) })
+      active_peers: list(text),
+      peers: list(text),
+      peer_records: list(Peer),
+      counts: Schema.Struct({
+        active: count,
+        total: count,
+        states: Schema.Struct({ active: count, known: count, backoff: count, banned: count })
+      })
     })
   }),
   hash: route({
-    method: "GET", path: "/api/hash/sha256/:text", auth: "public", summary: "SHA-256 of a text.", status: 200, ...noBody,
+    method: "GET",
+    path: "/api/hash/sha256/:text",
+    auth: "public",
+    summary: "SHA-256 of a text.",
+    status: 200,
+    ...noBody,
     reply: Schema.Struct({ input: text, hash })
   })
 } as const
@@ -188,6 +423,12 @@ export type ReplyOf<N extends RouteName> = Schema.Schema.Type<(typeof routes)[N]
 
 /** Other names of routes (L legacy). */
 export const aliases: Readonly<Record<string, RouteName>> = {
-  "/health": "health", "/livez": "health", "/readyz": "ready", "/configuration": "info", "/get_chain": "chain", "/validate_chain": "validate",
-  "/api/mempool": "pending", "/hashing/sha256/:text": "hash"
+  "/health": "health",
+  "/livez": "health",
+  "/readyz": "ready",
+  "/configuration": "info",
+  "/get_chain": "chain",
+  "/validate_chain": "validate",
+  "/api/mempool": "pending",
+  "/hashing/sha256/:text": "hash"
 }

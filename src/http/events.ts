@@ -48,5 +48,9 @@ export const streamEvents = (c: HonoContext, node: NodeShape): Response | undefi
     },
     new CountQueuingStrategy({ highWaterMark: queuedMax + replay.length })
   )
-  return c.body(stream, 200, { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" })
+  return c.body(stream, 200, {
+    "content-type": "text/event-stream",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no"
+  })
 }

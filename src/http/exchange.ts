@@ -10,7 +10,9 @@ export interface Input {
 }
 
 /** What a handler gives: a reply, maybe with headers, or a problem. */
-export type Output<N extends RouteName> = { readonly reply: ReplyOf<N>; readonly headers?: Readonly<Record<string, string>> } | Problem
+export type Output<N extends RouteName> =
+  | { readonly reply: ReplyOf<N>; readonly headers?: Readonly<Record<string, string>> }
+  | Problem
 
 /** Is it a problem and not a reply? */
 export const isProblem = (value: object): value is Problem => "code" in value && "detail" in value

@@ -9,7 +9,17 @@ import type { TransactionId } from "../ledger/transaction.ts"
 import type { Answer, BlockRefused, BlockView, NodeShape, TransactionRefused } from "../node.ts"
 import { aliases, type RouteName, routes } from "./contract.ts"
 import type { Input, Output } from "./exchange.ts"
-import { accountJson, blockJson, capabilities, headerJson, metaJson, peerJson, peerStates, serviceJson, statsJson } from "./json.ts"
+import {
+  accountJson,
+  blockJson,
+  capabilities,
+  headerJson,
+  metaJson,
+  peerJson,
+  peerStates,
+  serviceJson,
+  statsJson
+} from "./json.ts"
 import { pathOf } from "./openapi.ts"
 import { problem, type Problem } from "./problem.ts"
 
@@ -23,7 +33,11 @@ const pageSize = 32
 
 const limitOf = ({ query }: Input): number => (query["limit"] as number | undefined) ?? pageSize
 const cursorOf = ({ query }: Input): string | undefined => query["cursor"] as string | undefined
-const badCursor = problem(400, "cursor-invalid", "This cursor is not one of ours, or what it named is gone. Begin without one.")
+const badCursor = problem(
+  400,
+  "cursor-invalid",
+  "This cursor is not one of ours, or what it named is gone. Begin without one."
+)
 
 /** A block's hash names its content for ever; its confirmations change until it is settled. */
 const cacheOf = (view: BlockView): Readonly<Record<string, string>> =>
@@ -55,7 +69,10 @@ export const makeHandlers = (node: NodeShape): Handlers => {
     const [window] = [yield* node.headersFrom(Math.max(0, parent.height - 100), 101)]
     const at = (height: number) => window.find(({ header }) => header.height === height)?.header ?? parent
     const anchored = rules.spec.difficulty.rule === "asert" && parent.height > 0 ? yield* node.blockAt(0) : undefined
-    const nextTarget = rules.consensus.nextTarget({ parent, at: (height) => (height === 0 && anchored !== undefined ? anchored.block.header : at(height)) })
+    const nextTarget = rules.consensus.nextTarget({
+      parent,
+      at: (height) => (height === 0 && anchored !== undefined ? anchored.block.header : at(height))
+    })
     return { stats: statsJson(facts, { stats, tip: parent, nextTarget, peers }), meta: metaJson(facts, parent) }
   })
 
@@ -63,17 +80,34 @@ export const makeHandlers = (node: NodeShape): Handlers => {
     health: () =>
       Effect.succeed({
         reply: {
-          status: "ok", service: "cairn", version: facts.version, mode: facts.dev ? "development" : "production", node_id: facts.nodeId,
-          node_url: facts.httpUrl, chain_id: rules.spec.ledger.chainId, config_valid: true, config_errors: [], timestamp: now()
+          status: "ok",
+          service: "cairn",
+          version: facts.version,
+          mode: facts.dev ? "development" : "production",
+          node_id: facts.nodeId,
+          node_url: facts.httpUrl,
+          chain_id: rules.spec.ledger.chainId,
+          config_valid: true,
+          config_errors: [],
+          timestamp: now()
         }
       }),
     ready: () =>
       Effect.gen(function* () {
         const { ready, reasons } = yield* node.ready()
         const { header } = yield* node.tip()
-        if (!ready) return problem(503, "not-ready", reasons.map(({ message }) => message).join(" "), { errors: reasons })
+        if (!ready)
+          return problem(503, "not-ready", reasons.map(({ message }) => message).join(" "), { errors: reasons })
         const { nodeId } = facts
-        return { reply: { status: "ready" as const, chain_id: rules.spec.ledger.chainId, node_id: nodeId, height: header.height, timestamp: now() } }
+        return {
+          reply: {
+            status: "ready" as const,
+            chain_id: rules.spec.ledger.chainId,
+            node_id: nodeId,
+            height: header.height,
+            timestamp: now()
+          }
+        }
       }),
     info: () =>
       Effect.map(node.tip(), ({ header }) => ({
@@ -81,9 +115,15 @@ export const makeHandlers = (node: NodeShape): Handlers => {
           service: serviceJson(facts),
           capabilities,
           api: {
-            ...Object.fromEntries(Object.entries(routes).map(([name, { method, path }]) => [name, `${method} ${pathOf(path)}`])),
-            ...Object.fromEntries(Object.entries(aliases).map(([path, name]) => [`${name} (${pathOf(path)})`, `GET ${pathOf(path)}`])),
-            events: "GET /api/events", metrics: "GET /metrics", openapi: "GET /openapi.json"
+            ...Object.fromEntries(
+              Object.entries(routes).map(([name, { method, path }]) => [name, `${method} ${pathOf(path)}`])
+            ),
+            ...Object.fromEntries(
+              Object.entries(aliases).map(([path, name]) => [`${name} (${pathOf(path)})`, `GET ${pathOf(path)}`])
+            ),
+            events: "GET /api/events",
+            metrics: "GET /metrics",
+            openapi: "GET /openapi.json"
           },
           meta: metaJson(facts, header),
           dev_accounts: facts.dev ? rules.spec.genesis.alloc.map(({ address }) => formatAddress(address, prefix)) : []
@@ -105,23 +145,39 @@ export const makeHandlers = (node: NodeShape): Handlers => {
       Effect.gen(function* () {
         const locator = input.query["locator"] as ReadonlyArray<string> | undefined
         const start = input.query["start"] as number | undefined
-        const from = (input.query["from_height"] as number | undefined) ?? (start === undefined ? 0 : Math.max(0, start - 1))
+        const from =
+          (input.query["from_height"] as number | undefined) ?? (start === undefined ? 0 : Math.max(0, start - 1))
         const rows = yield* locator === undefined
           ? node.headersFrom(from, limitOf(input))
-          : node.headersAfter(locator.map((hash) => fromHex(hash)! as Uint8Array as BlockHash), limitOf(input))
+          : node.headersAfter(
+              locator.map((hash) => fromHex(hash)! as Uint8Array as BlockHash),
+              limitOf(input)
+            )
         const { work } = yield* node.tip()
-        return { reply: { headers: rows.map((row) => headerJson(facts, row)), count: rows.length, cumulative_work: String(work) } }
+        return {
+          reply: {
+            headers: rows.map((row) => headerJson(facts, row)),
+            count: rows.length,
+            cumulative_work: String(work)
+          }
+        }
       }),
     locator: (input) =>
       Effect.gen(function* () {
         const hashes = yield* node.locator((input.query["limit"] as number | undefined) ?? 16)
         const { header, work } = yield* node.tip()
-        const locator = { hashes: hashes.map(toHex), height: header.height, cumulative_work: String(work), tip_hash: header.id }
+        const locator = {
+          hashes: hashes.map(toHex),
+          height: header.height,
+          cumulative_work: String(work),
+          tip_hash: header.id
+        }
         return { reply: { meta: metaJson(facts, header), locator } }
       }),
     stats: () => Effect.map(statsAndMeta, (reply) => ({ reply })),
     validate: () => Effect.map(node.validate(), (reply) => ({ reply })),
-    blockAt: ({ params }) => Effect.map(node.blockAt(Number(params["height"])), (view) => block(view, `at height ${params["height"]}`)),
+    blockAt: ({ params }) =>
+      Effect.map(node.blockAt(Number(params["height"])), (view) => block(view, `at height ${params["height"]}`)),
     blockOf: ({ params }) => {
       const hash = params["hash"]!.toLowerCase()
       return Effect.map(node.blockOf(fromHex(hash)! as Uint8Array as BlockHash), (view) => block(view, hash))
@@ -140,10 +196,20 @@ export const makeHandlers = (node: NodeShape): Handlers => {
       ),
     transaction: ({ params }) =>
       Effect.map(node.transaction(fromHex(params["id"]!.toLowerCase())! as Uint8Array as TransactionId), (view) => {
-        if (view === undefined) return problem(404, "transaction-not-found", "No block of the best branch has it, and it is not pending.")
+        if (view === undefined)
+          return problem(404, "transaction-not-found", "No block of the best branch has it, and it is not pending.")
         const { transaction, block: place } = view
-        const at = place === undefined ? null : { hash: toHex(place.hash), height: place.height, index: place.index, confirmations: place.confirmations }
-        return { reply: { transaction: formatTransfer(transaction, prefix), status: place === undefined ? ("pending" as const) : ("confirmed" as const), block: at } }
+        const at =
+          place === undefined
+            ? null
+            : { hash: toHex(place.hash), height: place.height, index: place.index, confirmations: place.confirmations }
+        return {
+          reply: {
+            transaction: formatTransfer(transaction, prefix),
+            status: place === undefined ? ("pending" as const) : ("confirmed" as const),
+            block: at
+          }
+        }
       }),
     submit: ({ body }) => {
       const parsed = parseTransfer(body, prefix)
@@ -177,22 +243,32 @@ export const makeHandlers = (node: NodeShape): Handlers => {
       ),
     account: ({ params }) => {
       const address = addressIn(params["address"]!)
-      return "code" in address ? Effect.succeed(address) : Effect.map(node.account(address), (view) => ({ reply: { account: accountJson(facts, view) } }))
+      return "code" in address
+        ? Effect.succeed(address)
+        : Effect.map(node.account(address), (view) => ({ reply: { account: accountJson(facts, view) } }))
     },
     mine: ({ body }) => {
       const { miner } = body as { readonly miner?: string }
       const proposer = miner === undefined ? undefined : addressIn(miner)
       if (proposer !== undefined && "code" in proposer) return Effect.succeed(proposer)
-      return Effect.map(node.mine(proposer), (view) => ({ reply: { message: "A block was sealed.", block: blockJson(facts, view) } }))
+      return Effect.map(node.mine(proposer), (view) => ({
+        reply: { message: "A block was sealed.", block: blockJson(facts, view) }
+      }))
     },
     peers: () =>
       Effect.map(node.peers(), (peers) => {
         const active = peers.filter(({ state }) => state === "active")
         const counts = { active: active.length, total: peers.length, states: peerStates(peers) }
         return {
-          reply: { active_peers: active.map(({ endpoint }) => endpoint), peers: peers.map(({ endpoint }) => endpoint), peer_records: peers.map(peerJson), counts }
+          reply: {
+            active_peers: active.map(({ endpoint }) => endpoint),
+            peers: peers.map(({ endpoint }) => endpoint),
+            peer_records: peers.map(peerJson),
+            counts
+          }
         }
       }),
-    hash: ({ params }) => Effect.succeed({ reply: { input: params["text"]!, hash: toHex(sha256(utf8(params["text"]!))) } })
+    hash: ({ params }) =>
+      Effect.succeed({ reply: { input: params["text"]!, hash: toHex(sha256(utf8(params["text"]!))) } })
   }
 }

@@ -19,7 +19,10 @@ const workOf = (facts: NodeFacts, target: Uint8Array): bigint => facts.rules.con
 /** The id of a reward, which no transaction carries: SHA-256("cairn/reward" ‖ block hash). */
 const rewardId = (hash: Uint8Array): string => toHex(sha256(concat(utf8("cairn/reward"), hash)))
 
-export const headerJson = (facts: NodeFacts, { header, work, transactionCount }: HeaderView): Json<"headers", "headers">[number] => ({
+export const headerJson = (
+  facts: NodeFacts,
+  { header, work, transactionCount }: HeaderView
+): Json<"headers", "headers">[number] => ({
   height: header.height,
   index: header.height + 1,
   hash: header.id,
@@ -93,15 +96,23 @@ const syncJson = (sync: SyncView): Json<"stats", "stats">["sync"] => ({
   eta_ms: sync.etaMs ?? null
 })
 
-export const statsJson = (facts: NodeFacts, context: {
-  readonly stats: Stats
-  readonly tip: HeaderView["header"]
-  readonly nextTarget: Uint8Array
-  readonly peers: ReadonlyArray<PeerView>
-}): Json<"stats", "stats"> => {
+export const statsJson = (
+  facts: NodeFacts,
+  context: {
+    readonly stats: Stats
+    readonly tip: HeaderView["header"]
+    readonly nextTarget: Uint8Array
+    readonly peers: ReadonlyArray<PeerView>
+  }
+): Json<"stats", "stats"> => {
   const { stats, tip } = context
   const { difficulty } = facts.rules.spec
-  const window = difficulty.rule === "prefix-window" ? difficulty.windowBlocks : difficulty.rule === "interval-bits" ? difficulty.intervalBlocks : 1
+  const window =
+    difficulty.rule === "prefix-window"
+      ? difficulty.windowBlocks
+      : difficulty.rule === "interval-bits"
+        ? difficulty.intervalBlocks
+        : 1
   return {
     blocks: stats.blocks,
     pending_transactions: stats.pendingTransactions,
@@ -175,9 +186,26 @@ export const serviceJson = (facts: NodeFacts): Json<"info", "service"> => ({
 
 /** What the reference system asks of a node, by its names (L 1.2); false: not this one. */
 export const capabilities: Readonly<Record<string, boolean>> = {
-  signed_transactions: true, nonce_enforcement: true, account_balances: true, peer_propagation: true, peer_discovery: true,
-  peer_reputation: true, inventory_announcements: true, native_p2p_transport: true, gossip_transport: false, block_fetch_by_hash: true,
-  headers_first_sync: true, retargeted_prefix_pow: true, most_cumulative_work_consensus: true, background_maintenance: true,
-  admin_authentication: true, peer_authentication: true, rate_limiting: false, frontend_console: true, frontend_learn: false,
-  event_stream: true, state_proofs: true, openapi: true
+  signed_transactions: true,
+  nonce_enforcement: true,
+  account_balances: true,
+  peer_propagation: true,
+  peer_discovery: true,
+  peer_reputation: true,
+  inventory_announcements: true,
+  native_p2p_transport: true,
+  gossip_transport: false,
+  block_fetch_by_hash: true,
+  headers_first_sync: true,
+  retargeted_prefix_pow: true,
+  most_cumulative_work_consensus: true,
+  background_maintenance: true,
+  admin_authentication: true,
+  peer_authentication: true,
+  rate_limiting: false,
+  frontend_console: true,
+  frontend_learn: false,
+  event_stream: true,
+  state_proofs: true,
+  openapi: true
 }

@@ -22,17 +22,30 @@ const inline = (value: unknown, definitions: Json): unknown => {
 export const pathOf = (path: string): string => path.replace(/:([a-z]+)(\{[^}]*\}(?:\})?)?/g, "{$1}")
 
 const parametersOf = (route: Route): ReadonlyArray<Json> => {
-  const inPath = [...route.path.matchAll(/:([a-z]+)/g)].map(([, name]) => ({ name, in: "path", required: true, schema: { type: "string" } }))
+  const inPath = [...route.path.matchAll(/:([a-z]+)/g)].map(([, name]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: { type: "string" }
+  }))
   const properties = route.query === undefined ? {} : ((schemaOf(route.query)["properties"] ?? {}) as Json)
-  return [...inPath, ...Object.entries(properties).map(([name, schema]) => ({ name, in: "query", required: false, schema }))]
+  return [
+    ...inPath,
+    ...Object.entries(properties).map(([name, schema]) => ({ name, in: "query", required: false, schema }))
+  ]
 }
 
 const problemSchema: Json = {
   type: "object",
   required: ["type", "title", "status", "code", "detail"],
   properties: {
-    type: { type: "string" }, title: { type: "string" }, status: { type: "integer" }, code: { type: "string" }, detail: { type: "string" },
-    instance: { type: "string" }, errors: { type: "array", items: {} }
+    type: { type: "string" },
+    title: { type: "string" },
+    status: { type: "integer" },
+    code: { type: "string" },
+    detail: { type: "string" },
+    instance: { type: "string" },
+    errors: { type: "array", items: {} }
   }
 }
 
@@ -41,7 +54,9 @@ const operationOf = (name: string, route: Route): Json => ({
   summary: route.summary,
   parameters: parametersOf(route),
   ...(route.auth === "admin" ? { security: [{ adminToken: [] }] } : {}),
-  ...(route.body === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: schemaOf(route.body) } } } }),
+  ...(route.body === undefined
+    ? {}
+    : { requestBody: { required: true, content: { "application/json": { schema: schemaOf(route.body) } } } }),
   responses: {
     [route.status]: { description: "success", content: { "application/json": { schema: schemaOf(route.reply) } } },
     ...Object.fromEntries(
@@ -61,21 +76,34 @@ export const makeOpenApi = (version: string, url: string): Json => {
   }
   return {
     openapi: "3.1.0",
-    info: { title: "cairn", version, description: "A blockchain node. Amounts are base units; times are milliseconds.", license: { name: "MIT" } },
+    info: {
+      title: "cairn",
+      version,
+      description: "A blockchain node. Amounts are base units; times are milliseconds.",
+      license: { name: "MIT" }
+    },
     servers: [{ url }],
     paths,
     components: { securitySchemes: { adminToken: { type: "http", scheme: "bearer" } } }
   }
 }
 
-const escape = (text: string): string => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]!)
+const escape = (text: string): string =>
+  text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]!)
 
 const rowOf = (name: string, route: Route): string => {
-  const also = Object.entries(aliases).filter(([, target]) => target === name).map(([path]) => pathOf(path))
-  const parameters = parametersOf(route).map((parameter) => `<code>${escape(String(parameter["name"]))}</code>`).join(", ")
-  const refusals = Object.entries(route.refusals).map(([status, meaning]) => `<li>${status}: ${escape(meaning)}</li>`).join("")
+  const also = Object.entries(aliases)
+    .filter(([, target]) => target === name)
+    .map(([path]) => pathOf(path))
+  const parameters = parametersOf(route)
+    .map((parameter) => `<code>${escape(String(parameter["name"]))}</code>`)
+    .join(", ")
+  const refusals = Object.entries(route.refusals)
+    .map(([status, meaning]) => `<li>${status}: ${escape(meaning)}</li>`)
+    .join("")
   const reply = escape(JSON.stringify(schemaOf(route.reply), null, 1))
-  const body = route.body === undefined ? "" : `<h3>Body</h3><pre>${escape(JSON.stringify(schemaOf(route.body), null, 1))}</pre>`
+  const body =
+    route.body === undefined ? "" : `<h3>Body</h3><pre>${escape(JSON.stringify(schemaOf(route.body), null, 1))}</pre>`
   return `<details id="${name}"><summary><b>${route.method}</b> <code>${escape(pathOf(route.path))}</code> <span>${escape(route.summary)}</span></summary>
 <p>${route.auth === "admin" ? "Admin token needed. " : ""}${parameters === "" ? "" : `Parameters: ${parameters}. `}${also.length === 0 ? "" : `Also: ${escape(also.join(", "))}.`}</p>
 ${body}<h3>Reply ${route.status}</h3><pre>${reply}</pre>${refusals === "" ? "" : `<h3>Refusals</h3><ul>${refusals}</ul>`}</details>`

@@ -12,7 +12,12 @@ export interface PageFile {
 
 interface Manifest {
   readonly index: string
-  readonly files?: ReadonlyArray<{ readonly path: string; readonly loader: string; readonly isEntry: boolean; readonly headers: Readonly<Record<string, string>> }>
+  readonly files?: ReadonlyArray<{
+    readonly path: string
+    readonly loader: string
+    readonly isEntry: boolean
+    readonly headers: Readonly<Record<string, string>>
+  }>
 }
 
 const types: Readonly<Record<string, string>> = {

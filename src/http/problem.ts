@@ -33,7 +33,12 @@ const titles: Readonly<Record<number, string>> = {
 }
 
 /** A second submission conflicts with the first; the rest is the input's fault. */
-const conflicts: ReadonlySet<TransactionRejectCode> = new Set(["already-pending", "already-confirmed", "replacement-underpriced", "nonce-too-low"])
+const conflicts: ReadonlySet<TransactionRejectCode> = new Set([
+  "already-pending",
+  "already-confirmed",
+  "replacement-underpriced",
+  "nonce-too-low"
+])
 const busy: ReadonlySet<TransactionRejectCode> = new Set(["pool-full", "sender-queue-full"])
 
 /** The problem of what a node answers instead of an answer. */
@@ -52,6 +57,8 @@ export const problemOf = (error: TransactionRefused | BlockRefused | Busy | Unav
         headers: { "retry-after": String(Math.ceil(error.retryAfterMs / 1000)) }
       })
     case "Unavailable":
-      return problem(503, "unavailable", `The ${error.actor} does not answer: ${error.reason}.`, { headers: { "retry-after": "5" } })
+      return problem(503, "unavailable", `The ${error.actor} does not answer: ${error.reason}.`, {
+        headers: { "retry-after": "5" }
+      })
   }
 }

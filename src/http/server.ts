@@ -32,13 +32,17 @@ export const serveHttp = (
           maxRequestBodySize: httpBodyBytesMax + 1024,
           fetch: (request) => (app === undefined ? starting() : app.fetch(request))
         }),
-      catch: (error) => new HttpFault({ message: `cannot listen on ${at.host}:${at.port}: ${(error as Error).message}` })
+      catch: (error) =>
+        new HttpFault({ message: `cannot listen on ${at.host}:${at.port}: ${(error as Error).message}` })
     })
     const port = server.port!
     const host = at.host === "0.0.0.0" || at.host === "::" ? "localhost" : at.host
     const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`
     app = yield* Effect.promise(() => makeApp(url))
     const stop = (graceMs: number): Effect.Effect<void> =>
-      Effect.timeoutOrElse(Effect.promise(() => server.stop(false)), { duration: graceMs, orElse: () => Effect.promise(() => server.stop(true)) })
+      Effect.timeoutOrElse(
+        Effect.promise(() => server.stop(false)),
+        { duration: graceMs, orElse: () => Effect.promise(() => server.stop(true)) }
+      )
     return { url, port, stop }
   })

@@ -1,5 +1,15 @@
 /** Files: read with a bound before reading, written whole or not at all. */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeSync
+} from "node:fs"
 import { dirname, join } from "node:path"
 
 /** The world refused: what, where, and the system's code. */
@@ -15,14 +25,17 @@ export class FileFault extends Error {
 
 const fault = (path: string, error: unknown): FileFault => {
   const { code, message } = error as { code?: string; message: string }
-  return code === "ENOENT" ? new FileFault("file-missing", `There is no file ${path}.`) : new FileFault("file-failed", message)
+  return code === "ENOENT"
+    ? new FileFault("file-missing", `There is no file ${path}.`)
+    : new FileFault("file-failed", message)
 }
 
 /** The bytes of a file of at most `bytesMax`. Throws FileFault. */
 export const readBytes = (path: string, bytesMax: number): Uint8Array => {
   try {
     const { size } = statSync(path)
-    if (size > bytesMax) throw new FileFault("file-too-large", `${path} has ${size} bytes; at most ${bytesMax} are read.`)
+    if (size > bytesMax)
+      throw new FileFault("file-too-large", `${path} has ${size} bytes; at most ${bytesMax} are read.`)
     return new Uint8Array(readFileSync(path))
   } catch (error) {
     throw error instanceof FileFault ? error : fault(path, error)

@@ -9,7 +9,10 @@ import { Data, Effect } from "effect"
 import { concat } from "../codec/bytes.ts"
 import { handshakeMsMax, outboundBytesMax } from "../limits.ts"
 
-export class TcpFault extends Data.TaggedError("TcpFault")<{ readonly code: "listen-failed" | "dial-failed"; readonly message: string }> {}
+export class TcpFault extends Data.TaggedError("TcpFault")<{
+  readonly code: "listen-failed" | "dial-failed"
+  readonly message: string
+}> {}
 
 /** One secured connection. */
 export interface Wire {
@@ -168,7 +171,8 @@ const handlersOf = (onWire: OnWire, makeData: () => Link): Bun.SocketHandler<Lin
   },
   handshake: (socket, ok, error) => {
     // A client sees "self signed" as failure and the session stands; only a broken handshake is none.
-    if (!ok && (error as { code?: string } | null)?.code === "EPROTO") return stop(socket, `the TLS handshake failed: ${error?.message}`)
+    if (!ok && (error as { code?: string } | null)?.code === "EPROTO")
+      return stop(socket, `the TLS handshake failed: ${error?.message}`)
     secured(socket, onWire)
   },
   data: (socket, bytes) => socket.data.handlers?.data(bytes),
@@ -179,7 +183,8 @@ const handlersOf = (onWire: OnWire, makeData: () => Link): Bun.SocketHandler<Lin
   close: (socket, error) => {
     const link = socket.data
     clearTimeout(link.deadline)
-    const reason = link.reason !== "" ? link.reason : error === undefined || error === null ? "closed by the peer" : error.message
+    const reason =
+      link.reason !== "" ? link.reason : error === undefined || error === null ? "closed by the peer" : error.message
     link.reason = reason
     link.opened?.(new TcpFault({ code: "dial-failed", message: reason }))
     link.opened = undefined
@@ -202,7 +207,8 @@ export const bunTcp: Tcp = {
         })
         return { port: listener.port, close: () => listener.stop(false) }
       },
-      catch: (error) => new TcpFault({ code: "listen-failed", message: `cannot listen on ${at.host}:${at.port}: ${String(error)}` })
+      catch: (error) =>
+        new TcpFault({ code: "listen-failed", message: `cannot listen on ${at.host}:${at.port}: ${String(error)}` })
     }),
   dial: (to, identity, onWire) =>
     Effect.callback<void, TcpFault>((resume) => {
@@ -218,16 +224,22 @@ export const bunTcp: Tcp = {
         if (fault === undefined) resume(Effect.void)
         else failed(fault.message)
       })
-      const handlers = handlersOf((wire) => {
-        if (late) wire.terminate()
-        return late ? { data: () => {}, drained: () => {}, closed: () => {} } : onWire(wire)
-      }, () => link)
-      Bun.connect<Link>({ hostname: to.host, port: to.port, tls: tlsOptions(identity), data: link, socket: handlers }).catch(
-        (error: unknown) => {
-          clearTimeout(timer)
-          failed(error instanceof Error ? error.message : String(error))
-        }
+      const handlers = handlersOf(
+        (wire) => {
+          if (late) wire.terminate()
+          return late ? { data: () => {}, drained: () => {}, closed: () => {} } : onWire(wire)
+        },
+        () => link
       )
+      Bun.connect<Link>({
+        hostname: to.host,
+        port: to.port,
+        tls: tlsOptions(identity),
+        data: link,
+        socket: handlers
+      }).catch((error: unknown) => {
+        clearTimeout(timer)
+        failed(error instanceof Error ? error.message : String(error))
+      })
     })
 }
-

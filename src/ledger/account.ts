@@ -48,19 +48,31 @@ const money = (rules: LedgerRules, units: number): string => `${format(amount(un
 const checkFields = (rules: LedgerRules, { transfer }: Transaction): TransactionReject | undefined => {
   const { chainId, feeMin, noteBytesMax, supplyMax } = rules
   if (transfer.chainId !== chainId) {
-    return reject("chain-id-mismatch", `It is signed for chain "${transfer.chainId}"; this is "${chainId}". Sign it for this one.`)
+    return reject(
+      "chain-id-mismatch",
+      `It is signed for chain "${transfer.chainId}"; this is "${chainId}". Sign it for this one.`
+    )
   }
   if (transfer.amount < 1) return reject("amount-invalid", "The amount must be at least one base unit.")
   if (transfer.amount > supplyMax || transfer.fee > supplyMax) {
-    return reject("amount-invalid", `Amount and fee must each be at most ${money(rules, supplyMax)}: more can never exist.`)
+    return reject(
+      "amount-invalid",
+      `Amount and fee must each be at most ${money(rules, supplyMax)}: more can never exist.`
+    )
   }
-  if (transfer.fee < feeMin) return reject("fee-too-low", `The fee must be at least ${money(rules, feeMin)}.`, { feeMin })
+  if (transfer.fee < feeMin)
+    return reject("fee-too-low", `The fee must be at least ${money(rules, feeMin)}.`, { feeMin })
   if (transfer.note !== "" && utf8(transfer.note).length > noteBytesMax) {
-    return reject("note-too-long", `A note has at most ${noteBytesMax} bytes on this chain. Shorten it.`, { noteBytesMax })
+    return reject("note-too-long", `A note has at most ${noteBytesMax} bytes on this chain. Shorten it.`, {
+      noteBytesMax
+    })
   }
   if (transfer.nonce < 1) return reject("nonce-too-low", "Nonces count from 1.")
   if (equal(transfer.sender, transfer.recipient)) {
-    return reject("recipient-is-sender", "The recipient is the sender: nothing would move but the fee. Name another recipient.")
+    return reject(
+      "recipient-is-sender",
+      "The recipient is the sender: nothing would move but the fee. Name another recipient."
+    )
   }
   if (!equal(addressOf(transfer.publicKey), transfer.sender)) {
     return reject("sender-mismatch", "The sender is not the address of the public key. Sign with the sender's own key.")

@@ -71,7 +71,10 @@ export const isChainId = (text: string): boolean => text.length <= chainIdBytesM
 const assertInRange = (transfer: Transfer): void => {
   const { amount, fee, nonce, time, sender, recipient, publicKey, signature } = transfer
   assert(transfer.version === 1 && isChainId(transfer.chainId), "version and chain id are those of a transfer")
-  assert([amount, fee, nonce, time].every(isAmount), "the numbers of a transfer are safe integers, none of them negative")
+  assert(
+    [amount, fee, nonce, time].every(isAmount),
+    "the numbers of a transfer are safe integers, none of them negative"
+  )
   assert(sender.length === 20 && recipient.length === 20, "an address has 20 bytes")
   assert(publicKey.length === 33 && signature.length === 64, "a public key has 33 bytes, a signature 64")
   assert(transfer.note.isWellFormed(), "a note has no half of a surrogate pair")

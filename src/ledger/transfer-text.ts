@@ -45,7 +45,17 @@ export const formatTransfer = ({ transfer, id }: Transaction, prefix: string): T
 })
 
 const required = [
-  "version", "chain_id", "sender", "recipient", "amount", "fee", "nonce", "timestamp", "note", "public_key", "signature"
+  "version",
+  "chain_id",
+  "sender",
+  "recipient",
+  "amount",
+  "fee",
+  "nonce",
+  "timestamp",
+  "note",
+  "public_key",
+  "signature"
 ]
 const optional = ["id", "kind"]
 
@@ -72,14 +82,19 @@ export const parseTransfer = (json: unknown, prefix: string): Result.Result<Tran
   return parsed
 }
 
-const parseFields = (fields: Record<string, unknown>, prefix: string): Result.Result<Transaction, TransactionReject> => {
+const parseFields = (
+  fields: Record<string, unknown>,
+  prefix: string
+): Result.Result<Transaction, TransactionReject> => {
   const { chain_id: chainId, amount, fee, nonce, timestamp, note } = fields
-  if (typeof chainId !== "string" || !isChainId(chainId)) return wrong("chain_id must be 1 to 32 of a-z, 0-9 and hyphen.")
+  if (typeof chainId !== "string" || !isChainId(chainId))
+    return wrong("chain_id must be 1 to 32 of a-z, 0-9 and hyphen.")
   const sender = parseParty(fields["sender"], prefix)
   if (!isAddress(sender)) return wrong(`sender ${sender.wrong}.`)
   const recipient = parseParty(fields["recipient"], prefix)
   if (!isAddress(recipient)) return wrong(`recipient ${recipient.wrong}.`)
-  if (!isAmount(amount) || amount < 1) return refuse("amount-invalid", "amount must be a whole number of base units, at least 1.")
+  if (!isAmount(amount) || amount < 1)
+    return refuse("amount-invalid", "amount must be a whole number of base units, at least 1.")
   if (!isAmount(fee)) return refuse("amount-invalid", "fee must be a whole number of base units, 0 or more.")
   if (!isCount(nonce)) return wrong("nonce must be a whole number.")
   if (!isCount(timestamp)) return wrong("timestamp must be whole milliseconds since 1970.")
@@ -90,7 +105,9 @@ const parseFields = (fields: Record<string, unknown>, prefix: string): Result.Re
   const signature = parseBytes(fields["signature"], 64)
   if (signature === undefined) return refuse("signature-invalid", "signature must be 64 bytes of lower-case hex.")
   const numbers = { amount, fee, nonce: nonce as Nonce, time: timestamp as Millis }
-  return Result.succeed(makeTransaction({ version: 1, chainId, sender, recipient, ...numbers, note, publicKey, signature }))
+  return Result.succeed(
+    makeTransaction({ version: 1, chainId, sender, recipient, ...numbers, note, publicKey, signature })
+  )
 }
 
 const parseParty = (value: unknown, prefix: string): Address | { readonly wrong: string } =>

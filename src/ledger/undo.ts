@@ -28,7 +28,10 @@ export const encodeUndo = (changes: ReadonlyMap<string, Change>): Uint8Array => 
   for (const [key, value] of befores) {
     const keyBytes = fromHex(key)
     const length = value === undefined ? 0 : value.length + 1
-    assert(keyBytes !== undefined && keyBytes.length <= 0xff && length <= 0xffff, "key and value of an entry fit an undo record")
+    assert(
+      keyBytes !== undefined && keyBytes.length <= 0xff && length <= 0xffff,
+      "key and value of an entry fit an undo record"
+    )
     out[at] = keyBytes.length
     out.set(keyBytes, at + 1)
     at += 1 + keyBytes.length

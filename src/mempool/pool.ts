@@ -11,7 +11,13 @@ import { keyOf, type AccountState } from "../ledger/account.ts"
 import { reject, type TransactionReject } from "../ledger/reject.ts"
 import type { Nonce, Transaction } from "../ledger/transaction.ts"
 import {
-  futureMsMax, nonceGapMax, pendingBytesMax, pendingMsMax, pendingPerSenderMax, pendingTransactionsMax, replaceFeePercent
+  futureMsMax,
+  nonceGapMax,
+  pendingBytesMax,
+  pendingMsMax,
+  pendingPerSenderMax,
+  pendingTransactionsMax,
+  replaceFeePercent
 } from "../limits.ts"
 import { evictedBefore, Heap, minedBefore, type Ranked } from "./order.ts"
 
@@ -81,7 +87,9 @@ export class Pool {
     const refused =
       this.checkPlace(admission, queue, replaced) ??
       this.checkRoom(transaction, replaced) ??
-      (admission.checkSignature() ? undefined : reject("signature-invalid", "The signature does not match the transaction."))
+      (admission.checkSignature()
+        ? undefined
+        : reject("signature-invalid", "The signature does not match the transaction."))
     if (refused !== undefined) return refused
     const removed = replaced === undefined ? [] : [replaced.id]
     if (replaced !== undefined) this.remove(replaced)
@@ -168,28 +176,49 @@ export class Pool {
     return this.incoming.get(key) ?? 0
   }
 
-  private checkPlace({ transaction, account, now }: Admission, queue: Queue | undefined, replaced: Pending | undefined) {
+  private checkPlace(
+    { transaction, account, now }: Admission,
+    queue: Queue | undefined,
+    replaced: Pending | undefined
+  ) {
     const { transfer } = transaction
     const next = account.nonce + 1
     if (transfer.nonce < next) {
-      return reject("nonce-too-low", `Nonce ${transfer.nonce} is used; the next is ${next}.`, { expected: next, got: transfer.nonce })
+      return reject("nonce-too-low", `Nonce ${transfer.nonce} is used; the next is ${next}.`, {
+        expected: next,
+        got: transfer.nonce
+      })
     }
     if (transfer.nonce >= next + nonceGapMax) {
-      return reject("nonce-too-high", `Nonce ${transfer.nonce} is too far ahead of ${next}.`, { expected: next, got: transfer.nonce })
+      return reject("nonce-too-high", `Nonce ${transfer.nonce} is too far ahead of ${next}.`, {
+        expected: next,
+        got: transfer.nonce
+      })
     }
     if (transfer.time > now + futureMsMax || transfer.time < now - pendingMsMax) {
-      return reject("time-out-of-range", "The timestamp must be within a day before and two hours after the node's clock.")
+      return reject(
+        "time-out-of-range",
+        "The timestamp must be within a day before and two hours after the node's clock."
+      )
     }
     if (replaced !== undefined && transfer.fee * 100 < replaced.transaction.transfer.fee * replaceFeePercent) {
       const feeMin = Math.ceil((replaced.transaction.transfer.fee * replaceFeePercent) / 100)
-      return reject("replacement-underpriced", `Nonce ${transfer.nonce} is pending; a fee of ${feeMin} units replaces it.`, { feeMin })
+      return reject(
+        "replacement-underpriced",
+        `Nonce ${transfer.nonce} is pending; a fee of ${feeMin} units replaces it.`,
+        { feeMin }
+      )
     }
     if (replaced === undefined && (queue?.byNonce.size ?? 0) >= pendingPerSenderMax) {
       return reject("sender-queue-full", `At most ${pendingPerSenderMax} transactions of one sender may be pending.`)
     }
-    const needed = (queue?.cost ?? 0) - (replaced === undefined ? 0 : costOf(replaced.transaction)) + costOf(transaction)
+    const needed =
+      (queue?.cost ?? 0) - (replaced === undefined ? 0 : costOf(replaced.transaction)) + costOf(transaction)
     if (needed > account.balance) {
-      return reject("balance-too-low", "The balance does not cover this and what is pending already.", { balance: account.balance, needed })
+      return reject("balance-too-low", "The balance does not cover this and what is pending already.", {
+        balance: account.balance,
+        needed
+      })
     }
     return undefined
   }
@@ -243,7 +272,8 @@ export class Pool {
   /** The live transaction that goes first; the heap also holds ones that left, which are passed over here. */
   private worst(): Pending | undefined {
     if (this.cheapest.size > 2 * this.byId.size + 1000) this.cheapest = new Heap(evictedBefore, this.byId.values())
-    while (this.cheapest.size > 0 && this.byId.get(this.cheapest.peek()!.id) !== this.cheapest.peek()) this.cheapest.pop()
+    while (this.cheapest.size > 0 && this.byId.get(this.cheapest.peek()!.id) !== this.cheapest.peek())
+      this.cheapest.pop()
     return this.cheapest.peek()
   }
 
@@ -261,7 +291,9 @@ export class Pool {
   /** Removes a transaction and those of the same sender that come after it. */
   private cutFrom({ transaction }: Pending): ReadonlyArray<string> {
     const queue = this.queues.get(keyOf(transaction.transfer.sender))!
-    const cut = [...queue.byNonce.values()].filter((other) => other.transaction.transfer.nonce >= transaction.transfer.nonce)
+    const cut = [...queue.byNonce.values()].filter(
+      (other) => other.transaction.transfer.nonce >= transaction.transfer.nonce
+    )
     for (const pending of cut) this.remove(pending)
     return cut.map(({ id }) => id)
   }

@@ -37,7 +37,9 @@ export const makeTemplate = (wish: Wish): Block => {
   const height = (parent.height + 1) as Height
   const time = Math.max(wish.now, consensus.earliestTime(ancestry)) as Millis
   ledger.applyReward(state, { height, time, proposer: wish.proposer }, fees as Amount)
-  const changes = [...state.changes].flatMap(([key, { before, after }]) => (before === after ? [] : [[key, after] as const]))
+  const changes = [...state.changes].flatMap(([key, { before, after }]) =>
+    before === after ? [] : [[key, after] as const]
+  )
   const header = makeHeader({
     version: 1,
     chainTag: chainTag(spec.ledger.chainId),
@@ -55,4 +57,5 @@ export const makeTemplate = (wish: Wish): Block => {
 }
 
 /** Bytes that a spec leaves for transactions beside header and extra data. */
-export const transactionBytesLeft = (rules: Rules, extra: Uint8Array): number => rules.spec.block.bytesMax - 220 - extra.length
+export const transactionBytesLeft = (rules: Rules, extra: Uint8Array): number =>
+  rules.spec.block.bytesMax - 220 - extra.length

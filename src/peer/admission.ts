@@ -28,9 +28,14 @@ export const checkAdmission = (
     return kept && twin.direction !== candidate.direction ? { replaces: twin } : { reject: "already-connected" }
   }
   if (sessions.length >= sessionsMax) return { reject: "sessions-full" }
-  if (candidate.direction === "outbound" && sessions.filter(({ direction }) => direction === "outbound").length >= outboundSessionsMax) {
+  if (
+    candidate.direction === "outbound" &&
+    sessions.filter(({ direction }) => direction === "outbound").length >= outboundSessionsMax
+  ) {
     return { reject: "outbound-full" }
   }
   const sameHost = sessions.filter(({ host }) => host === candidate.host).length
-  return !isLoopback(candidate.host) && sameHost >= sessionsPerIpMax ? { reject: "address-full" } : { replaces: undefined }
+  return !isLoopback(candidate.host) && sameHost >= sessionsPerIpMax
+    ? { reject: "address-full" }
+    : { replaces: undefined }
 }

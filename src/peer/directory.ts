@@ -72,10 +72,22 @@ export class Directory {
   }
 
   /** The record of a node that has proven who it is. */
-  meet(nodeId: string, facts: { readonly endpoint: string | undefined; readonly agent: string }, now: number): PeerRecord {
+  meet(
+    nodeId: string,
+    facts: { readonly endpoint: string | undefined; readonly agent: string },
+    now: number
+  ): PeerRecord {
     const record = this.records.get(nodeId) ?? {
-      nodeId, endpoint: undefined, agent: "", height: 0, latencyMs: undefined, points: 0, pointsAt: now,
-      lastSeenAt: undefined, lastError: undefined, bannedUntil: undefined
+      nodeId,
+      endpoint: undefined,
+      agent: "",
+      height: 0,
+      latencyMs: undefined,
+      points: 0,
+      pointsAt: now,
+      lastSeenAt: undefined,
+      lastError: undefined,
+      bannedUntil: undefined
     }
     record.endpoint = facts.endpoint ?? record.endpoint
     record.agent = facts.agent
@@ -108,15 +120,22 @@ export class Directory {
   learn(endpoint: string, nodeId: string | undefined): void {
     const known = this.dials.get(endpoint)
     if (known !== undefined) known.nodeId = nodeId ?? known.nodeId
-    else if (this.dials.size < directoryPeersMax) this.dials.set(endpoint, { failures: 0, nextAt: 0, nodeId, seed: false })
+    else if (this.dials.size < directoryPeersMax)
+      this.dials.set(endpoint, { failures: 0, nextAt: 0, nodeId, seed: false })
   }
 
   /** Endpoints to dial now, seeds first: not connected, not banned, not in backoff. */
-  toDial(connected: { readonly nodeIds: ReadonlySet<string>; readonly endpoints: ReadonlySet<string> }, room: number, now: number): ReadonlyArray<string> {
+  toDial(
+    connected: { readonly nodeIds: ReadonlySet<string>; readonly endpoints: ReadonlySet<string> },
+    room: number,
+    now: number
+  ): ReadonlyArray<string> {
     return [...this.dials]
-      .filter(([endpoint, { nextAt, nodeId }]) =>
-        nextAt <= now && !connected.endpoints.has(endpoint) &&
-        (nodeId === undefined || (!connected.nodeIds.has(nodeId) && !this.isBanned(nodeId, now)))
+      .filter(
+        ([endpoint, { nextAt, nodeId }]) =>
+          nextAt <= now &&
+          !connected.endpoints.has(endpoint) &&
+          (nodeId === undefined || (!connected.nodeIds.has(nodeId) && !this.isBanned(nodeId, now)))
       )
       .sort(([, a], [, b]) => Number(b.seed) - Number(a.seed) || a.failures - b.failures)
       .slice(0, Math.max(0, room))
@@ -156,7 +175,9 @@ export class Directory {
   /** What others may be told: nodes that listen and were met, without what we observed of them. */
   advertised(except: string, max: number): ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }> {
     return this.all
-      .filter(({ nodeId, endpoint, bannedUntil }) => endpoint !== undefined && nodeId !== except && bannedUntil === undefined)
+      .filter(
+        ({ nodeId, endpoint, bannedUntil }) => endpoint !== undefined && nodeId !== except && bannedUntil === undefined
+      )
       .slice(0, max)
       .map(({ nodeId, endpoint }) => ({ nodeId, endpoint: endpoint! }))
   }

@@ -5,7 +5,14 @@
 import { Result } from "effect"
 import { concatAll, toHex } from "../codec/bytes.ts"
 import { decode, encode, type Packable } from "../codec/msgpack.ts"
-import { blockBytesMax, hashesPerMessageMax, headersPerMessageMax, locatorHashesMax, peersPerMessageMax, transactionBytesMax } from "../limits.ts"
+import {
+  blockBytesMax,
+  hashesPerMessageMax,
+  headersPerMessageMax,
+  locatorHashesMax,
+  peersPerMessageMax,
+  transactionBytesMax
+} from "../limits.ts"
 
 /** `request` pairs an answer with what asked for it; 0 in what nobody asked for. */
 export type Message =
@@ -13,7 +20,12 @@ export type Message =
   | { readonly tag: "STS"; readonly height: number; readonly work: Uint8Array; readonly tip: Uint8Array }
   | { readonly tag: "PNG"; readonly nonce: number }
   | { readonly tag: "PON"; readonly nonce: number }
-  | { readonly tag: "GHD"; readonly request: number; readonly locator: ReadonlyArray<Uint8Array>; readonly limit: number }
+  | {
+      readonly tag: "GHD"
+      readonly request: number
+      readonly locator: ReadonlyArray<Uint8Array>
+      readonly limit: number
+    }
   /** 212 bytes a header, one after the other. Request 0: an announcement. */
   | { readonly tag: "HDR"; readonly request: number; readonly headers: Uint8Array }
   | { readonly tag: "GBL"; readonly request: number; readonly hashes: ReadonlyArray<Uint8Array> }
@@ -26,9 +38,19 @@ export type Message =
   | { readonly tag: "GTX"; readonly request: number; readonly hashes: ReadonlyArray<Uint8Array> }
   | { readonly tag: "TXN"; readonly request: number; readonly transactions: ReadonlyArray<Uint8Array> }
   | { readonly tag: "GPR"; readonly request: number }
-  | { readonly tag: "PRS"; readonly request: number; readonly peers: ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }> }
+  | {
+      readonly tag: "PRS"
+      readonly request: number
+      readonly peers: ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }>
+    }
   /** Something of the other side's was refused: the stable code, whose fault we think it is. */
-  | { readonly tag: "REJ"; readonly code: string; readonly message: string; readonly blame: string; readonly about: Uint8Array }
+  | {
+      readonly tag: "REJ"
+      readonly code: string
+      readonly message: string
+      readonly blame: string
+      readonly about: Uint8Array
+    }
   | { readonly tag: "BYE"; readonly reason: string }
 
 export type Tag = Message["tag"]
@@ -39,18 +61,32 @@ type Fields = { readonly [key: string]: Packable }
 type Form<A> = (value: Packable | undefined) => A | undefined
 
 const whole: Form<number> = (value) => (typeof value === "number" && value >= 0 ? value : undefined)
-const bytes = (least: number, most: number): Form<Uint8Array> => (value) =>
-  value instanceof Uint8Array && value.length >= least && value.length <= most ? value : undefined
-const text = (most: number): Form<string> => (value) => (typeof value === "string" && value.length <= most ? value : undefined)
-const list = <A>(form: Form<A>, most: number): Form<ReadonlyArray<A>> => (value) => {
-  if (!Array.isArray(value) || value.length > most) return undefined
-  const items = (value as ReadonlyArray<Packable>).map(form)
-  return items.includes(undefined) ? undefined : (items as ReadonlyArray<A>)
-}
+const bytes =
+  (least: number, most: number): Form<Uint8Array> =>
+  (value) =>
+    value instanceof Uint8Array && value.length >= least && value.length <= most ? value : undefined
+const text =
+  (most: number): Form<string> =>
+  (value) =>
+    typeof value === "string" && value.length <= most ? value : undefined
+const list =
+  <A>(form: Form<A>, most: number): Form<ReadonlyArray<A>> =>
+  (value) => {
+    if (!Array.isArray(value) || value.length > most) return undefined
+    const items = (value as ReadonlyArray<Packable>).map(form)
+    return items.includes(undefined) ? undefined : (items as ReadonlyArray<A>)
+  }
 const hash = bytes(32, 32)
 const hashes = list(hash, hashesPerMessageMax)
 const peer: Form<{ readonly endpoint: string; readonly nodeId: string }> = (value) => {
-  if (value === null || value === undefined || typeof value !== "object" || Array.isArray(value) || value instanceof Uint8Array) return undefined
+  if (
+    value === null ||
+    value === undefined ||
+    typeof value !== "object" ||
+    Array.isArray(value) ||
+    value instanceof Uint8Array
+  )
+    return undefined
   const { endpoint, nodeId } = value as Fields
   return typeof endpoint === "string" && typeof nodeId === "string" && endpoint.length <= 128 && nodeId.length <= 90
     ? { endpoint, nodeId }
@@ -62,7 +98,9 @@ const headers: Form<Uint8Array> = (value) => {
 }
 
 /** The fields of each message; every one must be there, and no other. */
-const forms: { readonly [T in Tag]: { readonly [K in Exclude<keyof Extract<Message, { tag: T }>, "tag">]: Form<unknown> } } = {
+const forms: {
+  readonly [T in Tag]: { readonly [K in Exclude<keyof Extract<Message, { tag: T }>, "tag">]: Form<unknown> }
+} = {
   STS: { height: whole, work: hash, tip: hash },
   PNG: { nonce: whole },
   PON: { nonce: whole },
@@ -89,7 +127,10 @@ export const encodeMessage = (message: Message): { readonly tag: Tag; readonly b
 const isTag = (tag: string): tag is Tag => Object.hasOwn(forms, tag)
 
 /** The message of a frame, or why it is refused. Never throws. */
-export const decodeMessage = (frame: { readonly tag: string; readonly body: Uint8Array }): Result.Result<Message, string> => {
+export const decodeMessage = (frame: {
+  readonly tag: string
+  readonly body: Uint8Array
+}): Result.Result<Message, string> => {
   if (!isTag(frame.tag)) return Result.fail(`unknown message ${frame.tag}`)
   const decoded = decode(frame.body)
   if (Result.isFailure(decoded)) return Result.fail(`${frame.tag}: ${decoded.failure}`)
@@ -109,7 +150,8 @@ export const decodeMessage = (frame: { readonly tag: string; readonly body: Uint
 }
 
 /** The headers field of a page. */
-export const packHeaders = (page: ReadonlyArray<{ readonly bytes: Uint8Array }>): Uint8Array => concatAll(page.map(({ bytes: row }) => row))
+export const packHeaders = (page: ReadonlyArray<{ readonly bytes: Uint8Array }>): Uint8Array =>
+  concatAll(page.map(({ bytes: row }) => row))
 
 /** For keys of maps. */
 export const ids = (list: ReadonlyArray<Uint8Array>): ReadonlyArray<string> => list.map(toHex)

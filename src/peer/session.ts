@@ -4,12 +4,24 @@
  */
 import { hashHeader, headerBytes } from "../block/header.ts"
 import { toHex } from "../codec/bytes.ts"
-import { hashesPerMessageMax, headersPerMessageMax, peerIdleMsMax, pingAfterMs, requestMsMax, requestsPerPeerMax } from "../limits.ts"
+import {
+  hashesPerMessageMax,
+  headersPerMessageMax,
+  peerIdleMsMax,
+  pingAfterMs,
+  requestMsMax,
+  requestsPerPeerMax
+} from "../limits.ts"
 import type { Message } from "./message.ts"
 
 export type SessionEffect =
   | { readonly _tag: "Send"; readonly message: Message }
-  | { readonly _tag: "ServeHeaders"; readonly request: number; readonly locator: ReadonlyArray<Uint8Array>; readonly limit: number }
+  | {
+      readonly _tag: "ServeHeaders"
+      readonly request: number
+      readonly locator: ReadonlyArray<Uint8Array>
+      readonly limit: number
+    }
   | { readonly _tag: "ServeBlocks"; readonly request: number; readonly hashes: ReadonlyArray<Uint8Array> }
   | { readonly _tag: "ServeTransactions"; readonly request: number; readonly hashes: ReadonlyArray<Uint8Array> }
   | { readonly _tag: "ServePeers"; readonly request: number }
@@ -77,7 +89,10 @@ export class Session {
         for (const hash of message.transactions) this.know(toHex(hash))
         return [{ _tag: "Offered", hashes: message.transactions }]
       case "TXN":
-        return this.finish(message.request, "transactions", { _tag: "Transactions", transactions: message.transactions })
+        return this.finish(message.request, "transactions", {
+          _tag: "Transactions",
+          transactions: message.transactions
+        })
       case "PRS":
         return this.finish(message.request, "peers", { _tag: "Peers", peers: message.peers })
       case "REJ":
@@ -98,7 +113,9 @@ export class Session {
   }
 
   askTransactions(hashes: ReadonlyArray<Uint8Array>, now: number): ReadonlyArray<SessionEffect> {
-    return hashes.length === 0 ? nothing : this.ask("transactions", hashes, now, (request) => ({ tag: "GTX", request, hashes }))
+    return hashes.length === 0
+      ? nothing
+      : this.ask("transactions", hashes, now, (request) => ({ tag: "GTX", request, hashes }))
   }
 
   askPeers(now: number): ReadonlyArray<SessionEffect> {
@@ -146,21 +163,37 @@ export class Session {
   }
 
   /** A peer may ask often, but not without end: each second a budget, beyond it a price. */
-  private serve(message: Extract<Message, { tag: "GHD" | "GBL" | "GTX" | "GPR" }>, now: number): ReadonlyArray<SessionEffect> {
+  private serve(
+    message: Extract<Message, { tag: "GHD" | "GBL" | "GTX" | "GPR" }>,
+    now: number
+  ): ReadonlyArray<SessionEffect> {
     const second = Math.floor(now / 1000)
     this.asksThisSecond = second === this.second ? this.asksThisSecond + 1 : 1
     this.second = second
-    if (this.asksThisSecond > 20 * requestsPerPeerMax) return [{ _tag: "Misbehaved", code: "asks-too-often", points: 10 }]
+    if (this.asksThisSecond > 20 * requestsPerPeerMax)
+      return [{ _tag: "Misbehaved", code: "asks-too-often", points: 10 }]
     const { request } = message
     if (message.tag === "GHD") {
-      return [{ _tag: "ServeHeaders", request, locator: message.locator, limit: Math.min(message.limit, headersPerMessageMax) }]
+      return [
+        {
+          _tag: "ServeHeaders",
+          request,
+          locator: message.locator,
+          limit: Math.min(message.limit, headersPerMessageMax)
+        }
+      ]
     }
     if (message.tag === "GBL") return [{ _tag: "ServeBlocks", request, hashes: message.hashes }]
-    return message.tag === "GTX" ? [{ _tag: "ServeTransactions", request, hashes: message.hashes }] : [{ _tag: "ServePeers", request }]
+    return message.tag === "GTX"
+      ? [{ _tag: "ServeTransactions", request, hashes: message.hashes }]
+      : [{ _tag: "ServePeers", request }]
   }
 
   private headers({ request, headers }: Extract<Message, { tag: "HDR" }>): ReadonlyArray<SessionEffect> {
-    if (request === 0) return headers.length > 16 * 212 ? [{ _tag: "Misbehaved", code: "announces-too-much", points: 20 }] : [{ _tag: "Headers", asked: false, headers }]
+    if (request === 0)
+      return headers.length > 16 * 212
+        ? [{ _tag: "Misbehaved", code: "announces-too-much", points: 20 }]
+        : [{ _tag: "Headers", asked: false, headers }]
     return this.finish(request, "headers", { _tag: "Headers", asked: true, headers })
   }
 

@@ -73,7 +73,11 @@ export class Sync {
   }
 
   /** The chain has judged a page: `headerWork` is its heaviest now; `more`: the page was full, there may be another. */
-  headersJudged(session: number, page: { readonly headerWork: bigint; readonly asked: boolean; readonly more: boolean }, now: number): ReadonlyArray<SyncEffect> {
+  headersJudged(
+    session: number,
+    page: { readonly headerWork: bigint; readonly asked: boolean; readonly more: boolean },
+    now: number
+  ): ReadonlyArray<SyncEffect> {
     this.headerWork = page.headerWork
     const peer = this.peers.get(session)
     if (peer !== undefined && page.asked) peer.askedHeadersAt = undefined
@@ -98,10 +102,16 @@ export class Sync {
     const peer = this.peers.get(session)
     if (peer !== undefined) peer.stalls = 0
     const effects = this.assign(now)
-    return this.wanted.length === 0 && this.inFlight.size < bodiesInFlightPerPeerMax / 2 ? [...effects, ...this.look()] : effects
+    return this.wanted.length === 0 && this.inFlight.size < bodiesInFlightPerPeerMax / 2
+      ? [...effects, ...this.look()]
+      : effects
   }
 
-  notGiven(session: number, given: { readonly ids: ReadonlyArray<string>; readonly stalled: boolean }, now: number): ReadonlyArray<SyncEffect> {
+  notGiven(
+    session: number,
+    given: { readonly ids: ReadonlyArray<string>; readonly stalled: boolean },
+    now: number
+  ): ReadonlyArray<SyncEffect> {
     const peer = this.peers.get(session)
     for (const id of given.ids) {
       if (this.inFlight.get(id)?.session !== session) continue
@@ -111,7 +121,8 @@ export class Sync {
     }
     if (peer === undefined || !given.stalled) return this.assign(now)
     peer.stalls++
-    const slow: ReadonlyArray<SyncEffect> = peer.stalls >= stallsMax ? [{ _tag: "Drop", session, reason: "too slow to give blocks" }] : []
+    const slow: ReadonlyArray<SyncEffect> =
+      peer.stalls >= stallsMax ? [{ _tag: "Drop", session, reason: "too slow to give blocks" }] : []
     return [...slow, ...this.assign(now)]
   }
 

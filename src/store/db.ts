@@ -36,7 +36,8 @@ export const openReadonly = (path: string): Database => {
   return db
 }
 
-const versionOf = (db: Database): number => (db.query("PRAGMA user_version").get() as { user_version: number }).user_version
+const versionOf = (db: Database): number =>
+  (db.query("PRAGMA user_version").get() as { user_version: number }).user_version
 
 /** Runs the steps that this database lacks, each in one transaction. Forward only; a newer database is refused. */
 export const migrate = (db: Database): void => {

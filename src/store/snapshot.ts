@@ -44,7 +44,10 @@ export class Snapshot {
 
   /** Best-branch rows from a height up. */
   rowsFrom(height: number, limit: number): ReadonlyArray<SnapshotRow> {
-    return this.db.query<Stored, [number, number]>(`${joined} WHERE b.height >= ? ORDER BY b.height LIMIT ?`).all(height, limit).map(toRow)
+    return this.db
+      .query<Stored, [number, number]>(`${joined} WHERE b.height >= ? ORDER BY b.height LIMIT ?`)
+      .all(height, limit)
+      .map(toRow)
   }
 
   /** The bytes of best-branch headers from a height up: what peers are served. */
@@ -81,7 +84,9 @@ export class Snapshot {
 
   block(row: SnapshotRow): Block {
     const body = this.db
-      .query<{ body: Uint8Array }, [Uint8Array]>("SELECT body FROM bodies WHERE n = (SELECT n FROM headers WHERE hash = ?)")
+      .query<{ body: Uint8Array }, [Uint8Array]>(
+        "SELECT body FROM bodies WHERE n = (SELECT n FROM headers WHERE hash = ?)"
+      )
       .get(row.header.hash)
     const decoded = body === null ? undefined : decodeBody(row.header, body.body, this.rules.ledger)
     assert(decoded !== undefined && Result.isSuccess(decoded), "a block of the best branch has its body")
@@ -92,13 +97,17 @@ export class Snapshot {
   place(id: Uint8Array): { readonly height: number; readonly position: number } | undefined {
     return (
       this.db
-        .query<{ height: number; position: number }, [Uint8Array]>("SELECT height, position FROM transactions WHERE id = ?")
+        .query<{ height: number; position: number }, [Uint8Array]>(
+          "SELECT height, position FROM transactions WHERE id = ?"
+        )
         .get(id) ?? undefined
     )
   }
 
   entry(key: string): Uint8Array | undefined {
-    return this.db.query<{ value: Uint8Array }, [Uint8Array]>("SELECT value FROM state WHERE key = ?").get(fromHex(key)!)?.value
+    return this.db
+      .query<{ value: Uint8Array }, [Uint8Array]>("SELECT value FROM state WHERE key = ?")
+      .get(fromHex(key)!)?.value
   }
 
   /** Entries with the most units first, after a place in that order. */
@@ -119,7 +128,10 @@ export class Snapshot {
 
   /** What the state root says of a key. */
   prove(key: string): StateProof {
-    return prove((name) => this.db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?").get(name)?.page, key)
+    return prove(
+      (name) => this.db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?").get(name)?.page,
+      key
+    )
   }
 
   /** The root page, for the cheap consistency check. */

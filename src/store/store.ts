@@ -71,9 +71,7 @@ const statements = (db: Database) => ({
   deletePage: db.query("DELETE FROM pages WHERE name = ?"),
   meta: db.query<{ value: unknown }, [string]>("SELECT value FROM meta WHERE key = ?"),
   setMeta: db.query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2"),
-  addMeta: db.query(
-    "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = value + ?2"
-  ),
+  addMeta: db.query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = value + ?2"),
   invalid: db.query<{ code: string }, [Uint8Array]>("SELECT code FROM invalid WHERE hash = ?"),
   insertInvalid: db.query("INSERT OR IGNORE INTO invalid (hash, code) VALUES (?, ?)"),
   trimInvalid: db.query("DELETE FROM invalid WHERE n <= (SELECT MAX(n) FROM invalid) - ?")
@@ -308,7 +306,11 @@ export class ChainStore implements ChainReader {
   /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). */
   private movePending({ detached, attached }: Landing, now: number): void {
     for (const block of detached) insertPending(this.db, block.transactions, now)
-    for (const { block } of attached) deletePending(this.db, block.transactions.map(({ id }) => id))
+    for (const { block } of attached)
+      deletePending(
+        this.db,
+        block.transactions.map(({ id }) => id)
+      )
   }
 
   private stored(id: string): StoredRow | undefined {

@@ -76,7 +76,9 @@ export class SeenNonces {
 
 const isText = (value: unknown, most: number): value is string => typeof value === "string" && value.length <= most
 
-const parse = (body: Uint8Array): { readonly hello: Hello; readonly fields: Uint8Array; readonly signature: Uint8Array } | undefined => {
+const parse = (
+  body: Uint8Array
+): { readonly hello: Hello; readonly fields: Uint8Array; readonly signature: Uint8Array } | undefined => {
   const outer = decode(body)
   if (Result.isFailure(outer) || !Array.isArray(outer.success) || outer.success.length !== 2) return undefined
   const [fields, signature] = outer.success as ReadonlyArray<Packable>

@@ -62,7 +62,10 @@ const sendsOf = (outputs: ReadonlyArray<ChannelOutput>): Uint8Array => {
 
 test("both sides prove themselves over one TLS session, and then speak", async () => {
   const { ends, close } = await connect()
-  const channels = [makeNativeChannel(optionsOf(1, ends[0].wire.binding)), makeNativeChannel(optionsOf(2, ends[1].wire.binding))]
+  const channels = [
+    makeNativeChannel(optionsOf(1, ends[0].wire.binding)),
+    makeNativeChannel(optionsOf(2, ends[1].wire.binding))
+  ]
   const heard: Array<Array<ChannelOutput>> = [[], []]
   const done = new Promise<void>((resolve) => {
     ends.forEach((end, i) => {
@@ -146,8 +149,12 @@ test("a hello taken from one session is refused in another, and twice in its own
 test("before the hello nothing else is heard, and a long frame ends the session before it is read", () => {
   const binding = new Uint8Array(32)
   const early = makeNativeChannel(optionsOf(1, binding))
-  expect(early.receive(early.encode({ tag: "PNG", nonce: 1 }), now)).toMatchObject([{ _tag: "Refused", code: "hello-expected", blame: true }])
+  expect(early.receive(early.encode({ tag: "PNG", nonce: 1 }), now)).toMatchObject([
+    { _tag: "Refused", code: "hello-expected", blame: true }
+  ])
   const long = makeNativeChannel(optionsOf(1, binding))
-  expect(long.receive(new Uint8Array([0, 0x20, 0, 0]), now)).toMatchObject([{ _tag: "Refused", code: "frame-refused", blame: true }])
+  expect(long.receive(new Uint8Array([0, 0x20, 0, 0]), now)).toMatchObject([
+    { _tag: "Refused", code: "frame-refused", blame: true }
+  ])
   expect(long.receive(new Uint8Array(100), now)).toEqual([])
 })

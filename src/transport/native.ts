@@ -23,7 +23,13 @@ export interface NativeOptions {
 }
 
 /** A hello of another chain, a clock that is off, or ourselves: honest nodes meet these. */
-const honest: ReadonlySet<HelloReject> = new Set(["protocol-version", "chain-id-mismatch", "genesis-mismatch", "hello-stale", "connected-to-self"])
+const honest: ReadonlySet<HelloReject> = new Set([
+  "protocol-version",
+  "chain-id-mismatch",
+  "genesis-mismatch",
+  "hello-stale",
+  "connected-to-self"
+])
 
 /** A native channel over one TLS session. */
 export const makeNativeChannel = (options: NativeOptions): Channel => {
@@ -39,7 +45,8 @@ export const makeNativeChannel = (options: NativeOptions): Channel => {
   const greet = ({ tag, body }: Frame, now: number): ChannelOutput => {
     if (tag !== "HEY") return refuse("hello-expected", `${tag} before the hello`, true)
     const checked = checkHello(body, { ...options, now })
-    if (Result.isFailure(checked)) return refuse(checked.failure, `the hello was refused: ${checked.failure}`, !honest.has(checked.failure))
+    if (Result.isFailure(checked))
+      return refuse(checked.failure, `the hello was refused: ${checked.failure}`, !honest.has(checked.failure))
     proven = true
     reader.bytesMax = frameBytesMax
     const { nodeId, endpoint, agent } = checked.success
@@ -56,7 +63,18 @@ export const makeNativeChannel = (options: NativeOptions): Channel => {
   return {
     open: (now) => {
       const { chainId, genesis, key, nodeId, endpoint, agent, capabilities, nonce, binding } = options
-      const hello = { version: protocolVersion, chainId, genesis, nodeId, publicKey: key.publicKey, endpoint, agent, capabilities, time: now, nonce }
+      const hello = {
+        version: protocolVersion,
+        chainId,
+        genesis,
+        nodeId,
+        publicKey: key.publicKey,
+        endpoint,
+        agent,
+        capabilities,
+        time: now,
+        nonce
+      }
       return [{ _tag: "Send", bytes: encodeFrame({ tag: "HEY", body: makeHello(hello, key, binding) }) }]
     },
     receive: (bytes, now) => {

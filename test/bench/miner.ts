@@ -60,7 +60,11 @@ const rows = [
   { name: "double SHA-256 of the whole header", value: double, unit: "hashes/s" },
   { name: "next target, asert", value: judgements((parent) => pow.nextTarget({ parent, at })), unit: "/s" },
   { name: "earliest time, 11 ancestors", value: judgements((parent) => pow.earliestTime({ parent, at })), unit: "/s" },
-  { name: "work, every target new", value: judgements(({ height: h }) => pow.work({ target: targets[h & 1]! })), unit: "/s" }
+  {
+    name: "work, every target new",
+    value: judgements(({ height: h }) => pow.work({ target: targets[h & 1]! })),
+    unit: "/s"
+  }
 ]
 for (const { name, value, unit, ratio } of rows) {
   const beside = ratio === undefined ? "" : `  ${ratio.toFixed(2)}x`

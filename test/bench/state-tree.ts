@@ -42,7 +42,12 @@ const benchSize = (accounts: number): ReadonlyArray<Row> => {
   const store = (pages: ReadonlyMap<string, Uint8Array | undefined>): void => {
     for (const [name, bytes] of pages) bytes === undefined ? stored.delete(name) : stored.set(name, bytes)
   }
-  store(update(read, Array.from({ length: accounts }, (_, i) => [keyOf(i), dice.bytes(16)] as const)).pages)
+  store(
+    update(
+      read,
+      Array.from({ length: accounts }, (_, i) => [keyOf(i), dice.bytes(16)] as const)
+    ).pages
+  )
 
   const batches = Array.from({ length: rounds }, () => makeChanges(2000, accounts + 2000))
   const cold = measure(rounds, (round) => void update(read, batches[round]!))

@@ -33,5 +33,11 @@ export const makeDice = (seed: number): Dice => {
     out.copyWithin(int(out.length), int(out.length))
     return out
   }
-  return { int, bytes, mutate, chance: (p) => next() / 0x1_0000_0000 < p, pick: (values) => values[int(values.length)]! }
+  return {
+    int,
+    bytes,
+    mutate,
+    chance: (p) => next() / 0x1_0000_0000 < p,
+    pick: (values) => values[int(values.length)]!
+  }
 }

@@ -9,7 +9,10 @@ const value = (dice: Dice, depth = 0): Packable => {
   const kind = dice.int(depth > 3 ? 5 : 7)
   if (kind === 0) return dice.chance(0.3) ? null : dice.chance(0.5)
   if (kind === 1) return Math.floor((dice.int(2 ** 31) - 2 ** 30) * 2 ** dice.int(22))
-  if (kind === 2) return [1, -1, 127, 128, -32, -33, 255, 256, 65535, 65536, 2 ** 32, -(2 ** 31), Number.MAX_SAFE_INTEGER][dice.int(13)]!
+  if (kind === 2)
+    return [1, -1, 127, 128, -32, -33, 255, 256, 65535, 65536, 2 ** 32, -(2 ** 31), Number.MAX_SAFE_INTEGER][
+      dice.int(13)
+    ]!
   if (kind === 3) return String.fromCodePoint(...Array.from({ length: dice.int(40) }, () => dice.int(0xd000)))
   if (kind === 4) return dice.bytes(dice.int(300))
   const items = Array.from({ length: dice.int(20) }, () => value(dice, depth + 1))
@@ -31,11 +34,23 @@ test("decode undoes encode, and accepts no second form of anything", () => {
 test("random bytes never throw and never make it allocate what they only promise", () => {
   const dice = makeDice(2)
   for (let i = 0; i < 5000; i++) decode(dice.bytes(dice.int(60)))
-  for (const bomb of ["dfffffffff", "ddffffffff", "c6ffffffff", "91".repeat(5000)]) expect(Result.isFailure(decode(fromHex(bomb)!))).toBe(true)
+  for (const bomb of ["dfffffffff", "ddffffffff", "c6ffffffff", "91".repeat(5000)])
+    expect(Result.isFailure(decode(fromHex(bomb)!))).toBe(true)
 })
 
 test("longer forms, floats, extensions, unsorted keys and trailing bytes are refused", () => {
-  for (const hex of ["cc05", "cd00ff", "d9020101", "ca3f800000", "c7010000", "82a16200a16100", "82a16100a16100", "c0c0", "c1", "a1ff"]) {
+  for (const hex of [
+    "cc05",
+    "cd00ff",
+    "d9020101",
+    "ca3f800000",
+    "c7010000",
+    "82a16200a16100",
+    "82a16100a16100",
+    "c0c0",
+    "c1",
+    "a1ff"
+  ]) {
     expect([hex, Result.isFailure(decode(fromHex(hex)!))]).toEqual([hex, true])
   }
 })
@@ -46,5 +61,12 @@ test("a key named __proto__ is a key like any other", () => {
 })
 
 test("the list form of the reference's hello is written the same (C 4.3)", () => {
-  expect(toHex(encode([["address", "abc"], ["request_id", 0]]))).toBe("9292a761646472657373a361626392aa726571756573745f696400")
+  expect(
+    toHex(
+      encode([
+        ["address", "abc"],
+        ["request_id", 0]
+      ])
+    )
+  ).toBe("9292a761646472657373a361626392aa726571756573745f696400")
 })

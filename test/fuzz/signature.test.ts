@@ -24,7 +24,10 @@ test("native engines agree with each other on 5,000 mutated cases, and with nobl
     const engines = i % nobleEvery === 0 ? [...native, nobleEngine] : native
     const verdicts = engines.map((engine) => engine.verify(hash, signature, publicKey))
     expect([toHex(hash), toHex(signature), toHex(publicKey), new Set(verdicts).size]).toEqual([
-      toHex(hash), toHex(signature), toHex(publicKey), 1
+      toHex(hash),
+      toHex(signature),
+      toHex(publicKey),
+      1
     ])
     if (verdicts[0]) taken++
   }

@@ -56,7 +56,9 @@ export const start = async (...args: ReadonlyArray<string>): Promise<Running> =>
 }
 
 /** Runs a command to its end. */
-export const run = async (...args: ReadonlyArray<string>): Promise<{ readonly code: number; readonly out: string; readonly err: string }> => {
+export const run = async (
+  ...args: ReadonlyArray<string>
+): Promise<{ readonly code: number; readonly out: string; readonly err: string }> => {
   const child = Bun.spawn([binary, ...args], { cwd: tmpdir(), stdin: "ignore", stdout: "pipe", stderr: "pipe" })
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
   return { code: await child.exited, out, err }

@@ -28,7 +28,15 @@ const [payer, payee] = [accountKey(devMnemonic, 0), accountKey(devMnemonic, 1)]
 const payment = (nonce: number) =>
   formatTransfer(
     signTransfer(
-      { chainId: "cairn-dev", recipient: payee.address, amount: 1000 as Amount, fee: 1000 as Amount, nonce: nonce as Nonce, time: Date.now() as Millis, note: "" },
+      {
+        chainId: "cairn-dev",
+        recipient: payee.address,
+        amount: 1000 as Amount,
+        fee: 1000 as Amount,
+        nonce: nonce as Nonce,
+        time: Date.now() as Millis,
+        note: ""
+      },
       payer
     ),
     "crn"
@@ -44,25 +52,65 @@ describe("a person with a fresh binary", () => {
   test("makes a key that only its passphrase opens, in a file for them alone", async () => {
     const made = JSON.parse((await run("keys", "new", "main", ...keys)).out)
     expect(statSync(join(keystore, "main.json")).mode & 0o777).toBe(0o600)
-    expect(JSON.parse((await run("keys", "list", "--keystore", keystore)).out)).toMatchObject([{ name: "main", address: made.address }])
+    expect(JSON.parse((await run("keys", "list", "--keystore", keystore)).out)).toMatchObject([
+      { name: "main", address: made.address }
+    ])
     const exported = JSON.parse((await run("keys", "export", "main", ...keys)).out)
     const secret = join(home.path, "secret")
     writeFileSync(secret, exported.secret)
-    expect(JSON.parse((await run("keys", "import", "copy", "--secret-file", secret, ...keys)).out).address).toBe(made.address)
+    expect(JSON.parse((await run("keys", "import", "copy", "--secret-file", secret, ...keys)).out).address).toBe(
+      made.address
+    )
     writeFileSync(join(home.path, "wrong"), "wrong horse battery\n")
-    const refused = await run("keys", "export", "main", "--keystore", keystore, "--passphrase-file", join(home.path, "wrong"))
+    const refused = await run(
+      "keys",
+      "export",
+      "main",
+      "--keystore",
+      keystore,
+      "--passphrase-file",
+      join(home.path, "wrong")
+    )
     expect([refused.code, JSON.parse(refused.err).error.code]).toEqual([7, "passphrase-wrong"])
   }, 30_000)
 
   test("starts a development node, pays, and sees it in a block", async () => {
     const node = await begin("--dev", "--data-dir", join(home.path, "dev"))
     const address = JSON.parse((await run("keys", "list", "--keystore", keystore)).out)[0].address
-    const sent = await run("send", "--from", "dev:0", "--to", address, "--amount", "2.5", "--note", "https://cairn / \"stone\"", "--node", node.http)
+    const sent = await run(
+      "send",
+      "--from",
+      "dev:0",
+      "--to",
+      address,
+      "--amount",
+      "2.5",
+      "--note",
+      'https://cairn / "stone"',
+      "--node",
+      node.http
+    )
     const { id } = JSON.parse(sent.out)
-    await until("it is confirmed", async () => (await call(node.http, "transaction", { params: { id } })).status === "confirmed")
-    const back = await run("send", "--from", "main", "--to", String(formatAddress(payee.address, "crn")), "--amount", "1", "--node", node.http, ...keys)
+    await until(
+      "it is confirmed",
+      async () => (await call(node.http, "transaction", { params: { id } })).status === "confirmed"
+    )
+    const back = await run(
+      "send",
+      "--from",
+      "main",
+      "--to",
+      String(formatAddress(payee.address, "crn")),
+      "--amount",
+      "1",
+      "--node",
+      node.http,
+      ...keys
+    )
     expect(back.code).toBe(0)
-    expect((await call(node.http, "account", { params: { address } })).account.pending_balance).toBeLessThan(250_000_000)
+    expect((await call(node.http, "account", { params: { address } })).account.pending_balance).toBeLessThan(
+      250_000_000
+    )
     const status = await run("status", "--node", node.http)
     expect([status.code, JSON.parse(status.out).ready]).toEqual([0, true])
     expect((await fetch(`${node.http}/`)).headers.get("content-security-policy")).toContain("default-src 'none'")
@@ -85,7 +133,10 @@ describe("a person with a fresh binary", () => {
   test("is told what to do when something is wrong", async () => {
     const code = async (...args: ReadonlyArray<string>) => {
       const ended = await run(...args)
-      return [ended.code, ended.err.includes("{\"error\"") ? JSON.parse(ended.err.trim().split("\n").at(-1)!).error.code : ""]
+      return [
+        ended.code,
+        ended.err.includes('{"error"') ? JSON.parse(ended.err.trim().split("\n").at(-1)!).error.code : ""
+      ]
     }
     expect(await code("start", "--data-dir", join(home.path, "nothing"))).toEqual([5, "store-missing"])
     expect(await code("status", "--node", "http://127.0.0.1:1")).toEqual([4, "unreachable"])
@@ -109,7 +160,8 @@ test("killed at ten random instants, a node has lost nothing that it acknowledge
   let nonce = 1
   for (let round = 0; round < 10; round++) {
     const node = await begin("--dev", "--data-dir", dataDir)
-    for (const id of acknowledged) expect((await call(node.http, "transaction", { params: { id } })).transaction.id).toBe(id)
+    for (const id of acknowledged)
+      expect((await call(node.http, "transaction", { params: { id } })).transaction.id).toBe(id)
     const { account } = await call(node.http, "account", { params: { address: formatAddress(payer.address, "crn") } })
     nonce = account.next_nonce
     const doomed = setTimeout(() => node.process.kill("SIGKILL"), 5 + dice.int(60))
@@ -126,7 +178,8 @@ test("killed at ten random instants, a node has lost nothing that it acknowledge
   }
   expect(acknowledged.length).toBeGreaterThan(10)
   const node = await begin("--dev", "--data-dir", dataDir)
-  for (const id of acknowledged) expect((await call(node.http, "transaction", { params: { id } })).transaction.id).toBe(id)
+  for (const id of acknowledged)
+    expect((await call(node.http, "transaction", { params: { id } })).transaction.id).toBe(id)
   await node.stop()
   expect((await run("verify", "--data-dir", dataDir)).code).toBe(0)
 }, 120_000)

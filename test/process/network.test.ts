@@ -24,7 +24,10 @@ describe("one node", () => {
     const paid = transfer({ from: 0, to: 1, nonce: 1, amount: 50, fee: 2, time: now })
     const { pending } = await run(node.tree.node.submit(paid))
     expect(pending).toBe(1)
-    await until("the transfer is in a block", async () => (await run(node.tree.node.transaction(paid.id)))?.block !== undefined)
+    await until(
+      "the transfer is in a block",
+      async () => (await run(node.tree.node.transaction(paid.id)))?.block !== undefined
+    )
     expect((await run(node.tree.node.account(keyOf(1).address))).balance).toBe(1_000_000_050 as never)
     expect((await run(node.tree.node.account(keyOf(0).address))).nonce).toBe(1 as never)
   })
@@ -39,13 +42,18 @@ describe("one node", () => {
     expect(await codeOf(transfer({ from: 0, to: 1, nonce: 1, time: now }))).toBe("already-pending")
     expect(await codeOf(transfer({ from: 0, to: 2, nonce: 1, time: now }))).toBe("replacement-underpriced")
     expect(await codeOf(transfer({ from: 1, to: 2, nonce: 90, time: now }))).toBe("nonce-too-high")
-    expect(await codeOf(transfer({ from: 1, to: 2, nonce: 1, amount: 2_000_000_000, time: now }))).toBe("balance-too-low")
+    expect(await codeOf(transfer({ from: 1, to: 2, nonce: 1, amount: 2_000_000_000, time: now }))).toBe(
+      "balance-too-low"
+    )
     expect((await run(node.tree.node.stats())).pendingTransactions).toBe(1)
   })
 
   test("mines with a thread against a real target, and stops the thread with itself", async () => {
     const { specOf } = await import("../fixtures.ts")
-    const node = await start({ spec: specOf({ difficulty: { rule: "fixed", blockMs: 1000, bits: 18 } }), mining: { threads: 1 } })
+    const node = await start({
+      spec: specOf({ difficulty: { rule: "fixed", blockMs: 1000, bits: 18 } }),
+      mining: { threads: 1 }
+    })
     await until("three blocks", () => node.store.tip().header.height >= 3, 60_000)
   })
 })
@@ -60,9 +68,15 @@ describe("two nodes", () => {
     await until("the first follows", () => tipOf(first) === tipOf(second))
     const paid = transfer({ from: 0, to: 1, nonce: 1, time: Date.now() })
     await run(first.tree.node.submit(paid))
-    await until("the second has the transfer", async () => (await run(second.tree.node.transaction(paid.id))) !== undefined)
+    await until(
+      "the second has the transfer",
+      async () => (await run(second.tree.node.transaction(paid.id))) !== undefined
+    )
     await run(second.tree.node.mine(undefined))
-    await until("the first has it confirmed", async () => (await run(first.tree.node.transaction(paid.id)))?.block !== undefined)
+    await until(
+      "the first has it confirmed",
+      async () => (await run(first.tree.node.transaction(paid.id)))?.block !== undefined
+    )
   })
 
   test("that grew apart agree on the heavier branch, and the lighter one's transfers wait again", async () => {

@@ -138,7 +138,11 @@ export class World implements Scheduler.Scheduler {
         const ms = Duration.toMillis(duration)
         if (ms <= 0) return Effect.yieldNow
         return Effect.callback<void>((resume) => {
-          const timer: Timer = { at: this.nowMs + Math.ceil(ms), order: this.timerCount++, fire: () => resume(Effect.void) }
+          const timer: Timer = {
+            at: this.nowMs + Math.ceil(ms),
+            order: this.timerCount++,
+            fire: () => resume(Effect.void)
+          }
           this.timers.push(timer)
           return Effect.sync(() => (timer.fire = undefined))
         })
@@ -154,7 +158,9 @@ export const forSeeds = (count: number, body: () => Effect.Effect<void, unknown>
   for (const seed of seeds) {
     const exit = new World(seed).run(Effect.suspend(body))
     if (Exit.isSuccess(exit)) continue
-    const reasons = exit.cause.reasons.map((reason) => ("defect" in reason ? reason.defect : "error" in reason ? reason.error : reason))
+    const reasons = exit.cause.reasons.map((reason) =>
+      "defect" in reason ? reason.defect : "error" in reason ? reason.error : reason
+    )
     const error = reasons[0] instanceof Error ? reasons[0] : new Error(String(reasons[0]))
     error.message += `\n  seed ${seed}: SIM_SEED=${seed} bun test …`
     throw error
