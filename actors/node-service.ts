@@ -52,24 +52,15 @@ const behindMax = 3
 /** Blocks whose mean interval is shown. */
 const averageBlocks = 100
 
-export const makeNode = (ports: NodePorts): NodeShape => {
-  const { snapshot, rules, mempool } = ports
-  const { ledger } = rules
-  const read = <A>(f: () => A): Answer<A> => Effect.sync(() => snapshot.read(f))
+const readOf =
+  ({ snapshot }: NodePorts) =>
+  <A>(f: () => A): Answer<A> =>
+    Effect.sync(() => snapshot.read(f))
 
-  const blockView = (row: SnapshotRow): BlockView => ({
-    block: snapshot.block(row),
-    work: row.work,
-    confirmations: snapshot.tip().header.height - row.header.height + 1,
-    rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
-  })
-  const headerView = ({ header, work, transactions }: SnapshotRow): HeaderView => ({
-    header,
-    work,
-    transactionCount: transactions
-  })
-
-  const transaction: NodeShape["transaction"] = (id) =>
+const makeTransaction = (ports: NodePorts): NodeShape["transaction"] => {
+  const { snapshot, mempool } = ports
+  const read = readOf(ports)
+  return (id) =>
     Effect.flatMap(
       read(() => {
         const place = snapshot.place(id)
@@ -91,8 +82,12 @@ export const makeNode = (ports: NodePorts): NodeShape => {
               ([pending]) => (pending === undefined ? undefined : { transaction: pending, block: undefined })
             )
     )
+}
 
-  const accounts: NodeShape["accounts"] = (cursor, limit) => {
+const makeAccounts = (ports: NodePorts): NodeShape["accounts"] => {
+  const { snapshot, mempool } = ports
+  const read = readOf(ports)
+  return (cursor, limit) => {
     const after = cursor === undefined ? undefined : parseCursor(cursor)
     if (cursor !== undefined && after === undefined) return Effect.succeed(undefined)
     return Effect.flatMap(
@@ -108,8 +103,13 @@ export const makeNode = (ports: NodePorts): NodeShape => {
       }
     )
   }
+}
 
-  const stats: NodeShape["stats"] = () =>
+const makeStats = (ports: NodePorts): NodeShape["stats"] => {
+  const { snapshot, mempool } = ports
+  const { ledger } = ports.rules
+  const read = readOf(ports)
+  return () =>
     Effect.gen(function* () {
       const base = yield* read(() => ({
         tip: snapshot.tip(),
@@ -138,12 +138,14 @@ export const makeNode = (ports: NodePorts): NodeShape => {
         sync
       }
     })
+}
 
-  const ready: NodeShape["ready"] = () =>
+const makeReady = (ports: NodePorts): NodeShape["ready"] => {
+  return () =>
     Effect.gen(function* () {
       const reasons: Array<ReadyView["reasons"][number]> = []
       if (ports.stopping()) reasons.push({ code: "stopping", message: "The node is shutting down." })
-      const consistent = yield* validate
+      const consistent = yield* makeValidate(ports)
       if (!consistent.valid) reasons.push({ code: "store-inconsistent", message: consistent.reason })
       const sync = yield* ports.sync.ask<Stats["sync"]>((reply) => ({ _tag: "View", reply }))
       const behind = sync.targetHeight - sync.height
@@ -151,9 +153,12 @@ export const makeNode = (ports: NodePorts): NodeShape => {
         reasons.push({ code: "catching-up", message: `${behind} blocks behind the best known header.` })
       return { ready: reasons.length === 0, reasons }
     })
+}
 
-  /** Tip, root page and supply agree; a full replay is `cairn verify`. */
-  const validate = read(() => {
+/** Tip, root page and supply agree; a full replay is `cairn verify`. */
+const makeValidate = (ports: NodePorts) => {
+  const { snapshot } = ports
+  return readOf(ports)(() => {
     const page = snapshot.page("")
     const root = page === undefined ? zeroHash : summarize(decodePage(page), 0, 16).hash
     const valid = equal(root, snapshot.tip().header.stateRoot)
@@ -161,6 +166,24 @@ export const makeNode = (ports: NodePorts): NodeShape => {
       valid,
       reason: valid ? "the state tree is the one that the tip commits to" : "the state tree is not the tip's"
     }
+  })
+}
+
+export const makeNode = (ports: NodePorts): NodeShape => {
+  const { snapshot, rules, mempool } = ports
+  const { ledger } = rules
+  const read = readOf(ports)
+
+  const blockView = (row: SnapshotRow): BlockView => ({
+    block: snapshot.block(row),
+    work: row.work,
+    confirmations: snapshot.tip().header.height - row.header.height + 1,
+    rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
+  })
+  const headerView = ({ header, work, transactions }: SnapshotRow): HeaderView => ({
+    header,
+    work,
+    transactionCount: transactions
   })
 
   return {
@@ -194,14 +217,14 @@ export const makeNode = (ports: NodePorts): NodeShape => {
         )
       ),
     blocksDownFrom: (height, limit) => read(() => snapshot.rowsDownFrom(height, limit).map(blockView)),
-    transaction,
+    transaction: makeTransaction(ports),
     account: (address) => mempool.ask<AccountView>((reply) => ({ _tag: "Account", address, reply })),
-    accounts,
+    accounts: makeAccounts(ports),
     pending: (cursor, limit) => mempool.ask((reply) => ({ _tag: "Pending", cursor, limit, reply })),
     peers: () => ports.maintenance.ask<ReadonlyArray<PeerView>>((reply) => ({ _tag: "Peers", reply })),
-    stats,
-    validate: () => validate,
-    ready,
+    stats: makeStats(ports),
+    validate: () => makeValidate(ports),
+    ready: makeReady(ports),
     metrics: () => Effect.map(Clock.currentTimeMillis, () => ports.metrics.format()),
     listen: (afterId, onEvent) => ports.events.listen(afterId, onEvent)
   }

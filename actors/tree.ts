@@ -15,6 +15,7 @@ import type { Keypair } from "../src/crypto/keys.ts"
 import { Random } from "../src/io/random.ts"
 import type { Tcp, TcpFault, TlsIdentity, Wire, WireHandlers } from "../src/io/tcp.ts"
 import type { StartThread } from "../src/io/worker.ts"
+import type { Transaction } from "../src/ledger/transaction.ts"
 import { stopMsMax, verifiedSignaturesMax } from "../src/limits.ts"
 import type { NodeFacts, NodeShape } from "../src/node.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
@@ -32,8 +33,18 @@ import { Metrics } from "./metrics.ts"
 import { makeMiner } from "./miner.ts"
 import { makeNode } from "./node-service.ts"
 import { makeSession } from "./peer-session.ts"
-import type { SessionId, SessionMessage, TipMoved } from "./protocol.ts"
-import { type Escalation, type Group, startGroup } from "./supervisor.ts"
+import type {
+  ChainMessage,
+  MaintenanceMessage,
+  MempoolMessage,
+  MinerMessage,
+  SessionId,
+  SessionMessage,
+  Source,
+  SyncMessage,
+  TipMoved
+} from "./protocol.ts"
+import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { makeSync } from "./sync.ts"
 
 export interface TreeOptions {
@@ -62,200 +73,242 @@ const restarts = { restartsMax: 5, withinMs: 60_000, backoffMs: 100 } as const
 /** Transactions announced in one message. */
 const announceMax = 256
 
+/** What every part of the tree leans on. */
+interface Base {
+  readonly options: TreeOptions
+  readonly random: (length: number) => Uint8Array
+  readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly metrics: Metrics
+  readonly events: EventHub
+  readonly watch: ActorWatch
+  readonly hashes: HashRate
+  readonly sessions: Sessions
+  readonly nodeId: string
+  /** Where others may dial us; empty until we listen, or if we do not. */
+  endpoint: string
+  stopping: boolean
+}
+
+interface Core {
+  readonly chain: Actor<never, ChainMessage>
+  readonly mempool: Actor<never, MempoolMessage>
+  readonly miner: Actor<never, MinerMessage>
+  readonly sync: Actor<never, SyncMessage>
+}
+
+const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const metrics = new Metrics()
+    return {
+      options,
+      random: yield* Random,
+      fork: Effect.runForkWith(yield* Effect.context<never>()),
+      metrics,
+      events: new EventHub(clock.currentTimeMillisUnsafe()),
+      watch: watchWith(metrics),
+      hashes: new HashRate(metrics),
+      sessions: new Sessions(),
+      nodeId: nodeIdOf(options.key.publicKey),
+      endpoint: "",
+      stopping: false
+    }
+  })
+
+/** Tells everyone who builds on the tip; the mempool must not miss it, the others want the latest only. */
+const tellTip =
+  ({ events, sessions }: Base, { mempool, miner, sync }: Core) =>
+  (move: TipMoved): Effect.Effect<void> =>
+    Effect.map(mempool.offer(move), () => {
+      miner.tell(move)
+      sync.tell(move)
+      sessions.each((session) =>
+        session.tell({ _tag: "AnnounceTip", headers: move.attached, work: move.work, from: move.from })
+      )
+      const { tip, detached } = move
+      const counts = { detached, attached: move.attached.length, transactions: move.confirmed.length }
+      events.publish({ type: "tip", height: tip.height, hash: tip.id, time: tip.time, ...counts })
+    })
+
+/** Tells peers, the miner and listeners of what came into the pool. */
+const tellAdmitted =
+  ({ events, sessions, options }: Base, miner: ActorRef<MinerMessage>) =>
+  (transactions: ReadonlyArray<Transaction>, from: Source): void => {
+    const ids = transactions.map(({ id }) => toHex(id))
+    for (let at = 0; at < ids.length; at += announceMax) {
+      const part = ids.slice(at, at + announceMax)
+      sessions.each((session, id) => id !== from && session.tell({ _tag: "AnnounceTransactions", ids: part, from }))
+    }
+    miner.tell({ _tag: "PoolGrew" })
+    const text = (address: Address): string => formatAddress(address, options.rules.spec.addressPrefix)
+    for (const { id, transfer } of transactions) {
+      const { amount, fee } = transfer
+      const [sender, recipient] = [text(transfer.sender), text(transfer.recipient)]
+      events.publish({ type: "transaction", transactionId: toHex(id), sender, recipient, amount, fee })
+    }
+  }
+
+/** The actors around chain and pool, in the order in which they lean on each other. */
+const makeCore = (base: Base): Core => {
+  const { options, watch, sessions } = base
+  const { rules, store, config } = options
+  const verified = new VerifiedLeaves(verifiedSignaturesMax)
+  const moved = (move: TipMoved): Effect.Effect<void> => tellTip(base, core)(move)
+  const chain = new Actor(makeChain({ rules, store, verified, moved }), watch)
+  const admitted = (list: ReadonlyArray<Transaction>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
+  const mempool = new Actor(makeMempool({ rules, store, verified, admitted }), watch)
+  const mining = { ...config.mining, proposer: options.proposer, extra: utf8(options.facts.agent) }
+  const { startThread } = options.doors
+  const miner = new Actor(
+    makeMiner({
+      rules,
+      store,
+      chain,
+      mempool,
+      self: () => core.miner,
+      startThread,
+      options: mining,
+      hashed: base.hashes.add
+    }),
+    watch
+  )
+  const rejoin = (): void => sessions.each((session) => session.tell({ _tag: "Rejoin" }))
+  const sync = new Actor(makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin }), watch)
+  const core = { chain, mempool, miner, sync } as unknown as Core
+  return core
+}
+
+/** Opens sessions, and the maintenance actor that decides over them. */
+class Door {
+  readonly maintenance: Actor<never, MaintenanceMessage>
+  private readonly base: Base
+  private readonly core: Core
+  private readonly seen = new SeenNonces()
+
+  constructor(base: Base, core: Core) {
+    this.base = base
+    this.core = core
+    const { sessions, events, options, nodeId } = base
+    const { db } = options.store
+    this.maintenance = new Actor(
+      makeMaintenance({
+        ourId: nodeId,
+        seeds: options.config.peers?.seeds ?? [],
+        session: sessions.find,
+        dial: (endpoint) => void base.fork(this.dial(endpoint)),
+        load: () => [...loadPeers(db).values()] as ReadonlyArray<PeerRecord>,
+        save: (records) => savePeers(db, new Map(records.map((record) => [record.nodeId, record]))),
+        changed: (peer, change, reason) => events.publish({ type: "peer", nodeId: peer, change, reason })
+      }),
+      base.watch
+    ) as never
+  }
+
+  /** Hears peers, if the operator wants any. */
+  readonly listen = (): Effect.Effect<() => void, TcpFault> => {
+    const { config, doors, tls } = this.base.options
+    const { peers } = config
+    if (peers === undefined) return Effect.succeed(() => {})
+    const heard = doors.tcp.listen(peers, tls, (wire) => this.open(wire, "inbound", undefined))
+    return Effect.map(heard, ({ port, close }) => {
+      this.base.endpoint = peers.advertise ?? formatEndpoint(peers.host, port)
+      return close
+    })
+  }
+
+  private dial(to: string): Effect.Effect<void> {
+    const { doors, tls } = this.base.options
+    const at = parseEndpoint(to)
+    const failed = (reason: string): void => void this.maintenance.tell({ _tag: "DialFailed", endpoint: to, reason })
+    if (at === undefined) return Effect.sync(() => failed("not host:port"))
+    return doors.tcp
+      .dial({ ...at, timeoutMs: dialMsMax }, tls, (wire) => this.open(wire, "outbound", to))
+      .pipe(Effect.catch((fault) => Effect.sync(() => failed(fault.message))))
+  }
+
+  private channelOver(wire: Wire) {
+    const { options, nodeId, endpoint, random } = this.base
+    const { rules, key, facts } = options
+    return makeNativeChannel({
+      chainId: rules.spec.ledger.chainId,
+      genesis: rules.genesis.header.hash,
+      key,
+      nodeId,
+      endpoint,
+      agent: facts.agent,
+      capabilities: ["headers-first", "transactions"],
+      binding: wire.binding,
+      nonce: random(16),
+      seen: this.seen
+    })
+  }
+
+  /** One actor for one connection. It is never restarted; its end is told to those who count on it. */
+  private open(wire: Wire, direction: "inbound" | "outbound", dialled: string | undefined): WireHandlers {
+    const { sessions, options, watch, fork } = this.base
+    const { rules, store, snapshot } = options
+    const id = sessions.nextId()
+    let reason = "ended"
+    const ended = (why: string): void => {
+      reason = why
+      actor.stop()
+    }
+    const around = { sync: this.core.sync, mempool: this.core.mempool, maintenance: this.maintenance }
+    const channel = this.channelOver(wire)
+    const self = (): ActorRef<SessionMessage> => actor
+    const actor: Actor<never, SessionMessage> = new Actor(
+      makeSession({ id, direction, dialled, rules, store, snapshot, channel, wire, self, ended, ...around }),
+      watch
+    ) as never
+    const fiber = fork(actor.run)
+    sessions.add(id, actor, fiber)
+    fiber.addObserver((exit) => {
+      sessions.remove(id)
+      actor.bury()
+      wire.end()
+      this.report(id, exit, reason)
+    })
+    return {
+      data: (bytes) => void (actor.tell({ _tag: "Bytes", bytes }) || wire.terminate()),
+      drained: () => void actor.tell({ _tag: "Drained" }),
+      closed: (why) => void actor.tell({ _tag: "Closed", reason: why })
+    }
+  }
+
+  private report(id: SessionId, exit: Exit.Exit<void, unknown>, reason: string): void {
+    const crashed = Exit.isFailure(exit) && !this.base.stopping ? Cause.pretty(exit.cause) : undefined
+    if (crashed !== undefined) this.base.fork(Effect.logError(`session-${id} failed`, { cause: crashed }))
+    this.core.sync.tell({ _tag: "Left", session: id })
+    this.maintenance.tell({ _tag: "SessionEnded", session: id, reason: crashed === undefined ? reason : "failed" })
+  }
+}
+
+const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray<ActorRef<never>>): void => {
+  const { version, signatureEngine } = options.facts
+  metrics.read("cairn_actor_inbox_messages", "Messages waiting, by actor.", "gauge", () =>
+    actors.map((actor) => [{ actor: actor.name }, actor.depth()])
+  )
+  metrics.gauge("cairn_chain_height", "Height of the tip.", () => options.store.tip().header.height)
+  metrics.gauge("cairn_peer_sessions", "Open sessions.", () => sessions.size)
+  metrics.read("cairn_build_info", "What runs.", "gauge", () => [[{ version, signature_engine: signatureEngine }, 1]])
+}
+
 /** Starts every actor and, if the node speaks to peers, its listener. */
 export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =>
   Effect.gen(function* () {
-    const { config, rules, store, snapshot, doors } = options
-    const clock = yield* Clock.Clock
-    const random = yield* Random
-    const context = yield* Effect.context<never>()
-    const fork = Effect.runForkWith(context)
-    const metrics = new Metrics()
-    const events = new EventHub(clock.currentTimeMillisUnsafe())
-    const verified = new VerifiedLeaves(verifiedSignaturesMax)
-    const watch = watchWith(metrics)
-    const hashes = new HashRate(metrics)
-    let stopping = false
-
-    const sessions = new Sessions()
-    const nodeId = nodeIdOf(options.key.publicKey)
-
-    const moved = (move: TipMoved): Effect.Effect<void> =>
-      Effect.map(mempool.offer(move), () => {
-        miner.tell(move)
-        sync.tell(move)
-        sessions.each((session) =>
-          session.tell({ _tag: "AnnounceTip", headers: move.attached, work: move.work, from: move.from })
-        )
-        const { tip, detached, attached } = move
-        const transactions = move.confirmed.length
-        events.publish({
-          type: "tip",
-          height: tip.height,
-          hash: tip.id,
-          detached,
-          attached: attached.length,
-          transactions,
-          time: tip.time
-        })
-      })
-
-    const chain = new Actor(makeChain({ rules, store, verified, moved }), watch)
-    const mempool = new Actor(
-      makeMempool({
-        rules,
-        store,
-        verified,
-        admitted: (transactions, from) => {
-          const ids = transactions.map(({ id }) => toHex(id))
-          for (let at = 0; at < ids.length; at += announceMax) {
-            const part = ids.slice(at, at + announceMax)
-            sessions.each(
-              (session, id) => id !== from && session.tell({ _tag: "AnnounceTransactions", ids: part, from })
-            )
-          }
-          miner.tell({ _tag: "PoolGrew" })
-          for (const { id, transfer } of transactions) {
-            const text = (address: Address): string => formatAddress(address, rules.spec.addressPrefix)
-            const { amount, fee } = transfer
-            events.publish({
-              type: "transaction",
-              transactionId: toHex(id),
-              sender: text(transfer.sender),
-              recipient: text(transfer.recipient),
-              amount,
-              fee
-            })
-          }
-        }
-      }),
-      watch
-    )
-    const miner: Actor<never, Parameters<ReturnType<typeof makeMiner>["step"]>[1]> = new Actor(
-      makeMiner({
-        rules,
-        store,
-        chain,
-        mempool,
-        self: () => miner,
-        startThread: doors.startThread,
-        options: { ...config.mining, proposer: options.proposer, extra: utf8(options.facts.agent) },
-        hashed: hashes.add
-      }),
-      watch
-    ) as never
-    const sync: Actor<never, Parameters<ReturnType<typeof makeSync>["step"]>[1]> = new Actor(
-      makeSync({
-        store,
-        chain,
-        self: () => sync,
-        session: sessions.find,
-        rejoin: () => sessions.each((session) => session.tell({ _tag: "Rejoin" }))
-      }),
-      watch
-    ) as never
-    const maintenance = new Actor(
-      makeMaintenance({
-        ourId: nodeId,
-        seeds: config.peers?.seeds ?? [],
-        session: sessions.find,
-        dial: (endpoint) => void fork(dial(endpoint)),
-        load: () => [...loadPeers(store.db).values()] as ReadonlyArray<PeerRecord>,
-        save: (records) => savePeers(store.db, new Map(records.map((record) => [record.nodeId, record]))),
-        changed: (peer, change, reason) => events.publish({ type: "peer", nodeId: peer, change, reason })
-      }),
-      watch
-    )
-
-    // ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    const seen = new SeenNonces()
-    let endpoint = ""
-
-    const openSession = (wire: Wire, direction: "inbound" | "outbound", dialled: string | undefined): WireHandlers => {
-      const id = sessions.nextId()
-      const { agent } = options.facts
-      const channel = makeNativeChannel({
-        chainId: rules.spec.ledger.chainId,
-        genesis: rules.genesis.header.hash,
-        key: options.key,
-        nodeId,
-        endpoint,
-        agent,
-        capabilities: ["headers-first", "transactions"],
-        binding: wire.binding,
-        nonce: random(16),
-        seen
-      })
-      let reason = "ended"
-      const actor: Actor<never, SessionMessage> = new Actor(
-        makeSession({
-          id,
-          direction,
-          dialled,
-          rules,
-          store,
-          snapshot,
-          channel,
-          wire,
-          sync,
-          mempool,
-          maintenance,
-          self: () => actor,
-          ended: (why) => {
-            reason = why
-            actor.stop()
-          }
-        }),
-        watch
-      ) as never
-      sessions.add(id, actor)
-      const fiber = fork(actor.run)
-      fiber.addObserver((exit) => {
-        sessions.remove(id)
-        actor.bury()
-        wire.end()
-        const why = Exit.isFailure(exit) && !stopping ? `failed: ${Cause.pretty(exit.cause)}` : reason
-        if (Exit.isFailure(exit) && !stopping)
-          fork(Effect.logError(`session-${id} failed`, { cause: Cause.pretty(exit.cause) }))
-        sync.tell({ _tag: "Left", session: id })
-        maintenance.tell({ _tag: "SessionEnded", session: id, reason: why })
-      })
-      sessions.fibers.set(id, fiber)
-      return {
-        data: (bytes) => void (actor.tell({ _tag: "Bytes", bytes }) || wire.terminate()),
-        drained: () => void actor.tell({ _tag: "Drained" }),
-        closed: (why) => void actor.tell({ _tag: "Closed", reason: why })
-      }
-    }
-
-    const dial = (to: string): Effect.Effect<void> => {
-      const at = parseEndpoint(to)
-      const failed = (reason: string): void => void maintenance.tell({ _tag: "DialFailed", endpoint: to, reason })
-      if (at === undefined) return Effect.sync(() => failed("not host:port"))
-      return doors.tcp
-        .dial({ ...at, timeoutMs: dialMsMax }, options.tls, (wire) => openSession(wire, "outbound", to))
-        .pipe(Effect.catch((fault) => Effect.sync(() => failed(fault.message))))
-    }
-
-    const listener =
-      config.peers === undefined
-        ? undefined
-        : yield* doors.tcp.listen(config.peers, options.tls, (wire) => openSession(wire, "inbound", undefined))
-    endpoint =
-      listener === undefined ? "" : (config.peers?.advertise ?? formatEndpoint(config.peers!.host, listener.port))
-
-    // ── supervision ──────────────────────────────────────────────────────────────────────────────────────────────────
+    const { config, rules, snapshot } = options
+    const base = yield* makeBase(options)
+    const core = makeCore(base)
+    const { chain, mempool, miner, sync } = core
+    const door = new Door(base, core)
+    const { maintenance } = door
+    const close = yield* door.listen()
+    const { metrics, hashes, events, nodeId, endpoint, sessions } = base
 
     const restarted = metrics.counters("cairn_actor_restarts_total", "Restarts by actor.")
-    const group = (
-      name: string,
-      strategy: "one-for-one" | "rest-for-one",
-      actors: Parameters<typeof startGroup>[1]
-    ): Effect.Effect<Group> =>
+    const supervise = (name: string, strategy: GroupOptions["strategy"], actors: Parameters<typeof startGroup>[1]) =>
       startGroup({ name, strategy, ...restarts, onRestart: (actor) => restarted({ actor }) }, actors)
-
-    const core = yield* group("core", "rest-for-one", [chain, mempool, miner, sync])
+    const inner = yield* supervise("core", "rest-for-one", [chain, mempool, miner, sync])
     const ticker = makeTicker([
       [100, () => miner.tell({ _tag: "Tick" })],
       [1_000, () => sync.tell({ _tag: "Tick" })],
@@ -263,20 +316,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       [1_000, hashes.tick],
       [60_000, () => mempool.tell({ _tag: "Expire" })]
     ])
-    const edge = yield* group("edge", "one-for-one", [maintenance, ticker])
+    const outer = yield* supervise("edge", "one-for-one", [maintenance, ticker])
+    showMetrics(base, [chain, mempool, miner, sync, maintenance])
 
-    const all: ReadonlyArray<ActorRef<never>> = [chain, mempool, miner, sync, maintenance]
-    metrics.read("cairn_actor_inbox_messages", "Messages waiting, by actor.", "gauge", () =>
-      all.map((actor) => [{ actor: actor.name }, actor.depth()])
-    )
-    metrics.gauge("cairn_chain_height", "Height of the tip.", () => store.tip().header.height)
-    metrics.gauge("cairn_peer_sessions", "Open sessions.", () => sessions.size)
-    metrics.read("cairn_build_info", "What runs.", "gauge", () => [
-      [{ version: options.facts.version, signature_engine: options.facts.signatureEngine }, 1]
-    ])
-
+    const facts = { ...options.facts, rules, nodeId, p2pEndpoint: endpoint === "" ? undefined : endpoint }
     const node = makeNode({
-      facts: { ...options.facts, rules, nodeId, p2pEndpoint: endpoint === "" ? undefined : endpoint },
+      facts,
       rules,
       snapshot,
       mempool,
@@ -287,47 +332,55 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       metrics,
       hashesPerSecond: () => hashes.rate,
       miningActive: config.mining.threads > 0,
-      stopping: () => stopping
+      stopping: () => base.stopping
     })
-
     const stop = Effect.gen(function* () {
-      stopping = true
-      listener?.close()
-      sessions.each((session) => session.tell({ _tag: "Close", reason: "the node stops" }))
-      const fibers = [...sessions.fibers.values()]
-      yield* Effect.timeoutOrElse(Effect.forEach(fibers, Fiber.await, { discard: true }), {
-        duration: 1_000,
-        orElse: () => Fiber.interruptAll(fibers)
-      })
-      yield* edge.stop(1_000)
-      yield* core.stop(stopMsMax - 3_000)
+      base.stopping = true
+      close()
+      yield* sessions.closeAll(1_000)
+      yield* outer.stop(1_000)
+      yield* inner.stop(stopMsMax - 3_000)
     })
-    return { node, failed: Effect.raceFirst(core.failed, edge.failed), stop }
+    return { node, failed: Effect.raceFirst(inner.failed, outer.failed), stop }
   })
 
-/** Sessions that stand. */
+/** Sessions that stand, each with its actor and its fiber. */
 class Sessions {
-  private readonly actors = new Map<SessionId, ActorRef<SessionMessage>>()
-  readonly fibers = new Map<SessionId, Fiber.Fiber<void, unknown>>()
+  private readonly open = new Map<
+    SessionId,
+    { readonly actor: ActorRef<SessionMessage>; readonly fiber: Fiber.Fiber<void, unknown> }
+  >()
   private last = 0
 
   get size(): number {
-    return this.actors.size
+    return this.open.size
   }
+
   nextId(): SessionId {
     return ++this.last
   }
-  add(id: SessionId, actor: ActorRef<SessionMessage>): void {
-    this.actors.set(id, actor)
+
+  add(id: SessionId, actor: ActorRef<SessionMessage>, fiber: Fiber.Fiber<void, unknown>): void {
+    this.open.set(id, { actor, fiber })
   }
+
   remove(id: SessionId): void {
-    this.actors.delete(id)
-    this.fibers.delete(id)
+    this.open.delete(id)
   }
+
   each(f: (session: ActorRef<SessionMessage>, id: SessionId) => void): void {
-    for (const [id, actor] of this.actors) f(actor, id)
+    for (const [id, { actor }] of this.open) f(actor, id)
   }
-  readonly find = (id: SessionId): ActorRef<SessionMessage> | undefined => this.actors.get(id)
+
+  readonly find = (id: SessionId): ActorRef<SessionMessage> | undefined => this.open.get(id)?.actor
+
+  /** Lets each say goodbye; what lasts longer is interrupted. */
+  closeAll(deadlineMs: number): Effect.Effect<void> {
+    this.each((session) => session.tell({ _tag: "Close", reason: "the node stops" }))
+    const fibers = [...this.open.values()].map(({ fiber }) => fiber)
+    const all = Effect.forEach(fibers, Fiber.await, { discard: true })
+    return Effect.timeoutOrElse(all, { duration: deadlineMs, orElse: () => Fiber.interruptAll(fibers) })
+  }
 }
 
 /** The four figures of every actor but its inbox, which is read when asked for. Sessions share one label. */

@@ -42,7 +42,15 @@ describe("a header", () => {
   })
 
   test("may carry no target but the one that follows (defect 12)", () => {
-    const chain = new TestChain()
+    const rule = {
+      rule: "interval-bits",
+      blockMs: 1000,
+      intervalBlocks: 10,
+      bitsStart: 4,
+      bitsMin: 0,
+      bitsMax: 8
+    } as const
+    const chain = new TestChain(specOf({ difficulty: rule }))
     const easier = new Uint8Array(32).fill(0xff) as Uint8Array as Target
     expect(judge(chain, forge(chain.next(), { target: easier }))).toBe("target-wrong")
   })

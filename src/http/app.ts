@@ -40,7 +40,8 @@ export const makeApp = (options: AppOptions): Hono => {
   const handlers = makeHandlers(options.node)
   const { version, httpUrl } = options.node.facts
   const openApi = JSON.stringify(makeOpenApi(version, httpUrl === "" ? "/" : httpUrl))
-  const docs = makeDocsPage(version)
+  const style = [...options.page.keys()].find((path) => path.endsWith(".css")) ?? "/style.css"
+  const docs = makeDocsPage(version, style)
 
   app.use(async (c, next) => {
     c.header(

@@ -45,23 +45,24 @@ const cacheOf = (view: BlockView): Readonly<Record<string, string>> =>
     ? { etag: `"${view.block.header.id}"`, "cache-control": "public, max-age=86400, immutable" }
     : { etag: `"${view.block.header.id}-${view.confirmations}"`, "cache-control": "no-cache" }
 
-export const makeHandlers = (node: NodeShape): Handlers => {
-  const { facts } = node
-  const { rules } = facts
-  const prefix = rules.spec.addressPrefix
-  const now = (): string => new Date().toISOString()
+const now = (): string => new Date().toISOString()
 
-  const addressIn = (text: string): Address | Problem => {
-    const parsed = parseAddress(text, prefix)
-    return isAddress(parsed) ? parsed : problem(400, "address-invalid", `The address ${parsed.wrong}.`)
-  }
+/** The address of a path or body, or the problem with it. */
+const addressIn = ({ facts }: NodeShape, text: string): Address | Problem => {
+  const parsed = parseAddress(text, facts.rules.spec.addressPrefix)
+  return isAddress(parsed) ? parsed : problem(400, "address-invalid", `The address ${parsed.wrong}.`)
+}
 
-  const block = (view: BlockView | undefined, what: string): Output<"blockAt"> =>
-    view === undefined
-      ? problem(404, "block-not-found", `There is no block ${what} on the best branch.`)
-      : { reply: { block: blockJson(facts, view) }, headers: cacheOf(view) }
+const blockOutput = ({ facts }: NodeShape, view: BlockView | undefined, what: string): Output<"blockAt"> =>
+  view === undefined
+    ? problem(404, "block-not-found", `There is no block ${what} on the best branch.`)
+    : { reply: { block: blockJson(facts, view) }, headers: cacheOf(view) }
 
-  const statsAndMeta = Effect.gen(function* () {
+/** What several routes show of the node as it stands. */
+const statsAndMeta = (node: NodeShape) =>
+  Effect.gen(function* () {
+    const { facts } = node
+    const { rules } = facts
     const stats = yield* node.stats()
     const tip = yield* node.tip()
     const peers = yield* node.peers()
@@ -76,6 +77,13 @@ export const makeHandlers = (node: NodeShape): Handlers => {
     return { stats: statsJson(facts, { stats, tip: parent, nextTarget, peers }), meta: metaJson(facts, parent) }
   })
 
+/** What this node is and how it is. */
+const nodeHandlers = (
+  node: NodeShape
+): Pick<Handlers, "health" | "ready" | "info" | "stats" | "validate" | "peers" | "hash"> => {
+  const { facts } = node
+  const { rules } = facts
+  const prefix = rules.spec.addressPrefix
   return {
     health: () =>
       Effect.succeed({
@@ -129,6 +137,30 @@ export const makeHandlers = (node: NodeShape): Handlers => {
           dev_accounts: facts.dev ? rules.spec.genesis.alloc.map(({ address }) => formatAddress(address, prefix)) : []
         }
       })),
+    stats: () => Effect.map(statsAndMeta(node), (reply) => ({ reply })),
+    validate: () => Effect.map(node.validate(), (reply) => ({ reply })),
+    peers: () =>
+      Effect.map(node.peers(), (peers) => {
+        const active = peers.filter(({ state }) => state === "active")
+        const counts = { active: active.length, total: peers.length, states: peerStates(peers) }
+        return {
+          reply: {
+            active_peers: active.map(({ endpoint }) => endpoint),
+            peers: peers.map(({ endpoint }) => endpoint),
+            peer_records: peers.map(peerJson),
+            counts
+          }
+        }
+      }),
+    hash: ({ params }) =>
+      Effect.succeed({ reply: { input: params["text"]!, hash: toHex(sha256(utf8(params["text"]!))) } })
+  }
+}
+
+/** Blocks and headers of the best branch. */
+const chainHandlers = (node: NodeShape): Pick<Handlers, "chain" | "headers" | "locator" | "blockAt" | "blockOf"> => {
+  const { facts } = node
+  return {
     chain: (input) =>
       Effect.gen(function* () {
         const cursor = cursorOf(input)
@@ -136,7 +168,7 @@ export const makeHandlers = (node: NodeShape): Handlers => {
         const from = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor)
         const rows = yield* node.blocksDownFrom(from, limitOf(input))
         const last = rows.at(-1)?.block.header.height ?? 0
-        const shared = yield* statsAndMeta
+        const shared = yield* statsAndMeta(node)
         const validation = yield* node.validate()
         const page = { rows: rows.length, next_cursor: last === 0 ? null : String(last - 1) }
         return { reply: { ...shared, validation, chain: rows.map((view) => blockJson(facts, view)), page } }
@@ -174,14 +206,27 @@ export const makeHandlers = (node: NodeShape): Handlers => {
         }
         return { reply: { meta: metaJson(facts, header), locator } }
       }),
-    stats: () => Effect.map(statsAndMeta, (reply) => ({ reply })),
-    validate: () => Effect.map(node.validate(), (reply) => ({ reply })),
     blockAt: ({ params }) =>
-      Effect.map(node.blockAt(Number(params["height"])), (view) => block(view, `at height ${params["height"]}`)),
+      Effect.map(node.blockAt(Number(params["height"])), (view) =>
+        blockOutput(node, view, `at height ${params["height"]}`)
+      ),
     blockOf: ({ params }) => {
       const hash = params["hash"]!.toLowerCase()
-      return Effect.map(node.blockOf(fromHex(hash)! as Uint8Array as BlockHash), (view) => block(view, hash))
-    },
+      return Effect.map(node.blockOf(fromHex(hash)! as Uint8Array as BlockHash), (view) =>
+        blockOutput(node, view, hash)
+      )
+    }
+  }
+}
+
+/** Transactions and accounts. */
+const moneyHandlers = (
+  node: NodeShape
+): Pick<Handlers, "pending" | "transaction" | "submit" | "accounts" | "account" | "mine"> => {
+  const { facts } = node
+  const { rules } = facts
+  const prefix = rules.spec.addressPrefix
+  return {
     pending: (input) =>
       Effect.map(node.pending(cursorOf(input), limitOf(input)), (page) =>
         page === undefined
@@ -242,33 +287,25 @@ export const makeHandlers = (node: NodeShape): Handlers => {
             }
       ),
     account: ({ params }) => {
-      const address = addressIn(params["address"]!)
+      const address = addressIn(node, params["address"]!)
       return "code" in address
         ? Effect.succeed(address)
         : Effect.map(node.account(address), (view) => ({ reply: { account: accountJson(facts, view) } }))
     },
     mine: ({ body }) => {
       const { miner } = body as { readonly miner?: string }
-      const proposer = miner === undefined ? undefined : addressIn(miner)
+      const proposer = miner === undefined ? undefined : addressIn(node, miner)
       if (proposer !== undefined && "code" in proposer) return Effect.succeed(proposer)
       return Effect.map(node.mine(proposer), (view) => ({
         reply: { message: "A block was sealed.", block: blockJson(facts, view) }
       }))
-    },
-    peers: () =>
-      Effect.map(node.peers(), (peers) => {
-        const active = peers.filter(({ state }) => state === "active")
-        const counts = { active: active.length, total: peers.length, states: peerStates(peers) }
-        return {
-          reply: {
-            active_peers: active.map(({ endpoint }) => endpoint),
-            peers: peers.map(({ endpoint }) => endpoint),
-            peer_records: peers.map(peerJson),
-            counts
-          }
-        }
-      }),
-    hash: ({ params }) =>
-      Effect.succeed({ reply: { input: params["text"]!, hash: toHex(sha256(utf8(params["text"]!))) } })
+    }
   }
 }
+
+/** A handler for every route. */
+export const makeHandlers = (node: NodeShape): Handlers => ({
+  ...nodeHandlers(node),
+  ...chainHandlers(node),
+  ...moneyHandlers(node)
+})

@@ -104,14 +104,25 @@ const rowOf = (name: string, route: Route): string => {
   const reply = escape(JSON.stringify(schemaOf(route.reply), null, 1))
   const body =
     route.body === undefined ? "" : `<h3>Body</h3><pre>${escape(JSON.stringify(schemaOf(route.body), null, 1))}</pre>`
-  return `<details id="${name}"><summary><b>${route.method}</b> <code>${escape(pathOf(route.path))}</code> <span>${escape(route.summary)}</span></summary>
-<p>${route.auth === "admin" ? "Admin token needed. " : ""}${parameters === "" ? "" : `Parameters: ${parameters}. `}${also.length === 0 ? "" : `Also: ${escape(also.join(", "))}.`}</p>
-${body}<h3>Reply ${route.status}</h3><pre>${reply}</pre>${refusals === "" ? "" : `<h3>Refusals</h3><ul>${refusals}</ul>`}</details>`
+  const refused = refusals === "" ? "" : `<h3>Refusals</h3><ul>${refusals}</ul>`
+  const facts = [
+    route.auth === "admin" ? "Admin token needed." : "",
+    parameters === "" ? "" : `Parameters: ${parameters}.`,
+    also.length === 0 ? "" : `Also: ${escape(also.join(", "))}.`
+  ].join(" ")
+  return `<details id="${name}">
+<summary><b>${route.method}</b> <code>${escape(pathOf(route.path))}</code> <span>${escape(route.summary)}</span></summary>
+<p>${facts}</p>
+${body}<h3>Reply ${route.status}</h3><pre>${reply}</pre>${refused}</details>`
 }
 
 /** The page at /docs: no script, no other host. */
-export const makeDocsPage = (version: string): string => `<!doctype html><html lang="en"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>cairn API ${escape(version)}</title><link rel="stylesheet" href="/style.css">
+export const makeDocsPage = (
+  version: string,
+  style: string
+): string => `<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>cairn API ${escape(version)}</title>
+<link rel="stylesheet" href="${escape(style)}">
 <main class="docs"><h1>cairn API</h1><p>The document behind this page: <a href="/openapi.json">/openapi.json</a>. Refusals are
 <code>application/problem+json</code> with a stable <code>code</code>. Events: <code>GET /api/events</code> (server-sent, with
 <code>Last-Event-ID</code>).</p>

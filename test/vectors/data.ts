@@ -1,0 +1,302 @@
+/**
+ * The vectors of docs/vectors that another implementation of the data formats needs: keys, transfers, headers, trees,
+ * blocks. `bun test/vectors/data.ts` writes them; src/chain/vectors.test.ts holds them against the code byte for byte.
+ */
+import { join } from "node:path"
+import { Result } from "effect"
+import { encodeBlock, extraHashOf, transactionRootOf } from "../../src/block/block.ts"
+import { type ChainSpec, formatSpec, parseSpec, specHash } from "../../src/block/genesis.ts"
+import { chainTag, type Header, type HeaderFields, makeHeader, sealDigest } from "../../src/block/header.ts"
+import { merkleProof, merkleRoot } from "../../src/block/merkle.ts"
+import { StateTree } from "../../src/block/state-tree.ts"
+import { presets } from "../../src/chain/presets.ts"
+import { genesisState, makeRules } from "../../src/chain/rules.ts"
+import { toHex, utf8 } from "../../src/codec/bytes.ts"
+import { formatAddress } from "../../src/crypto/address.ts"
+import { type Hash32, sha256 } from "../../src/crypto/hash.ts"
+import { accountKey, accountPath, devMnemonic } from "../../src/crypto/keys.ts"
+import { makeAccountLedger } from "../../src/ledger/account.ts"
+import { amount } from "../../src/ledger/amount.ts"
+import type { LedgerRules } from "../../src/ledger/ledger.ts"
+import {
+  makeTransaction,
+  type Millis,
+  type Nonce,
+  signedPart,
+  signTransfer,
+  type Transaction,
+  type Transfer
+} from "../../src/ledger/transaction.ts"
+import { formatTransfer } from "../../src/ledger/transfer-text.ts"
+
+const keys = [0, 1, 2].map((index) => accountKey(devMnemonic, index))
+const [alice, bob, carol] = keys as [(typeof keys)[0], (typeof keys)[0], (typeof keys)[0]]
+
+/** The spec of a preset. */
+const specOf = (name: string): ChainSpec => {
+  const parsed = parseSpec(presets[name])
+  if (Result.isFailure(parsed)) throw new Error(JSON.stringify(parsed.failure))
+  return parsed.success
+}
+const dev = makeRules(specOf("dev"))
+const { addressPrefix: prefix } = dev.spec
+const start = dev.spec.genesis.time
+
+const addresses = () => ({
+  about: "Keys and addresses, docs/protocol.md. The mnemonic is public: never put money there.",
+  mnemonic: devMnemonic,
+  keys: keys.map(({ secret, publicKey, address }, index) => ({
+    path: accountPath(index),
+    secret: toHex(secret),
+    public_key: toHex(publicKey),
+    address: toHex(address),
+    text: { crn: formatAddress(address, "crn"), lbc: formatAddress(address, "lbc") }
+  })),
+  refused: {
+    "one letter changed": "crn1q5jjwsx35h5rfkxzmhv3e8gr5ny44hgtnc5tzzw",
+    "two letters swapped": "crn1q5jjwsx35h5rfkxzmhv3e8gr5ny44hgtcn5tzzv",
+    "upper case": "CRN1Q5JJWSX35H5RFKXZMHV3E8GR5NY44HGTNC5TZZV",
+    "another prefix": formatAddress(alice.address, "lbc"),
+    "no address": ""
+  }
+})
+
+const fieldsOf = (wish: Partial<Transfer>) => ({
+  chainId: "cairn-dev",
+  recipient: bob.address,
+  amount: amount(150_000_000),
+  fee: amount(1_000),
+  nonce: 1 as Nonce,
+  time: (start + 1_000) as Millis,
+  note: "",
+  ...wish
+})
+
+const valid: ReadonlyArray<readonly [name: string, transaction: Transaction]> = [
+  ["plain", signTransfer(fieldsOf({}), alice)],
+  [
+    "a note that JSON would escape",
+    signTransfer(fieldsOf({ note: 'https://example.org/?q="a\\b"', nonce: 2 as Nonce }), alice)
+  ],
+  ["a note beyond ASCII", signTransfer(fieldsOf({ note: "Grüße 🪨\u0000\u007f", nonce: 3 as Nonce }), alice)],
+  ["the longest note", signTransfer(fieldsOf({ note: "é".repeat(140), nonce: 4 as Nonce }), alice)],
+  [
+    "the largest numbers",
+    signTransfer(
+      fieldsOf({
+        amount: amount(Number.MAX_SAFE_INTEGER),
+        fee: amount(Number.MAX_SAFE_INTEGER),
+        nonce: Number.MAX_SAFE_INTEGER as Nonce,
+        time: Number.MAX_SAFE_INTEGER as Millis
+      }),
+      bob
+    )
+  ],
+  ["another chain", signTransfer(fieldsOf({ chainId: "lua-blockchain-mainnet", recipient: carol.address }), bob)]
+]
+
+/** The bytes with one range replaced. */
+const patched = (bytes: Uint8Array, offset: number, replacement: ReadonlyArray<number>): Uint8Array => {
+  const out = bytes.slice()
+  out.set(replacement, offset)
+  return out
+}
+
+/** Encodings that the ledger of the dev preset refuses. Offsets: chain id "cairn-dev" ends at 11, the numbers start at 51. */
+const refused = () => {
+  const { bytes, transfer } = valid[0]![1]
+  const noted = valid[2]![1].bytes
+  const changed = (fields: Partial<Transfer>) => makeTransaction({ ...transfer, ...fields }).bytes
+  return [
+    ["one byte short", bytes.subarray(0, -1), "transaction-malformed"],
+    ["one byte more", new Uint8Array([...bytes, 0]), "transaction-malformed"],
+    ["nothing", new Uint8Array(0), "transaction-malformed"],
+    ["1025 bytes", new Uint8Array(1025), "transaction-too-large"],
+    ["version 2", patched(bytes, 0, [2]), "version-unsupported"],
+    ["a capital in the chain id", patched(bytes, 2, [0x43]), "transaction-malformed"],
+    ["an amount of 2^53", patched(bytes, 51, [0, 0, 0, 0, 0, 0, 0x20, 0]), "transaction-malformed"],
+    ["a nonce of 2^64 - 1", patched(bytes, 67, Array<number>(8).fill(0xff)), "transaction-malformed"],
+    ["a note that is not UTF-8", patched(noted, 85, [0xff]), "transaction-malformed"],
+    ["another chain", changed({ chainId: "cairn" }), "chain-id-mismatch"],
+    ["an amount of nothing", changed({ amount: amount(0) }), "amount-invalid"],
+    ["an amount above the largest supply", changed({ amount: amount(2_100_000_000_000_001) }), "amount-invalid"],
+    ["a fee below the least", changed({ fee: amount(999) }), "fee-too-low"],
+    ["nonce 0", changed({ nonce: 0 as Nonce }), "nonce-too-low"],
+    ["oneself as recipient", changed({ recipient: alice.address }), "recipient-is-sender"],
+    ["another's address as sender", changed({ sender: carol.address }), "sender-mismatch"]
+  ] as const
+}
+
+const transfers = () => ({
+  about: "Transfers, docs/protocol.md. Signed by the keys of address.json, ECDSA with the nonces of RFC 6979.",
+  prefix,
+  valid: valid.map(([name, transaction]) => ({
+    name,
+    json: formatTransfer(transaction, prefix),
+    bytes: toHex(transaction.bytes),
+    signed: toHex(signedPart(transaction.bytes)),
+    id: toHex(transaction.id),
+    leaf: toHex(transaction.leaf)
+  })),
+  refused: refused().map(([name, bytes, code]) => ({ name, bytes: toHex(bytes), code }))
+})
+
+const seal = (fields: Omit<HeaderFields, "nonce">): Header => {
+  for (let nonce = 0; ; nonce++) {
+    const header = makeHeader({ ...fields, nonce })
+    if (dev.consensus.checkSeal(header)) return header
+  }
+}
+
+const headerText = ({ bytes, hash, ...fields }: Header) => ({
+  version: fields.version,
+  chain_tag: fields.chainTag,
+  height: fields.height,
+  time: fields.time,
+  previous: toHex(fields.previous),
+  transaction_root: toHex(fields.transactionRoot),
+  state_root: toHex(fields.stateRoot),
+  target: toHex(fields.target),
+  proposer: toHex(fields.proposer),
+  extra_hash: toHex(fields.extraHash),
+  nonce: fields.nonce,
+  bytes: toHex(bytes),
+  seal_digest: toHex(sealDigest(bytes)),
+  hash: toHex(hash)
+})
+
+/** Block 1 of the dev chain: two transfers, seven bytes of extra data, sealed for Carol; and the state that it leaves. */
+const firstBlock = () => {
+  const transactions = [valid[0]![1], valid[1]![1]]
+  const extra = utf8("vectors")
+  const state = genesisState(dev.ledger, dev.spec)
+  const tree = new StateTree(() => undefined)
+  const facts = { height: 1, time: (start + 5_000) as Millis, proposer: carol.address }
+  const fees = amount(transactions.reduce((sum, { transfer }) => sum + transfer.fee, 0))
+  for (const transaction of transactions) {
+    const refused = dev.ledger.apply(state, transaction)
+    if (refused !== undefined) throw new Error(refused.message)
+  }
+  dev.ledger.applyReward(state, facts, fees)
+  const entries = [...state.changes]
+    .map(([key, { after }]) => [key, after!] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  const header = seal({
+    version: 1,
+    chainTag: chainTag("cairn-dev"),
+    height: 1 as Header["height"],
+    time: facts.time,
+    previous: dev.genesis.header.hash,
+    transactionRoot: transactionRootOf(transactions),
+    stateRoot: tree.update(entries),
+    target: dev.genesis.header.target,
+    proposer: facts.proposer,
+    extraHash: extraHashOf(extra)
+  })
+  return { block: { header, transactions, extra }, entries }
+}
+
+const headers = () => {
+  const { header } = firstBlock().block
+  const largest = makeHeader({
+    ...header,
+    version: 0xffff_ffff,
+    time: Number.MAX_SAFE_INTEGER as Millis,
+    nonce: Number.MAX_SAFE_INTEGER
+  })
+  return {
+    about: "Headers, docs/protocol.md. The second of them meets its target, the third does not.",
+    chain_tags: ["cairn", "cairn-dev", "lua-blockchain-mainnet"].map((id) => ({
+      chain_id: id,
+      chain_tag: chainTag(id)
+    })),
+    headers: [dev.genesis.header, header, largest].map(headerText)
+  }
+}
+
+const leafOf = (i: number): Hash32 => sha256(new Uint8Array([0, i]))
+
+const trees = () => {
+  const leaves = Array.from({ length: 17 }, (_, i) => leafOf(i))
+  const cases: ReadonlyArray<readonly [count: number, index: number]> = [
+    [1, 0],
+    [2, 1],
+    [3, 2],
+    [5, 4],
+    [7, 2],
+    [8, 5],
+    [17, 16]
+  ]
+  return {
+    about: "Transaction trees, docs/protocol.md. Leaf i is SHA-256 of the bytes 00 and i.",
+    roots: Array.from({ length: 18 }, (_, count) => toHex(merkleRoot(leaves.slice(0, count)))),
+    proofs: cases.map(([count, index]) => ({
+      count,
+      index,
+      proof: merkleProof(leaves.slice(0, count), index)!.map(toHex)
+    }))
+  }
+}
+
+const supplyOf = (name: string, rules: LedgerRules, allocated: number, heights: ReadonlyArray<number>) => {
+  const ledger = makeAccountLedger(rules, amount(allocated))
+  const { reward, rewardHalvingBlocks, supplyMax } = rules
+  return {
+    name,
+    rules: { reward, rewardHalvingBlocks, supplyMax, allocated },
+    rows: heights.map((height) => [height, ledger.rewardAt(height), ledger.supplyAt(height)])
+  }
+}
+
+const blocks = () => {
+  const { block, entries } = firstBlock()
+  const { ledger: rules } = specOf("cairn")
+  const halvings = [0, 1, 2_100_000, 2_100_001, 4_200_001, 60_900_000, 60_900_001, 63_000_001]
+  const capped: LedgerRules = { ...rules, supplyMax: amount(1_000), reward: amount(300), rewardHalvingBlocks: 0 }
+  return {
+    about: "Blocks, chain specs and supply, docs/protocol.md. The block stands on the genesis of the preset dev.",
+    genesis: Object.keys(presets)
+      .sort()
+      .map((name) => {
+        const spec = specOf(name)
+        const { header } = makeRules(spec).genesis
+        return {
+          preset: name,
+          spec: formatSpec(spec),
+          spec_hash: toHex(specHash(spec)),
+          header: toHex(header.bytes),
+          hash: header.id
+        }
+      }),
+    block: {
+      bytes: toHex(encodeBlock(block)),
+      hash: block.header.id,
+      transaction_ids: block.transactions.map(({ id }) => toHex(id)),
+      extra: toHex(block.extra),
+      state: entries.map(([key, value]) => [key, toHex(value)])
+    },
+    supply: [
+      supplyOf("cairn: halved until nothing is left", rules, 0, halvings),
+      supplyOf("cut off at the largest supply", capped, 250, [0, 1, 2, 3, 4]),
+      supplyOf("lua-blockchain: never halved", specOf("lua-blockchain").ledger, 0, [1, 1_000_000])
+    ]
+  }
+}
+
+/** Every file of docs/vectors that this program makes, by name, as it stands on disk. */
+export const makeVectors = (): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries({
+      address: addresses(),
+      transfer: transfers(),
+      header: headers(),
+      merkle: trees(),
+      block: blocks()
+    }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
+  )
+
+export const vectorsFolder = join(import.meta.dir, "../../docs/vectors")
+
+if (import.meta.main) {
+  for (const [name, content] of Object.entries(makeVectors())) await Bun.write(join(vectorsFolder, name), content)
+}
