@@ -1,0 +1,92 @@
+/**
+ * Import: 10 blocks of 2,000 transfers from 1,000 senders, from their bytes to the disk (decode, header, body, signatures,
+ * ledger, state root, one SQL transaction a block with a flush). Beside it, in the same run, the engine's own rate.
+ */
+import { mkdtempSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Result } from "effect"
+import { type Block, decodeBlock, encodeBlock } from "../../src/block/block.ts"
+import { checkBody, checkHeader } from "../../src/chain/check.ts"
+import { choosePlan } from "../../src/chain/choose.ts"
+import { runPlan } from "../../src/chain/connect.ts"
+import { ancestryOf, type ChainReader } from "../../src/chain/reader.ts"
+import { VerifiedLeaves } from "../../src/chain/verified.ts"
+import { engine, verify } from "../../src/crypto/signature.ts"
+import { openDatabase } from "../../src/store/db.ts"
+import { ChainStore } from "../../src/store/store.ts"
+import { specOf, TestChain, transfer } from "../fixtures.ts"
+import { printTable, rate } from "./table.ts"
+
+const senders = 1_000
+const perBlock = 2_000
+const blockCount = 10
+
+const source = new TestChain(specOf({ accounts: senders }))
+const blocks: Array<Uint8Array> = []
+for (let i = 0; i < blockCount; i++) {
+  const transfers = Array.from({ length: perBlock }, (_, n) =>
+    transfer({ from: n % senders, to: (n * 7 + i) % senders === n % senders ? (n + 1) % senders : (n * 7 + i) % senders, nonce: i * 2 + 1 + Math.floor(n / senders) })
+  )
+  const [block] = source.mine(1, transfers)
+  blocks.push(encodeBlock(block!))
+}
+
+/** One block as the chain actor takes it. */
+const importBlock = (store: ChainStore, bytes: Uint8Array, verified: VerifiedLeaves): void => {
+  const { rules } = source
+  const decoded = decodeBlock(bytes, rules.ledger)
+  if (Result.isFailure(decoded)) throw new Error(decoded.failure.what)
+  const block: Block = decoded.success
+  const parent = store.tip()
+  const refused =
+    checkHeader(rules, block.header, { ancestry: ancestryOf(store, parent.header), now: source.now }) ?? checkBody(rules, block)
+  if (refused !== undefined) throw new Error(refused.code)
+  const row = { header: block.header, work: parent.work + rules.consensus.work(block.header), hasBody: true }
+  const reader: ChainReader = {
+    ...store,
+    find: (id) => (id === block.header.id ? row : store.find(id)),
+    block: (id) => (id === block.header.id ? block : store.block(id))
+  }
+  const outcome = runPlan(choosePlan(reader, row), { rules, reader, verified })
+  if (Result.isFailure(outcome)) throw new Error(outcome.failure.reject.code)
+  store.decide(() => {
+    store.saveHeaders([row])
+    store.saveBody(block)
+    store.land(outcome.success, source.now)
+  })
+}
+
+/** Transfers a CPU-second, all blocks into a fresh store; and bytes on disk a transfer. */
+const importAll = (known: boolean): { readonly rate: number; readonly bytes: number } => {
+  const folder = mkdtempSync(join(tmpdir(), "cairn-bench-"))
+  const path = join(folder, "chain.db")
+  const store = new ChainStore(openDatabase(path), source.rules)
+  const verified = new VerifiedLeaves(200_000)
+  if (known) {
+    for (const bytes of blocks) {
+      const decoded = decodeBlock(bytes, source.rules.ledger)
+      if (Result.isSuccess(decoded)) for (const one of decoded.success.transactions) verified.add(one)
+    }
+  }
+  const before = process.cpuUsage()
+  for (const bytes of blocks) importBlock(store, bytes, verified)
+  const { user, system } = process.cpuUsage(before)
+  store.close()
+  const { size } = statSync(path)
+  rmSync(folder, { recursive: true })
+  return { rate: (blockCount * perBlock * 1e6) / (user + system), bytes: size / (blockCount * perBlock) }
+}
+
+const [first] = source.store.block(source.store.bestAt(1)!.header.id)!.transactions
+const engineRate = (): number => rate(() => verify(first!.id, first!.transfer.signature, first!.transfer.publicKey), 4_000)
+importAll(false)
+const runs = Array.from({ length: 5 }, () => ({ engine: engineRate(), cold: importAll(false), warm: importAll(true) }))
+const best = (pick: (run: (typeof runs)[number]) => number): number => Math.max(...runs.map(pick))
+
+printTable(`Import of ${blockCount} x ${perBlock} transfers, ${senders} senders, stored with a flush a block (${engine().name})`, [
+  { name: "engine alone, verifications", value: best((run) => run.engine), unit: "/s" },
+  { name: "import, every signature checked", value: best((run) => run.cold.rate), unit: "transfers/CPU-s", baseline: "engine alone, verifications" },
+  { name: "import, signatures known from the pool", value: best((run) => run.warm.rate), unit: "transfers/CPU-s", baseline: "import, every signature checked" },
+  { name: "disk", value: runs[0]!.cold.bytes, unit: "bytes a transfer" }
+])
