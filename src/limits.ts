@@ -106,7 +106,7 @@ export const eventStreamsMax = 256
 /** Pages of the state tree held in memory. */
 export const statePagesMax = 16_384
 /** Headers held in memory. */
-export const headerCacheMax = 16_384
+export const headerCacheMax = 4_096
 
 /** Milliseconds between SIGTERM and exit. */
 export const stopMsMax = 8_000

@@ -36,11 +36,19 @@ export const parentId = (header: Header): string => toHex(header.previous)
 export const isBest = (reader: Pick<ChainReader, "bestAt">, header: Header): boolean =>
   reader.bestAt(header.height)?.header.id === header.id
 
+const genesisOf = (reader: Pick<ChainReader, "bestAt">): Header => {
+  const row = reader.bestAt(0)
+  assert(row !== undefined, "the genesis is always there")
+  return row.header
+}
+
 /** The ancestors of whatever comes after `parent`: along its own branch, then along the best one. */
 export const ancestryOf = (reader: Pick<ChainReader, "find" | "bestAt">, parent: Header): Ancestry => {
   const side = new Map<number, Header>()
   let lowest = parent
   const at = (height: number): Header => {
+    // Every branch begins at the one genesis: a rule anchored there must not walk a long branch for it.
+    if (height === 0) return lowest.height === 0 ? lowest : genesisOf(reader)
     while (lowest.height > height && !isBest(reader, lowest)) {
       side.set(lowest.height, lowest)
       const next = reader.find(parentId(lowest))

@@ -1,7 +1,7 @@
 /** Addresses: 20 bytes derived from a public key, written as bech32m (BIP 350): its checksum keeps typos from burning coins (L-T4). */
 import { bech32m } from "@scure/base"
 import type { Brand } from "effect"
-import { concat, utf8 } from "../codec/bytes.ts"
+import { utf8 } from "../codec/bytes.ts"
 import { sha256 } from "./hash.ts"
 
 /** The first 20 bytes of SHA-256("cairn/address" ‖ compressed public key). */
@@ -12,9 +12,14 @@ const tag = utf8("cairn/address")
 /** Version word before the 20 bytes: room for another kind of address. */
 const version = 0
 
-/** The address of a compressed public key. */
-export const addressOf = (publicKey: Uint8Array): Address =>
-  sha256(concat(tag, publicKey)).slice(0, addressBytes) as Uint8Array as Address
+const scratch = new Uint8Array(tag.length + 33)
+scratch.set(tag)
+
+/** The address of a compressed public key (33 bytes). */
+export const addressOf = (publicKey: Uint8Array): Address => {
+  scratch.set(publicKey.subarray(0, 33), tag.length)
+  return sha256(scratch).slice(0, addressBytes) as Uint8Array as Address
+}
 
 /** Bech32m text under a chain's prefix, lower case. */
 export const formatAddress = (address: Address, prefix: string): string =>

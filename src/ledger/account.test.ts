@@ -13,10 +13,14 @@ import { makeTransaction, type Millis, type Nonce, type Transaction, type Transf
 import { decodeUndo, encodeUndo, undo } from "./undo.ts"
 
 const rules: LedgerRules = { ...specOf().ledger, supplyMax: amount(1_000_000), feeMin: amount(2), noteBytesMax: 10 }
-const allocation: ReadonlyArray<Allocation> = [0, 1, 2].map((i) => ({ address: keyOf(i).address, balance: amount(1_000) }))
+const allocation: ReadonlyArray<Allocation> = [0, 1, 2].map((i) => ({
+  address: keyOf(i).address,
+  balance: amount(1_000)
+}))
 const ledger = makeAccountLedger(rules, amount(3_000))
 
-const stateOf = (entries: ReadonlyMap<string, Uint8Array> = new Map()): Overlay => new Overlay((key) => entries.get(key))
+const stateOf = (entries: ReadonlyMap<string, Uint8Array> = new Map()): Overlay =>
+  new Overlay((key) => entries.get(key))
 const funded = (): Overlay => {
   const state = stateOf()
   ledger.allocate(state, allocation)
@@ -80,7 +84,8 @@ describe("a transfer on a state", () => {
   })
 
   test("needs a balance that covers amount and fee, to the unit", () => {
-    const spend = (units: number) => ledger.check(funded(), transfer({ from: 0, to: 1, nonce: 1, amount: units, fee: 2 }))
+    const spend = (units: number) =>
+      ledger.check(funded(), transfer({ from: 0, to: 1, nonce: 1, amount: units, fee: 2 }))
     expect(spend(998)).toBeUndefined()
     expect(spend(999)).toMatchObject({ code: "balance-too-low", detail: { balance: 1_000, needed: 1_001 } })
     const huge = transfer({ from: 0, to: 1, nonce: 1, amount: Number.MAX_SAFE_INTEGER, fee: 2 })
@@ -186,7 +191,12 @@ describe("the supply", () => {
       [0, 0, 10, 3],
       [5, 1, 1e15, 1]
     ] as const) {
-      const own: LedgerRules = { ...rules, reward: amount(reward), rewardHalvingBlocks: halving, supplyMax: amount(supplyMax) }
+      const own: LedgerRules = {
+        ...rules,
+        reward: amount(reward),
+        rewardHalvingBlocks: halving,
+        supplyMax: amount(supplyMax)
+      }
       const { supplyAt, rewardAt } = makeAccountLedger(own, amount(allocated))
       for (let height = 0; height <= 90; height++) {
         expect([height, supplyAt(height)]).toEqual([height, amount(naive(own, allocated, height))])
@@ -197,7 +207,10 @@ describe("the supply", () => {
   })
 
   test("stays within its bound at any height, without walking there", () => {
-    const endless = makeAccountLedger({ ...rules, supplyMax: amount(Number.MAX_SAFE_INTEGER), reward: amount(2 ** 50) }, amount(1))
+    const endless = makeAccountLedger(
+      { ...rules, supplyMax: amount(Number.MAX_SAFE_INTEGER), reward: amount(2 ** 50) },
+      amount(1)
+    )
     expect(endless.supplyAt(Number.MAX_SAFE_INTEGER)).toBe(amount(Number.MAX_SAFE_INTEGER))
     expect(endless.rewardAt(Number.MAX_SAFE_INTEGER)).toBe(amount(0))
     const slow = makeAccountLedger({ ...rules, supplyMax: amount(1e15), rewardHalvingBlocks: 1e12 }, amount(0))
@@ -231,4 +244,3 @@ test("an entry is balance and nonce, little-endian, and anything else is a bug o
     expect(() => decodeAccount(bad)).toThrow("an account entry")
   }
 })
-

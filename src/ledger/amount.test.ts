@@ -20,7 +20,13 @@ test("a sum above 2^53 - 1 and a difference below 0 are not amounts", () => {
 })
 
 test("the text of an amount has all its decimals", () => {
-  const texts = [format(amount(150), 2), format(amount(5), 2), format(amount(0), 8), format(amount(7), 0), format(max, 12)]
+  const texts = [
+    format(amount(150), 2),
+    format(amount(5), 2),
+    format(amount(0), 8),
+    format(amount(7), 0),
+    format(max, 12)
+  ]
   expect(texts).toEqual(["1.50", "0.05", "0.00000000", "7", "9007.199254740991"])
 })
 
@@ -34,7 +40,25 @@ test("parse undoes format", () => {
 })
 
 test("a text that is no amount is refused, never rounded", () => {
-  expect([parse("1.5", 2), parse("1.500", 2), parse("0", 2), parse("007", 0)]).toEqual([150, 150, 0, 7] as Array<Amount>)
-  const wrong = ["", " 1", "1 ", "-1", "+1", "1.", ".5", "1e3", "0x10", "1,5", "1.005", "٣", "NaN", "90071992547409.92", "1".repeat(17)]
+  expect([parse("1.5", 2), parse("1.500", 2), parse("0", 2), parse("007", 0)]).toEqual([
+    150, 150, 0, 7
+  ] as Array<Amount>)
+  const wrong = [
+    "",
+    " 1",
+    "1 ",
+    "-1",
+    "+1",
+    "1.",
+    ".5",
+    "1e3",
+    "0x10",
+    "1,5",
+    "1.005",
+    "٣",
+    "NaN",
+    "90071992547409.92",
+    "1".repeat(17)
+  ]
   for (const text of wrong) expect([text, parse(text, 2)]).toEqual([text, undefined])
 })

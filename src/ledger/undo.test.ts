@@ -10,7 +10,11 @@ import { decodeUndo, encodeUndo, undo } from "./undo.ts"
 const bytes = (...values: ReadonlyArray<number>): Uint8Array => new Uint8Array(values)
 
 test("holds what was there before, in key order, and leaves out what ends as it began", () => {
-  const base = new Map([["02", bytes(7, 8)], ["03", bytes(9)], ["04", bytes()]])
+  const base = new Map([
+    ["02", bytes(7, 8)],
+    ["03", bytes(9)],
+    ["04", bytes()]
+  ])
   const state = new Overlay((key) => base.get(key))
   state.set("04", undefined)
   state.set("02", bytes(1))
@@ -20,7 +24,13 @@ test("holds what was there before, in key order, and leaves out what ends as it 
   state.get("05")
   const record = encodeUndo(state.changes)
   expect(toHex(record)).toBe("01010000" + "010203000708" + "01040100")
-  expect(decodeUndo(record)).toEqual(Result.succeed([["01", undefined], ["02", bytes(7, 8)], ["04", bytes()]]))
+  expect(decodeUndo(record)).toEqual(
+    Result.succeed([
+      ["01", undefined],
+      ["02", bytes(7, 8)],
+      ["04", bytes()]
+    ])
+  )
 })
 
 test("undoes any changes over any base", () => {
@@ -38,7 +48,15 @@ test("undoes any changes over any base", () => {
 })
 
 test("bytes that are no undo record are refused and never throw; what is accepted has one form", () => {
-  for (const bad of [bytes(1), bytes(1, 2), bytes(1, 2, 0), bytes(1, 2, 3, 0, 9), bytes(255, 0, 0), bytes(1, 2, 0, 0, 1, 2, 0, 0), bytes(1, 2, 0, 0, 1, 1, 0, 0)]) {
+  for (const bad of [
+    bytes(1),
+    bytes(1, 2),
+    bytes(1, 2, 0),
+    bytes(1, 2, 3, 0, 9),
+    bytes(255, 0, 0),
+    bytes(1, 2, 0, 0, 1, 2, 0, 0),
+    bytes(1, 2, 0, 0, 1, 1, 0, 0)
+  ]) {
     expect([toHex(bad), Result.isFailure(decodeUndo(bad))]).toEqual([toHex(bad), true])
   }
   const dice = makeDice(4)
@@ -46,7 +64,9 @@ test("bytes that are no undo record are refused and never throw; what is accepte
     const some = dice.bytes(dice.int(24)).map((byte) => (dice.chance(0.7) ? byte & 3 : byte))
     const decoded = decodeUndo(some)
     if (Result.isFailure(decoded)) continue
-    const changes = new Map(decoded.success.map(([key, before]) => [key, { before, after: bytes(1, 2, 3, 4, 5, 6, 7, 8, 9) }]))
+    const changes = new Map(
+      decoded.success.map(([key, before]) => [key, { before, after: bytes(1, 2, 3, 4, 5, 6, 7, 8, 9) }])
+    )
     expect(toHex(encodeUndo(changes))).toBe(toHex(some))
   }
 })

@@ -16,6 +16,9 @@ export const deletePending = (db: Database, ids: ReadonlyArray<Uint8Array>): voi
   for (const id of ids) remove.run(id)
 }
 
+/** Is anything promised? */
+export const hasPending = (db: Database): boolean => db.query("SELECT 1 FROM pending LIMIT 1").get() !== null
+
 /** Every row, oldest first. */
 export const loadPending = (db: Database): ReadonlyArray<{ readonly bytes: Uint8Array; readonly received: number }> =>
   db.query<{ bytes: Uint8Array; received: number }, []>("SELECT bytes, received FROM pending ORDER BY received").all()

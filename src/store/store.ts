@@ -20,7 +20,7 @@ import { type Before, decodeUndo } from "../ledger/undo.ts"
 import { headerCacheMax, invalidBlocksMax, statePagesMax } from "../limits.ts"
 import { BoundedCache } from "./cache.ts"
 import { closeDatabase, StoreFault } from "./db.ts"
-import { deletePending, insertPending } from "./pending.ts"
+import { deletePending, hasPending, insertPending } from "./pending.ts"
 
 interface HeaderRow {
   readonly n: number
@@ -84,6 +84,7 @@ export class ChainStore implements ChainReader {
   private readonly rules: Rules
   private readonly sql: ReturnType<typeof statements>
   private readonly rows = new BoundedCache<StoredRow>(headerCacheMax)
+  private readonly bestRows = new BoundedCache<StoredRow>(headerCacheMax)
   private readonly entries = new BoundedCache<Uint8Array | null>(entriesMax)
   private readonly treePages = new BoundedCache<Uint8Array | null>(statePagesMax)
   private best: StoredRow
@@ -114,8 +115,15 @@ export class ChainStore implements ChainReader {
 
   readonly bestAt = (height: number): Row | undefined => {
     if (height > this.best.header.height || height < 0) return undefined
+    const key = String(height)
+    const cached = this.bestRows.get(key)
+    if (cached !== undefined) return cached
     const row = this.sql.byHeight.get(height)
-    return row === null ? undefined : this.toRow(row)
+    if (row === null) return undefined
+    const stored = this.toRow(row)
+    // Within a decision the branch is on the move: what is read then is not kept.
+    if (this.afterCommit === undefined) this.bestRows.set(key, stored)
+    return stored
   }
 
   readonly tip = (): Row => this.best
@@ -195,6 +203,7 @@ export class ChainStore implements ChainReader {
       return answer
     } catch (error) {
       this.rows.clear()
+      this.bestRows.clear()
       this.entries.clear()
       this.treePages.clear()
       throw error
@@ -235,7 +244,11 @@ export class ChainStore implements ChainReader {
       const top = landing.attached.at(-1)
       const tip = top === undefined ? undefined : this.stored(top.block.header.id)
       assert(tip !== undefined, "a landing ends with an attached block")
-      this.afterCommit!.push(() => (this.best = tip))
+      this.afterCommit!.push(() => {
+        this.best = tip
+        for (const { header } of landing.detached) this.bestRows.delete(String(header.height))
+        for (const { block } of landing.attached) this.bestRows.delete(String(block.header.height))
+      })
     })
   }
 
@@ -306,6 +319,8 @@ export class ChainStore implements ChainReader {
   /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). */
   private movePending({ detached, attached }: Landing, now: number): void {
     for (const block of detached) insertPending(this.db, block.transactions, now)
+    // While catching up nothing is pending, and thousands of deletes would look for nothing.
+    if (!hasPending(this.db)) return
     for (const { block } of attached)
       deletePending(
         this.db,

@@ -8,7 +8,9 @@ import { printTable, type Row, rate, time } from "./table.ts"
 
 const rows: Array<Row> = []
 
-const chain = new TestChain(specOf({ difficulty: { rule: "asert", blockMs: 1000, halfLifeMs: 3_600_000, bitsStart: 1, bitsMin: 0 } }))
+const chain = new TestChain(
+  specOf({ difficulty: { rule: "asert", blockMs: 1000, halfLifeMs: 3_600_000, bitsStart: 1, bitsMin: 0 } })
+)
 const { header } = chain.mine(30).at(-1)!
 const parent = chain.store.find(header.previous.toHex())!.header
 const ancestry = ancestryOf(chain.store, parent)
@@ -45,7 +47,12 @@ const growth: Array<Row> = []
 for (const height of [1_000, 10_000, 100_000]) {
   long.mine(height - 200 - long.store.tip().header.height)
   const ms = await time(() => long.mine(200))
-  growth.push({ name: `make and land a block at height ${height}`, value: ms / 200, unit: "ms", baseline: "make and land a block at height 1000" })
+  growth.push({
+    name: `make and land a block at height ${height}`,
+    value: ms / 200,
+    unit: "ms",
+    baseline: "make and land a block at height 1000"
+  })
 }
 
 printTable("History", [...rows, ...growth])

@@ -37,7 +37,10 @@ const resident = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${node.process.pid}/s
 rows.push({ name: "resident memory, idle", value: Number(resident?.[1] ?? 0) / 1024, unit: "MB" })
 
 /** Requests a second by `lanes` clients in turn, for as long as `next` gives one. */
-const load = async (lanes: number, next: () => (() => Promise<Response>) | undefined): Promise<{ readonly rate: number; readonly p99: number }> => {
+const load = async (
+  lanes: number,
+  next: () => (() => Promise<Response>) | undefined
+): Promise<{ readonly rate: number; readonly p99: number }> => {
   const times: Array<number> = []
   const began = performance.now()
   await Promise.all(
@@ -57,22 +60,36 @@ const load = async (lanes: number, next: () => (() => Promise<Response>) | undef
 
 let left = 20_000
 const reads = await load(16, () => (left-- > 0 ? () => fetch(`${node.http}/api/blocks/0`) : undefined))
-rows.push({ name: "HTTP: read a block, 16 clients", value: reads.rate, unit: "/s" }, { name: "HTTP: read a block, p99", value: reads.p99, unit: "ms" })
+rows.push(
+  { name: "HTTP: read a block, 16 clients", value: reads.rate, unit: "/s" },
+  { name: "HTTP: read a block, p99", value: reads.p99, unit: "ms" }
+)
 
 const payers = Array.from({ length: 3 }, (_, i) => accountKey(devMnemonic, i))
 const funded = await fund(node.http, 100)
 const queue = funded.flatMap((key) =>
   Array.from({ length: 60 }, (_, n) => {
-    const fields = { chainId: "cairn-dev", recipient: keyOf(5000 + n).address, amount: 1 as Amount, fee: 1000 as Amount, time: Date.now() as Millis, note: "" }
+    const fields = {
+      chainId: "cairn-dev",
+      recipient: keyOf(5000 + n).address,
+      amount: 1 as Amount,
+      fee: 1000 as Amount,
+      time: Date.now() as Millis,
+      note: ""
+    }
     return JSON.stringify(formatTransfer(signTransfer({ ...fields, nonce: (n + 1) as Nonce }, key), "crn"))
   })
 )
-const post = (body: string) => () => fetch(`${node.http}/api/transactions`, { method: "POST", headers: { "content-type": "application/json" }, body })
+const post = (body: string) => () =>
+  fetch(`${node.http}/api/transactions`, { method: "POST", headers: { "content-type": "application/json" }, body })
 const submitted = await load(16, () => {
   const body = queue.shift()
   return body === undefined ? undefined : post(body)
 })
-rows.push({ name: "HTTP: submit a transfer, on disk, 16 clients", value: submitted.rate, unit: "/s" }, { name: "HTTP: submit a transfer, p99", value: submitted.p99, unit: "ms" })
+rows.push(
+  { name: "HTTP: submit a transfer, on disk, 16 clients", value: submitted.rate, unit: "/s" },
+  { name: "HTTP: submit a transfer, p99", value: submitted.p99, unit: "ms" }
+)
 await node.stop("SIGKILL")
 
 /** Pays `count` test keys, enough for their transfers, and seals it. */
@@ -81,7 +98,14 @@ async function fund(http: string, count: number): Promise<ReadonlyArray<ReturnTy
   for (let from = 0; from < keys.length; from += 150) {
     for (const [i, key] of keys.slice(from, from + 150).entries()) {
       const payer = payers[i % 3]!
-      const fields = { chainId: "cairn-dev", recipient: key.address, amount: 10_000_000 as Amount, fee: 1000 as Amount, time: Date.now() as Millis, note: "" }
+      const fields = {
+        chainId: "cairn-dev",
+        recipient: key.address,
+        amount: 10_000_000 as Amount,
+        fee: 1000 as Amount,
+        time: Date.now() as Millis,
+        note: ""
+      }
       const nonce = (from / 3 + Math.floor(i / 3) + 1) as Nonce
       await call(http, "submit", { body: formatTransfer(signTransfer({ ...fields, nonce }, payer), "crn") })
     }
@@ -105,7 +129,11 @@ for (let i = 0; i < 15; i++) {
   hops.push(performance.now() - began)
   await mined
 }
-rows.push({ name: "a block from order to the sixth node in a line, one process (median of 15)", value: median(hops), unit: "ms" })
+rows.push({
+  name: "a block from order to the sixth node in a line, one process (median of 15)",
+  value: median(hops),
+  unit: "ms"
+})
 for (const one of line) await one.stop()
 
 printTable("Whole nodes", rows)

@@ -12,7 +12,12 @@ const rows = (["noble", "secp256k1-node", "libsecp256k1"] as const).flatMap((nam
   const publicKey = engine.publicKey(secret)
   const calls = name === "noble" ? 300 : 5_000
   return [
-    { name: `${name} verify`, value: rate(() => engine.verify(hash, signature, publicKey), calls), unit: "/s", baseline: "noble verify" },
+    {
+      name: `${name} verify`,
+      value: rate(() => engine.verify(hash, signature, publicKey), calls),
+      unit: "/s",
+      baseline: "noble verify"
+    },
     { name: `${name} sign`, value: rate(() => engine.sign(hash, secret), calls), unit: "/s", baseline: "noble verify" }
   ]
 })

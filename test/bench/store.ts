@@ -68,7 +68,12 @@ const landingOf = (store: ChainStore, transactions: ReadonlyArray<Transaction>, 
   })
   const block: Block = { header, transactions, extra: new Uint8Array(0) }
   const changes = new Map(entries.map(([key, after]) => [key, { before: store.readEntry(key), after }]))
-  return { detached: [], attached: [{ block, undo: encodeUndo(changes), fees: amount(0) }], entries, pages: tree.pages() }
+  return {
+    detached: [],
+    attached: [{ block, undo: encodeUndo(changes), fees: amount(0) }],
+    entries,
+    pages: tree.pages()
+  }
 }
 
 const entryOf = (account: number, round: number): Entries[number] => {
@@ -86,7 +91,11 @@ const blockOf = (store: ChainStore, { recipients }: Variant, round: number): Lan
     touched.add(from).add(to)
     return transferOf(from, to, round * 2 + Math.floor(i / senders))
   })
-  return landingOf(store, transactions, [...touched].map((account) => entryOf(account, round)))
+  return landingOf(
+    store,
+    transactions,
+    [...touched].map((account) => entryOf(account, round))
+  )
 }
 
 const land = (store: ChainStore, landing: Landing): void =>
@@ -121,11 +130,23 @@ const run = (variant: Variant): void => {
   const store = new ChainStore(openDatabase(join(folder, "chain.db")), rules)
   try {
     for (const sql of variant.sql ?? []) store.db.run(sql)
-    land(store, landingOf(store, [], addresses.map((_, account) => entryOf(account, 0))))
+    land(
+      store,
+      landingOf(
+        store,
+        [],
+        addresses.map((_, account) => entryOf(account, 0))
+      )
+    )
     const took = Array.from({ length: blocks }, (_, round) => timed(store, blockOf(store, variant, round + 1)))
     const wall = took.map(({ wallMs }) => wallMs)
-    const rate = (ms: number): string => Math.round((perBlock / ms) * 1000).toLocaleString("en").padStart(9)
-    const cpu = median(took.map(({ cpuMs }) => cpuMs)).toFixed(1).padStart(6)
+    const rate = (ms: number): string =>
+      Math.round((perBlock / ms) * 1000)
+        .toLocaleString("en")
+        .padStart(9)
+    const cpu = median(took.map(({ cpuMs }) => cpuMs))
+      .toFixed(1)
+      .padStart(6)
     const rows = median(took.map((one) => one.rows))
     process.stdout.write(
       `${variant.name.padEnd(46)}${rate(median(wall))} transfers/s median${rate([...wall].sort((a, b) => a - b)[1]!)} best` +

@@ -1,0 +1,55 @@
+/** The vectors in docs/vectors are what this code makes, byte for byte, and what it reads back. */
+import { expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { Result } from "effect"
+import { makeVectors, vectorsFolder } from "../../test/vectors/data.ts"
+import { decodeBlock } from "../block/block.ts"
+import { decodeHeader } from "../block/header.ts"
+import { parseSpec } from "../block/genesis.ts"
+import { fromHex, toHex } from "../codec/bytes.ts"
+import { isAddress, parseAddress } from "../crypto/address.ts"
+import { verify } from "../crypto/signature.ts"
+import { decodeTransaction } from "../ledger/transaction.ts"
+import { formatTransfer, parseTransfer } from "../ledger/transfer-text.ts"
+import { presets } from "./presets.ts"
+import { makeRules } from "./rules.ts"
+
+const read = (name: string): string => readFileSync(join(vectorsFolder, name), "utf8")
+const dev = makeRules(Result.getOrThrow(parseSpec(presets["dev"])))
+
+test.each(Object.entries(makeVectors()))(
+  "%s is up to date; if a change of the protocol is meant, run test/vectors/data.ts",
+  (name, made) => {
+    expect(read(name)).toBe(made)
+  }
+)
+
+test("each valid transfer is read from its bytes and from its JSON, and its signature holds", () => {
+  const { prefix, valid } = JSON.parse(read("transfer.json"))
+  for (const { json, bytes, id } of valid) {
+    const transaction = Result.getOrThrow(decodeTransaction(fromHex(bytes)!))
+    expect(toHex(transaction.id)).toBe(id)
+    expect(formatTransfer(transaction, prefix)).toEqual(json)
+    expect(parseTransfer(json, prefix)).toEqual(Result.succeed(transaction))
+    expect(verify(transaction.id, transaction.transfer.signature, transaction.transfer.publicKey)).toBe(true)
+  }
+})
+
+test("each refused transfer is refused for its reason, and each refused address is no address", () => {
+  for (const { name, bytes, code } of JSON.parse(read("transfer.json")).refused) {
+    const decoded = dev.ledger.decode(fromHex(bytes)!)
+    expect([name, Result.isFailure(decoded) && decoded.failure.code]).toEqual([name, code])
+  }
+  for (const text of Object.values<string>(JSON.parse(read("address.json")).refused)) {
+    expect([text, isAddress(parseAddress(text, "crn"))]).toEqual([text, false])
+  }
+})
+
+test("headers and the block are read from their bytes", () => {
+  for (const { bytes, hash } of JSON.parse(read("header.json")).headers)
+    expect(decodeHeader(fromHex(bytes)!)?.id).toBe(hash)
+  const { bytes, hash, transaction_ids } = JSON.parse(read("block.json")).block
+  const block = Result.getOrThrow(decodeBlock(fromHex(bytes)!, dev.ledger))
+  expect([block.header.id, block.transactions.map(({ id }) => toHex(id))]).toEqual([hash, transaction_ids])
+})
