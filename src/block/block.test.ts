@@ -60,7 +60,9 @@ describe("bytes that are no block are refused:", () => {
 
   test("extra data longer than any chain may allow, though it is all there", () => {
     expect(whatOf(encodeBlock({ ...block, extra: new Uint8Array(extraBytesMax) }))).toBeUndefined()
-    expect(whatOf(encodeBlock({ ...block, extra: new Uint8Array(extraBytesMax + 1) }))).toBe("the length of the extra data")
+    expect(whatOf(encodeBlock({ ...block, extra: new Uint8Array(extraBytesMax + 1) }))).toBe(
+      "the length of the extra data"
+    )
   })
 
   test("a header whose numbers leave the safe integers", () => {

@@ -46,6 +46,13 @@ test("each refused transfer is refused for its reason, and each refused address 
   }
 })
 
+test("the examples of docs/protocol.md are a transfer of these vectors and the spec of a preset (defect 17)", () => {
+  const text = readFileSync(join(vectorsFolder, "../protocol.md"), "utf8")
+  const [transfer, spec] = [...text.matchAll(/^```json\n(.*?)^```/gms)].map((match) => JSON.parse(match[1]!))
+  expect(transfer).toEqual(JSON.parse(read("transfer.json")).valid[0].json)
+  expect(spec).toEqual(presets["cairn"])
+})
+
 test("headers and the block are read from their bytes", () => {
   for (const { bytes, hash } of JSON.parse(read("header.json")).headers)
     expect(decodeHeader(fromHex(bytes)!)?.id).toBe(hash)

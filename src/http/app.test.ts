@@ -1,0 +1,234 @@
+/** The HTTP interface over a whole node, without a socket: every route keeps its contract, every refusal its code. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { Context, Effect, Exit, Schema } from "effect"
+import type { Hono } from "hono"
+import { keyOf, transfer } from "../../test/fixtures.ts"
+import { startNode, type TestNode } from "../../test/network.ts"
+import { formatAddress } from "../crypto/address.ts"
+import { formatTransfer } from "../ledger/transfer-text.ts"
+import { eventsKeptMax } from "../limits.ts"
+import { makeApp } from "./app.ts"
+import { aliases, type Route, type RouteName, routes } from "./contract.ts"
+import { pathOf } from "./openapi.ts"
+
+let node: TestNode
+let app: Hono
+const token = "0123456789abcdef0123456789abcdef"
+const address = formatAddress(keyOf(0).address, "crn")
+const payment = (nonce: number, note = "") => formatTransfer(transfer({ from: 0, to: 1, nonce, note, time: Date.now(), fee: 5 }), "crn")
+
+const make = (overrides: Partial<Parameters<typeof makeApp>[0]> = {}): Hono =>
+  makeApp({ node: node.tree.node, context: Context.empty(), adminToken: token, page: new Map(), hosts: ["localhost"], ...overrides })
+
+beforeAll(async () => {
+  node = await startNode()
+  app = make()
+  await Effect.runPromise(node.tree.node.mine(undefined))
+})
+afterAll(() => node.stop())
+
+const get = (path: string, headers: Record<string, string> = {}) => app.request(`http://localhost${path}`, { headers })
+const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
+  app.request(`http://localhost${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: typeof body === "string" ? body : JSON.stringify(body)
+  })
+const problemOf = async (response: Response | Promise<Response>): Promise<readonly [number, string]> => {
+  const answer = await response
+  const body = (await answer.json()) as { code: string; status: number; title: string; detail: string }
+  expect(answer.headers.get("content-type")).toBe("application/problem+json")
+  expect([body.status, body.title.length > 0, body.detail.length > 0]).toEqual([answer.status, true, true])
+  return [answer.status, body.code]
+}
+
+/** A request that each route answers well. */
+const samples = async (): Promise<Readonly<Record<RouteName, () => Response | Promise<Response>>>> => {
+  const { header } = node.store.tip()
+  const paid = payment(1)
+  return {
+    health: () => get("/api/health"),
+    ready: () => get("/api/ready"),
+    info: () => get("/api/info"),
+    chain: () => get("/api/chain?limit=2"),
+    headers: () => get(`/api/headers?locator=${header.previous.toHex()}&limit=5`),
+    locator: () => get("/api/locator?limit=4"),
+    stats: () => get("/api/stats"),
+    validate: () => get("/api/validate"),
+    blockAt: () => get("/api/blocks/1"),
+    blockOf: () => get(`/api/blocks/hash/${header.id.toUpperCase()}`),
+    pending: () => get("/api/transactions/pending"),
+    submit: () => post("/api/transactions", paid),
+    transaction: () => get(`/api/transactions/${paid.id}`),
+    accounts: () => get("/api/accounts?limit=2"),
+    account: () => get(`/api/accounts/${address}`),
+    mine: () => post("/api/mine", {}, { authorization: `Bearer ${token}` }),
+    peers: () => get("/api/peers"),
+    hash: () => get("/api/hash/sha256/a%2Fb")
+  }
+}
+
+describe("every route", () => {
+  test("gives its status and a reply that its schema takes, with no field beside (defect 8)", async () => {
+    for (const [name, ask] of Object.entries(await samples())) {
+      const route = routes[name as RouteName]
+      const response = await ask()
+      const decode = Schema.decodeUnknownExit(route.reply as never, { errors: "all", onExcessProperty: "error" })
+      const exit = decode(await response.json())
+      expect([name, response.status, Exit.isSuccess(exit) ? "" : String(exit.cause)]).toEqual([name, route.status, ""])
+    }
+  })
+
+  test("has its older names", async () => {
+    for (const [path, name] of Object.entries(aliases)) {
+      const response = await get(path.replace(":text", "x"))
+      expect([path, response.status]).toEqual([path, routes[name].status])
+    }
+  })
+
+  test("stands in the OpenAPI document, and none beside", async () => {
+    const document = (await (await get("/openapi.json")).json()) as { openapi: string; paths: Record<string, Record<string, unknown>> }
+    const listed = Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`))
+    expect(document.openapi).toBe("3.1.0")
+    expect(listed.sort()).toEqual(Object.values(routes).map(({ method, path }) => `${method.toLowerCase()} ${pathOf(path)}`).sort())
+    expect(await (await get("/docs")).text()).toContain("/api/transactions/{id}")
+  })
+
+  test("of the router has a policy: what is in no contract is not served", () => {
+    const known = new Set([
+      ...(Object.values(routes) as ReadonlyArray<Route>).map(({ path }) => path), ...Object.keys(aliases),
+      "/api/events", "/metrics", "/openapi.json", "/docs", "/*"
+    ])
+    expect(app.routes.map(({ path }) => path).filter((path) => !known.has(path))).toEqual([])
+  })
+})
+
+describe("a bad request", () => {
+  test("is told what was wrong, by a stable code", async () => {
+    expect(await problemOf(get("/nowhere"))).toEqual([404, "route-not-found"])
+    expect(await problemOf(get("/api/blocks/999999"))).toEqual([404, "block-not-found"])
+    expect(await problemOf(get(`/api/transactions/${"00".repeat(32)}`))).toEqual([404, "transaction-not-found"])
+    expect(await problemOf(get("/api/accounts/crn1qqqqqqqqqqqqq"))).toEqual([400, "address-invalid"])
+    for (const query of ["limit=0", "limit=9999", "limit=x", "cursor=1&other=2"]) {
+      expect([query, ...(await problemOf(get(`/api/chain?${query}`)))]).toEqual([query, 400, "query-invalid"])
+    }
+    expect(await problemOf(get("/api/chain?cursor=nonsense"))).toEqual([400, "cursor-invalid"])
+    expect(await problemOf(get("/api/accounts?cursor=nonsense"))).toEqual([400, "cursor-invalid"])
+  })
+
+  test("by the wrong method is 405 and names the right one", async () => {
+    const response = await app.request("http://localhost/api/stats", { method: "POST" })
+    expect([response.status, response.headers.get("allow")]).toEqual([405, "GET"])
+    expect(await problemOf(get("/api/mine"))).toEqual([405, "method-not-allowed"])
+  })
+
+  test("with a body that is none, too large, no JSON or no object is refused before it is used", async () => {
+    expect(await problemOf(post("/api/transactions", "{"))).toEqual([400, "json-invalid"])
+    expect(await problemOf(post("/api/transactions", "7"))).toEqual([400, "transaction-malformed"])
+    expect(await problemOf(post("/api/transactions", "{}", { "content-type": "text/plain" }))).toEqual([415, "content-type-unsupported"])
+    expect(await problemOf(post("/api/transactions", `"${"x".repeat(300_000)}"`))).toEqual([413, "body-too-large"])
+    expect(await problemOf(post("/api/mine", { miner: "me" }, { authorization: `Bearer ${token}` }))).toEqual([400, "address-invalid"])
+    expect(await problemOf(post("/api/mine", { minre: address }, { authorization: `Bearer ${token}` }))).toEqual([400, "body-invalid"])
+  })
+
+  test("to submit has the code of the rule that it breaks", async () => {
+    const good = payment(2)
+    const codeOf = async (fields: object) => (await problemOf(post("/api/transactions", { ...good, id: undefined, ...fields })))[1]
+    expect(await codeOf({ amount: -5 })).toBe("amount-invalid")
+    expect(await codeOf({ amount: 1.5 })).toBe("amount-invalid")
+    expect(await codeOf({ amount: 2 ** 60 })).toBe("amount-invalid")
+    expect(await codeOf({ fee: 0 })).toBe("fee-too-low")
+    expect(await codeOf({ chain_id: "elsewhere" })).toBe("chain-id-mismatch")
+    expect(await codeOf({ sender: formatAddress(keyOf(3).address, "crn") })).toBe("sender-mismatch")
+    expect(await codeOf({ amount: 11 })).toBe("signature-invalid")
+    expect(await codeOf({ note: "x".repeat(281) })).toBe("note-too-long")
+    expect(await codeOf({ surprise: 1 })).toBe("transaction-malformed")
+    expect(await codeOf({ id: "00".repeat(32) })).toBe("transaction-malformed")
+  })
+
+  test("sent twice is a conflict, and the second changes nothing", async () => {
+    const body = payment(2)
+    await post("/api/transactions", body)
+    expect(await problemOf(post("/api/transactions", body))).toEqual([409, "already-pending"])
+  })
+})
+
+test("a note with a slash, quotes, emoji and control characters signs and verifies (defect 6)", async () => {
+  const note = 'https://x/y?"z" \\ 🪨 \u0001\u007f é'
+  const response = await post("/api/transactions", payment(3, note))
+  expect([response.status, ((await response.json()) as { transaction: { note: string } }).transaction.note]).toEqual([201, note])
+})
+
+describe("who may do what", () => {
+  test("mining needs the token; a wrong one is refused; a development node lets its own machine in", async () => {
+    const production = make({ node: { ...node.tree.node, facts: { ...node.tree.node.facts, dev: false } } })
+    const mine = (target: Hono, headers: Record<string, string>, host = "localhost") =>
+      target.request(`http://${host}/api/mine`, { method: "POST", headers: { "content-type": "application/json", host, ...headers }, body: "{}" })
+    expect(await problemOf(mine(production, {}))).toEqual([401, "admin-token-required"])
+    expect(await problemOf(mine(production, { authorization: "Bearer wrong" }))).toEqual([401, "admin-token-required"])
+    expect((await mine(production, { "x-blockchain-admin-token": token })).status).toBe(201)
+    expect((await mine(app, {})).status).toBe(201)
+    expect(await problemOf(mine(app, { authorization: "Bearer wrong" }))).toEqual([401, "admin-token-required"])
+  })
+
+  test("a page of another origin, or of a name that is not ours, does not reach us", async () => {
+    const rebound = app.request("http://evil.example/api/stats", { headers: { host: "evil.example" } })
+    expect(await problemOf(rebound)).toEqual([403, "host-not-allowed"])
+    expect(await problemOf(post("/api/mine", {}, { origin: "https://evil.example" }))).toEqual([403, "origin-not-allowed"])
+  })
+})
+
+test("a block's answer can be kept: the same tag is answered 304", async () => {
+  const first = await get("/api/blocks/0")
+  const etag = first.headers.get("etag")!
+  expect((await get("/api/blocks/0", { "if-none-match": etag })).status).toBe(304)
+  expect(first.headers.get("content-security-policy")).toContain("default-src 'none'")
+  expect(first.headers.get("x-request-id")).not.toBeNull()
+})
+
+test("pages follow one another without a gap or a double", async () => {
+  const heights: Array<number> = []
+  for (let cursor: string | null = ""; cursor !== null; ) {
+    const response = await get(`/api/chain?limit=2${cursor === "" ? "" : `&cursor=${cursor}`}`)
+    const body = (await response.json()) as { chain: ReadonlyArray<{ height: number }>; page: { next_cursor: string | null } }
+    heights.push(...body.chain.map(({ height }) => height))
+    cursor = body.page.next_cursor
+  }
+  expect(heights).toEqual(Array.from({ length: heights.length }, (_, i) => heights.length - 1 - i))
+  const first = (await (await get("/api/accounts?limit=1")).json()) as { page: { next_cursor: string }; accounts: ReadonlyArray<{ address: string }> }
+  const second = (await (await get(`/api/accounts?limit=1&cursor=${first.page.next_cursor}`)).json()) as typeof first
+  expect(second.accounts[0]!.address).not.toBe(first.accounts[0]!.address)
+})
+
+describe("the event stream", () => {
+  const read = async (headers: Record<string, string>, until: string): Promise<string> => {
+    const response = await get("/api/events", headers)
+    const reader = response.body!.getReader()
+    let text = ""
+    while (!text.includes(until)) text += new TextDecoder().decode((await reader.read()).value)
+    await reader.cancel()
+    return text
+  }
+
+  test("tells of a new tip, and goes on after the last id that a reader saw", async () => {
+    const heard = read({}, "event: tip")
+    await post("/api/mine", {}, { authorization: `Bearer ${token}` })
+    const id = Number(/id: (\d+)\nevent: tip/.exec(await heard)![1])
+    await post("/api/mine", {}, { authorization: `Bearer ${token}` })
+    const replayed = await read({ "last-event-id": String(id) }, `"height":${node.store.tip().header.height}`)
+    expect(replayed).not.toContain("resync")
+  })
+
+  test("says resync when that id is too old", async () => {
+    expect(await read({ "last-event-id": "1" }, "\n\n")).toContain(":")
+    expect(await read({ "last-event-id": "1" }, "resync")).toContain("event: resync")
+    expect(eventsKeptMax).toBeGreaterThan(0)
+  })
+})
+
+test("metrics are in Prometheus form, with no address, hash or peer as a label", async () => {
+  const text = await (await get("/metrics")).text()
+  expect(text).toContain("# TYPE cairn_chain_height gauge")
+  expect(text).toMatch(/cairn_actor_messages_total\{actor="chain"\} \d+/)
+  expect(text).not.toMatch(/[0-9a-f]{40}|node1|crn1/)
+})
