@@ -15,10 +15,18 @@ let node: TestNode
 let app: Hono
 const token = "0123456789abcdef0123456789abcdef"
 const address = formatAddress(keyOf(0).address, "crn")
-const payment = (nonce: number, note = "") => formatTransfer(transfer({ from: 0, to: 1, nonce, note, time: Date.now(), fee: 5 }), "crn")
+const payment = (nonce: number, note = "") =>
+  formatTransfer(transfer({ from: 0, to: 1, nonce, note, time: Date.now(), fee: 5 }), "crn")
 
 const make = (overrides: Partial<Parameters<typeof makeApp>[0]> = {}): Hono =>
-  makeApp({ node: node.tree.node, context: Context.empty(), adminToken: token, page: new Map(), hosts: ["localhost"], ...overrides })
+  makeApp({
+    node: node.tree.node,
+    context: Context.empty(),
+    adminToken: token,
+    page: new Map(),
+    hosts: ["localhost"],
+    ...overrides
+  })
 
 beforeAll(async () => {
   node = await startNode()
@@ -87,17 +95,31 @@ describe("every route", () => {
   })
 
   test("stands in the OpenAPI document, and none beside", async () => {
-    const document = (await (await get("/openapi.json")).json()) as { openapi: string; paths: Record<string, Record<string, unknown>> }
-    const listed = Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`))
+    const document = (await (await get("/openapi.json")).json()) as {
+      openapi: string
+      paths: Record<string, Record<string, unknown>>
+    }
+    const listed = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method} ${path}`)
+    )
     expect(document.openapi).toBe("3.1.0")
-    expect(listed.sort()).toEqual(Object.values(routes).map(({ method, path }) => `${method.toLowerCase()} ${pathOf(path)}`).sort())
+    expect(listed.sort()).toEqual(
+      Object.values(routes)
+        .map(({ method, path }) => `${method.toLowerCase()} ${pathOf(path)}`)
+        .sort()
+    )
     expect(await (await get("/docs")).text()).toContain("/api/transactions/{id}")
   })
 
   test("of the router has a policy: what is in no contract is not served", () => {
     const known = new Set([
-      ...(Object.values(routes) as ReadonlyArray<Route>).map(({ path }) => path), ...Object.keys(aliases),
-      "/api/events", "/metrics", "/openapi.json", "/docs", "/*"
+      ...(Object.values(routes) as ReadonlyArray<Route>).map(({ path }) => path),
+      ...Object.keys(aliases),
+      "/api/events",
+      "/metrics",
+      "/openapi.json",
+      "/docs",
+      "/*"
     ])
     expect(app.routes.map(({ path }) => path).filter((path) => !known.has(path))).toEqual([])
   })
@@ -125,15 +147,25 @@ describe("a bad request", () => {
   test("with a body that is none, too large, no JSON or no object is refused before it is used", async () => {
     expect(await problemOf(post("/api/transactions", "{"))).toEqual([400, "json-invalid"])
     expect(await problemOf(post("/api/transactions", "7"))).toEqual([400, "transaction-malformed"])
-    expect(await problemOf(post("/api/transactions", "{}", { "content-type": "text/plain" }))).toEqual([415, "content-type-unsupported"])
+    expect(await problemOf(post("/api/transactions", "{}", { "content-type": "text/plain" }))).toEqual([
+      415,
+      "content-type-unsupported"
+    ])
     expect(await problemOf(post("/api/transactions", `"${"x".repeat(300_000)}"`))).toEqual([413, "body-too-large"])
-    expect(await problemOf(post("/api/mine", { miner: "me" }, { authorization: `Bearer ${token}` }))).toEqual([400, "address-invalid"])
-    expect(await problemOf(post("/api/mine", { minre: address }, { authorization: `Bearer ${token}` }))).toEqual([400, "body-invalid"])
+    expect(await problemOf(post("/api/mine", { miner: "me" }, { authorization: `Bearer ${token}` }))).toEqual([
+      400,
+      "address-invalid"
+    ])
+    expect(await problemOf(post("/api/mine", { minre: address }, { authorization: `Bearer ${token}` }))).toEqual([
+      400,
+      "body-invalid"
+    ])
   })
 
   test("to submit has the code of the rule that it breaks", async () => {
     const good = payment(2)
-    const codeOf = async (fields: object) => (await problemOf(post("/api/transactions", { ...good, id: undefined, ...fields })))[1]
+    const codeOf = async (fields: object) =>
+      (await problemOf(post("/api/transactions", { ...good, id: undefined, ...fields })))[1]
     expect(await codeOf({ amount: -5 })).toBe("amount-invalid")
     expect(await codeOf({ amount: 1.5 })).toBe("amount-invalid")
     expect(await codeOf({ amount: 2 ** 60 })).toBe("amount-invalid")
@@ -156,14 +188,21 @@ describe("a bad request", () => {
 test("a note with a slash, quotes, emoji and control characters signs and verifies (defect 6)", async () => {
   const note = 'https://x/y?"z" \\ 🪨 \u0001\u007f é'
   const response = await post("/api/transactions", payment(3, note))
-  expect([response.status, ((await response.json()) as { transaction: { note: string } }).transaction.note]).toEqual([201, note])
+  expect([response.status, ((await response.json()) as { transaction: { note: string } }).transaction.note]).toEqual([
+    201,
+    note
+  ])
 })
 
 describe("who may do what", () => {
   test("mining needs the token; a wrong one is refused; a development node lets its own machine in", async () => {
     const production = make({ node: { ...node.tree.node, facts: { ...node.tree.node.facts, dev: false } } })
     const mine = (target: Hono, headers: Record<string, string>, host = "localhost") =>
-      target.request(`http://${host}/api/mine`, { method: "POST", headers: { "content-type": "application/json", host, ...headers }, body: "{}" })
+      target.request(`http://${host}/api/mine`, {
+        method: "POST",
+        headers: { "content-type": "application/json", host, ...headers },
+        body: "{}"
+      })
     expect(await problemOf(mine(production, {}))).toEqual([401, "admin-token-required"])
     expect(await problemOf(mine(production, { authorization: "Bearer wrong" }))).toEqual([401, "admin-token-required"])
     expect((await mine(production, { "x-blockchain-admin-token": token })).status).toBe(201)
@@ -174,7 +213,10 @@ describe("who may do what", () => {
   test("a page of another origin, or of a name that is not ours, does not reach us", async () => {
     const rebound = app.request("http://evil.example/api/stats", { headers: { host: "evil.example" } })
     expect(await problemOf(rebound)).toEqual([403, "host-not-allowed"])
-    expect(await problemOf(post("/api/mine", {}, { origin: "https://evil.example" }))).toEqual([403, "origin-not-allowed"])
+    expect(await problemOf(post("/api/mine", {}, { origin: "https://evil.example" }))).toEqual([
+      403,
+      "origin-not-allowed"
+    ])
   })
 })
 
@@ -190,12 +232,18 @@ test("pages follow one another without a gap or a double", async () => {
   const heights: Array<number> = []
   for (let cursor: string | null = ""; cursor !== null; ) {
     const response = await get(`/api/chain?limit=2${cursor === "" ? "" : `&cursor=${cursor}`}`)
-    const body = (await response.json()) as { chain: ReadonlyArray<{ height: number }>; page: { next_cursor: string | null } }
+    const body = (await response.json()) as {
+      chain: ReadonlyArray<{ height: number }>
+      page: { next_cursor: string | null }
+    }
     heights.push(...body.chain.map(({ height }) => height))
     cursor = body.page.next_cursor
   }
   expect(heights).toEqual(Array.from({ length: heights.length }, (_, i) => heights.length - 1 - i))
-  const first = (await (await get("/api/accounts?limit=1")).json()) as { page: { next_cursor: string }; accounts: ReadonlyArray<{ address: string }> }
+  const first = (await (await get("/api/accounts?limit=1")).json()) as {
+    page: { next_cursor: string }
+    accounts: ReadonlyArray<{ address: string }>
+  }
   const second = (await (await get(`/api/accounts?limit=1&cursor=${first.page.next_cursor}`)).json()) as typeof first
   expect(second.accounts[0]!.address).not.toBe(first.accounts[0]!.address)
 })

@@ -227,9 +227,9 @@ export class Session {
     since: number,
     make: (request: number) => Message
   ): ReadonlyArray<SessionEffect> {
-    if (this.requests.size >= requestsPerPeerMax || hashes.length > hashesPerMessageMax) {
-      return kind === "blocks" ? [{ _tag: "NotGiven", ids: hashes.map(toHex), stalled: false }] : nothing
-    }
+    // Blocks are bounded by whoever downloads; a refusal of our own must not look like the peer's.
+    if ((kind !== "blocks" && this.requests.size >= requestsPerPeerMax) || hashes.length > hashesPerMessageMax)
+      return nothing
     const request = this.nextRequest++
     this.requests.set(request, { kind, since, ids: new Set(hashes.map(toHex)) })
     return [{ _tag: "Send", message: make(request) }]

@@ -174,7 +174,10 @@ export class Sync {
   private assign(now: number): ReadonlyArray<SyncEffect> {
     const asks = new Map<number, Array<string>>()
     const left: Array<string> = []
-    const able = [...this.peers].filter(([, { claim }]) => claim.work > this.tip.work)
+    // A peer is asked again when a whole batch fits: one ask a body would fill its table of requests.
+    const able = [...this.peers].filter(
+      ([, { claim, inFlight }]) => claim.work > this.tip.work && inFlight <= bodiesInFlightPerPeerMax - askSize
+    )
     let room = able.reduce((sum, [, { inFlight }]) => sum + Math.max(0, bodiesInFlightPerPeerMax - inFlight), 0)
     for (const [at, id] of this.wanted.entries()) {
       if (room === 0) {

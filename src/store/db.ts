@@ -5,7 +5,7 @@ import { migrations } from "./schema.ts"
 /** Why the data folder cannot be used. Codes are documented in docs/errors.md. */
 export class StoreFault extends Error {
   override readonly name = "StoreFault"
-  readonly code: "data-folder-locked" | "schema-newer" | "chain-mismatch" | "store-corrupt" | "store-missing"
+  readonly code: "data-folder-locked" | "schema-newer" | "chain-mismatch" | "store-corrupt" | "store-unusable"
   readonly hint: string
 
   constructor(code: StoreFault["code"], message: string, hint: string) {
@@ -15,23 +15,57 @@ export class StoreFault extends Error {
   }
 }
 
+/** The stored chain is damaged. */
+export const corrupt = (what: string): StoreFault =>
+  new StoreFault(
+    "store-corrupt",
+    `The stored chain is damaged: ${what}.`,
+    "Restore a backup, or remove chain.db: the node downloads the chain again from its peers."
+  )
+
+/** What an error of SQLite at opening a file means for us. Others are bugs and stay as they are. */
+export const openFault = (error: unknown, path: string): unknown => {
+  const { code = "", message = "" } = error as { code?: string; message?: string }
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return corrupt(`${path}: ${message}`)
+  if (!/^SQLITE_(CANTOPEN|READONLY|PERM|IOERR|FULL)/.test(code)) return error
+  return new StoreFault(
+    "store-unusable",
+    `${path} cannot be used: ${message}.`,
+    "Look at the permissions of the data folder and the room on its disk."
+  )
+}
+
 /** Opens the writer connection and migrates forward. `:memory:` is a database of its own. */
 export const openDatabase = (path: string): Database => {
-  const db = new Database(path, { create: true, strict: true })
+  let db: Database | undefined
+  try {
+    db = new Database(path, { create: true, strict: true })
+    prepare(db)
+    migrate(db)
+    return db
+  } catch (error) {
+    db?.close()
+    throw openFault(error, path)
+  }
+}
+
+const prepare = (db: Database): void => {
+  // A stranger with a shell may hold the file for a moment. Waiting stops the whole node, so it is short.
+  db.run("PRAGMA busy_timeout = 200")
   db.run("PRAGMA journal_mode = WAL")
   // FULL: a commit is on disk before we answer for it.
   db.run("PRAGMA synchronous = FULL")
   db.run("PRAGMA foreign_keys = OFF")
-  db.run("PRAGMA cache_size = -32768")
-  db.run("PRAGMA wal_autocheckpoint = 4000")
+  db.run("PRAGMA cache_size = -65536")
+  // 40 MB of log: pages that change in every block are folded in once for several blocks.
+  db.run("PRAGMA wal_autocheckpoint = 10000")
   db.run("PRAGMA temp_store = MEMORY")
-  migrate(db)
-  return db
 }
 
 /** A second connection that sees the last commit and can change nothing. */
 export const openReadonly = (path: string): Database => {
   const db = new Database(path, { readonly: true, strict: true })
+  db.run("PRAGMA busy_timeout = 200")
   db.run("PRAGMA cache_size = -8192")
   return db
 }
@@ -40,18 +74,18 @@ const versionOf = (db: Database): number =>
   (db.query("PRAGMA user_version").get() as { user_version: number }).user_version
 
 /** Runs the steps that this database lacks, each in one transaction. Forward only; a newer database is refused. */
-export const migrate = (db: Database): void => {
+export const migrate = (db: Database, steps: ReadonlyArray<ReadonlyArray<string>> = migrations): void => {
   const version = versionOf(db)
-  if (version > migrations.length) {
+  if (version > steps.length) {
     throw new StoreFault(
       "schema-newer",
-      `The data folder has schema ${version}; this program knows up to ${migrations.length}.`,
+      `The data folder has schema ${version}; this program knows up to ${steps.length}.`,
       "Use the newer program that wrote it, or another data folder."
     )
   }
-  for (let step = version; step < migrations.length; step++) {
+  for (let step = version; step < steps.length; step++) {
     db.transaction(() => {
-      for (const statement of migrations[step]!) db.run(statement)
+      for (const statement of steps[step]!) db.run(statement)
       db.run(`PRAGMA user_version = ${step + 1}`)
     }).immediate()
   }

@@ -2,7 +2,7 @@
 import { Database } from "bun:sqlite"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { StoreFault } from "./db.ts"
+import { openFault, StoreFault } from "./db.ts"
 
 export interface DataLock {
   readonly release: () => void
@@ -19,13 +19,15 @@ const holderOf = (path: string): string => {
 /** Takes the folder for this process, or throws `data-folder-locked` naming who has it. */
 export const lockFolder = (folder: string): DataLock => {
   const holder = join(folder, "LOCK.pid")
-  const db = new Database(join(folder, "LOCK.db"), { create: true })
+  const path = join(folder, "LOCK.db")
+  let db: Database | undefined
   try {
+    db = new Database(path, { create: true })
     db.run("PRAGMA journal_mode = DELETE")
     db.run("BEGIN EXCLUSIVE")
   } catch (error) {
-    db.close()
-    if ((error as { code?: string }).code?.startsWith("SQLITE_BUSY") !== true) throw error
+    db?.close()
+    if ((error as { code?: string }).code?.startsWith("SQLITE_BUSY") !== true) throw openFault(error, path)
     throw new StoreFault(
       "data-folder-locked",
       `Another process (pid ${holderOf(holder)}) uses the data folder ${folder}.`,
@@ -33,10 +35,11 @@ export const lockFolder = (folder: string): DataLock => {
     )
   }
   writeFileSync(holder, `${process.pid}\n`)
+  const held = db
   return {
     release: () => {
-      db.run("ROLLBACK")
-      db.close()
+      held.run("ROLLBACK")
+      held.close()
     }
   }
 }

@@ -27,6 +27,8 @@ interface Stored {
 const columns = "h.n, h.header, h.work, u.transactions, u.fees"
 const joined = `SELECT ${columns} FROM best b JOIN headers h ON h.n = b.n JOIN undos u ON u.n = b.n`
 
+const byUnits = "SELECT key, value, units FROM state"
+
 export class Snapshot {
   private readonly db: Database
   private readonly rules: Rules
@@ -110,17 +112,15 @@ export class Snapshot {
       .get(fromHex(key)!)?.value
   }
 
-  /** Entries with the most units first, after a place in that order. */
+  /** Entries with the most units first, after a place in that order. Each page costs the same, however many are equal. */
   entriesByUnits(after: { readonly units: number; readonly key: string } | undefined, limit: number) {
     const rows =
       after === undefined
-        ? this.db
-            .query<EntryRow, [number]>("SELECT key, value, units FROM state ORDER BY units DESC, key LIMIT ?")
-            .all(limit)
+        ? this.db.query<EntryRow, [number]>(`${byUnits} ORDER BY units DESC, key LIMIT ?`).all(limit)
         : this.db
             .query<EntryRow, [number, Uint8Array, number]>(
-              `SELECT key, value, units FROM state WHERE (-units, key) > (-?1, ?2) AND units <= ?1
-               ORDER BY units DESC, key LIMIT ?3`
+              `SELECT * FROM (${byUnits} WHERE units = ?1 AND key > ?2 ORDER BY key LIMIT ?3)
+               UNION ALL SELECT * FROM (${byUnits} WHERE units < ?1 ORDER BY units DESC, key LIMIT ?3) LIMIT ?3`
             )
             .all(after.units, fromHex(after.key)!, limit)
     return rows.map(({ key, value, units }) => ({ key: toHex(key), value, units }))

@@ -1,8 +1,8 @@
 /**
  * The chain on disk, as the chain actor reads and changes it. One writer; each decision is one transaction.
  *
- * Rows read often are kept in bounded caches, which are changed only after the commit: a failed one leaves memory as the
- * disk is.
+ * Rows read often are kept in bounded caches. They follow a decision as it is made, so that its later steps see its
+ * earlier ones, and are emptied if it fails: memory is never ahead of the disk. Nobody else runs in between.
  */
 import type { Database, Statement } from "bun:sqlite"
 import { Result } from "effect"
@@ -14,12 +14,13 @@ import { StateTree } from "../block/state-tree.ts"
 import type { Landing } from "../chain/connect.ts"
 import type { ChainReader, Row } from "../chain/reader.ts"
 import { genesisState, type Rules } from "../chain/rules.ts"
-import { equal, fromHex, toHex } from "../codec/bytes.ts"
+import { equal, toHex } from "../codec/bytes.ts"
 import { fromTarget, toTarget } from "../consensus/difficulty.ts"
 import { type Before, decodeUndo } from "../ledger/undo.ts"
 import { headerCacheMax, invalidBlocksMax, statePagesMax } from "../limits.ts"
 import { BoundedCache } from "./cache.ts"
-import { closeDatabase, StoreFault } from "./db.ts"
+import { closeDatabase, corrupt, StoreFault } from "./db.ts"
+import { inconsistency } from "./consistency.ts"
 import { deletePending, hasPending, insertPending } from "./pending.ts"
 
 interface HeaderRow {
@@ -77,7 +78,13 @@ const statements = (db: Database) => ({
   trimInvalid: db.query("DELETE FROM invalid WHERE n <= (SELECT MAX(n) FROM invalid) - ?")
 })
 
-const keyBytes = (hex: string): Uint8Array => fromHex(hex)!
+/** The answer of a decision. A promise would commit at its first wait, and what it does later would not roll back. */
+const finished = <A>(answer: A): A => {
+  assert(!(answer instanceof Promise), "a decision waits for nothing")
+  return answer
+}
+
+const keyBytes = (hex: string): Uint8Array => Uint8Array.fromHex(hex)
 
 export class ChainStore implements ChainReader {
   readonly db: Database
@@ -88,9 +95,9 @@ export class ChainStore implements ChainReader {
   private readonly entries = new BoundedCache<Uint8Array | null>(entriesMax)
   private readonly treePages = new BoundedCache<Uint8Array | null>(statePagesMax)
   private best: StoredRow
-  private afterCommit: Array<() => void> | undefined
+  private deciding = false
 
-  /** Takes an open, migrated database; writes the genesis into an empty one, and refuses one of another chain. */
+  /** Takes an open, migrated database; writes the genesis into an empty one; refuses another chain's or a broken one. */
   constructor(db: Database, rules: Rules) {
     this.db = db
     this.rules = rules
@@ -104,9 +111,9 @@ export class ChainStore implements ChainReader {
         "Use the chain spec it was initialised with, or another data folder."
       )
     }
-    const tip = this.sql.tip.get()
-    assert(tip !== null, "a store has at least its genesis")
-    this.best = this.toRow(tip)
+    const wrong = inconsistency(db, rules.ledger)
+    if (wrong !== undefined) throw corrupt(wrong)
+    this.best = this.toRow(this.sql.tip.get()!)
   }
 
   // ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -121,8 +128,7 @@ export class ChainStore implements ChainReader {
     const row = this.sql.byHeight.get(height)
     if (row === null) return undefined
     const stored = this.toRow(row)
-    // Within a decision the branch is on the move: what is read then is not kept.
-    if (this.afterCommit === undefined) this.bestRows.set(key, stored)
+    this.bestRows.set(key, stored)
     return stored
   }
 
@@ -194,21 +200,17 @@ export class ChainStore implements ChainReader {
 
   /** Runs `f` in one transaction. It throws: nothing of it happened, on disk or in memory. */
   decide<A>(f: () => A): A {
-    if (this.afterCommit !== undefined) return f()
-    const after: Array<() => void> = []
-    this.afterCommit = after
+    if (this.deciding) return f()
+    const { best } = this
+    this.deciding = true
     try {
-      const answer = this.db.transaction(f).immediate()
-      for (const act of after) act()
-      return answer
+      return this.db.transaction(() => finished(f())).immediate()
     } catch (error) {
-      this.rows.clear()
-      this.bestRows.clear()
-      this.entries.clear()
-      this.treePages.clear()
+      this.best = best
+      for (const cache of [this.rows, this.bestRows, this.entries, this.treePages]) cache.clear()
       throw error
     } finally {
-      this.afterCommit = undefined
+      this.deciding = false
     }
   }
 
@@ -244,11 +246,7 @@ export class ChainStore implements ChainReader {
       const top = landing.attached.at(-1)
       const tip = top === undefined ? undefined : this.stored(top.block.header.id)
       assert(tip !== undefined, "a landing ends with an attached block")
-      this.afterCommit!.push(() => {
-        this.best = tip
-        for (const { header } of landing.detached) this.bestRows.delete(String(header.height))
-        for (const { block } of landing.attached) this.bestRows.delete(String(block.header.height))
-      })
+      this.best = tip
     })
   }
 
@@ -274,6 +272,7 @@ export class ChainStore implements ChainReader {
     const row = this.stored(block.header.id)
     assert(row !== undefined, "a detached block is stored")
     this.sql.deleteBest.run(block.header.height)
+    this.bestRows.delete(String(block.header.height))
     this.sql.deleteUndo.run(row.n)
     for (const { id } of block.transactions) this.sql.deleteTransaction.run(id)
     this.count(block, -1)
@@ -300,20 +299,17 @@ export class ChainStore implements ChainReader {
   private writeState({ entries, pages }: Landing): void {
     let grown = 0
     for (const [key, value, units] of entries) {
-      const had = this.readEntry(key) !== undefined
-      grown += Number(value !== undefined) - Number(had)
+      grown += Number(value !== undefined) - Number(this.readEntry(key) !== undefined)
       if (value === undefined) this.sql.deleteEntry.run(keyBytes(key))
       else this.sql.setEntry.run(keyBytes(key), value, units)
+      this.entries.set(key, value ?? null)
     }
     for (const [name, page] of pages) {
       if (page === undefined) this.sql.deletePage.run(name)
       else this.sql.setPage.run(name, page)
+      this.treePages.set(name, page ?? null)
     }
     this.sql.addMeta.run("entries", grown)
-    this.afterCommit!.push(() => {
-      for (const [key, value] of entries) this.entries.set(key, value ?? null)
-      for (const [name, page] of pages) this.treePages.set(name, page ?? null)
-    })
   }
 
   /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). */

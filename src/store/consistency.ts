@@ -1,0 +1,55 @@
+/** Is the store what it was when we left it? The cheap checks of every start; `cairn verify` replays the whole chain. */
+import type { Database } from "bun:sqlite"
+import { decodeHeader, type Header } from "../block/header.ts"
+import { rootOf } from "../block/state-tree.ts"
+import { equal } from "../codec/bytes.ts"
+import type { Ledger } from "../ledger/ledger.ts"
+
+/** Blocks below the tip that must link to one another: more than any crash could have touched. */
+const linkedBlocks = 100
+
+interface TipRow {
+  readonly height: number
+  readonly hash: Uint8Array | null
+  readonly header: Uint8Array | null
+  readonly body: number | null
+  readonly undo: number | null
+}
+
+const tipSql = `SELECT b.height, h.hash, h.header, o.n AS body, u.n AS undo FROM best b
+  LEFT JOIN headers h ON h.n = b.n LEFT JOIN bodies o ON o.n = b.n LEFT JOIN undos u ON u.n = b.n
+  ORDER BY b.height DESC LIMIT 1`
+
+/** Best-branch heights above a bound whose block does not build on the one below. */
+const brokenSql = `SELECT b.height FROM best b LEFT JOIN headers h ON h.n = b.n
+  LEFT JOIN best p ON p.height = b.height - 1 LEFT JOIN headers q ON q.n = p.n
+  WHERE b.height > ? AND q.hash IS NOT h.previous ORDER BY b.height LIMIT 1`
+
+/**
+ * What does not fit together at the tip, in words; undefined: all does. Reads the last blocks' rows, one page of the
+ * state tree, and the index by units: some 50 ms for a million entries, whatever the length of the chain.
+ */
+export const inconsistency = (db: Database, ledger: Pick<Ledger, "supplyAt">): string | undefined => {
+  const tip = db.query<TipRow, []>(tipSql).get()
+  if (tip === null) return "there is no tip"
+  const header = headerOf(tip)
+  if (header === undefined) return `the block at height ${tip.height} has no header of its own`
+  if (tip.body === null || tip.undo === null) return `the block at height ${tip.height} has no body or no undo record`
+  const broken = db.query<{ height: number }, [number]>(brokenSql).get(Math.max(0, tip.height - linkedBlocks))
+  if (broken !== null) return `the block at height ${broken.height} does not build on the one below`
+  return stateInconsistency(db, header, ledger)
+}
+
+const headerOf = ({ height, hash, header: bytes }: TipRow): Header | undefined => {
+  const header = bytes === null ? undefined : decodeHeader(bytes)
+  return header?.height === height && hash !== null && equal(header.hash, hash) ? header : undefined
+}
+
+const stateInconsistency = (db: Database, tip: Header, ledger: Pick<Ledger, "supplyAt">): string | undefined => {
+  const page = db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?")
+  const root = rootOf((name) => page.get(name)?.page)
+  if (!equal(root, tip.stateRoot)) return "the state tree is not the one of the tip"
+  const units = db.query<{ units: number }, []>("SELECT TOTAL(units) AS units FROM state").get()!.units
+  const supply = ledger.supplyAt(tip.height)
+  return units === supply ? undefined : `the entries hold ${units} units; ${supply} were issued`
+}
