@@ -46,7 +46,7 @@ export const encodeUndo = (changes: ReadonlyMap<string, Change>): Uint8Array => 
 /** The entries of an undo record; a failure says why the bytes are not one. Never throws. */
 export const decodeUndo = (bytes: Uint8Array): Result.Result<ReadonlyArray<Before>, string> => {
   const entries: Array<Before> = []
-  for (let at = 0; at < bytes.length;) {
+  for (let at = 0; at < bytes.length; ) {
     const keyEnd = at + 1 + bytes[at]!
     if (keyEnd + 2 > bytes.length) return Result.fail("an undo entry is cut off")
     const length = bytes[keyEnd]! | (bytes[keyEnd + 1]! << 8)

@@ -1,0 +1,113 @@
+/** The database file: forward migrations, the lock, a failed decision that leaves nothing. */
+import { afterAll, describe, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { specOf, TestChain, transfer } from "../../test/fixtures.ts"
+import { makeRules } from "../chain/rules.ts"
+import { BoundedCache } from "./cache.ts"
+import { openDatabase, openReadonly, StoreFault } from "./db.ts"
+import { lockFolder } from "./lock.ts"
+import { loadPeers, savePeers } from "./peers.ts"
+import { migrations } from "./schema.ts"
+import { Snapshot } from "./snapshot.ts"
+import { ChainStore } from "./store.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "cairn-store-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const codeOf = (f: () => unknown): string => {
+  try {
+    f()
+    return "nothing"
+  } catch (error) {
+    return error instanceof StoreFault ? error.code : String(error)
+  }
+}
+
+test("a folder is one process's at a time, and free again when it is released", () => {
+  const lock = lockFolder(folder)
+  const other = Bun.spawnSync([
+    "bun",
+    "-e",
+    `import { lockFolder } from ${JSON.stringify(join(import.meta.dir, "lock.ts"))}; try { lockFolder(${JSON.stringify(folder)}) } catch (e) { console.log(e.code, e.message) }`
+  ])
+  expect(other.stdout.toString()).toContain(`data-folder-locked Another process (pid ${process.pid})`)
+  lock.release()
+  lockFolder(folder).release()
+})
+
+test("an older database is brought forward step by step, a newer one is refused", () => {
+  const path = join(folder, "old.db")
+  const db = openDatabase(path)
+  expect((db.query("PRAGMA user_version").get() as { user_version: number }).user_version).toBe(migrations.length)
+  db.run(`PRAGMA user_version = ${migrations.length + 1}`)
+  db.close()
+  expect(codeOf(() => openDatabase(path))).toBe("schema-newer")
+})
+
+test("a database of one chain is refused to another", () => {
+  const path = join(folder, "chain.db")
+  new ChainStore(openDatabase(path), makeRules(specOf())).close()
+  expect(codeOf(() => new ChainStore(openDatabase(path), makeRules(specOf({ chainId: "other" }))))).toBe(
+    "chain-mismatch"
+  )
+})
+
+describe("a decision", () => {
+  test("that fails leaves disk and memory as they were", () => {
+    const chain = new TestChain()
+    chain.mine(2, [transfer({ from: 0, to: 1, nonce: 1 })])
+    const before = chain.dump()
+    const block = chain.next([transfer({ from: 0, to: 1, nonce: 2 })])
+    expect(() =>
+      chain.store.decide(() => {
+        chain.store.saveHeaders([chain.rowFor(block)])
+        chain.store.saveBody(block)
+        throw new Error("planted")
+      })
+    ).toThrow("planted")
+    expect(chain.store.find(block.header.id)).toBeUndefined()
+    expect(chain.dump()).toBe(before)
+    expect(chain.take(block)).toBeUndefined()
+  })
+
+  test("is seen by readers whole, after it is committed", () => {
+    const path = join(folder, "readers.db")
+    const chain = new TestChain(specOf(), path)
+    const reader = new Snapshot(openReadonly(path), chain.rules)
+    const paid = transfer({ from: 0, to: 1, nonce: 1 })
+    const block = chain.next([paid])
+    chain.store.decide(() => {
+      chain.take(block)
+      expect(reader.tip().header.height as number).toBe(0)
+    })
+    expect(reader.tip().header.id).toBe(block.header.id)
+    expect(reader.place(paid.id)).toEqual({ height: 1, position: 0 })
+    expect(reader.counts()).toMatchObject({ transactions: 1, value: 10 })
+    const [first, ...rest] = reader.entriesByUnits(undefined, 100)
+    expect(reader.entriesByUnits(first, 100)).toEqual(rest)
+    reader.close()
+    chain.store.close()
+  })
+})
+
+test("peers are kept over a restart", () => {
+  const db = openDatabase(":memory:")
+  savePeers(db, new Map([["node1x", { score: 3 }]]))
+  expect([...loadPeers(db)]).toEqual([["node1x", { score: 3 }]])
+})
+
+test("a bounded cache keeps what is used and never more than its bound", () => {
+  const cache = new BoundedCache<number>(10)
+  cache.set("used", 1)
+  for (let i = 0; i < 100; i++) {
+    cache.set(`k${i}`, i)
+    expect(cache.get("used")).toBe(1)
+  }
+  expect(
+    Array.from({ length: 100 }, (_, i) => cache.get(`k${i}`)).filter((value) => value !== undefined).length
+  ).toBeLessThanOrEqual(10)
+  cache.clear()
+  expect(cache.get("used")).toBeUndefined()
+})

@@ -1,0 +1,105 @@
+/** Every command that README and docs show is run as it stands there, against the built binary. */
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import type { Subprocess } from "bun"
+import { blame } from "../../src/ledger/reject.ts"
+import { verdicts } from "../../src/chain/reject.ts"
+import { until } from "../network.ts"
+import { binary, folder } from "./binary.ts"
+
+const root = join(import.meta.dir, "../..")
+const home = folder()
+const started: Array<Subprocess> = []
+const environment = { ...process.env, HOME: home.path, PATH: `${join(home.path, "bin")}:${process.env["PATH"]}` }
+
+beforeAll(() => {
+  mkdirSync(join(home.path, "bin"))
+  symlinkSync(binary, join(home.path, "bin", "cairn"))
+  writeFileSync(join(home.path, "passphrase.txt"), "correct horse battery\n")
+})
+afterAll(() => {
+  for (const child of started) child.kill("SIGKILL")
+  home.remove()
+})
+
+/** The lines of the shell blocks of a page, without their remarks. */
+const commandsOf = (page: string): ReadonlyArray<string> =>
+  [...readFileSync(join(root, page), "utf8").matchAll(/```sh\n([\s\S]*?)```/g)]
+    .flatMap(([, block]) => block!.split("\n"))
+    .map((line) => line.replace(/\s+#.*$/, "").trim())
+    .filter((line) => line !== "")
+
+/** Commands that the continuous integration runs by themselves: they install, build, or are this very suite. */
+const elsewhere = /^(npx -y bun@|bun run build)/
+
+const run = async (command: string): Promise<void> => {
+  const child = Bun.spawn(["sh", "-c", command], {
+    cwd: home.path,
+    env: environment,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe"
+  })
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+  expect([command, await child.exited, err]).toEqual([command, 0, ""])
+  expect(out.length).toBeGreaterThan(0)
+}
+
+const start = async (command: string): Promise<Subprocess> => {
+  const child = Bun.spawn(["sh", "-c", `exec ${command}`], {
+    cwd: home.path,
+    env: environment,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit"
+  })
+  started.push(child)
+  const reader = child.stdout.getReader()
+  let text = ""
+  await until(`${command} is ready`, async () => {
+    text += new TextDecoder().decode((await reader.read()).value)
+    return text.includes("\n")
+  })
+  expect(JSON.parse(text.split("\n")[0]!)).toMatchObject({ ready: true })
+  return child
+}
+
+test("the commands of README and docs work as they are written", async () => {
+  const commands = [...commandsOf("README.md"), ...commandsOf("docs/api.md")].filter(
+    (command) => !elsewhere.test(command)
+  )
+  const [first, ...rest] = commands
+  expect(first).toBe("dist/cairn start --dev")
+  let node: Subprocess | undefined = await start("cairn start --dev")
+  const others: Array<Subprocess> = []
+  for (const command of rest) {
+    if (!/cairn start/.test(command)) {
+      node ??= await start("cairn start --dev")
+      await run(command)
+      continue
+    }
+    // The first node and the shown one would both want the default ports.
+    if (!command.includes("--http-port")) {
+      node?.kill("SIGTERM")
+      await node?.exited
+      for (const other of others.splice(0)) {
+        other.kill("SIGTERM")
+        await other.exited
+      }
+      node = undefined
+    }
+    const shown = await start(command)
+    if (command.includes("--data-dir mine")) {
+      shown.kill("SIGTERM")
+      await shown.exited
+    } else others.push(shown)
+    if (command.includes("--data-dir A")) node = shown
+  }
+}, 120_000)
+
+test("every code that can be given is in docs/errors.md", () => {
+  const page = readFileSync(join(root, "docs/errors.md"), "utf8")
+  const codes = [...Object.keys(blame), ...Object.keys(verdicts)]
+  expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])
+})
