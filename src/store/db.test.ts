@@ -27,11 +27,9 @@ const codeOf = (f: () => unknown): string => {
 
 test("a folder is one process's at a time, and free again when it is released", () => {
   const lock = lockFolder(folder)
-  const other = Bun.spawnSync([
-    "bun",
-    "-e",
-    `import { lockFolder } from ${JSON.stringify(join(import.meta.dir, "lock.ts"))}; try { lockFolder(${JSON.stringify(folder)}) } catch (e) { console.log(e.code, e.message) }`
-  ])
+  const script = `import { lockFolder } from ${JSON.stringify(join(import.meta.dir, "lock.ts"))}
+    try { lockFolder(${JSON.stringify(folder)}) } catch (e) { console.log(e.code, e.message) }`
+  const other = Bun.spawnSync(["bun", "-e", script])
   expect(other.stdout.toString()).toContain(`data-folder-locked Another process (pid ${process.pid})`)
   lock.release()
   lockFolder(folder).release()

@@ -1,6 +1,8 @@
 /** Whole nodes over real TLS: they find each other, agree, relay, part and meet again. */
 import { afterEach, describe, expect, test } from "bun:test"
 import { Effect } from "effect"
+import { openDatabase } from "../../src/store/db.ts"
+import { ChainStore } from "../../src/store/store.ts"
 import { keyOf, transfer } from "../fixtures.ts"
 import { startNode, type TestNode, until } from "../network.ts"
 
@@ -46,6 +48,20 @@ describe("one node", () => {
       "balance-too-low"
     )
     expect((await run(node.tree.node.stats())).pendingTransactions).toBe(1)
+  })
+
+  test("queues 40 transfers and opens its store again without walking the chain (defect 7: 22.7 s and 1.2 s there)", async () => {
+    const node = await start({ mining: { onDemand: true } })
+    const began = performance.now()
+    for (let nonce = 1; nonce <= 40; nonce++)
+      await run(node.tree.node.submit(transfer({ from: 0, to: 1, nonce, time: now })))
+    const queued = performance.now() - began
+    await until("they are in blocks", () =>
+      node.store.isConfirmed(transfer({ from: 0, to: 1, nonce: 40, time: now }).id)
+    )
+    const opening = performance.now()
+    new ChainStore(openDatabase(node.store.db.filename), node.tree.node.facts.rules).close()
+    expect([queued < 5_000, performance.now() - opening < 300]).toEqual([true, true])
   })
 
   test("mines with a thread against a real target, and stops the thread with itself", async () => {

@@ -1,0 +1,70 @@
+/** The page in a real browser, served by the built binary: a person makes a key, pays, and sees it happen. */
+import { afterAll, expect, test } from "bun:test"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { until } from "../network.ts"
+import { folder, type Running, start } from "./binary.ts"
+import { chromium, open, type Page } from "./browser.ts"
+
+if (chromium === undefined)
+  process.stderr.write("skipped: the page in a browser; there is no Chromium on this machine\n")
+
+const home = folder()
+let node: Running | undefined
+let page: Page | undefined
+afterAll(async () => {
+  await page?.close()
+  await node?.stop("SIGKILL")
+  home.remove()
+})
+
+/** Where pictures go for whoever wants to look: CAIRN_PICTURES. */
+const keep = async (name: string, wish: Parameters<Page["picture"]>[0]): Promise<number> => {
+  const png = await page!.picture(wish)
+  const place = process.env["CAIRN_PICTURES"]
+  if (place !== undefined) writeFileSync(join(place, `${name}.png`), png)
+  return png.length
+}
+
+test.if(chromium !== undefined)(
+  "a person opens the page, takes a key, pays, and sees the block",
+  async () => {
+    node = await start("--dev", "--data-dir", join(home.path, "node"))
+    page = await open(node.http)
+    const text = (id: string): Promise<string> =>
+      page!.evaluate<string>(`document.getElementById("${id}")?.textContent ?? ""`)
+    await until("the page is live", async () => (await text("live")) === "live")
+    expect(await page.evaluate<boolean>(`document.getElementById("send").checkVisibility()`)).toBe(false)
+    const press = (label: string) =>
+      page!.evaluate(
+        `[...document.querySelectorAll("button")].find((b) => b.textContent === ${JSON.stringify(label)}).click()`
+      )
+    await press("New key")
+    await until("the key has an address", async () => (await text("own-address")).startsWith("crn1"))
+    const fresh = await text("own-address")
+    await press("dev:0")
+    await until("the account is shown", async () => (await text("own-balance")).includes("1\u202f000\u202f000"))
+    const fill = (fields: Record<string, string>) =>
+      page!.evaluate(
+        `for (const [id, value] of Object.entries(${JSON.stringify(fields)})) document.getElementById(id).value = value; document.getElementById("send").requestSubmit()`
+      )
+    await fill({ to: "crn1nonsense", amount: "2" })
+    await until("the typo is told", async () => (await text("outcome")).includes("checksum"))
+    await fill({ to: fresh, amount: "2.5", note: '<img src=x onerror=alert(1)> / "stone"' })
+    await until("it is sent", async () => (await text("outcome")).startsWith("Sent."))
+    await until("the block comes by itself", async () => (await text("height")) === "1")
+    await until("the blocks are listed", async () => (await text("blocks")).includes("1 transfer"))
+    await press("Mine one now")
+    await until("another block", async () => (await text("height")) === "2")
+    const sizes = [
+      await keep("light", { width: 1100, height: 1100 }),
+      await keep("dark", { width: 1100, height: 1100, dark: true }),
+      await keep("narrow", { width: 380, height: 1400 })
+    ]
+    expect(Math.min(...sizes)).toBeGreaterThan(10_000)
+    expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(380)
+    expect(await page.evaluate<number>(`document.querySelectorAll("img").length`)).toBe(0)
+    expect(page.problems).toEqual([])
+  },
+  60_000
+)
