@@ -52,6 +52,8 @@ export interface ActorSpec<S, M extends { readonly _tag: string }> {
   /** After the inbox has emptied, or after `batchMax` steps: one commit for all of them. Answers belong here. */
   readonly settle?: (state: S) => Effect.Effect<void, unknown> | void
   readonly batchMax?: number
+  /** Turns of the scheduler given to others before settle, so that what is on its way shares the commit. */
+  readonly lingerTurns?: number
   /** The last act of a graceful stop. */
   readonly drain?: (state: S) => Effect.Effect<void>
 }
@@ -186,12 +188,11 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
     return Effect.gen({ self: this }, function* () {
       const started = yield* Clock.monotonicTimeNanos
       let handled = 0
-      for (let message = this.inbox.shift(); message !== undefined; message = this.inbox.shift()) {
-        const asked = this.askOf.get(message)
-        if (asked !== undefined && this.asked.has(asked)) this.inHand.add(asked)
-        const effect = this.spec.step(state, message)
-        if (effect !== undefined) yield* effect
-        if (++handled >= max) break
+      let turns = this.spec.lingerTurns ?? 0
+      for (;;) {
+        handled += yield* this.steps(state, max - handled)
+        if (turns-- === 0 || handled >= max) break
+        yield* Effect.yieldNow
       }
       const settled = this.spec.settle?.(state)
       if (settled !== undefined) yield* settled
@@ -200,6 +201,21 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
       const ended = yield* Clock.monotonicTimeNanos
       this.watch.handled(this.name, handled, Number(ended - started) / 1e9)
       yield* Effect.yieldNow
+    })
+  }
+
+  /** Handles what waits, at most `max` messages; how many it were. */
+  private steps(state: S, max: number): Effect.Effect<number, unknown> {
+    return Effect.gen({ self: this }, function* () {
+      let handled = 0
+      for (let message = this.inbox.shift(); message !== undefined; message = this.inbox.shift()) {
+        const asked = this.askOf.get(message)
+        if (asked !== undefined && this.asked.has(asked)) this.inHand.add(asked)
+        const effect = this.spec.step(state, message)
+        if (effect !== undefined) yield* effect
+        if (++handled >= max) break
+      }
+      return handled
     })
   }
 
