@@ -52,6 +52,15 @@ test("a database of one chain is refused to another", () => {
   )
 })
 
+test("a store whose state is not its tip's is refused when it is opened", () => {
+  const path = join(folder, "broken.db")
+  const chain = new TestChain(specOf(), path)
+  chain.mine(2)
+  chain.store.db.run("DELETE FROM pages WHERE name = ''")
+  chain.store.close()
+  expect(codeOf(() => new ChainStore(openDatabase(path), chain.rules))).toBe("store-corrupt")
+})
+
 describe("a decision", () => {
   test("that fails leaves disk and memory as they were", () => {
     const chain = new TestChain()
