@@ -56,7 +56,7 @@ const prepare = (db: Database): void => {
   // FULL: a commit is on disk before we answer for it.
   db.run("PRAGMA synchronous = FULL")
   db.run("PRAGMA foreign_keys = OFF")
-  db.run("PRAGMA cache_size = -65536")
+  db.run("PRAGMA cache_size = -32768")
   // 40 MB of log: pages that change in every block are folded in once for several blocks.
   db.run("PRAGMA wal_autocheckpoint = 10000")
   db.run("PRAGMA temp_store = MEMORY")

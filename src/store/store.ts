@@ -292,8 +292,9 @@ export class ChainStore implements ChainReader {
   /** Keeps the counters that statistics show: no query ever counts rows. */
   private count({ transactions }: Block, sign: 1 | -1): void {
     const value = transactions.reduce((sum, { transfer }) => sum + transfer.amount, 0)
-    this.sql.addMeta.run("transactions", sign * transactions.length)
-    this.sql.addMeta.run("value", sign * value)
+    // 0 + makes a plain zero of -0, which would be bound as REAL and turn the counter into one.
+    this.sql.addMeta.run("transactions", 0 + sign * transactions.length)
+    this.sql.addMeta.run("value", 0 + sign * value)
   }
 
   private writeState({ entries, pages }: Landing): void {

@@ -131,7 +131,11 @@ for (let i = 0; i < 15; i++) {
   hops.push(performance.now() - began)
   await mined
 }
-rows.push({ name: "a block from the order over five hops, six processes (median of 15)", value: median(hops), unit: "ms" })
+rows.push({
+  name: "a block from the order over five hops, six processes (median of 15)",
+  value: median(hops),
+  unit: "ms"
+})
 for (const one of line) await one.stop("SIGKILL")
 
 printTable("Whole nodes", rows)

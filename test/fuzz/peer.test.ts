@@ -1,0 +1,129 @@
+/** What peers may send: nothing throws, every message comes back as it was, frames survive any cut. */
+import { expect, test } from "bun:test"
+import { Result } from "effect"
+import { concat, toHex } from "../../src/codec/bytes.ts"
+import { decodeMessage, encodeMessage, type Message } from "../../src/peer/message.ts"
+import { encodeFrame, type Frame, FrameReader } from "../../src/transport/frame.ts"
+import { checkHello, makeHello, nodeIdOf, SeenNonces } from "../../src/transport/hello.ts"
+import { keyOf } from "../fixtures.ts"
+import { type Dice, makeDice } from "./dice.ts"
+
+const hashes = (dice: Dice): ReadonlyArray<Uint8Array> => Array.from({ length: dice.int(5) }, () => dice.bytes(32))
+
+const samples = (dice: Dice): ReadonlyArray<Message> => [
+  { tag: "STS", height: dice.int(1e9), work: dice.bytes(32), tip: dice.bytes(32) },
+  { tag: "PNG", nonce: dice.int(1e9) },
+  { tag: "PON", nonce: dice.int(1e9) },
+  { tag: "GHD", request: 1, locator: hashes(dice), limit: 2000 },
+  { tag: "HDR", request: 1, headers: dice.bytes(212 * dice.int(4)) },
+  { tag: "GBL", request: 2, hashes: hashes(dice) },
+  { tag: "BLK", request: 2, block: dice.bytes(212 + dice.int(500)) },
+  { tag: "NFD", request: 2, hashes: hashes(dice) },
+  { tag: "INV", transactions: hashes(dice) },
+  { tag: "GTX", request: 3, hashes: hashes(dice) },
+  { tag: "TXN", request: 3, transactions: [dice.bytes(1 + dice.int(1024))] },
+  { tag: "GPR", request: 4 },
+  { tag: "PRS", request: 4, peers: [{ endpoint: "127.0.0.1:1", nodeId: "node1x" }] },
+  { tag: "REJ", code: "seal-wrong", message: "no", blame: "peer", about: dice.bytes(32) },
+  { tag: "BYE", reason: "enough" }
+]
+
+test("every message comes back as it was, and a changed one is refused or is another message", () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const dice = makeDice(seed)
+    for (const message of samples(dice)) {
+      const { tag, body } = encodeMessage(message)
+      const back = decodeMessage({ tag, body })
+      expect(Result.isSuccess(back) && toHex(encodeMessage(back.success).body)).toBe(toHex(body))
+      const changed = dice.mutate(body)
+      const other = decodeMessage({ tag, body: changed })
+      if (Result.isSuccess(other)) expect(toHex(encodeMessage(other.success).body)).toBe(toHex(changed))
+    }
+  }
+})
+
+test("what is out of bounds is refused: an unknown tag, a missing or a further field, too long a list", () => {
+  const dice = makeDice(1)
+  const refused = (tag: string, body: Uint8Array): boolean => Result.isFailure(decodeMessage({ tag, body }))
+  const [status] = samples(dice)
+  expect(refused("XXX", encodeMessage(status!).body)).toBe(true)
+  expect(refused("PNG", encodeMessage(status!).body)).toBe(true)
+  expect(
+    refused(
+      "GTX",
+      encodeMessage({ tag: "GBL", request: 1, hashes: Array.from({ length: 513 }, () => dice.bytes(32)) }).body
+    )
+  ).toBe(true)
+  expect(refused("HDR", encodeMessage({ tag: "HDR", request: 1, headers: dice.bytes(213) }).body)).toBe(true)
+  expect(refused("__proto__", new Uint8Array([0x80]))).toBe(true)
+})
+
+const framesOf = (reader: FrameReader): ReadonlyArray<Frame | string> => {
+  const out: Array<Frame | string> = []
+  for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
+    out.push(frame)
+    if (typeof frame === "string") break
+  }
+  return out
+}
+const textOf = (frames: ReadonlyArray<Frame | string>): string =>
+  frames.map((frame) => (typeof frame === "string" ? frame : frame.tag + toHex(frame.body))).join(" ")
+
+test("a stream of frames cut anywhere gives the same frames", () => {
+  const dice = makeDice(2)
+  const bytes = concat(...samples(dice).map((message) => encodeFrame(encodeMessage(message))))
+  const whole = new FrameReader(10_000)
+  whole.push(bytes)
+  const expected = textOf(framesOf(whole))
+  for (let round = 0; round < 60; round++) {
+    const reader = new FrameReader(10_000)
+    const frames: Array<Frame | string> = []
+    for (let at = 0; at < bytes.length; ) {
+      const size = round === 0 ? 1 : 1 + dice.int(700)
+      reader.push(bytes.subarray(at, at + size))
+      frames.push(...framesOf(reader))
+      at += size
+    }
+    expect(textOf(frames)).toBe(expected)
+  }
+})
+
+test("a frame that is too long is refused by its length alone, and random bytes never throw", () => {
+  const long = new FrameReader(100)
+  long.push(new Uint8Array([101, 0, 0, 0]))
+  expect(long.next()).toContain("101 bytes")
+  const dice = makeDice(3)
+  for (let i = 0; i < 2000; i++) {
+    const reader = new FrameReader(1000)
+    reader.push(dice.bytes(dice.int(80)))
+    framesOf(reader)
+  }
+})
+
+test("a hello is taken only as it was signed, whatever is changed in it", () => {
+  const dice = makeDice(4)
+  const binding = dice.bytes(32)
+  const key = keyOf(1)
+  const genesis = dice.bytes(32)
+  const hello = {
+    version: 1,
+    chainId: "test",
+    genesis,
+    nodeId: nodeIdOf(key.publicKey),
+    publicKey: key.publicKey,
+    endpoint: "",
+    agent: "a",
+    capabilities: [],
+    time: 1000,
+    nonce: dice.bytes(16)
+  }
+  const body = makeHello(hello, key, binding)
+  const check = (bytes: Uint8Array) =>
+    checkHello(bytes, { chainId: "test", genesis, nodeId: "node1other", binding, now: 1000, seen: new SeenNonces() })
+  expect(Result.isSuccess(check(body))).toBe(true)
+  for (let i = 0; i < 1000; i++) {
+    const changed = dice.mutate(body)
+    if (toHex(changed) !== toHex(body)) expect(Result.isFailure(check(changed))).toBe(true)
+    check(dice.bytes(dice.int(300)))
+  }
+})
