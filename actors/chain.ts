@@ -21,6 +21,7 @@ import type { Rules } from "../src/chain/rules.ts"
 import type { VerifiedLeaves } from "../src/chain/verified.ts"
 import { toHex } from "../src/codec/bytes.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
+import { headersAheadMax } from "../src/limits.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { ActorSpec, Reply } from "./actor.ts"
 import {
@@ -98,7 +99,12 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     const find: ChainReader["find"] = (id) => fresh.get(id) ?? readerOf(state).find(id)
     let last: Row | undefined
     let refused: BlockReject | undefined
+    const room = headersAheadMax - (state.branch.heaviest.height - store.tip().header.height)
     for (const header of headers) {
+      if (fresh.size >= room) {
+        refused = reject("too-many-headers", `${headersAheadMax} headers wait for their bodies already`)
+        break
+      }
       const known = find(header.id)
       const judged = known ?? judgeHeader(state, header, find)
       if ("code" in judged) {

@@ -163,7 +163,16 @@ export const makeMempool = ({ rules, store, verified, admitted }: MempoolPorts):
     return state
   })
 
-  return { name: "mempool", inboxMax: 4096, overflow: mempoolOverflow, batchMax: 512, lingerTurns: 2, open, step, settle }
+  return {
+    name: "mempool",
+    inboxMax: 4096,
+    overflow: mempoolOverflow,
+    batchMax: 512,
+    lingerTurns: 2,
+    open,
+    step,
+    settle
+  }
 }
 
 /** Pending transactions in mining order from a cursor, the id after which to go on; undefined: the cursor is not pending any more. */

@@ -72,8 +72,8 @@ export const banMs = 60 * 60 * 1000
 export const bodiesAheadMax = 1_024
 /** Block bodies in flight from one peer. */
 export const bodiesInFlightPerPeerMax = 32
-/** Headers known without a body; beyond it headers of weaker branches are refused. */
-export const headersAheadMax = 2_000_000
+/** Headers known above the tip without their bodies; beyond it no more are taken until bodies have come. */
+export const headersAheadMax = 1_000_000
 /** Invalid block hashes remembered; the oldest goes first. */
 export const invalidBlocksMax = 10_000
 /** Blocks whose parent is unknown, waiting for it; the oldest goes first. */

@@ -20,7 +20,6 @@ export const verdicts = {
   "block-too-large": { blame: "peer", condemns: false },
   "version-unsupported": { blame: "peer", condemns: true },
   "chain-tag-mismatch": { blame: "peer", condemns: true },
-  "genesis-mismatch": { blame: "peer", condemns: true },
   "height-wrong": { blame: "peer", condemns: true },
   "parent-unknown": { blame: "nobody", condemns: false },
   "parent-invalid": { blame: "peer", condemns: true },

@@ -210,6 +210,12 @@ describe("who may do what", () => {
     expect(await problemOf(mine(app, { authorization: "Bearer wrong" }))).toEqual([401, "admin-token-required"])
   })
 
+  test("a caller from elsewhere is not let in by the name that it gives to the host", async () => {
+    const request = new Request("http://localhost/api/mine", { method: "POST", headers: { host: "localhost" } })
+    expect(await problemOf(app.fetch(request, { remote: "192.0.2.7" }))).toEqual([401, "admin-token-required"])
+    expect((await app.fetch(request, { remote: "127.0.0.1" })).status).toBe(201)
+  })
+
   test("a page of another origin, or of a name that is not ours, does not reach us", async () => {
     const rebound = app.request("http://evil.example/api/stats", { headers: { host: "evil.example" } })
     expect(await problemOf(rebound)).toEqual([403, "host-not-allowed"])

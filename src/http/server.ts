@@ -30,7 +30,10 @@ export const serveHttp = (
           port: at.port,
           idleTimeout: idleSeconds,
           maxRequestBodySize: httpBodyBytesMax + 1024,
-          fetch: (request) => (app === undefined ? starting() : app.fetch(request))
+          fetch: (request, connection) => {
+            const remote = connection.requestIP(request)?.address
+            return app === undefined ? starting() : app.fetch(request, { remote })
+          }
         }),
       catch: (error) =>
         new HttpFault({ message: `cannot listen on ${at.host}:${at.port}: ${(error as Error).message}` })

@@ -3,19 +3,19 @@ import { afterAll, describe, expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Result } from "effect"
 import { specOf, TestChain, transfer } from "../../test/fixtures.ts"
 import { type Dice, makeDice } from "../../test/fuzz/dice.ts"
 import { extraHashOf, transactionRootOf, type Block } from "../block/block.ts"
 import { type Height, makeHeader } from "../block/header.ts"
 import { update } from "../block/state-tree.ts"
-import { runPlan } from "../chain/connect.ts"
 import { choosePlan } from "../chain/choose.ts"
+import { runPlan } from "../chain/connect.ts"
 import { makeRules } from "../chain/rules.ts"
 import { toHex } from "../codec/bytes.ts"
 import { encodeAccount } from "../ledger/account.ts"
 import { amount } from "../ledger/amount.ts"
 import type { Nonce } from "../ledger/transaction.ts"
-import { Result } from "effect"
 import { openDatabase } from "./db.ts"
 import { deletePending, insertPending, loadPending } from "./pending.ts"
 import { ChainStore } from "./store.ts"
@@ -280,6 +280,7 @@ class Model {
       pages: new Map([...rootOfAll(entries).pages].map(([name, page]) => [name, toHex(page!)])),
       confirmed: new Map(confirmed.map(({ id, at }) => [id, at])),
       pending: new Map(this.pending),
+      undos: this.best.length,
       counters: {
         entries: entries.size,
         transactions: confirmed.length,
@@ -314,6 +315,7 @@ class Model {
           ({ i, received }) => [i, received]
         )
       ),
+      undos: all<{ undos: number }>("SELECT COUNT(*) AS undos FROM undos")[0]!.undos,
       counters: Object.fromEntries(
         all<{ key: string; value: number }>("SELECT key, value FROM meta WHERE typeof(value) = 'integer'").map(
           ({ key, value }) => [key, value]
