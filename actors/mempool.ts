@@ -107,7 +107,9 @@ export const makeMempool = ({ rules, store, verified, admitted }: MempoolPorts):
       )
     })
     for (const { transaction, reply } of fresh) {
-      if (state.pool.find(toHex(transaction.id)) === undefined) {
+      // Gone from the pool by now: mined in the meantime, which is more than was asked for, or pushed out.
+      const safe = state.pool.find(toHex(transaction.id)) !== undefined || store.isConfirmed(transaction.id)
+      if (!safe) {
         reply?.fail(
           new TransactionRefused({ reject: reject("pool-full", "A transaction with a higher fee took its place.") })
         )

@@ -157,21 +157,24 @@ const sealingOf = ({ mining }: NodeConfig): string => {
   return parts.length === 0 ? "only when asked: POST /api/mine" : parts.join(", ")
 }
 
-/** Ends by a signal: the first asks, a second insists. */
-const untilSignal = Effect.callback<void>((resume) => {
-  let asked = false
+/** Hears signals from now on: the first asks the node to stop, a second insists. Completed by the first. */
+const hearSignals = Effect.sync(() => {
+  const asked = Deferred.makeUnsafe<void>()
+  let count = 0
   const onSignal = (): void => {
-    if (asked) process.exit(1)
-    asked = true
-    resume(Effect.void)
+    if (count++ > 0) process.exit(1)
+    Deferred.doneUnsafe(asked, Exit.void)
   }
   process.on("SIGINT", onSignal)
   process.on("SIGTERM", onSignal)
+  return Deferred.await(asked)
 })
 
 const run = ({ config, spec, startedAt }: StartOptions): Effect.Effect<void, Failure> =>
   Effect.scoped(
     Effect.gen(function* () {
+      // Before anything else: who is told to stop while starting must stop as it should.
+      const untilSignal = yield* hearSignals
       const random = yield* Random
       const clock = yield* Clock.Clock
       const folder = config.dataDir

@@ -129,6 +129,21 @@ describe("nodes in the world", () => {
     }
   }, 60_000)
 
+  test("acknowledge a transfer that was mined before its own acknowledgement was written", () => {
+    for (let seed = 0; seed < 60; seed++) {
+      simulate(seed, (net) =>
+        Effect.gen(function* () {
+          const node = yield* startSim(net, "a", { onDemand: true })
+          const time = yield* worldNow
+          const pay = (from: number) =>
+            Effect.forEach([1, 2, 3, 4, 5, 6], (nonce) => node.tree.node.submit(transfer({ from, to: 9, nonce, time })), { discard: true })
+          yield* Effect.all([pay(0), pay(1)], { concurrency: 2, discard: true })
+          yield* stopAll([node])
+        })
+      )
+    }
+  }, 60_000)
+
   test("in a line agree after each has mined, and a cut line agrees again when it is mended", () => {
     for (let seed = 0; seed < 8; seed++) {
       simulate(seed, (net, dice) =>
