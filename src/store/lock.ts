@@ -8,6 +8,9 @@ export interface DataLock {
   readonly release: () => void
 }
 
+/** A connection that nobody refers to is collected as garbage, and its lock goes with it: so these are kept here. */
+const held = new Set<Database>()
+
 const holderOf = (path: string): string => {
   try {
     return readFileSync(path, "utf8").trim()
@@ -35,11 +38,13 @@ export const lockFolder = (folder: string): DataLock => {
     )
   }
   writeFileSync(holder, `${process.pid}\n`)
-  const held = db
+  const connection = db
+  held.add(connection)
   return {
     release: () => {
-      held.run("ROLLBACK")
-      held.close()
+      held.delete(connection)
+      connection.run("ROLLBACK")
+      connection.close()
     }
   }
 }

@@ -136,7 +136,11 @@ describe("nodes in the world", () => {
           const node = yield* startSim(net, "a", { onDemand: true })
           const time = yield* worldNow
           const pay = (from: number) =>
-            Effect.forEach([1, 2, 3, 4, 5, 6], (nonce) => node.tree.node.submit(transfer({ from, to: 9, nonce, time })), { discard: true })
+            Effect.forEach(
+              [1, 2, 3, 4, 5, 6],
+              (nonce) => node.tree.node.submit(transfer({ from, to: 9, nonce, time })),
+              { discard: true }
+            )
           yield* Effect.all([pay(0), pay(1)], { concurrency: 2, discard: true })
           yield* stopAll([node])
         })

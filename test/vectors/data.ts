@@ -2,6 +2,10 @@
  * The vectors of docs/vectors that another implementation of the data formats needs: keys, transfers, headers, trees,
  * blocks. `bun test/vectors/data.ts` writes them; src/chain/vectors.test.ts holds them against the code byte for byte.
  */
+import { toTarget } from "../../src/consensus/difficulty.ts"
+import { makeHello, nodeIdOf } from "../../src/transport/hello.ts"
+import { encodeFrame } from "../../src/transport/frame.ts"
+import { encodeMessage, type Message } from "../../src/peer/message.ts"
 import { join } from "node:path"
 import { Result } from "effect"
 import { encodeBlock, extraHashOf, transactionRootOf } from "../../src/block/block.ts"
@@ -283,6 +287,53 @@ const blocks = () => {
   }
 }
 
+/** A hello and one frame of each kind, docs/protocol.md "Peers". The key is the first of the mnemonic. */
+const peers = () => {
+  const key = accountKey(devMnemonic, 0)
+  const binding = Uint8Array.from({ length: 32 }, (_, i) => i)
+  const { genesis } = makeRules(specOf("dev"))
+  const hello = {
+    version: 1,
+    chainId: "cairn-dev",
+    genesis: genesis.header.hash,
+    nodeId: nodeIdOf(key.publicKey),
+    publicKey: key.publicKey,
+    endpoint: "127.0.0.1:19100",
+    agent: "cairn/0.1.0",
+    capabilities: ["headers-first", "transactions"],
+    time: 1_795_219_200_000,
+    nonce: new Uint8Array(16).fill(7)
+  }
+  const { hash, bytes } = genesis.header
+  const messages: ReadonlyArray<Message> = [
+    { tag: "STS", height: 0, work: toTarget(256n), tip: hash },
+    { tag: "PNG", nonce: 7 },
+    { tag: "PON", nonce: 7 },
+    { tag: "GHD", request: 1, locator: [hash], limit: 2000 },
+    { tag: "HDR", request: 1, headers: bytes },
+    { tag: "GBL", request: 2, hashes: [hash] },
+    { tag: "BLK", request: 2, block: encodeBlock(genesis) },
+    { tag: "NFD", request: 2, hashes: [hash] },
+    { tag: "INV", transactions: [hash] },
+    { tag: "GTX", request: 3, hashes: [hash] },
+    { tag: "TXN", request: 3, transactions: [new Uint8Array([1, 2, 3])] },
+    { tag: "GPR", request: 4 },
+    { tag: "PRS", request: 4, peers: [{ endpoint: "127.0.0.1:19100", nodeId: hello.nodeId }] },
+    { tag: "REJ", code: "seal-wrong", message: "no", blame: "peer", about: hash },
+    { tag: "BYE", reason: "the node stops" }
+  ]
+  return {
+    about: "Peers, docs/protocol.md: a hello under a given binding, and a frame of each message.",
+    hello: {
+      secret: toHex(key.secret),
+      binding: toHex(binding),
+      node_id: hello.nodeId,
+      frame: toHex(encodeFrame({ tag: "HEY", body: makeHello(hello, key, binding) }))
+    },
+    frames: messages.map((message) => ({ tag: message.tag, frame: toHex(encodeFrame(encodeMessage(message))) }))
+  }
+}
+
 /** Every file of docs/vectors that this program makes, by name, as it stands on disk. */
 export const makeVectors = (): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -291,7 +342,8 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       transfer: transfers(),
       header: headers(),
       merkle: trees(),
-      block: blocks()
+      block: blocks(),
+      peer: peers()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
   )
 
