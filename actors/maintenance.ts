@@ -20,6 +20,8 @@ export interface MaintenancePorts {
   readonly session: (id: SessionId) => ActorRef<SessionMessage> | undefined
   /** Begins a dial; its failure comes back as DialFailed. */
   readonly dial: (endpoint: string) => void
+  /** Called at every start: sessions of an earlier life were admitted by a memory that is gone. */
+  readonly begin: () => void
   /** The directory across a restart. */
   readonly load: () => Iterable<PeerRecord>
   readonly save: (records: ReadonlyArray<PeerRecord>) => void
@@ -161,6 +163,7 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
   const open = Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const random = yield* Random
+    ports.begin()
     return {
       clock,
       random,

@@ -96,6 +96,16 @@ interface Core {
   readonly sync: Actor<never, SyncMessage>
 }
 
+/** A fork whose failure is said: Effect itself says nothing when a fiber that nobody joins dies. */
+const reporting =
+  (fork: Base["fork"]): Base["fork"] =>
+  (effect) =>
+    fork(
+      Effect.tapCause(effect, (cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("a fiber failed", { cause: Cause.pretty(cause) })
+      )
+    )
+
 const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
@@ -103,7 +113,7 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
     return {
       options,
       random: yield* Random,
-      fork: Effect.runForkWith(yield* Effect.context<never>()),
+      fork: reporting(Effect.runForkWith(yield* Effect.context<never>())),
       metrics,
       events: new EventHub(clock.currentTimeMillisUnsafe()),
       watch: watchWith(metrics),
@@ -195,6 +205,7 @@ class Door {
         ourId: nodeId,
         seeds: options.config.peers?.seeds ?? [],
         session: sessions.find,
+        begin: () => sessions.each((session) => session.tell({ _tag: "Close", reason: "the directory begins anew" })),
         dial: (endpoint) => void base.fork(this.dial(endpoint)),
         load: () => [...loadPeers(db).values()] as ReadonlyArray<PeerRecord>,
         save: (records) => savePeers(db, new Map(records.map((record) => [record.nodeId, record]))),
@@ -277,7 +288,6 @@ class Door {
 
   private report(id: SessionId, exit: Exit.Exit<void, unknown>, reason: string): void {
     const crashed = Exit.isFailure(exit) && !this.base.stopping ? Cause.pretty(exit.cause) : undefined
-    if (crashed !== undefined) this.base.fork(Effect.logError(`session-${id} failed`, { cause: crashed }))
     this.core.sync.tell({ _tag: "Left", session: id })
     this.maintenance.tell({ _tag: "SessionEnded", session: id, reason: crashed === undefined ? reason : "failed" })
   }
