@@ -1,67 +1,11 @@
-/** What actors promise, under many schedules: overflow, answers, crashes, restarts, escalation, graceful stop. */
+/** What actors promise, under many schedules: overflow, answers, lateness, crashes. Groups of them: supervisor.test.ts. */
 import { describe, expect, test } from "bun:test"
-import { Cause, Effect, Exit, Fiber } from "effect"
+import { Clock, Effect, Exit, Fiber } from "effect"
+import { counter, fill, get, within } from "../test/sim/counter.ts"
 import { forSeeds, World } from "../test/sim/world.ts"
-import { Actor, type ActorSpec, type Reply } from "./actor.ts"
-import type { Overflow } from "./inbox.ts"
-import { type Group, type GroupOptions, startGroup } from "./supervisor.ts"
+import type { Reply } from "./actor.ts"
 
-type Message =
-  | { readonly _tag: "Add"; readonly n: number }
-  | { readonly _tag: "Latest"; readonly n: number }
-  | { readonly _tag: "Get"; readonly reply: Reply<ReadonlyArray<number>> }
-  | { readonly _tag: "Crash" }
-  | { readonly _tag: "Slow"; readonly ms: number; readonly reply: Reply<string> }
-
-const counter = (overrides: Partial<ActorSpec<Array<number>, Message>> & { readonly add?: Overflow } = {}) =>
-  new Actor<Array<number>, Message>({
-    name: "counter",
-    inboxMax: 4,
-    overflow: { Add: overrides.add ?? "refuse", Latest: "keep-latest", Get: "refuse", Crash: "refuse", Slow: "refuse" },
-    open: Effect.sync(() => []),
-    step: (state, message) => {
-      switch (message._tag) {
-        case "Crash":
-          return Effect.die(new Error("planted"))
-        case "Get":
-          return message.reply.succeed([...state])
-        case "Slow":
-          return Effect.andThen(
-            Effect.sleep(message.ms),
-            Effect.sync(() => message.reply.succeed("done"))
-          )
-        default:
-          state.push(message.n)
-      }
-    },
-    ...overrides
-  })
-
-const options: GroupOptions = {
-  name: "test",
-  strategy: "one-for-one",
-  restartsMax: 2,
-  withinMs: 10_000,
-  backoffMs: 10,
-  onRestart: () => {}
-}
-
-/** Runs `use` beside a group of actors and stops the group. */
-const within = (
-  actors: Parameters<typeof startGroup>[1],
-  use: (group: Group) => Effect.Effect<void, unknown>,
-  wish = options
-) =>
-  Effect.gen(function* () {
-    const group = yield* startGroup(wish, actors)
-    yield* use(group)
-    yield* group.stop(1000)
-  })
-
-const get = (actor: Actor<Array<number>, Message>) =>
-  actor.ask<ReadonlyArray<number>>((reply) => ({ _tag: "Get", reply }))
-const fill = (actor: Actor<Array<number>, Message>, count: number) =>
-  Array.from({ length: count }, (_, n) => actor.tell({ _tag: "Add", n }))
+const refuseAll = { Add: "refuse", Latest: "refuse", Get: "refuse", Crash: "refuse", Slow: "refuse" } as const
 
 describe("a full inbox", () => {
   test("refuses, drops the new, drops the old of its kind, or keeps the latest, as the message's policy says", () => {
@@ -83,6 +27,38 @@ describe("a full inbox", () => {
       )
     })
   })
+
+  test("counts each message that is lost, once, by actor and kind; one that gave way to a newer is none", () => {
+    for (const add of ["refuse", "drop-new", "drop-old", "wait"] as const) {
+      const lost: Array<string> = []
+      const dropped = (actor: string, kind: string): void => void lost.push(`${actor}.${kind}`)
+      const actor = counter({ add }, { dropped, handled: () => {} })
+      fill(actor, 6)
+      actor.tell({ _tag: "Latest", n: 1 })
+      actor.tell({ _tag: "Latest", n: 2 })
+      expect(lost).toEqual(["counter.Add", "counter.Add"])
+    }
+  })
+
+  test("tells a sender of the drop-old kind the truth when only others wait", () => {
+    const actor = counter({ overflow: { ...refuseAll, Latest: "drop-old" } })
+    fill(actor, 4)
+    expect([actor.tell({ _tag: "Latest", n: 1 }), actor.depth()]).toEqual([false, 4])
+  })
+
+  test("is Busy at once to an asker whose message had to give way", () =>
+    forSeeds(20, () => {
+      const actor = counter({ overflow: { ...refuseAll, Get: "keep-latest" } })
+      return Effect.gen(function* () {
+        const first = yield* Effect.forkChild(Effect.flip(get(actor)))
+        yield* Effect.sleep(1)
+        const second = yield* Effect.forkChild(get(actor))
+        const before = yield* Clock.currentTimeMillis
+        expect((yield* Fiber.join(first))._tag).toBe("Busy")
+        expect((yield* Clock.currentTimeMillis) - before).toBe(0)
+        yield* within([actor], () => Fiber.join(second))
+      })
+    }))
 
   test("makes senders wait for room, and none of their messages is lost", () =>
     forSeeds(60, () => {
@@ -140,41 +116,98 @@ describe("an asker", () => {
       )
     }))
 
-  test("hears Unavailable when the actor crashes over its message; what waits in the inbox survives", () =>
-    forSeeds(100, () => {
-      const actor = counter({ inboxMax: 20 })
+  test("waits as long as it said and hardly longer, each by its own time", () =>
+    forSeeds(30, () => {
+      const actor = counter({ inboxMax: 20, step: () => {} })
+      const late = (ms: number) =>
+        Effect.gen(function* () {
+          const began = yield* Clock.currentTimeMillis
+          yield* Effect.sleep(ms % 7)
+          yield* Effect.flip(actor.ask<string>((reply) => ({ _tag: "Slow", ms: 0, reply }), ms))
+          return (yield* Clock.currentTimeMillis) - began - (ms % 7) - ms
+        })
       return within([actor], () =>
         Effect.gen(function* () {
-          actor.tell({ _tag: "Crash" })
-          fill(actor, 3)
-          yield* Effect.sleep(100)
-          expect(yield* get(actor)).toEqual([0, 1, 2])
+          const lateness = yield* Effect.all([1, 99, 100, 350, 777, 5000].map(late), { concurrency: "unbounded" })
+          expect(lateness.filter((ms) => ms < 0 || ms > 200)).toEqual([])
         })
       )
     }))
 
-  test("gets its answer from settle, once for the whole batch", () =>
-    forSeeds(50, () => {
-      let commits = 0
-      const waiting: Array<Reply<ReadonlyArray<number>>> = []
+  test("that is interrupted leaves its answer abandoned", () =>
+    forSeeds(30, () => {
+      const seen: Array<boolean> = []
       const actor = counter({
-        inboxMax: 50,
-        step: (_, message) => void (message._tag === "Get" && waiting.push(message.reply)),
-        settle: () => {
-          commits++
-          for (const reply of waiting.splice(0)) reply.succeed([commits])
-        }
+        step: (_, message) => void (message._tag === "Slow" && seen.push(message.reply.abandoned()))
       })
+      return Effect.gen(function* () {
+        const asker = yield* Effect.forkChild(actor.ask<string>((reply) => ({ _tag: "Slow", ms: 0, reply })))
+        yield* Effect.sleep(1)
+        yield* Fiber.interrupt(asker)
+        yield* within([actor], () => Effect.sleep(10))
+        expect(seen).toEqual([true])
+      })
+    }))
+
+  test("hears Unavailable when the actor crashes over its message; those behind it are answered", () =>
+    forSeeds(100, () => {
+      const actor = counter({ inboxMax: 20 })
       return within([actor], () =>
         Effect.gen(function* () {
-          yield* Effect.all(
-            Array.from({ length: 30 }, () => get(actor)),
-            { concurrency: "unbounded" }
-          )
-          expect(commits).toBeLessThanOrEqual(30)
+          const before = yield* Clock.currentTimeMillis
+          const asker = yield* Effect.forkChild(Effect.flip(actor.ask<string>((reply) => ({ _tag: "Crash", reply }))))
+          yield* Effect.sleep(1)
+          fill(actor, 3)
+          expect(yield* get(actor)).toEqual([0, 1, 2])
+          expect((yield* Fiber.join(asker))._tag).toBe("Unavailable")
+          expect((yield* Clock.currentTimeMillis) - before).toBeLessThan(1000)
         })
       )
     }))
+
+  test("hears Unavailable when the state that kept its answer over a settle is lost, and not at its deadline", () =>
+    forSeeds(30, () => {
+      const kept: Array<unknown> = []
+      const actor = counter({
+        step: (_, message) => (message._tag === "Crash" ? Effect.die(new Error("planted")) : void kept.push(message))
+      })
+      return within([actor], () =>
+        Effect.gen(function* () {
+          const asker = yield* Effect.forkChild(Effect.flip(get(actor)))
+          yield* Effect.sleep(50)
+          const before = yield* Clock.currentTimeMillis
+          actor.tell({ _tag: "Crash" })
+          expect((yield* Fiber.join(asker))._tag).toBe("Unavailable")
+          expect((yield* Clock.currentTimeMillis) - before).toBeLessThan(10)
+          expect(kept.length).toBe(1)
+        })
+      )
+    }))
+
+  test("gets its answer from settle, which lands what waits together, batchMax at a time", () => {
+    for (const batchMax of [64, 30, 8]) {
+      forSeeds(20, () => {
+        const settled: Array<number> = []
+        const waiting: Array<Reply<ReadonlyArray<number>>> = []
+        const actor = counter({
+          inboxMax: 50,
+          batchMax,
+          step: (_, message) => void (message._tag === "Get" && waiting.push(message.reply)),
+          settle: () => {
+            settled.push(waiting.length)
+            for (const reply of waiting.splice(0)) reply.succeed([settled.length])
+          }
+        })
+        return Effect.gen(function* () {
+          const askers = yield* Effect.forEach(Array.from({ length: 30 }), () => Effect.forkChild(get(actor)))
+          yield* Effect.sleep(1)
+          expect(actor.depth()).toBe(30)
+          yield* within([actor], () => Effect.forEach(askers, Fiber.join, { discard: true }))
+          expect([settled.length, settled.reduce((sum, n) => sum + n)]).toEqual([Math.ceil(30 / batchMax), 30])
+        })
+      })
+    }
+  })
 
   test("of a batch whose settle crashes hears Unavailable, all of them", () =>
     forSeeds(30, () => {
@@ -183,97 +216,17 @@ describe("an asker", () => {
         step: () => {},
         settle: () => (armed ? ((armed = false), Effect.die(new Error("disk"))) : undefined)
       })
-      return within([actor], () =>
-        Effect.gen(function* () {
-          const errors = yield* Effect.all(
-            [get(actor), get(actor)].map((ask) => Effect.flip(Effect.timeout(ask, 5000))),
-            { concurrency: 2 }
-          )
-          expect(errors.every(({ _tag }) => _tag === "Unavailable" || _tag === "TimeoutError")).toBe(true)
-          expect(errors.some(({ _tag }) => _tag === "Unavailable")).toBe(true)
-        })
-      )
-    }))
-})
-
-describe("a group", () => {
-  test("escalates when a child crashes more often than it allows", () =>
-    forSeeds(50, () => {
-      const actor = counter({ inboxMax: 20 })
-      return within([actor], (group) =>
-        Effect.gen(function* () {
-          for (let i = 0; i < 3; i++) actor.tell({ _tag: "Crash" })
-          const error = yield* Effect.flip(group.failed)
-          expect(error).toMatchObject({ _tag: "Escalation", group: "test", child: "counter" })
-          expect(Cause.pretty(error.cause)).toContain("planted")
-        })
-      )
-    }))
-
-  test("forgets crashes that lie behind the window", () =>
-    forSeeds(20, () => {
-      const actor = counter({ inboxMax: 20 })
-      return within([actor], (group) =>
-        Effect.gen(function* () {
-          const escalated = yield* Effect.forkChild(Effect.flip(group.failed))
-          for (let i = 0; i < 5; i++) {
-            actor.tell({ _tag: "Crash" })
-            yield* Effect.sleep(6_000)
-          }
-          expect(escalated.pollUnsafe()).toBeUndefined()
-          expect(yield* get(actor)).toEqual([])
-          yield* Fiber.interrupt(escalated)
-        })
-      )
-    }))
-
-  test("rest-for-one restarts what was started after the one that crashed, and not what was before", () =>
-    forSeeds(50, () => {
-      const opened: Array<string> = []
-      const named = (name: string) => counter({ name, open: Effect.sync(() => (opened.push(name), [])) })
-      const [first, second, third] = [named("first"), named("second"), named("third")]
-      return within(
-        [first, second, third],
-        () =>
+      return Effect.gen(function* () {
+        const askers = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(Effect.flip(get(actor))))
+        yield* Effect.sleep(1)
+        yield* within([actor], () =>
           Effect.gen(function* () {
-            yield* Effect.all([get(first), get(second), get(third)])
-            second.tell({ _tag: "Crash" })
-            yield* Effect.sleep(100)
-            yield* Effect.all([get(first), get(second), get(third)])
-            expect([...opened].sort()).toEqual(["first", "second", "second", "third", "third"])
-          }),
-        { ...options, strategy: "rest-for-one" }
-      )
-    }))
-
-  test("stops gracefully: what waits is handled, drain comes last, later messages are refused", () =>
-    forSeeds(50, () => {
-      const seen: Array<string> = []
-      const actor = counter({
-        step: (_, message) => void seen.push(message._tag),
-        drain: () => Effect.sync(() => void seen.push("drain"))
-      })
-      return Effect.gen(function* () {
-        const group = yield* startGroup(options, [actor])
-        fill(actor, 3)
-        yield* group.stop(1000)
-        expect(seen).toEqual(["Add", "Add", "Add", "drain"])
-        expect(actor.tell({ _tag: "Add", n: 1 })).toBe(false)
-        expect((yield* Effect.flip(get(actor)))._tag).toBe("Unavailable")
-      })
-    }))
-
-  test("a step that hangs is interrupted at the deadline, and its asker hears it", () =>
-    forSeeds(20, () => {
-      const actor = counter()
-      return Effect.gen(function* () {
-        const group = yield* startGroup(options, [actor])
-        const asker = yield* Effect.forkChild(
-          Effect.flip(actor.ask<string>((reply) => ({ _tag: "Slow", ms: 1e9, reply }), 1e8))
+            const began = yield* Clock.currentTimeMillis
+            const errors = yield* Effect.forEach(askers, (asker) => Fiber.join(asker))
+            expect(errors.map(({ _tag }) => _tag)).toEqual(["Unavailable", "Unavailable", "Unavailable"])
+            expect((yield* Clock.currentTimeMillis) - began).toBeLessThan(10)
+          })
         )
-        yield* Effect.sleep(10)
-        yield* group.stop(1000)
-        expect((yield* Fiber.join(asker))._tag).toBe("Unavailable")
       })
     }))
 })

@@ -4,7 +4,7 @@
  *
  *   tell ─► inbox ─► step, step, … (up to batchMax, or until empty) ─► settle ─► answers
  */
-import { Cause, Clock, Deferred, Effect, Exit, type Scope } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, type Fiber, type Scope } from "effect"
 import { Busy, Unavailable } from "../src/node.ts"
 import { Inbox, type Overflow } from "./inbox.ts"
 
@@ -34,6 +34,10 @@ export interface ActorRef<in M extends { readonly _tag: string }> {
   readonly tell: (message: M) => boolean
   /** Like tell, but under the policy `wait` the sender's fiber waits for room. */
   readonly offer: (message: M) => Effect.Effect<boolean>
+  /**
+   * Waits for the answer, at least `timeoutMs`, and never for room: a full inbox is Busy, whatever the policy. A caller that
+   * hears Unavailable cannot know whether its message was handled.
+   */
   readonly ask: <A, E = never>(
     make: (reply: Reply<A, E>) => M,
     timeoutMs?: number
@@ -67,9 +71,17 @@ export interface ActorWatch {
 export const unwatched: ActorWatch = { dropped: () => {}, handled: () => {} }
 
 const askMs = 10_000
+/** Milliseconds between two looks for answers that are late: one timer for all of an actor's askers. */
+const sweepMs = 100
+const retryAfterMs = 1000
 
+/** One who waits for an answer. */
 interface Asked {
-  readonly fail: (error: Unavailable) => void
+  /** The sweep at which the answer is late. */
+  readonly due: number
+  readonly fail: (error: Busy | Unavailable) => void
+  /** The message has left the inbox: the answer dies with the actor's state. */
+  taken: boolean
 }
 
 /** An actor that is made but not running: its inbox takes messages, `run` handles them until it is stopped. */
@@ -79,12 +91,12 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
   private readonly watch: ActorWatch
   private readonly inbox: Inbox<M>
   private readonly asked = new Set<Asked>()
-  /** Those whose message was handled since the last settle: a crash answers them. */
-  private inHand = new Set<Asked>()
   private readonly askOf = new WeakMap<object, Asked>()
   private wake: Deferred.Deferred<void> | undefined
   private room: Deferred.Deferred<void> | undefined
   private phase: "open" | "draining" | "gone" = "open"
+  private sweeps = 0
+  private sweeper: Fiber.Fiber<void> | undefined
 
   constructor(spec: ActorSpec<S, M>, watch: ActorWatch = unwatched) {
     this.name = spec.name
@@ -113,38 +125,30 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
     make: (reply: Reply<A, E>) => M,
     timeoutMs: number = askMs
   ): Effect.Effect<A, E | Busy | Unavailable> =>
-    Effect.suspend(() => {
+    Effect.withFiber((asker) => {
+      if (this.phase !== "open") return Effect.fail(this.unavailable("it has stopped"))
       const answer = Deferred.makeUnsafe<A, E | Busy | Unavailable>()
       let abandoned = false
-      const asked: Asked = { fail: (error) => void Deferred.doneUnsafe(answer, Exit.fail(error)) }
-      const settle = (exit: Exit.Exit<A, E>): void => {
-        this.forget(asked)
+      const end = (exit: Exit.Exit<A, E | Busy | Unavailable>): void => {
+        abandoned = true
+        this.asked.delete(asked)
         Deferred.doneUnsafe(answer, exit)
       }
+      const due = this.sweeps + 1 + Math.ceil(timeoutMs / sweepMs)
+      const asked: Asked = { due, taken: false, fail: (error) => end(Exit.fail(error)) }
       const message = make({
-        succeed: (value) => settle(Exit.succeed(value)),
-        fail: (error) => settle(Exit.fail(error)),
+        succeed: (value) => end(Exit.succeed(value)),
+        fail: (error) => end(Exit.fail(error)),
         abandoned: () => abandoned
       })
-      if (this.phase !== "open") return Effect.fail(this.unavailable("it has stopped"))
       this.askOf.set(message, asked)
       this.asked.add(asked)
       if (!this.tell(message)) {
-        this.forget(asked)
-        return Effect.fail(new Busy({ actor: this.name, retryAfterMs: 1000 }))
+        this.asked.delete(asked)
+        return Effect.fail(this.busy())
       }
-      return Deferred.await(answer).pipe(
-        Effect.timeoutOrElse({
-          duration: timeoutMs,
-          orElse: () => Effect.fail(this.unavailable("it did not answer in time"))
-        }),
-        Effect.ensuring(
-          Effect.sync(() => {
-            abandoned = true
-            this.forget(asked)
-          })
-        )
-      )
+      this.sweeper ??= Effect.runForkWith(asker.context)(this.sweep)
+      return Effect.onInterrupt(Deferred.await(answer), () => Effect.sync(() => end(Exit.interrupt())))
     })
 
   /** Handles messages until `stop`; fails or dies as a step does. Run again, it goes on with the messages that wait. */
@@ -169,17 +173,23 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
   readonly bury = (): void => {
     this.phase = "gone"
     for (const asked of this.asked) asked.fail(this.unavailable("it has stopped"))
-    this.asked.clear()
+    this.sweeper?.interruptUnsafe()
     this.makeRoom()
   }
 
   private push(message: M): boolean {
     if (this.phase !== "open") return false
     const admitted = this.inbox.push(message)
-    if (admitted === "dropped") this.watch.dropped(this.name, message._tag)
-    if (admitted === "full") return false
+    if (admitted === "full" || admitted === "lost") return false
+    if (admitted !== "taken") this.displaced(admitted.displaced)
     this.wakeUp()
-    return admitted !== "dropped" || this.inbox.policyOf(message) === "drop-old"
+    return true
+  }
+
+  /** A newer message stands in its place: whoever asked with it hears so at once. Only what was lost counts as dropped. */
+  private displaced(message: M): void {
+    if (this.inbox.policyOf(message) !== "keep-latest") this.watch.dropped(this.name, message._tag)
+    this.askOf.get(message)?.fail(this.busy())
   }
 
   /** Steps until the inbox is empty or the batch is full, then settles. */
@@ -196,7 +206,6 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
       }
       const settled = this.spec.settle?.(state)
       if (settled !== undefined) yield* settled
-      this.inHand.clear()
       this.makeRoom()
       const ended = yield* Clock.monotonicTimeNanos
       this.watch.handled(this.name, handled, Number(ended - started) / 1e9)
@@ -210,7 +219,7 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
       let handled = 0
       for (let message = this.inbox.shift(); message !== undefined; message = this.inbox.shift()) {
         const asked = this.askOf.get(message)
-        if (asked !== undefined && this.asked.has(asked)) this.inHand.add(asked)
+        if (asked !== undefined) asked.taken = true
         const effect = this.spec.step(state, message)
         if (effect !== undefined) yield* effect
         if (++handled >= max) break
@@ -236,20 +245,26 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
     if (room !== undefined) Deferred.doneUnsafe(room, Exit.void)
   }
 
-  private forget(asked: Asked): void {
-    this.asked.delete(asked)
-    this.inHand.delete(asked)
-  }
+  /** Runs while anyone waits for an answer. Nothing may come between its last look and its end: no operation is there. */
+  private readonly sweep: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    while (this.asked.size > 0) {
+      yield* Effect.sleep(sweepMs)
+      this.sweeps++
+      for (const asked of this.asked)
+        if (asked.due <= this.sweeps) asked.fail(this.unavailable("it did not answer in time"))
+    }
+    this.sweeper = undefined
+  })
 
-  /** Whoever's message was in hand does not get an answer: it may have been done or not. The rest of the inbox stays. */
+  /** An answer that was not given yet died with the state; its work may be done or not. The rest of the inbox stays. */
   private crashed(cause: Cause.Cause<unknown>): void {
     const why = Cause.hasInterruptsOnly(cause) ? "it was stopped" : "it failed while handling this"
-    for (const asked of this.inHand) {
-      this.asked.delete(asked)
-      asked.fail(this.unavailable(why))
-    }
-    this.inHand = new Set()
+    for (const asked of this.asked) if (asked.taken) asked.fail(this.unavailable(why))
     this.makeRoom()
+  }
+
+  private busy(): Busy {
+    return new Busy({ actor: this.name, retryAfterMs })
   }
 
   private unavailable(reason: string): Unavailable {

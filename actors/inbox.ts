@@ -3,16 +3,19 @@
 /**
  * What happens to a message when the inbox is full.
  * `refuse`: its sender hears Busy. `wait`: its sender waits. `drop-new`: it is lost. `drop-old`: the oldest of its kind is
- * lost. `keep-latest`: at most one of its kind waits at any time, and a newer one takes its place.
+ * lost, or it itself if none waits. `keep-latest`: at most one of its kind waits at any time, full or not, and a newer one
+ * takes its place.
  */
 export type Overflow = "refuse" | "wait" | "drop-new" | "drop-old" | "keep-latest"
 
-export type Admitted = "taken" | "replaced" | "dropped" | "full"
+/** `full`: not taken, its sender waits or is refused. `lost`: not taken. Displaced: taken, and an older one had to go. */
+export type Admitted<M> = "taken" | "full" | "lost" | { readonly displaced: M }
 
+/** Holds at most `max` messages, and one more of each kind whose latest is kept. */
 export class Inbox<M extends { readonly _tag: string }> {
   private items: Array<M | undefined> = []
+  /** Where the oldest stands; those before it are handled. */
   private head = 0
-  private count = 0
   private readonly max: number
   private readonly overflow: { readonly [K in M["_tag"]]: Overflow }
 
@@ -22,58 +25,64 @@ export class Inbox<M extends { readonly _tag: string }> {
   }
 
   get size(): number {
-    return this.count
+    return this.items.length - this.head
   }
 
   policyOf(message: M): Overflow {
     return this.overflow[message._tag as M["_tag"]]
   }
 
-  /** `full`: not taken; the policy says whether its sender waits or is refused. */
-  push(message: M): Admitted {
+  push(message: M): Admitted<M> {
     const policy = this.policyOf(message)
-    if (policy === "keep-latest" && this.replace(message)) return "replaced"
-    if (this.count < this.max || policy === "keep-latest") {
-      this.items.push(message)
-      this.count++
-      return "taken"
-    }
-    if (policy === "drop-new") return "dropped"
-    if (policy !== "drop-old") return "full"
-    const oldest = this.indexOf(message._tag)
-    if (oldest === undefined) return "dropped"
-    this.items[oldest] = undefined
-    this.items.push(message)
-    return "dropped"
+    if (policy === "keep-latest") return this.replace(message)
+    if (this.size < this.max) return this.append(message)
+    if (policy === "drop-old") return this.displace(message)
+    return policy === "drop-new" ? "lost" : "full"
   }
 
+  /** The oldest message, taken out. */
   shift(): M | undefined {
-    while (this.head < this.items.length) {
-      const message = this.items[this.head]
-      this.items[this.head++] = undefined
-      if (this.head > 512 && this.head * 2 > this.items.length) {
-        this.items = this.items.slice(this.head)
-        this.head = 0
-      }
-      if (message === undefined) continue
-      this.count--
-      return message
-    }
-    this.items.length = 0
+    const message = this.items[this.head]
+    if (message === undefined) return undefined
+    this.items[this.head++] = undefined
+    if (this.head === this.items.length) this.drop(this.head)
+    else if (this.head > 512 && this.head * 2 > this.items.length) this.drop(this.head)
+    return message
+  }
+
+  /** Forgets the places of the first `count`, handled by now. */
+  private drop(count: number): void {
+    this.items.splice(0, count)
     this.head = 0
-    return undefined
   }
 
-  private indexOf(tag: string): number | undefined {
-    for (let i = this.head; i < this.items.length; i++) if (this.items[i]?._tag === tag) return i
-    return undefined
+  private append(message: M): "taken" {
+    this.items.push(message)
+    return "taken"
   }
 
-  /** Puts the message where an older one of its kind waits; false if none does. */
-  private replace(message: M): boolean {
+  /** Where the oldest of a kind waits; -1 if none does. */
+  private indexOf(tag: string): number {
+    for (let i = this.head; i < this.items.length; i++) if (this.items[i]!._tag === tag) return i
+    return -1
+  }
+
+  /** Puts the message where an older one of its kind waits, or last. */
+  private replace(message: M): Admitted<M> {
     const at = this.indexOf(message._tag)
-    if (at === undefined) return false
+    if (at < 0) return this.append(message)
+    const displaced = this.items[at]!
     this.items[at] = message
-    return true
+    return { displaced }
+  }
+
+  /** Takes the oldest of the kind out, so that the message may stand last. */
+  private displace(message: M): Admitted<M> {
+    const at = this.indexOf(message._tag)
+    if (at < 0) return "lost"
+    const displaced = this.items[at]!
+    this.items.splice(at, 1)
+    this.append(message)
+    return { displaced }
   }
 }

@@ -24,35 +24,45 @@ export class SlicedScheduler implements Scheduler.Scheduler {
   }
 
   makeDispatcher(): Scheduler.SchedulerDispatcher {
-    return {
-      scheduleTask: (task: Task) => {
-        this.queue.push(task)
-        if (this.armed) return
-        this.armed = true
-        setImmediate(this.slice)
-      },
-      flush: () => this.slice()
-    }
+    return { scheduleTask: this.schedule, flush: this.flush }
+  }
+
+  private readonly schedule = (task: Task): void => {
+    this.queue.push(task)
+    if (this.armed) return
+    this.armed = true
+    setImmediate(this.slice)
+  }
+
+  /** Everything that waits, now: for a caller that needs its answer in this very call. */
+  private readonly flush = (): void => {
+    while (this.head < this.queue.length) this.next()
   }
 
   private readonly slice = (): void => {
+    if (this.head === this.queue.length) return this.rearm()
     this.sliceEnd = performance.now() + this.sliceMs
-    while (this.head < this.queue.length) {
-      const task = this.queue[this.head]!
-      this.queue[this.head++] = undefined
-      task()
-      if (performance.now() > this.sliceEnd) break
+    try {
+      do this.next()
+      while (this.head < this.queue.length && performance.now() < this.sliceEnd)
+    } finally {
+      // Also when a task has thrown: it must not take those behind it along.
+      this.rearm()
     }
-    if (this.head >= this.queue.length) {
-      this.queue.length = 0
+  }
+
+  private next(): void {
+    const task = this.queue[this.head]!
+    this.queue[this.head++] = undefined
+    task()
+  }
+
+  private rearm(): void {
+    if (this.head > 1024 || this.head === this.queue.length) {
+      this.queue.splice(0, this.head)
       this.head = 0
-      this.armed = false
-      return
     }
-    if (this.head > 1024) {
-      this.queue = this.queue.slice(this.head)
-      this.head = 0
-    }
-    setImmediate(this.slice)
+    this.armed = this.queue.length > 0
+    if (this.armed) setImmediate(this.slice)
   }
 }

@@ -1,16 +1,7 @@
 /** Files: read with a bound before reading, written whole or not at all. */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeSync
-} from "node:fs"
-import { dirname, join } from "node:path"
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs"
+import { basename, dirname, join } from "node:path"
+import { utf8 } from "../codec/bytes.ts"
 
 /** The world refused: what, where, and the system's code. */
 export class FileFault extends Error {
@@ -30,35 +21,68 @@ const fault = (path: string, error: unknown): FileFault => {
     : new FileFault("file-failed", message)
 }
 
-/** The bytes of a file of at most `bytesMax`. Throws FileFault. */
-export const readBytes = (path: string, bytesMax: number): Uint8Array => {
+const withFile = <A>(path: string, flags: string, use: (file: number) => A, mode?: number): A => {
+  const file = openSync(path, flags, mode)
   try {
-    const { size } = statSync(path)
-    if (size > bytesMax)
-      throw new FileFault("file-too-large", `${path} has ${size} bytes; at most ${bytesMax} are read.`)
-    return new Uint8Array(readFileSync(path))
+    return use(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Runs `f`; what the system refuses is a FileFault. */
+const faulting = <A>(path: string, f: () => A): A => {
+  try {
+    return f()
   } catch (error) {
     throw error instanceof FileFault ? error : fault(path, error)
   }
 }
 
+/**
+ * The bytes of a file of at most `bytesMax`. The bound counts what is read and not what the system says of the file: a pipe
+ * and a file of /proc say 0. Throws FileFault.
+ */
+export const readBytes = (path: string, bytesMax: number): Uint8Array =>
+  faulting(path, () =>
+    withFile(path, "r", (file) => {
+      const bytes = new Uint8Array(bytesMax + 1)
+      let length = 0
+      for (let read = -1; read !== 0 && length <= bytesMax; length += read)
+        read = readSync(file, bytes, length, bytes.length - length, null)
+      if (length > bytesMax) throw new FileFault("file-too-large", `${path} has more than ${bytesMax} bytes.`)
+      return bytes.slice(0, length)
+    })
+  )
+
 /** The text of a file of at most `bytesMax`. Throws FileFault. */
 export const readText = (path: string, bytesMax: number): string => new TextDecoder().decode(readBytes(path, bytesMax))
 
-/** Writes a file under another name, flushes it, and gives it its name: readers see the old file or the new one. Throws FileFault. */
-export const writeFile = (path: string, content: string, mode = 0o644): void => {
-  try {
+/**
+ * Writes a file under another name, flushes it, and gives it its name: readers see the old file or the new one, also after a
+ * power cut. Its mode is `mode` from its first byte on. Throws FileFault.
+ */
+export const writeFile = (path: string, content: string, mode = 0o644): void =>
+  faulting(path, () => {
     const folder = dirname(path)
     mkdirSync(folder, { recursive: true })
-    const temporary = join(folder, `.${process.pid}-${path.split("/").at(-1)}.tmp`)
-    const file = openSync(temporary, "w", mode)
-    writeSync(file, content)
-    fsyncSync(file)
-    closeSync(file)
-    renameSync(temporary, path)
-  } catch (error) {
-    throw fault(path, error)
-  }
+    const temporary = join(folder, `.${process.pid}-${basename(path)}.tmp`)
+    // Left by a process of the same id that was killed: its mode would be kept.
+    rmSync(temporary, { force: true })
+    try {
+      withFile(temporary, "wx", (file) => writeAll(file, utf8(content)), mode)
+      renameSync(temporary, path)
+    } catch (error) {
+      rmSync(temporary, { force: true })
+      throw error
+    }
+    withFile(folder, "r", fsyncSync)
+  })
+
+/** A full disk may take a part and say so by the count alone. */
+const writeAll = (file: number, bytes: Uint8Array): void => {
+  for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
+  fsyncSync(file)
 }
 
 /** Is there a file or folder? */

@@ -2,7 +2,8 @@
  * A deterministic world for actors: a seed decides which runnable fiber goes next and where one is preempted; time is
  * virtual and jumps to the next timer when nothing can run. The same seed gives the same trace, on any machine.
  *
- * The driver is synchronous, so nothing that settles through a promise or a real timer can take part: that shows as Stuck.
+ * The driver is synchronous, so nothing that settles through a promise can take part: that shows as Stuck. Who reads the
+ * machine's clock or chance, or sets its timers, while a world runs is found out: Leak.
  */
 import { Clock, Duration, Effect, Exit, Fiber, References, type Scheduler } from "effect"
 import { type Dice, makeDice } from "../fuzz/dice.ts"
@@ -14,6 +15,11 @@ export class Stuck extends Error {
   override readonly name = "Stuck"
 }
 
+/** Something of the world outside was used while a world ran: the run would differ from machine to machine. */
+export class Leak extends Error {
+  override readonly name = "Leak"
+}
+
 interface Lane {
   readonly id: number
   readonly tasks: Array<() => void>
@@ -21,8 +27,33 @@ interface Lane {
 
 interface Timer {
   readonly at: number
-  readonly order: number
   fire: (() => void) | undefined
+}
+
+/** What no one may use while a world runs: owner and name. */
+const outside: ReadonlyArray<readonly [owner: object, name: string]> = [
+  [Date, "now"],
+  [performance, "now"],
+  [Math, "random"],
+  [crypto, "getRandomValues"],
+  [crypto, "randomUUID"],
+  ...["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch"].map((name) => [globalThis, name] as const)
+]
+
+/** Runs `f` behind a fence. A leak counts even if whoever leaked has caught it. */
+const fenced = <A>(f: () => A): A => {
+  const real = outside.map(([owner, name]): unknown => Reflect.get(owner, name))
+  let leak: Leak | undefined
+  for (const [owner, name] of outside)
+    Reflect.set(owner, name, () => {
+      throw (leak ??= new Leak(`${name} was used inside a world`))
+    })
+  try {
+    return f()
+  } finally {
+    outside.forEach(([owner, name], i) => Reflect.set(owner, name, real[i]))
+    if (leak !== undefined) throw leak
+  }
 }
 
 const stepsMax = 2_000_000
@@ -33,9 +64,9 @@ export class World implements Scheduler.Scheduler {
   private readonly dice: Dice
   private readonly preempt: number
   private readonly lanes: Array<Lane> = []
-  private timers: Array<Timer> = []
+  /** By the time at which they fire; those set first go first. */
+  private readonly timers: Array<Timer> = []
   private laneCount = 0
-  private timerCount = 0
   private nowMs = startMs
   private granted = false
   private budget = -1
@@ -51,6 +82,11 @@ export class World implements Scheduler.Scheduler {
   /** What happened, as a hash. */
   get digest(): string {
     return toHex(sha256(utf8(this.trace)))
+  }
+
+  /** Is anything left that would run, or a timer that would fire? */
+  get idle(): boolean {
+    return this.lanes.length === 0 && this.nextTimer() === undefined
   }
 
   makeDispatcher(): Scheduler.SchedulerDispatcher {
@@ -78,6 +114,10 @@ export class World implements Scheduler.Scheduler {
 
   /** Runs a program to its end. */
   run<A, E>(program: Effect.Effect<A, E>): Exit.Exit<A, E> {
+    return fenced(() => this.drive(program))
+  }
+
+  private drive<A, E>(program: Effect.Effect<A, E>): Exit.Exit<A, E> {
     const fiber = Effect.runFork(
       program.pipe(
         Effect.provideService(Clock.Clock, this.clock()),
@@ -97,12 +137,11 @@ export class World implements Scheduler.Scheduler {
   private step(): void {
     const due = this.nextTimer()
     if (this.lanes.length === 0 && due === undefined) throw new Stuck("nothing can run and no timer is set")
-    if (this.lanes.length === 0 || (due !== undefined && due.at <= this.nowMs)) {
-      this.nowMs = Math.max(this.nowMs, due!.at)
-      const { fire } = due!
-      due!.fire = undefined
+    if (due !== undefined && (this.lanes.length === 0 || due.at <= this.nowMs)) {
+      this.timers.shift()
+      this.nowMs = Math.max(this.nowMs, due.at)
       this.trace += `t${this.nowMs};`
-      fire!()
+      due.fire!()
       return
     }
     const at = this.dice.int(this.lanes.length)
@@ -117,12 +156,14 @@ export class World implements Scheduler.Scheduler {
   }
 
   private nextTimer(): Timer | undefined {
-    this.timers = this.timers.filter(({ fire }) => fire !== undefined)
-    let next: Timer | undefined
-    for (const timer of this.timers) {
-      if (next === undefined || timer.at < next.at || (timer.at === next.at && timer.order < next.order)) next = timer
-    }
-    return next
+    while (this.timers.length > 0 && this.timers[0]!.fire === undefined) this.timers.shift()
+    return this.timers[0]
+  }
+
+  private setTimer(timer: Timer): void {
+    let at = this.timers.length
+    while (at > 0 && this.timers[at - 1]!.at > timer.at) at--
+    this.timers.splice(at, 0, timer)
   }
 
   private clock(): Clock.Clock {
@@ -138,12 +179,8 @@ export class World implements Scheduler.Scheduler {
         const ms = Duration.toMillis(duration)
         if (ms <= 0) return Effect.yieldNow
         return Effect.callback<void>((resume) => {
-          const timer: Timer = {
-            at: this.nowMs + Math.ceil(ms),
-            order: this.timerCount++,
-            fire: () => resume(Effect.void)
-          }
-          this.timers.push(timer)
+          const timer: Timer = { at: this.nowMs + Math.ceil(ms), fire: () => resume(Effect.void) }
+          this.setTimer(timer)
           return Effect.sync(() => (timer.fire = undefined))
         })
       }
