@@ -16,13 +16,30 @@ const placeOf = (file: string): string =>
 
 export type StartThread = <In, Out>(
   file: string,
-  on: { readonly message: (message: Out) => void; readonly failed: (reason: string) => void }
+  on: {
+    readonly message: (message: Out) => void
+    /** Once, when the thread has failed or ended and nobody terminated it. */
+    readonly failed: (reason: string) => void
+  }
 ) => Thread<In, Out>
 
 /** The door as Bun has it. */
 export const startBunThread: StartThread = (file, on) => {
   const worker = new Worker(placeOf(file))
+  let over = false
+  const failed = (reason: string): void => {
+    if (!over) on.failed(reason)
+    over = true
+  }
   worker.onmessage = (event: MessageEvent) => on.message(event.data as never)
-  worker.onerror = (event: ErrorEvent) => on.failed(event.message)
-  return { post: (message) => worker.postMessage(message), terminate: () => worker.terminate() }
+  worker.onerror = (event: ErrorEvent) => failed(event.message)
+  // A thread that exits gives no error, only its end.
+  worker.addEventListener("close", () => failed("it has ended"))
+  return {
+    post: (message) => worker.postMessage(message),
+    terminate: () => {
+      over = true
+      worker.terminate()
+    }
+  }
 }
