@@ -1,6 +1,7 @@
 /** Addresses: 20 bytes derived from a public key, written as bech32m (BIP 350): its checksum keeps typos from burning coins (L-T4). */
 import { bech32m } from "@scure/base"
 import type { Brand } from "effect"
+import { assert } from "../assert.ts"
 import { utf8 } from "../codec/bytes.ts"
 import { sha256 } from "./hash.ts"
 
@@ -17,7 +18,8 @@ scratch.set(tag)
 
 /** The address of a compressed public key (33 bytes). */
 export const addressOf = (publicKey: Uint8Array): Address => {
-  scratch.set(publicKey.subarray(0, 33), tag.length)
+  assert(publicKey.length === 33, "an address is that of a compressed public key")
+  scratch.set(publicKey, tag.length)
   return sha256(scratch).slice(0, addressBytes) as Uint8Array as Address
 }
 
@@ -28,8 +30,9 @@ export const formatAddress = (address: Address, prefix: string): string =>
 /** The address of a text, or what is wrong with it in words for a person. */
 export const parseAddress = (text: string, prefix: string): Address | { readonly wrong: string } => {
   if (text.length > 90) return { wrong: "is too long for an address" }
+  if (text !== text.toLowerCase()) return { wrong: "must be written in lower case" }
   const decoded = bech32m.decodeUnsafe(text, 90)
-  if (text !== text.toLowerCase() || decoded === undefined) return { wrong: "has a wrong checksum: look for a typo" }
+  if (decoded === undefined) return { wrong: "has a wrong checksum: look for a typo" }
   if (decoded.prefix !== prefix)
     return { wrong: `belongs to another chain: it begins with ${decoded.prefix}1, ours with ${prefix}1` }
   const bytes = bech32m.fromWordsUnsafe(decoded.words.slice(1))

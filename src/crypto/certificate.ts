@@ -28,9 +28,11 @@ const commonName = der(0x06, bytesOf(0x55, 0x04, 0x03))
 /** 1.2.840.10045.4.3.2, ecdsa-with-SHA256. */
 const ecdsaSha256 = sequence(der(0x06, bytesOf(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02)))
 
-/** YYMMDDHHMMSSZ; RFC 5280 4.1.2.5 wants this form for years before 2050. */
-const utcTime = (ms: number): Uint8Array =>
-  der(0x17, utf8(`${new Date(ms).toISOString().slice(2, 19).replace(/[-:T]/g, "")}Z`))
+/** UTCTime, with a year of two digits, before 2050; GeneralizedTime from then on (RFC 5280 4.1.2.5). */
+const time = (ms: number): Uint8Array => {
+  const text = `${new Date(ms).toISOString().slice(0, 19).replace(/[-:T]/g, "")}Z`
+  return text < "2050" ? der(0x17, utf8(text.slice(2))) : der(0x18, utf8(text))
+}
 
 const name = (text: string): Uint8Array => sequence(der(0x31, sequence(commonName, der(0x0c, utf8(text)))))
 
@@ -40,9 +42,7 @@ const pem = (label: string, bytes: Uint8Array): string =>
     .match(/.{1,64}/g)!
     .join("\n")}\n-----END ${label}-----\n`
 
-const yearMs = 365 * 86_400_000
-/** The last second that utcTime can say. */
-const latestMs = Date.UTC(2049, 11, 31)
+const dayMs = 86_400_000
 
 /** A new key and its certificate, valid from a day before `now` for ten years. `serial`: 16 random bytes. */
 export const makeCertificate = (
@@ -57,7 +57,7 @@ export const makeCertificate = (
     der(0x02, serial),
     ecdsaSha256,
     name(subject),
-    sequence(utcTime(facts.now - 86_400_000), utcTime(Math.min(facts.now + 10 * yearMs, latestMs))),
+    sequence(time(facts.now - dayMs), time(facts.now + 3_650 * dayMs)),
     name(subject),
     new Uint8Array(publicKey.export({ type: "spki", format: "der" }))
   )

@@ -4,7 +4,7 @@ import * as bip39 from "@scure/bip39"
 import { wordlist } from "@scure/bip39/wordlists/english.js"
 import { assert } from "../assert.ts"
 import { type Address, addressOf } from "./address.ts"
-import { isSecret, publicKeyOf } from "./signature.ts"
+import { publicKeyOf } from "./signature.ts"
 
 export interface Keypair {
   /** 32 bytes, 1 to n - 1. */
@@ -19,7 +19,6 @@ export const devMnemonic = "test test test test test test test test test test te
 
 /** The key pair of a valid secret. */
 export const keypairOf = (secret: Uint8Array): Keypair => {
-  assert(isSecret(secret), "a secret is 32 bytes below the order of the curve")
   const publicKey = publicKeyOf(secret)
   return { secret, publicKey, address: addressOf(publicKey) }
 }

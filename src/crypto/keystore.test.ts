@@ -2,11 +2,19 @@
 import { expect, test } from "bun:test"
 import { Result } from "effect"
 import { makeDice } from "../../test/fuzz/dice.ts"
-import { toHex } from "../codec/bytes.ts"
+import { fromUtf8, toHex, utf8 } from "../codec/bytes.ts"
 import { type KeyFile, lockKey, parseKeyFile, unlockKey } from "./keystore.ts"
 
 const dice = makeDice(3)
 const secret = dice.bytes(32)
+const parseJson = (bytes: Uint8Array): unknown => {
+  try {
+    return JSON.parse(fromUtf8(bytes) ?? "")
+  } catch {
+    return undefined
+  }
+}
+
 /** A light derivation: the tests are of the form, not of the cost. */
 const lock = () =>
   lockKey({
@@ -42,6 +50,17 @@ test("a wrong passphrase and every changed field are refused", async () => {
   expect(Result.isFailure(await unlockKey(file, "wrong horse"))).toBe(true)
 })
 
+test("no bit of a key file can be flipped: it is no key file any more, or it does not open", async () => {
+  const bytes = utf8(JSON.stringify(await lock()))
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    const changed = bytes.slice()
+    changed[bit >> 3]! ^= 1 << (bit & 7)
+    const file = parseKeyFile(parseJson(changed))
+    const opens = file !== undefined && Result.isSuccess(await unlockKey(file, "correct horse"))
+    expect([bit, opens]).toEqual([bit, false])
+  }
+})
+
 test("what is no key file, or asks for too much work, is refused before any work", async () => {
   const file = await lock()
   const bad: ReadonlyArray<unknown> = [
@@ -51,7 +70,9 @@ test("what is no key file, or asks for too much work, is refused before any work
     [],
     { ...file, version: 2 },
     { ...file, kdf: { ...file.kdf, n: 2 ** 24 } },
-    { ...file, kdf: { ...file.kdf, n: 3 } }
+    { ...file, kdf: { ...file.kdf, n: 3 } },
+    { ...file, kdf: { ...file.kdf, n: "16" } },
+    { ...file, kdf: { ...file.kdf, n: [16] } }
   ]
   for (const json of bad) expect(parseKeyFile(json)).toBeUndefined()
 })

@@ -84,6 +84,7 @@ export const parseKeyFile = (json: unknown): KeyFile | undefined => {
     typeof file.name === "string" &&
     typeof file.address === "string" &&
     file.kdf?.name === "scrypt" &&
+    typeof file.kdf.n === "number" &&
     Number.isInteger(Math.log2(file.kdf.n)) &&
     file.kdf.n >= 2 &&
     file.kdf.n <= scryptNMax &&

@@ -6,8 +6,9 @@
  * compiled binary would silently fall to JavaScript, 130 times slower.
  */
 import { dlopen } from "bun:ffi"
+import { assert } from "../assert.ts"
 import { equal, fromHex } from "../codec/bytes.ts"
-import { nobleEngine, type SignatureEngine, wellFormed } from "./signature.ts"
+import { assertSecret, assertSignable, nobleEngine, type SignatureEngine, wellFormed } from "./signature.ts"
 
 export type EngineChoice = "auto" | SignatureEngine["name"]
 
@@ -59,8 +60,9 @@ const makeLibrary = (): SignatureEngine | undefined => {
   return {
     name: "libsecp256k1",
     sign: (hash, secret) => {
+      assertSignable(hash, secret)
       const out = new Uint8Array(64)
-      library.secp256k1_ecdsa_sign(context, parsed, hash, secret, null, null)
+      assert(library.secp256k1_ecdsa_sign(context, parsed, hash, secret, null, null) === 1, "a valid secret signs")
       library.secp256k1_ecdsa_signature_serialize_compact(context, out, parsed)
       return out
     },
@@ -70,9 +72,10 @@ const makeLibrary = (): SignatureEngine | undefined => {
       library.secp256k1_ec_pubkey_parse(context, key, publicKey, 33) === 1 &&
       library.secp256k1_ecdsa_verify(context, parsed, hash, key) === 1,
     publicKey: (secret) => {
+      assertSecret(secret)
       const out = new Uint8Array(33)
       const length = new BigUint64Array([33n])
-      library.secp256k1_ec_pubkey_create(context, key, secret)
+      assert(library.secp256k1_ec_pubkey_create(context, key, secret) === 1, "a valid secret has a public key")
       library.secp256k1_ec_pubkey_serialize(context, out, length, key, compressed)
       return out
     }
@@ -115,15 +118,17 @@ const makeAddon = (): SignatureEngine | undefined => {
   return {
     name: "secp256k1-node",
     sign: (hash, secret) => {
+      assertSignable(hash, secret)
       const out = { signature: new Uint8Array(64), recid: 0 }
-      addon.ecdsaSign(out, hash, secret)
+      assert(addon.ecdsaSign(out, hash, secret) === 0, "a valid secret signs")
       return out.signature
     },
     verify: (hash, signature, publicKey) =>
       wellFormed(hash, signature, publicKey) && addon.ecdsaVerify(signature, hash, publicKey) === 0,
     publicKey: (secret) => {
+      assertSecret(secret)
       const out = new Uint8Array(33)
-      addon.publicKeyCreate(out, secret)
+      assert(addon.publicKeyCreate(out, secret) === 0, "a valid secret has a public key")
       return out
     }
   }
@@ -155,13 +160,17 @@ const makers: Readonly<Record<SignatureEngine["name"], () => SignatureEngine | u
   noble: () => nobleEngine
 }
 
-/** One engine, if it loads here and passes its self-check. */
+/** One engine, if it loads here and passes its self-check. One that throws on the way does not load. */
 export const loadEngineNamed = (name: SignatureEngine["name"]): SignatureEngine | undefined => {
-  const candidate = makers[name]()
-  return candidate !== undefined && selfCheck(candidate) ? candidate : undefined
+  try {
+    const candidate = makers[name]()
+    return candidate !== undefined && selfCheck(candidate) ? candidate : undefined
+  } catch {
+    return undefined
+  }
 }
 
-/** The engine asked for, or under "auto" the fastest that loads: measured 18 to 23k, 12k and 1k verifications a second. */
+/** The engine asked for, or under "auto" the fastest that loads; docs/benchmarks.md has the figures of each. */
 export const loadEngine = (choice: EngineChoice): SignatureEngine | undefined =>
   choice === "auto"
     ? (loadEngineNamed("libsecp256k1") ?? loadEngineNamed("secp256k1-node") ?? nobleEngine)

@@ -1,6 +1,8 @@
 /** Every engine that loads here, against published vectors, against each other, and against the bytes of an attacker. */
 import { describe, expect, test } from "bun:test"
+import { Glob } from "bun"
 import { published } from "../../test/vectors/published.ts"
+import { Bug } from "../assert.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { sha256 } from "./hash.ts"
 import { loadEngineNamed } from "./native.ts"
@@ -12,6 +14,13 @@ const engines = names.flatMap((name) => {
   if (engine === undefined) process.stderr.write(`skipped: signature engine ${name} does not load on this machine\n`)
   return engine === undefined ? [] : [engine]
 })
+
+/** Whether the loader must find libsecp256k1: some version of it lies where Debian keeps its libraries. */
+const hasLibrary =
+  process.platform === "linux" &&
+  [...new Glob("*/libsecp256k1.so.[01256]").scanSync({ cwd: "/usr/lib", onlyFiles: false })].length > 0
+/** Whether the npm package ships a binary that native.ts knows. */
+const hasAddon = ["linux-x64", "darwin-arm64"].includes(`${process.platform}-${process.arch}`)
 
 const order = BigInt("0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")
 const number = (bytes: Uint8Array): bigint => BigInt(`0x${toHex(bytes) || "0"}`)
@@ -54,6 +63,11 @@ const compress = (uncompressed: string): Uint8Array => {
   out[0] = 2 + (bytes[64]! & 1)
   return out
 }
+
+test("an engine that is here loads: one that a change of ours broke would fail its self-check and be skipped below", () => {
+  const present = names.filter((name) => ({ libsecp256k1: hasLibrary, "secp256k1-node": hasAddon, noble: true })[name])
+  expect(engines.map(({ name }) => name)).toEqual(expect.arrayContaining([...present]))
+})
 
 for (const file of ["ecdsa_secp256k1_sha256_test.json", "ecdsa_secp256k1_sha256_bitcoin_test.json"]) {
   const vectors = published<Wycheproof>(`wycheproof/${file}`)
@@ -113,6 +127,17 @@ test("a high S, a zero, an r or s at the order, a wrong length or a key off the 
   for (const engine of engines) {
     expect(engine.verify(hash, good, publicKey)).toBe(true)
     expect(bad.map(([h, sig, key]) => engine.verify(h, sig, key))).toEqual(bad.map(() => false))
+  }
+})
+
+test("signing with what is no secret, or no hash, is our bug: it throws, and C never sees it", () => {
+  const secret = word(1n)
+  for (const engine of engines) {
+    for (const bad of [word(0n), word(order), secret.subarray(1), new Uint8Array(33).fill(1)]) {
+      expect(() => engine.publicKey(bad)).toThrow(Bug)
+      expect(() => engine.sign(word(2n), bad)).toThrow(Bug)
+    }
+    for (const length of [0, 31, 33]) expect(() => engine.sign(new Uint8Array(length), secret)).toThrow(Bug)
   }
 })
 
