@@ -174,7 +174,7 @@ const rowsOf = (variant: Variant, baseline?: Variant): ReadonlyArray<Row> => {
 }
 
 const benchLanding = (): void => {
-  const one: Variant = { name: "a block a commit", blocks: 40, together: 1, recipients: senders }
+  const one: Variant = { name: "a block a commit", blocks: 30, together: 1, recipients: senders }
   const many: Variant = { ...one, name: "32 blocks a commit", blocks: 128, together: 32 }
   const variants: ReadonlyArray<readonly [Variant, Variant?]> = [
     [one],

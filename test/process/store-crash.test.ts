@@ -70,7 +70,7 @@ test("killed at ten instants, the store has all that was acknowledged, and its f
   const said: Array<Said> = []
   let height = 0
   for (let round = 0; round < rounds; round++) {
-    said.push(...(await runAndKill(2 + dice.int(60), dice.int(12))))
+    said.push(...(await runAndKill(30 + dice.int(120), dice.int(12))))
     const reached = expectKept(said)
     expect(reached).toBeGreaterThanOrEqual(height)
     height = reached

@@ -20,10 +20,12 @@ const waiting: Array<Transaction> = loadPending(store.db)
 let nonce = decodeAccount(store.readEntry(entryKey(keyOf(0).address))).nonce + waiting.length
 say("ready", String(process.pid))
 for (;;) {
-  const paid = Array.from({ length: 3 }, () => transfer({ from: 0, to: 1, nonce: ++nonce }))
-  store.decide(() => insertPending(store.db, paid, chain.now))
-  for (const { id } of paid) say("pending", id.toHex())
-  waiting.push(...paid)
+  for (let batch = 0; batch < 8; batch++) {
+    const paid = Array.from({ length: 3 }, () => transfer({ from: 0, to: 1, nonce: ++nonce }))
+    store.decide(() => insertPending(store.db, paid, chain.now))
+    for (const { id } of paid) say("pending", id.toHex())
+    waiting.push(...paid)
+  }
   const [block] = chain.mine(1, waiting.splice(0))
   say("block", block!.header.id)
 }
