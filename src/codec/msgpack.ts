@@ -77,6 +77,7 @@ const pack = (value: Packable, out: Array<Uint8Array>): void => {
     out.push(packLength(listForms, value.length))
     for (const item of value as ReadonlyArray<Packable>) pack(item, out)
   } else {
+    assert(typeof value === "object", "a message holds no undefined, bigint or function")
     const keys = Object.keys(value)
       .map((key) => [utf8(key), key] as const)
       .sort(([a], [b]) => compare(a, b))
@@ -117,7 +118,8 @@ class Unpacker {
 
   private value(depth: number): Packable {
     if (depth > depthMax || ++this.values > valuesMax) throw new Refused("too deep or too many values")
-    const kind = this.take(1)[0]!
+    if (this.at === this.bytes.length) throw new Refused("cut off")
+    const kind = this.bytes[this.at++]!
     if (kind < 0x80) return kind
     if (kind < 0x90) return this.map(kind & 15, depth)
     if (kind < 0xa0) return this.list(kind & 15, depth)
@@ -157,18 +159,8 @@ class Unpacker {
 
   private number(kind: number): number {
     const start = this.at
-    const sizes: Readonly<Record<number, number>> = {
-      0xcc: 1,
-      0xcd: 2,
-      0xce: 4,
-      0xcf: 8,
-      0xd0: 1,
-      0xd1: 2,
-      0xd2: 4,
-      0xd3: 8
-    }
-    const size = sizes[kind]
-    if (size === undefined) throw new Refused(`kind 0x${kind.toString(16)}`)
+    if (kind < 0xcc || kind > 0xd3) throw new Refused(`kind 0x${kind.toString(16)}`)
+    const size = 1 << (kind & 3)
     this.take(size)
     const signed = kind >= 0xd0
     const value = size === 8 ? this.wide(start, signed) : this.narrow(start, size, signed)

@@ -2,15 +2,16 @@
  * Frames: u32 little-endian length of what follows, a 3-letter tag, a MessagePack body (C 4.3 is the model).
  * A frame that is too long ends the session when its length is read, before a byte of it is kept.
  */
-import { concatAll, readU32, writeU32 } from "../codec/bytes.ts"
+import { concat, readU32, writeU32 } from "../codec/bytes.ts"
 
 export interface Frame {
   readonly tag: string
   readonly body: Uint8Array
 }
 
+const lengthBytes = 4
 const headBytes = 7
-const tagForm = /^[A-Z]{3}$/
+const nothing = new Uint8Array(0)
 
 /** The bytes of a frame. */
 export const encodeFrame = ({ tag, body }: Frame): Uint8Array => {
@@ -21,9 +22,20 @@ export const encodeFrame = ({ tag, body }: Frame): Uint8Array => {
   return out
 }
 
-/** Cuts a stream of bytes into frames. */
+const isTag = (bytes: Uint8Array, at: number): boolean => {
+  for (let i = at; i < at + 3; i++) if (bytes[i]! < 0x41 || bytes[i]! > 0x5a) return false
+  return true
+}
+
+/**
+ * Cuts a stream of bytes into frames. A frame that came in one piece is a view of that piece; the pieces of another are
+ * gathered once each, in memory that grows with what has come and not with what was promised, however small they are.
+ */
 export class FrameReader {
-  private chunks: Array<Uint8Array> = []
+  private chunk: Uint8Array = nothing
+  private at = 0
+  /** The beginning of a frame whose end has not come: the first `held` bytes of `partial`. */
+  private partial: Uint8Array = nothing
   private held = 0
   /** Longest length field taken; raised when the peer has proven who it is. */
   bytesMax: number
@@ -32,47 +44,61 @@ export class FrameReader {
     this.bytesMax = bytesMax
   }
 
-  /** Takes bytes as they come. */
+  /** Takes bytes as they come, and keeps them: they must not change. `next` is to be called until it has no more. */
   push(bytes: Uint8Array): void {
-    if (bytes.length === 0) return
-    this.chunks.push(bytes)
-    this.held += bytes.length
+    const left = this.chunk.length - this.at
+    this.chunk = left === 0 ? bytes : concat(this.chunk.subarray(this.at), bytes)
+    this.at = 0
   }
 
   /** The next whole frame; undefined: more bytes are needed; a text: why the stream must end here. */
   next(): Frame | string | undefined {
-    if (this.held < 4) return undefined
-    const length = readU32(this.peek(4), 0)
+    const whole = this.measure()
+    if (typeof whole !== "number") return whole
+    if (this.held === 0 && this.chunk.length - this.at >= whole) {
+      this.at += whole
+      return frameAt(this.chunk, this.at - whole, whole)
+    }
+    this.gather(whole)
+    if (this.held >= headBytes && !isTag(this.partial, lengthBytes)) return "a tag that is not three letters"
+    if (this.held < whole) return undefined
+    const { partial } = this
+    this.partial = nothing
+    this.held = 0
+    return frameAt(partial, 0, whole)
+  }
+
+  /** Bytes of the frame that comes next, length field included, once that is known and allowed. */
+  private measure(): number | string | undefined {
+    if (this.held > 0 || this.chunk.length - this.at < lengthBytes) this.gather(lengthBytes)
+    if (this.held > 0 && this.held < lengthBytes) return undefined
+    if (this.held === 0 && this.at === this.chunk.length) return undefined
+    const length = this.held > 0 ? readU32(this.partial, 0) : readU32(this.chunk, this.at)
     if (length < 3) return "a frame without a tag"
     if (length > this.bytesMax) return `a frame of ${length} bytes; ${this.bytesMax} are allowed here`
-    if (this.held < 4 + length) return undefined
-    const bytes = this.take(4 + length)
-    const tag = String.fromCharCode(bytes[4]!, bytes[5]!, bytes[6]!)
-    return tagForm.test(tag) ? { tag, body: bytes.subarray(headBytes) } : "a tag that is not three letters"
+    return lengthBytes + length
   }
 
-  private peek(count: number): Uint8Array {
-    const first = this.chunks[0]!
-    if (first.length >= count) return first
-    this.chunks = [concatAll(this.chunks)]
-    return this.chunks[0]!
-  }
-
-  private take(count: number): Uint8Array {
-    const parts: Array<Uint8Array> = []
-    let needed = count
-    while (needed > 0) {
-      const chunk = this.chunks.shift()!
-      if (chunk.length > needed) {
-        parts.push(chunk.subarray(0, needed))
-        this.chunks.unshift(chunk.subarray(needed))
-        needed = 0
-      } else {
-        parts.push(chunk)
-        needed -= chunk.length
-      }
+  /** Moves bytes from the chunk to the partial frame until it has `count`, or all that there are. */
+  private gather(count: number): void {
+    const end = Math.min(this.chunk.length, this.at + count - this.held)
+    if (end <= this.at) return
+    const held = this.held + end - this.at
+    if (held > this.partial.length) {
+      const grown = new Uint8Array(Math.min(count, 4 * held))
+      grown.set(this.partial.subarray(0, this.held))
+      this.partial = grown
     }
-    this.held -= count
-    return parts.length === 1 ? parts[0]! : concatAll(parts)
+    this.partial.set(this.chunk.subarray(this.at, end), this.held)
+    this.held = held
+    this.at = end
   }
 }
+
+const frameAt = (bytes: Uint8Array, at: number, length: number): Frame | string =>
+  isTag(bytes, at + lengthBytes)
+    ? {
+        tag: String.fromCharCode(bytes[at + 4]!, bytes[at + 5]!, bytes[at + 6]!),
+        body: bytes.subarray(at + headBytes, at + length)
+      }
+    : "a tag that is not three letters"

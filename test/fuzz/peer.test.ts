@@ -2,9 +2,10 @@
 import { expect, test } from "bun:test"
 import { Result } from "effect"
 import { concat, toHex } from "../../src/codec/bytes.ts"
-import { decodeMessage, encodeMessage, type Message } from "../../src/peer/message.ts"
+import { decodeMessage, encodeMessage, type Message, type Tag } from "../../src/peer/message.ts"
 import { encodeFrame, type Frame, FrameReader } from "../../src/transport/frame.ts"
 import { checkHello, makeHello, nodeIdOf, SeenNonces } from "../../src/transport/hello.ts"
+import { makeNativeChannel } from "../../src/transport/native.ts"
 import { keyOf } from "../fixtures.ts"
 import { type Dice, makeDice } from "./dice.ts"
 
@@ -126,4 +127,95 @@ test("a hello is taken only as it was signed, whatever is changed in it", () => 
     if (toHex(changed) !== toHex(body)) expect(Result.isFailure(check(changed))).toBe(true)
     check(dice.bytes(dice.int(300)))
   }
+})
+
+/** Every tag there is: a message without a sample does not compile. */
+const everyTag: { readonly [T in Tag]: true } = {
+  STS: true,
+  PNG: true,
+  PON: true,
+  GHD: true,
+  HDR: true,
+  GBL: true,
+  BLK: true,
+  NFD: true,
+  INV: true,
+  GTX: true,
+  TXN: true,
+  GPR: true,
+  PRS: true,
+  REJ: true,
+  BYE: true
+}
+
+test("there is a sample of every message, and it comes back field by field", () => {
+  const messages = samples(makeDice(5))
+  expect(messages.map(({ tag }) => tag).sort()).toEqual(Object.keys(everyTag).sort() as Array<Tag>)
+  for (const message of messages) expect(decodeMessage(encodeMessage(message))).toEqual(Result.succeed(message))
+})
+
+test("random bodies never throw, under any tag", () => {
+  const dice = makeDice(6)
+  const tags = [...Object.keys(everyTag), "HEY", "ZZZ"]
+  for (let i = 0; i < 10_000; i++) decodeMessage({ tag: dice.pick(tags), body: dice.bytes(dice.int(80)) })
+})
+
+test("two frames cut in two at every byte are the same frames", () => {
+  const dice = makeDice(7)
+  for (const message of samples(dice)) {
+    const frame = encodeFrame(encodeMessage(message))
+    const bytes = concat(frame, frame)
+    const whole = new FrameReader(10_000)
+    whole.push(bytes)
+    const expected = textOf(framesOf(whole))
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const reader = new FrameReader(10_000)
+      reader.push(bytes.subarray(0, cut))
+      const before = framesOf(reader)
+      reader.push(bytes.subarray(cut))
+      expect(textOf([...before, ...framesOf(reader)])).toBe(expected)
+    }
+  }
+})
+
+test("a channel never throws, is refused at most once, and hears nothing after that", () => {
+  const genesis = new Uint8Array(32).fill(3)
+  const binding = new Uint8Array(32).fill(4)
+  const channelOf = (of: number) =>
+    makeNativeChannel({
+      chainId: "test",
+      genesis,
+      key: keyOf(of),
+      nodeId: nodeIdOf(keyOf(of).publicKey),
+      endpoint: "",
+      agent: "a",
+      capabilities: [],
+      binding,
+      nonce: new Uint8Array(16).fill(of),
+      seen: new SeenNonces()
+    })
+  const [hello] = channelOf(1).open(1000)
+  const greeting = hello?._tag === "Send" ? hello.bytes : new Uint8Array(0)
+  let opened = 0
+  for (let seed = 0; seed < 500; seed++) {
+    const dice = makeDice(seed)
+    const channel = channelOf(2)
+    channel.open(1000)
+    const frames = samples(dice).map((message) => channel.encode(message))
+    const stream = concat(dice.chance(0.7) ? greeting : dice.mutate(greeting), ...frames.map((f) => dice.mutate(f)))
+    const outputs = []
+    for (let at = 0; at < stream.length; ) {
+      const size = 1 + dice.int(400)
+      outputs.push(...channel.receive(stream.subarray(at, at + size), 1000))
+      at += size
+    }
+    const kinds = outputs.map(({ _tag }) => _tag)
+    if (kinds[0] === "Opened") opened++
+    else expect(kinds).not.toContain("Received")
+    const refused = kinds.indexOf("Refused")
+    if (refused < 0) continue
+    expect(refused).toBe(kinds.length - 1)
+    expect(channel.receive(greeting, 1000)).toEqual([])
+  }
+  expect(opened).toBeGreaterThan(200)
 })
