@@ -48,12 +48,24 @@ export const requestMsMax = 10_000
 export const pingAfterMs = 20_000
 /** Milliseconds without any frame after which a session ends. */
 export const peerIdleMsMax = 60_000
-/** Requests in flight towards one peer. */
-export const requestsPerPeerMax = 16
+/** Requests in flight towards one peer, by kind. Beyond: bodies are asked of another, transactions wait, the rest is not asked. */
+export const requestsPerPeerMax = { headers: 1, blocks: 64, transactions: 4, peers: 1 } as const
+/** Transactions that one peer has named and that wait to be asked for; the oldest goes first. */
+export const offeredPerPeerMax = 4_096
+/** Units a millisecond, and saved up at most, of what a peer may say unasked (peer/allowance.ts). Beyond: not heard, and priced. */
+export const allowancePerMs = 2
+export const allowanceMax = 4_000
 /** Milliseconds that a signed hello stays fresh; older or newer ones, and a nonce seen within it, are refused. */
 export const helloFreshMs = 120_000
 /** Hello nonces remembered to refuse a replay; the oldest goes first. */
 export const helloNoncesMax = 10_000
+
+/** Milliseconds for what is queued to leave, and for the peer to close, once a connection is ending; then it is cut. */
+export const lingerMsMax = 5_000
+/** Sockets accepted and not closed yet, proven or not. Beyond: closed before the TLS handshake. */
+export const acceptedSocketsMax = 256
+/** Such sockets from one IP address, loopback excepted. */
+export const acceptedPerIpMax = 8
 
 /** Sessions in all, inbound and outbound. */
 export const sessionsMax = 64

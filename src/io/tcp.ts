@@ -3,11 +3,19 @@
  * a `Wire`: bytes in order, a bounded send queue, and a binding that only the two ends of this very session have.
  *
  * Facts of the platform that this file deals with: write() takes what the kernel takes; end(data) loses data; a dial has no
- * timeout of its own; on the accepting side a missing client certificate is reported as success.
+ * timeout of its own; on the accepting side a missing client certificate is reported as success; a half-closed socket stays
+ * as long as the other side likes. So every wait here has an end: for the first byte, for the next, and for the last.
  */
 import { Data, Effect } from "effect"
 import { concat } from "../codec/bytes.ts"
-import { handshakeMsMax, outboundBytesMax } from "../limits.ts"
+import {
+  acceptedPerIpMax,
+  acceptedSocketsMax,
+  handshakeMsMax,
+  lingerMsMax,
+  outboundBytesMax,
+  peerIdleMsMax
+} from "../limits.ts"
 
 export class TcpFault extends Data.TaggedError("TcpFault")<{
   readonly code: "listen-failed" | "dial-failed"
@@ -26,7 +34,7 @@ export interface Wire {
   /** Stops reading: the kernel's buffers fill, and the peer has to wait. */
   readonly pause: () => void
   readonly resume: () => void
-  /** Sends what is queued, then closes. */
+  /** Sends what is queued, then closes; a peer that does not take it in time, or does not close, is cut off. */
   readonly end: () => void
   readonly terminate: () => void
 }
@@ -66,7 +74,10 @@ interface Link {
   ending: boolean
   handlers: WireHandlers | undefined
   reason: string
+  /** Ends the connection unless it is called off: first if the peer does not speak, later if it does not leave. */
   deadline: ReturnType<typeof setTimeout> | undefined
+  /** Counted among the accepted sockets of this address. */
+  host: string | undefined
   /** Resolves the dial; unset on accepted sockets and after the first call. */
   opened: ((fault: TcpFault | undefined) => void) | undefined
 }
@@ -107,6 +118,20 @@ const stop = (socket: Socket, reason: string): void => {
   socket.terminate()
 }
 
+/** The peer has `ms` from now, whatever it had before. */
+const limit = (socket: Socket, ms: number, reason: string): void => {
+  clearTimeout(socket.data.deadline)
+  socket.data.deadline = setTimeout(() => stop(socket, reason), ms)
+}
+
+/** Says that we write no more once the queue is empty, and waits for the peer to say the same, but not for ever. */
+const leave = (socket: Socket): void => {
+  if (socket.data.ending || socket.data.reason !== "") return
+  socket.data.ending = true
+  limit(socket, lingerMsMax, "the peer did not close in time")
+  flush(socket)
+}
+
 /** Small writes that wait together go out as one: each write of its own would be a TLS record. */
 const enqueue = (link: Link, bytes: Uint8Array): void => {
   const last = link.queue.at(-1)
@@ -116,8 +141,11 @@ const enqueue = (link: Link, bytes: Uint8Array): void => {
   link.bytes += bytes.length
 }
 
+/** One text for one address, also where IPv4 comes through an IPv6 socket. */
+const hostOf = (socket: Socket): string => socket.remoteAddress.replace(/^::ffff:/, "")
+
 const makeWire = (socket: Socket): Wire => ({
-  remoteHost: socket.remoteAddress.replace(/^::ffff:/, ""),
+  remoteHost: hostOf(socket),
   binding: new Uint8Array(socket.exportKeyingMaterial(32, "EXPORTER-cairn-hello", Buffer.alloc(0))),
   write: (bytes) => {
     const link = socket.data
@@ -133,10 +161,7 @@ const makeWire = (socket: Socket): Wire => ({
   queued: () => socket.data.bytes,
   pause: () => void socket.pause(),
   resume: () => void socket.resume(),
-  end: () => {
-    socket.data.ending = true
-    flush(socket)
-  },
+  end: () => leave(socket),
   terminate: () => stop(socket, "ended by us")
 })
 
@@ -148,13 +173,38 @@ const makeLink = (opened: Link["opened"]): Link => ({
   handlers: undefined,
   reason: "",
   deadline: undefined,
+  host: undefined,
   opened
 })
+
+/** Sockets accepted and not closed, by address: who sends no hello takes a place, so there is only so much place. */
+class Accepted {
+  private readonly counts = new Map<string, number>()
+  private total = 0
+
+  /** False if there are too many already; else the socket is counted until it is released. */
+  admit(link: Link, host: string): boolean {
+    const count = this.counts.get(host) ?? 0
+    const loopback = host === "::1" || host.startsWith("127.")
+    if (this.total >= acceptedSocketsMax || (!loopback && count >= acceptedPerIpMax)) return false
+    link.host = host
+    this.total++
+    this.counts.set(host, count + 1)
+    return true
+  }
+
+  release({ host }: Link): void {
+    if (host === undefined) return
+    const count = this.counts.get(host)! - 1
+    this.total--
+    if (count === 0) this.counts.delete(host)
+    else this.counts.set(host, count)
+  }
+}
 
 /** The session stands only with a certificate from the other side; the platform's own verdict is not one for us. */
 const secured = (socket: Socket, onWire: OnWire): void => {
   const link = socket.data
-  clearTimeout(link.deadline)
   if (socket.getPeerX509Certificate() === undefined || socket.getTLSVersion() !== "TLSv1.3") {
     return stop(socket, "the peer showed no certificate, or no TLS 1.3")
   }
@@ -163,10 +213,15 @@ const secured = (socket: Socket, onWire: OnWire): void => {
   link.opened = undefined
 }
 
-const handlersOf = (onWire: OnWire, makeData: () => Link): Bun.SocketHandler<Link> => ({
+/** Seconds without a byte from the peer after which the door closes; a session that stands has ended itself before. */
+const silenceSeconds = (peerIdleMsMax + handshakeMsMax) / 1000
+
+const handlersOf = (onWire: OnWire, makeData: () => Link, accepted?: Accepted): Bun.SocketHandler<Link> => ({
   open: (socket) => {
     socket.data ??= makeData()
-    socket.data.deadline = setTimeout(() => stop(socket, "the TLS handshake took too long"), handshakeMsMax)
+    if (accepted?.admit(socket.data, hostOf(socket)) === false) return stop(socket, "too many connections")
+    limit(socket, handshakeMsMax, "nothing said in time")
+    socket.timeout(silenceSeconds)
     socket.setNoDelay(true)
   },
   handshake: (socket, ok, error) => {
@@ -175,7 +230,15 @@ const handlersOf = (onWire: OnWire, makeData: () => Link): Bun.SocketHandler<Lin
       return stop(socket, `the TLS handshake failed: ${error?.message}`)
     secured(socket, onWire)
   },
-  data: (socket, bytes) => socket.data.handlers?.data(bytes),
+  data: (socket, bytes) => {
+    const link = socket.data
+    if (link.deadline !== undefined && !link.ending) {
+      clearTimeout(link.deadline)
+      link.deadline = undefined
+    }
+    link.handlers?.data(bytes)
+  },
+  timeout: (socket) => stop(socket, "silent for too long"),
   drain: (socket) => {
     flush(socket)
     if (socket.data.bytes === 0) socket.data.handlers?.drained()
@@ -183,6 +246,7 @@ const handlersOf = (onWire: OnWire, makeData: () => Link): Bun.SocketHandler<Lin
   close: (socket, error) => {
     const link = socket.data
     clearTimeout(link.deadline)
+    accepted?.release(link)
     const reason =
       link.reason !== "" ? link.reason : error === undefined || error === null ? "closed by the peer" : error.message
     link.reason = reason
@@ -190,7 +254,7 @@ const handlersOf = (onWire: OnWire, makeData: () => Link): Bun.SocketHandler<Lin
     link.opened = undefined
     link.handlers?.closed(reason)
   },
-  end: (socket) => socket.shutdown(),
+  end: leave,
   error: (socket, error) => stop(socket, error.message)
 })
 
@@ -203,7 +267,7 @@ export const bunTcp: Tcp = {
           hostname: at.host,
           port: at.port,
           tls: tlsOptions(identity),
-          socket: handlersOf(onWire, () => makeLink(undefined))
+          socket: handlersOf(onWire, () => makeLink(undefined), new Accepted())
         })
         return { port: listener.port, close: () => listener.stop(false) }
       },
@@ -240,6 +304,11 @@ export const bunTcp: Tcp = {
       }).catch((error: unknown) => {
         clearTimeout(timer)
         failed(error instanceof Error ? error.message : String(error))
+      })
+      // Nobody waits any more: a connection that comes late is ended.
+      return Effect.sync(() => {
+        late = true
+        clearTimeout(timer)
       })
     })
 }

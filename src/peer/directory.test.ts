@@ -71,6 +71,50 @@ describe("the directory", () => {
     expect(directory.advertised("node1c", 9)).toEqual([{ nodeId: "node1a", endpoint: facts.endpoint }])
     expect(directory.advertised("node1a", 9)).toEqual([])
   })
+
+  test("refuses the banned both ways: it is not let in, and not dialled where it was found", () => {
+    const directory = new Directory(["10.0.0.1:19100"])
+    directory.meet("node1a", { ...facts, dialled: facts.endpoint }, 0)
+    expect(directory.toDial(nobody, 9, 1)).toEqual([facts.endpoint])
+    directory.punish("node1a", "seal-wrong", 100, 1)
+    expect(directory.toDial(nobody, 9, 2)).toEqual([])
+    for (const direction of ["inbound", "outbound"] as const) {
+      const candidate = { nodeId: "node1a", host: "10.0.0.1", direction }
+      const banned = directory.isBanned("node1a", 2)
+      expect(checkAdmission(candidate, [], { ourId: "node1m", banned })).toEqual({ reject: "banned" })
+    }
+    expect(directory.toDial(nobody, 9, 1 + banMs)).toEqual([facts.endpoint])
+  })
+
+  test("a ban outlasts meeting again and hearsay, and points outlast a restart", () => {
+    const directory = new Directory([])
+    directory.meet("node1a", facts, 0)
+    directory.meet("node1b", { ...facts, endpoint: "10.0.0.2:1" }, 0)
+    directory.punish("node1a", "seal-wrong", 100, 0)
+    directory.punish("node1b", "answer-unasked", 60, 0)
+    directory.meet("node1a", facts, 1)
+    directory.learn(facts.endpoint, "node1c")
+    const restarted = new Directory([], directory.all)
+    expect([restarted.isBanned("node1a", 2), restarted.isBanned("node1b", 2)]).toEqual([true, false])
+    expect(restarted.toDial(nobody, 9, 2)).toEqual(["10.0.0.2:1"])
+    expect(restarted.punish("node1b", "answer-unasked", 40, 2)).toBe(true)
+  })
+
+  test("spreads the wait by the jitter, a quarter to either side", () => {
+    const waitOf = (jitter: number): number => {
+      const directory = new Directory(["10.0.0.9:1"])
+      directory.failed("10.0.0.9:1", "refused", 0, jitter)
+      return directory.cooldownOf("10.0.0.9:1", 0)!
+    }
+    expect([0, 0.5, 1].map(waitOf)).toEqual([750, 1000, 1250])
+  })
+
+  test("bounds what it would dial, whatever peers tell it of, and keeps its seeds", () => {
+    const directory = new Directory(["10.9.9.9:1"])
+    for (let i = 0; i < 2 * directoryPeersMax; i++) directory.learn(`10.0.${i >> 8}.${i & 255}:1`, undefined)
+    const dials = directory.toDial(nobody, 1e9, 0)
+    expect([dials.length, dials[0]]).toEqual([directoryPeersMax, "10.9.9.9:1"])
+  })
 })
 
 describe("admission", () => {

@@ -19,11 +19,18 @@ export interface PeerRecord {
   bannedUntil: number | undefined
 }
 
+/** How we came to think that a node is at an endpoint: others said so, it said so itself, we dialled and it proved so. */
+const trusts = { heard: 0, claimed: 1, proven: 2 } as const
+
+type Trust = (typeof trusts)[keyof typeof trusts]
+
 /** An endpoint that we dial, with its backoff. */
 interface Dial {
   failures: number
   nextAt: number
+  /** Who is there, as far as we know: never from the word of others, who could point it at whom they want kept from us. */
   nodeId: string | undefined
+  trust: Trust
   readonly seed: boolean
 }
 
@@ -58,9 +65,10 @@ export class Directory {
   constructor(seeds: ReadonlyArray<string>, known: Iterable<PeerRecord> = []) {
     for (const record of known) {
       this.records.set(record.nodeId, { ...record })
-      if (record.endpoint !== undefined) this.learn(record.endpoint, record.nodeId)
+      if (record.endpoint !== undefined) this.place(record.endpoint, record.nodeId, trusts.claimed)
     }
-    for (const endpoint of seeds) this.dials.set(endpoint, { failures: 0, nextAt: 0, nodeId: undefined, seed: true })
+    for (const endpoint of seeds)
+      this.dials.set(endpoint, { failures: 0, nextAt: 0, nodeId: undefined, trust: trusts.heard, seed: true })
   }
 
   get all(): ReadonlyArray<PeerRecord> {
@@ -71,10 +79,10 @@ export class Directory {
     return this.records.get(nodeId)
   }
 
-  /** The record of a node that has proven who it is. */
+  /** The record of a node that has proven who it is. `dialled`: where we found it, if we went there. */
   meet(
     nodeId: string,
-    facts: { readonly endpoint: string | undefined; readonly agent: string },
+    facts: { readonly endpoint: string | undefined; readonly agent: string; readonly dialled?: string | undefined },
     now: number
   ): PeerRecord {
     const record = this.records.get(nodeId) ?? {
@@ -93,9 +101,11 @@ export class Directory {
     record.agent = facts.agent
     record.lastSeenAt = now
     record.lastError = undefined
+    if (!this.isBanned(nodeId, now)) record.bannedUntil = undefined
     this.records.set(nodeId, record)
-    this.makeRoom(nodeId)
-    if (record.endpoint !== undefined) this.learn(record.endpoint, nodeId)
+    this.makeRoom(nodeId, now)
+    if (record.endpoint !== undefined) this.place(record.endpoint, nodeId, trusts.claimed)
+    if (facts.dialled !== undefined) this.found(facts.dialled, nodeId)
     return record
   }
 
@@ -107,8 +117,11 @@ export class Directory {
   punish(nodeId: string, code: string, points: number, now: number): boolean {
     const record = this.records.get(nodeId)
     if (record === undefined) return false
-    record.points = Math.max(0, record.points - Math.floor((now - record.pointsAt) / minuteMs)) + points
-    record.pointsAt = now
+    const minutes = Math.floor((now - record.pointsAt) / minuteMs)
+    const left = Math.max(0, record.points - minutes)
+    record.points = left + points
+    // The part of a minute that has passed counts on: small offences, however often, fade like one.
+    record.pointsAt = left === 0 ? now : record.pointsAt + minutes * minuteMs
     record.lastError = code
     if (record.points < banScore) return false
     record.bannedUntil = now + banMs
@@ -116,12 +129,14 @@ export class Directory {
     return true
   }
 
-  /** An endpoint that a peer told of: may be dialled when there is room. */
-  learn(endpoint: string, nodeId: string | undefined): void {
-    const known = this.dials.get(endpoint)
-    if (known !== undefined) known.nodeId = nodeId ?? known.nodeId
-    else if (this.dials.size < directoryPeersMax)
-      this.dials.set(endpoint, { failures: 0, nextAt: 0, nodeId, seed: false })
+  /** We dialled, and a node proved to be there; whether or not it may stay. */
+  found(endpoint: string, nodeId: string): void {
+    this.place(endpoint, nodeId, trusts.proven)
+  }
+
+  /** An endpoint that a peer told of: may be dialled when there is room. Who is there is not believed. */
+  learn(endpoint: string, _nodeId: string | undefined): void {
+    this.place(endpoint, undefined, trusts.heard)
   }
 
   /** Endpoints to dial now, seeds first: not connected, not banned, not in backoff. */
@@ -182,12 +197,33 @@ export class Directory {
       .map(({ nodeId, endpoint }) => ({ nodeId, endpoint: endpoint! }))
   }
 
+  /** Notes who is at an endpoint, unless we know better. A seed is whoever proves to be there, not who says so. */
+  private place(endpoint: string, nodeId: string | undefined, trust: Trust): void {
+    const known = this.dials.get(endpoint)
+    if (known === undefined) {
+      if (this.dials.size < directoryPeersMax || this.forgetDial(trust))
+        this.dials.set(endpoint, { failures: 0, nextAt: 0, nodeId, trust, seed: false })
+    } else if (nodeId !== undefined && trust >= known.trust && (trust === trusts.proven || !known.seed)) {
+      known.nodeId = nodeId
+      known.trust = trust
+    }
+  }
+
+  /** Makes room for an endpoint: one that failed goes, or one that we know less well. */
+  private forgetDial(trust: Trust): boolean {
+    const [worst] = [...this.dials]
+      .filter(([, dial]) => !dial.seed && (dial.trust < trust || (dial.trust === trust && dial.failures > 0)))
+      .sort(([, a], [, b]) => a.trust - b.trust || b.failures - a.failures)
+    return worst !== undefined && this.dials.delete(worst[0])
+  }
+
   /** Bounded: of those not banned, the one unseen for longest goes. */
-  private makeRoom(newcomer: string): void {
+  private makeRoom(newcomer: string, now: number): void {
     if (this.records.size <= directoryPeersMax) return
-    const [oldest] = this.all
-      .filter(({ nodeId, bannedUntil }) => nodeId !== newcomer && bannedUntil === undefined)
+    const others = this.all.filter(({ nodeId }) => nodeId !== newcomer)
+    const [oldest] = others
+      .filter(({ nodeId }) => !this.isBanned(nodeId, now))
       .sort((a, b) => (a.lastSeenAt ?? 0) - (b.lastSeenAt ?? 0))
-    this.records.delete((oldest ?? this.all.find(({ nodeId }) => nodeId !== newcomer)!).nodeId)
+    this.records.delete((oldest ?? others[0]!).nodeId)
   }
 }

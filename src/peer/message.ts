@@ -78,19 +78,13 @@ const list =
   }
 const hash = bytes(32, 32)
 const hashes = list(hash, hashesPerMessageMax)
+const isMap = (value: Packable | undefined): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
 const peer: Form<{ readonly endpoint: string; readonly nodeId: string }> = (value) => {
-  if (
-    value === null ||
-    value === undefined ||
-    typeof value !== "object" ||
-    Array.isArray(value) ||
-    value instanceof Uint8Array
-  )
-    return undefined
-  const { endpoint, nodeId } = value as Fields
-  return typeof endpoint === "string" && typeof nodeId === "string" && endpoint.length <= 128 && nodeId.length <= 90
-    ? { endpoint, nodeId }
-    : undefined
+  if (!isMap(value) || Object.keys(value).length !== 2) return undefined
+  const endpoint = text(128)(value["endpoint"])
+  const nodeId = text(90)(value["nodeId"])
+  return endpoint === undefined || nodeId === undefined ? undefined : { endpoint, nodeId }
 }
 const headers: Form<Uint8Array> = (value) => {
   const page = bytes(0, headersPerMessageMax * 212)(value)
@@ -135,14 +129,12 @@ export const decodeMessage = (frame: {
   const decoded = decode(frame.body)
   if (Result.isFailure(decoded)) return Result.fail(`${frame.tag}: ${decoded.failure}`)
   const value = decoded.success
-  if (value === null || typeof value !== "object" || Array.isArray(value) || value instanceof Uint8Array) {
-    return Result.fail(`${frame.tag}: not a map`)
-  }
+  if (!isMap(value)) return Result.fail(`${frame.tag}: not a map`)
   const form = Object.entries(forms[frame.tag]) as ReadonlyArray<readonly [string, Form<unknown>]>
   if (Object.keys(value).length !== form.length) return Result.fail(`${frame.tag}: not its fields`)
   const fields: Record<string, unknown> = { tag: frame.tag }
   for (const [name, check] of form) {
-    const field = check((value as Fields)[name])
+    const field = check(value[name])
     if (field === undefined) return Result.fail(`${frame.tag}: field ${name}`)
     fields[name] = field
   }

@@ -1,8 +1,15 @@
 /** One conversation: answers belong to questions, silence is noticed, nothing is told twice. */
 import { expect, test } from "bun:test"
-import { makeHeader } from "../block/header.ts"
+import { headerBytes, makeHeader } from "../block/header.ts"
 import { TestChain } from "../../test/fixtures.ts"
-import { peerIdleMsMax, pingAfterMs, requestMsMax } from "../limits.ts"
+import {
+  allowanceMax,
+  hashesPerMessageMax,
+  headersPerMessageMax,
+  peerIdleMsMax,
+  pingAfterMs,
+  requestMsMax
+} from "../limits.ts"
 import { encodeBlock } from "../block/block.ts"
 import { Session, type SessionEffect } from "./session.ts"
 
@@ -58,7 +65,61 @@ test("nothing is announced to a peer that told us of it, and nothing twice", () 
 
 test("a peer that asks without end is priced", () => {
   const session = new Session(0)
-  const effects = Array.from({ length: 400 }, () => session.hear({ tag: "GPR", request: 1 }, 5)).flat()
+  const effects = Array.from({ length: allowanceMax }, () => session.hear({ tag: "GPR", request: 1 }, 5)).flat()
   expect(tags(effects).filter((tag) => tag === "Misbehaved").length).toBeGreaterThan(0)
   expect(tags(session.hear({ tag: "GPR", request: 1 }, 2000))).toEqual(["ServePeers"])
+})
+
+test("an answer that comes after its time is no fault, but counts once", () => {
+  const chain = new TestChain()
+  const [block] = chain.mine(1)
+  const session = new Session(0)
+  session.askBlocks([block!.header.hash], 0)
+  session.tick(requestMsMax)
+  const answer = { tag: "BLK", request: 1, block: encodeBlock(block!) } as const
+  expect(tags(session.hear(answer, requestMsMax + 1))).toEqual(["Block"])
+  expect(tags(session.hear(answer, requestMsMax + 2))).toEqual(["Misbehaved"])
+})
+
+test("what a peer lacks is given back without a stall, and only what was asked of it", () => {
+  const session = new Session(0)
+  const [asked, other] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
+  session.askBlocks([asked], 0)
+  expect(tags(session.hear({ tag: "NFD", request: 1, hashes: [other] }, 1))).toEqual(["Misbehaved"])
+  expect(session.hear({ tag: "NFD", request: 1, hashes: [asked, other] }, 1)).toEqual([
+    { _tag: "NotGiven", ids: ["01".repeat(32)], stalled: false }
+  ])
+  expect(session.tick(requestMsMax).filter(({ _tag }) => _tag === "NotGiven")).toEqual([])
+})
+
+test("one question for headers is open at a time, and the next page follows the last header of a full one", () => {
+  const session = new Session(0)
+  const mine = new Uint8Array(32).fill(9)
+  expect(tags(session.askHeaders([mine], 0))).toEqual(["GHD"])
+  expect(session.askHeaders([mine], 0)).toEqual([])
+  const page = new Uint8Array(headersPerMessageMax * headerBytes)
+  expect(tags(session.hear({ tag: "HDR", request: 1, headers: page }, 1))).toEqual(["Headers"])
+  const [full] = session.askHeaders([mine], 1) as ReadonlyArray<{ message: { locator: ReadonlyArray<Uint8Array> } }>
+  expect([full!.message.locator.length, full!.message.locator[1]]).toEqual([2, mine])
+  session.hear({ tag: "HDR", request: 2, headers: page.subarray(headerBytes) }, 2)
+  expect(session.askHeaders([mine], 2)).toMatchObject([{ message: { tag: "GHD", locator: [mine] } }])
+})
+
+test("few headers may be announced, not a page of them", () => {
+  const announce = (count: number) =>
+    tags(new Session(0).hear({ tag: "HDR", request: 0, headers: new Uint8Array(count * headerBytes) }, 0))
+  expect([announce(16), announce(17)]).toEqual([["Headers"], ["Misbehaved"]])
+})
+
+test("transactions beyond the open questions wait, and are asked for as answers come", () => {
+  const session = new Session(0)
+  const hashes = Array.from({ length: hashesPerMessageMax + 1 }, (_, i) => {
+    const hash = new Uint8Array(32)
+    new DataView(hash.buffer).setUint32(0, i)
+    return hash
+  })
+  expect(session.askTransactions(hashes, 0)).toMatchObject([{ message: { tag: "GTX", request: 1 } }])
+  const effects = session.hear({ tag: "TXN", request: 1, transactions: [] }, 1)
+  expect(tags(effects)).toEqual(["Transactions", "GTX"])
+  expect(effects[1]).toMatchObject({ message: { request: 2, hashes: [hashes[hashesPerMessageMax]] } })
 })

@@ -2,17 +2,20 @@
  * One conversation after the hello, as a machine: what may be said now, what an answer belongs to, when silence is too long.
  * It holds no chain and no pool: what it needs of them it asks for as effects, and hears the answers as calls.
  */
+import { assert } from "../assert.ts"
 import { hashHeader, headerBytes } from "../block/header.ts"
-import { toHex } from "../codec/bytes.ts"
+import { fromHex, toHex } from "../codec/bytes.ts"
 import {
   hashesPerMessageMax,
   headersPerMessageMax,
+  locatorHashesMax,
+  offeredPerPeerMax,
   peerIdleMsMax,
-  pingAfterMs,
-  requestMsMax,
-  requestsPerPeerMax
+  pingAfterMs
 } from "../limits.ts"
+import { Allowance } from "./allowance.ts"
 import type { Message } from "./message.ts"
+import { Requests } from "./requests.ts"
 
 export type SessionEffect =
   | { readonly _tag: "Send"; readonly message: Message }
@@ -37,89 +40,92 @@ export type SessionEffect =
   | { readonly _tag: "Misbehaved"; readonly code: string; readonly points: number }
   | { readonly _tag: "End"; readonly reason: string }
 
-type RequestKind = "headers" | "blocks" | "transactions" | "peers"
-
-interface Request {
-  readonly kind: RequestKind
-  readonly since: number
-  /** What is still to come. */
-  readonly ids: Set<string>
-}
-
 /** Inventory remembered of a peer, so that nothing is announced back. */
 const knownMax = 4096
 
+const fullPageBytes = headersPerMessageMax * headerBytes
+/** Headers that may be announced in one message. */
+const announcedMax = 16
+
 const nothing: ReadonlyArray<SessionEffect> = []
 
+const misbehaved = (code: string, points: number): ReadonlyArray<SessionEffect> => [
+  { _tag: "Misbehaved", code, points }
+]
+const unasked = misbehaved("answer-unasked", 10)
+
 export class Session {
-  private readonly requests = new Map<number, Request>()
+  private readonly requests = new Requests()
+  private readonly allowance: Allowance
   private readonly known = new Set<string>()
-  private nextRequest = 1
+  private readonly offered = new Set<string>()
+  /** The last header of a full page, from which the next page follows. */
+  private pageEnd: Uint8Array | undefined
   private heardAt: number
   private ping: { readonly nonce: number; readonly sentAt: number } | undefined
-  private asksThisSecond = 0
-  private second = 0
+  private pings = 0
 
   constructor(now: number) {
     this.heardAt = now
+    this.allowance = new Allowance(now)
   }
 
   /** A message came. */
   hear(message: Message, now: number): ReadonlyArray<SessionEffect> {
     this.heardAt = now
     switch (message.tag) {
-      case "STS":
-        return [{ _tag: "Claimed", height: message.height, work: message.work, tip: toHex(message.tip) }]
-      case "PNG":
-        return [{ _tag: "Send", message: { tag: "PON", nonce: message.nonce } }]
       case "PON":
         return this.pong(message.nonce, now)
-      case "GHD":
-      case "GBL":
-      case "GTX":
-      case "GPR":
-        return this.serve(message, now)
-      case "HDR":
-        return this.headers(message)
       case "BLK":
-        return this.answer(message.request, "blocks", idOfBlock(message.block), { _tag: "Block", block: message.block })
+        return this.block(message, now)
       case "NFD":
-        return this.notFound(message)
-      case "INV":
-        for (const hash of message.transactions) this.know(toHex(hash))
-        return [{ _tag: "Offered", hashes: message.transactions }]
-      case "TXN":
-        return this.finish(message.request, "transactions", {
-          _tag: "Transactions",
-          transactions: message.transactions
-        })
+        return this.notFound(message, now)
+      case "TXN": {
+        const { request, transactions } = message
+        if (!this.requests.takeWhole(request, "transactions")) return unasked
+        return [{ _tag: "Transactions", transactions }, ...this.askOffered(now)]
+      }
       case "PRS":
-        return this.finish(message.request, "peers", { _tag: "Peers", peers: message.peers })
-      case "REJ":
-        return nothing
+        return this.requests.takeWhole(message.request, "peers") ? [{ _tag: "Peers", peers: message.peers }] : unasked
       case "BYE":
         return [{ _tag: "End", reason: `the peer left: ${message.reason}` }]
+      case "HDR":
+        return message.request === 0 ? this.unaskedFor(message, now) : this.page(message)
+      default:
+        return this.unaskedFor(message, now)
     }
   }
 
   /** Asks for headers after a locator. At most one such request at a time. */
   askHeaders(locator: ReadonlyArray<Uint8Array>, now: number): ReadonlyArray<SessionEffect> {
-    if ([...this.requests.values()].some(({ kind }) => kind === "headers")) return nothing
-    return this.ask("headers", [], now, (request) => ({ tag: "GHD", request, locator, limit: headersPerMessageMax }))
+    if (!this.requests.hasRoom("headers")) return nothing
+    // A peer's branch may be another than ours, and part from it further back than a page: it goes on where it ended.
+    const from = this.pageEnd === undefined ? locator : [this.pageEnd, ...locator].slice(0, locatorHashesMax)
+    this.pageEnd = undefined
+    const request = this.requests.open("headers", [], now)
+    return send({ tag: "GHD", request, locator: from, limit: headersPerMessageMax })
   }
 
   askBlocks(hashes: ReadonlyArray<Uint8Array>, now: number): ReadonlyArray<SessionEffect> {
-    return this.ask("blocks", hashes, now, (request) => ({ tag: "GBL", request, hashes }))
+    assert(hashes.length <= hashesPerMessageMax, "a question for blocks fits its message")
+    const ids = hashes.map(toHex)
+    if (!this.requests.hasRoom("blocks")) return [{ _tag: "NotGiven", ids, stalled: false }]
+    return send({ tag: "GBL", request: this.requests.open("blocks", ids, now), hashes })
   }
 
+  /** Asks for transactions that the peer has named: now, or when earlier questions are answered. */
   askTransactions(hashes: ReadonlyArray<Uint8Array>, now: number): ReadonlyArray<SessionEffect> {
-    return hashes.length === 0
-      ? nothing
-      : this.ask("transactions", hashes, now, (request) => ({ tag: "GTX", request, hashes }))
+    for (const hash of hashes) {
+      if (this.offered.size >= offeredPerPeerMax) this.offered.delete(this.offered.values().next().value!)
+      this.offered.add(toHex(hash))
+    }
+    return this.askOffered(now)
   }
 
   askPeers(now: number): ReadonlyArray<SessionEffect> {
-    return this.ask("peers", [], now, (request) => ({ tag: "GPR", request }))
+    return this.requests.hasRoom("peers")
+      ? send({ tag: "GPR", request: this.requests.open("peers", [], now) })
+      : nothing
   }
 
   /** Of these ids, those that the peer has not named to us; from now on it counts as knowing them. */
@@ -138,12 +144,11 @@ export class Session {
   /** Time passes: late answers, pings, silence. */
   tick(now: number): ReadonlyArray<SessionEffect> {
     const effects: Array<SessionEffect> = []
-    for (const [request, { kind, since, ids }] of this.requests) {
-      if (now - since < requestMsMax) continue
-      this.requests.delete(request)
+    for (const { kind, ids } of this.requests.lapse(now)) {
       if (kind === "headers") effects.push({ _tag: "End", reason: "no headers in time" })
-      if (kind === "blocks") effects.push({ _tag: "NotGiven", ids: [...ids], stalled: true })
+      if (kind === "blocks") effects.push({ _tag: "NotGiven", ids, stalled: true })
     }
+    effects.push(...this.askOffered(now))
     if (now - this.heardAt > peerIdleMsMax) effects.push({ _tag: "End", reason: "silent for too long" })
     else if (now - this.heardAt > pingAfterMs && this.ping === undefined) effects.push(...this.sendPing(now))
     return effects
@@ -151,90 +156,78 @@ export class Session {
 
   /** Measures the round trip. */
   sendPing(now: number): ReadonlyArray<SessionEffect> {
-    this.ping = { nonce: this.nextRequest++, sentAt: now }
-    return [{ _tag: "Send", message: { tag: "PNG", nonce: this.ping.nonce } }]
+    this.ping = { nonce: ++this.pings, sentAt: now }
+    return send({ tag: "PNG", nonce: this.ping.nonce })
   }
 
   private pong(nonce: number, now: number): ReadonlyArray<SessionEffect> {
     const { ping } = this
-    if (ping?.nonce !== nonce) return [{ _tag: "Misbehaved", code: "pong-unasked", points: 5 }]
+    if (ping?.nonce !== nonce) return misbehaved("pong-unasked", 5)
     this.ping = undefined
     return [{ _tag: "Measured", latencyMs: now - ping.sentAt }]
   }
 
-  /** A peer may ask often, but not without end: each second a budget, beyond it a price. */
-  private serve(
-    message: Extract<Message, { tag: "GHD" | "GBL" | "GTX" | "GPR" }>,
-    now: number
-  ): ReadonlyArray<SessionEffect> {
-    const second = Math.floor(now / 1000)
-    this.asksThisSecond = second === this.second ? this.asksThisSecond + 1 : 1
-    this.second = second
-    if (this.asksThisSecond > 20 * requestsPerPeerMax)
-      return [{ _tag: "Misbehaved", code: "asks-too-often", points: 10 }]
-    const { request } = message
-    if (message.tag === "GHD") {
-      return [
-        {
-          _tag: "ServeHeaders",
-          request,
-          locator: message.locator,
-          limit: Math.min(message.limit, headersPerMessageMax)
-        }
-      ]
+  /** What a peer says of its own accord: as much as the allowance holds; beyond it, it is not heard, and pays. */
+  private unaskedFor(message: Unasked, now: number): ReadonlyArray<SessionEffect> {
+    if (!this.allowance.pay(message, now))
+      return misbehaved(asks.has(message.tag) ? "asks-too-often" : "announces-too-much", 5)
+    switch (message.tag) {
+      case "STS":
+        return [{ _tag: "Claimed", height: message.height, work: message.work, tip: toHex(message.tip) }]
+      case "PNG":
+        return send({ tag: "PON", nonce: message.nonce })
+      case "HDR":
+        return message.headers.length > announcedMax * headerBytes
+          ? misbehaved("announces-too-much", 20)
+          : [{ _tag: "Headers", asked: false, headers: message.headers }]
+      case "INV":
+        for (const hash of message.transactions) this.know(toHex(hash))
+        return [{ _tag: "Offered", hashes: message.transactions }]
+      case "GHD": {
+        const { request, locator } = message
+        return [{ _tag: "ServeHeaders", request, locator, limit: Math.min(message.limit, headersPerMessageMax) }]
+      }
+      case "GBL":
+        return [{ _tag: "ServeBlocks", request: message.request, hashes: message.hashes }]
+      case "GTX":
+        return [{ _tag: "ServeTransactions", request: message.request, hashes: message.hashes }]
+      case "GPR":
+        return [{ _tag: "ServePeers", request: message.request }]
+      case "REJ":
+        return nothing
     }
-    if (message.tag === "GBL") return [{ _tag: "ServeBlocks", request, hashes: message.hashes }]
-    return message.tag === "GTX"
-      ? [{ _tag: "ServeTransactions", request, hashes: message.hashes }]
-      : [{ _tag: "ServePeers", request }]
   }
 
-  private headers({ request, headers }: Extract<Message, { tag: "HDR" }>): ReadonlyArray<SessionEffect> {
-    if (request === 0)
-      return headers.length > 16 * 212
-        ? [{ _tag: "Misbehaved", code: "announces-too-much", points: 20 }]
-        : [{ _tag: "Headers", asked: false, headers }]
-    return this.finish(request, "headers", { _tag: "Headers", asked: true, headers })
+  private page({ request, headers }: Extract<Message, { tag: "HDR" }>): ReadonlyArray<SessionEffect> {
+    if (!this.requests.takeWhole(request, "headers")) return unasked
+    if (headers.length === fullPageBytes) this.pageEnd = hashHeader(headers.subarray(-headerBytes))
+    return [{ _tag: "Headers", asked: true, headers }]
   }
 
-  /** A part of an answer: the request stays open until all its ids have come. */
-  private answer(request: number, kind: RequestKind, id: string, effect: SessionEffect): ReadonlyArray<SessionEffect> {
-    const open = this.requests.get(request)
-    if (open?.kind !== kind || !open.ids.delete(id)) return [{ _tag: "Misbehaved", code: "answer-unasked", points: 10 }]
+  private block({ request, block }: Extract<Message, { tag: "BLK" }>, now: number): ReadonlyArray<SessionEffect> {
+    const id = toHex(hashHeader(block.subarray(0, headerBytes)))
+    if (!this.requests.takeBlock(request, id, now)) return unasked
     this.know(id)
-    if (open.ids.size === 0) this.requests.delete(request)
-    return [effect]
+    return [{ _tag: "Block", block }]
   }
 
-  private finish(request: number, kind: RequestKind, effect: SessionEffect): ReadonlyArray<SessionEffect> {
-    const open = this.requests.get(request)
-    if (open?.kind !== kind) return [{ _tag: "Misbehaved", code: "answer-unasked", points: 10 }]
-    this.requests.delete(request)
-    return [effect]
+  private notFound({ request, hashes }: Extract<Message, { tag: "NFD" }>, now: number): ReadonlyArray<SessionEffect> {
+    const lack = this.requests.takeLack(request, hashes.map(toHex))
+    if (lack === undefined) return unasked
+    return lack.kind === "blocks" ? [{ _tag: "NotGiven", ids: lack.ids, stalled: false }] : this.askOffered(now)
   }
 
-  private notFound({ request, hashes }: Extract<Message, { tag: "NFD" }>): ReadonlyArray<SessionEffect> {
-    const open = this.requests.get(request)
-    if (open === undefined) return nothing
-    const gone = hashes.map(toHex).filter((id) => open.ids.delete(id))
-    if (open.ids.size === 0) this.requests.delete(request)
-    return open.kind === "blocks" ? [{ _tag: "NotGiven", ids: gone, stalled: false }] : nothing
-  }
-
-  private ask(
-    kind: RequestKind,
-    hashes: ReadonlyArray<Uint8Array>,
-    since: number,
-    make: (request: number) => Message
-  ): ReadonlyArray<SessionEffect> {
-    // Blocks are bounded by whoever downloads; a refusal of our own must not look like the peer's.
-    if ((kind !== "blocks" && this.requests.size >= requestsPerPeerMax) || hashes.length > hashesPerMessageMax)
-      return nothing
-    const request = this.nextRequest++
-    this.requests.set(request, { kind, since, ids: new Set(hashes.map(toHex)) })
-    return [{ _tag: "Send", message: make(request) }]
+  private askOffered(now: number): ReadonlyArray<SessionEffect> {
+    if (this.offered.size === 0 || !this.requests.hasRoom("transactions")) return nothing
+    const part = [...this.offered].slice(0, hashesPerMessageMax)
+    for (const id of part) this.offered.delete(id)
+    const request = this.requests.open("transactions", part, now)
+    return send({ tag: "GTX", request, hashes: part.map((id) => fromHex(id)!) })
   }
 }
 
-/** The id of an encoded block, without decoding its body. */
-const idOfBlock = (block: Uint8Array): string => toHex(hashHeader(block.subarray(0, headerBytes)))
+type Unasked = Exclude<Message, { tag: "PON" | "BLK" | "NFD" | "TXN" | "PRS" | "BYE" }>
+
+const asks: ReadonlySet<string> = new Set(["GHD", "GBL", "GTX", "GPR"])
+
+const send = (message: Message): ReadonlyArray<SessionEffect> => [{ _tag: "Send", message }]

@@ -84,3 +84,39 @@ test("headers are asked of one peer at a time, of the best first, and of another
   sync.claimed(2, { height: 12, work: 12n }, 1)
   expect(sync.tick(20_000).filter(({ _tag }) => _tag === "AskHeaders")).toEqual([{ _tag: "AskHeaders", session: 2 }])
 })
+
+const asksOf = (effects: ReadonlyArray<SyncEffect>): ReadonlyArray<string> =>
+  effects.flatMap((effect) => (effect._tag === "AskBodies" ? effect.ids : []))
+const dropsOf = (effects: ReadonlyArray<SyncEffect>): ReadonlyArray<number> =>
+  effects.flatMap((effect) => (effect._tag === "Drop" ? [effect.session] : []))
+
+test("a peer that stalls once is kept, one that stalls again is dropped once and asked of nothing more", () => {
+  const sync = new Sync({ height: 0, work: 1n }, 500n)
+  sync.joined(1, claim, 0)
+  const wanted = Array.from({ length: 3 * bodiesInFlightPerPeerMax }, (_, i) => idOf(i))
+  const first = asksOf(sync.missing(wanted, 0))
+  const once = sync.notGiven(1, { ids: first, stalled: true }, 10_000)
+  const second = asksOf(once)
+  expect([dropsOf(once), second.length > 0]).toEqual([[], true])
+  const twice = sync.notGiven(1, { ids: second, stalled: true }, 20_000)
+  expect([dropsOf(twice), asksOf(twice)]).toEqual([[1], []])
+  expect(sync.tick(30_001)).not.toContainEqual(expect.objectContaining({ session: 1 }))
+})
+
+test("what a peer that leaves was asked for is asked of another", () => {
+  const sync = new Sync({ height: 0, work: 1n }, 500n)
+  sync.joined(1, claim, 0)
+  const asked = asksOf(sync.missing([idOf(1), idOf(2)], 0))
+  sync.joined(2, claim, 1)
+  const effects = sync.left(1, 2)
+  expect(effects.filter(({ _tag }) => _tag === "AskBodies")).toMatchObject([{ session: 2, ids: asked }])
+})
+
+test("a peer that lacks a body is not asked for it again until it claims again", () => {
+  const sync = new Sync({ height: 0, work: 1n }, 500n)
+  sync.joined(1, claim, 0)
+  expect(asksOf(sync.missing([idOf(1)], 0))).toEqual([idOf(1)])
+  expect(asksOf(sync.notGiven(1, { ids: [idOf(1)], stalled: false }, 1))).toEqual([])
+  expect(asksOf(sync.tick(2))).toEqual([])
+  expect(asksOf(sync.claimed(1, claim, 3))).toEqual([idOf(1)])
+})

@@ -2,7 +2,14 @@
  * Headers first, then bodies, from many peers at once: who is asked for what. A machine over all sessions: events in,
  * asks out. It knows ids and claims only; the chain judges.
  */
-import { bodiesInFlightPerPeerMax, requestMsMax } from "../limits.ts"
+import {
+  bodiesAheadMax,
+  bodiesInFlightPerPeerMax,
+  headersAheadMax,
+  headersPerMessageMax,
+  peerIdleMsMax,
+  requestMsMax
+} from "../limits.ts"
 
 export interface Claim {
   readonly height: number
@@ -18,16 +25,23 @@ export type SyncEffect =
 
 interface Peer {
   claim: Claim
-  askedHeadersAt: number | undefined
+  /** What it claimed when it was asked for headers, and when that was. */
+  askedHeaders: { readonly claim: Claim; readonly at: number } | undefined
+  /** Full pages in a row that led to no heavier header: a long fork, or a peer that plays for time. */
+  idlePages: number
   readonly lacks: Set<string>
   inFlight: number
-  stalls: number
+  stalledAt: number
+  /** Was told to go: nothing more is asked of it. */
+  leaving: boolean
 }
 
-/** Stalled answers after which a peer makes room for another. */
-const stallsMax = 2
+/** A peer that stalls twice within this time makes room for another. */
+const stallsWithinMs = peerIdleMsMax
 /** Bodies asked for in one message. */
 const askSize = 16
+/** Pages without a heavier header that the longest fork we would hold can take. */
+const idlePagesMax = Math.ceil(headersAheadMax / headersPerMessageMax)
 
 export class Sync {
   private readonly peers = new Map<number, Peer>()
@@ -37,6 +51,9 @@ export class Sync {
   /** Work of the heaviest header and of the tip that the chain has. */
   private headerWork = 0n
   private tip: Claim = { height: 0, work: 0n }
+  /** When the chain was asked what it lacks, until it answers; and what came since, which it may list though it has it by now. */
+  private lookedAt: number | undefined
+  private readonly came = new Set<string>()
 
   constructor(tip: Claim, headerWork: bigint) {
     this.tip = tip
@@ -50,17 +67,27 @@ export class Sync {
 
   get state(): "idle" | "headers" | "bodies" {
     if (this.inFlight.size > 0 || this.wanted.length > 0) return "bodies"
-    return [...this.peers.values()].some((peer) => peer.askedHeadersAt !== undefined) ? "headers" : "idle"
+    return this.asksHeaders() ? "headers" : "idle"
   }
 
   joined(session: number, claim: Claim, now: number): ReadonlyArray<SyncEffect> {
-    this.peers.set(session, { claim, askedHeadersAt: undefined, lacks: new Set(), inFlight: 0, stalls: 0 })
+    this.peers.set(session, {
+      claim,
+      askedHeaders: undefined,
+      idlePages: 0,
+      lacks: new Set(),
+      inFlight: 0,
+      stalledAt: Number.NEGATIVE_INFINITY,
+      leaving: false
+    })
     return [...this.headers(session, now), ...this.assign(now)]
   }
 
   left(session: number, now: number): ReadonlyArray<SyncEffect> {
     this.peers.delete(session)
-    for (const [id, ask] of this.inFlight) if (ask.session === session) this.inFlight.delete(id)
+    const lost = [...this.inFlight].filter(([, ask]) => ask.session === session).map(([id]) => id)
+    for (const id of lost) this.inFlight.delete(id)
+    this.wanted = [...lost, ...this.wanted]
     return [...this.anyHeaders(now), ...this.assign(now)]
   }
 
@@ -78,11 +105,20 @@ export class Sync {
     page: { readonly headerWork: bigint; readonly asked: boolean; readonly more: boolean },
     now: number
   ): ReadonlyArray<SyncEffect> {
+    const heavier = page.headerWork > this.headerWork
     this.headerWork = page.headerWork
     const peer = this.peers.get(session)
-    if (peer !== undefined && page.asked) peer.askedHeadersAt = undefined
-    const again = page.more ? this.ask(session, now) : []
-    return [...again, ...this.look()]
+    if (peer === undefined || !page.asked) return this.look(now)
+    const believed = peer.askedHeaders?.claim
+    peer.askedHeaders = undefined
+    peer.idlePages = heavier ? 0 : peer.idlePages + 1
+    if (peer.idlePages > idlePagesMax) return [...this.drop(session, "headers without end"), ...this.look(now)]
+    // Of several peers that give the same headers one is enough; the others are asked when it has no more.
+    if (page.more && (heavier || !this.asksHeaders())) return [...this.ask(session, now), ...this.look(now)]
+    // It had the chance to show its work. What it did not show is not believed until it claims again.
+    if (!page.more && peer.claim === believed && believed.work > this.headerWork)
+      peer.claim = { height: 0, work: this.headerWork }
+    return [...this.anyHeaders(now), ...this.look(now)]
   }
 
   /** The peer has more than it announced, or announced what does not fit on what we know: ask it from our locator. */
@@ -92,19 +128,20 @@ export class Sync {
 
   /** What the chain lacks, oldest first. */
   missing(ids: ReadonlyArray<string>, now: number): ReadonlyArray<SyncEffect> {
-    this.wanted = ids.filter((id) => !this.inFlight.has(id))
+    this.wanted = ids.filter((id) => !this.inFlight.has(id) && !this.came.has(id))
+    this.lookedAt = undefined
+    this.came.clear()
     return this.assign(now)
   }
 
-  /** A body came, from whomever; the chain judges it next. */
-  bodyCame(session: number, id: string, now: number): ReadonlyArray<SyncEffect> {
-    this.release(id)
-    const peer = this.peers.get(session)
-    if (peer !== undefined) peer.stalls = 0
-    const effects = this.assign(now)
-    return this.wanted.length === 0 && this.inFlight.size < bodiesInFlightPerPeerMax / 2
-      ? [...effects, ...this.look()]
-      : effects
+  /** A body came; the chain judges it next. From whomever: it is wanted no longer, also of another that was asked since. */
+  bodyCame(_session: number, id: string, now: number): ReadonlyArray<SyncEffect> {
+    if (this.inFlight.has(id)) this.release(id)
+    else this.wanted = this.wanted.filter((other) => other !== id)
+    const effects = [...this.assign(now)]
+    if (this.wanted.length === 0 && this.inFlight.size < bodiesInFlightPerPeerMax / 2) effects.push(...this.look(now))
+    if (this.lookedAt !== undefined) this.came.add(id)
+    return effects
   }
 
   notGiven(
@@ -112,17 +149,9 @@ export class Sync {
     given: { readonly ids: ReadonlyArray<string>; readonly stalled: boolean },
     now: number
   ): ReadonlyArray<SyncEffect> {
-    const peer = this.peers.get(session)
-    for (const id of given.ids) {
-      if (this.inFlight.get(id)?.session !== session) continue
-      this.release(id)
-      this.wanted = [id, ...this.wanted]
-      peer?.lacks.add(id)
-    }
-    if (peer === undefined || !given.stalled) return this.assign(now)
-    peer.stalls++
-    const slow: ReadonlyArray<SyncEffect> =
-      peer.stalls >= stallsMax ? [{ _tag: "Drop", session, reason: "too slow to give blocks" }] : []
+    const lost = given.ids.filter((id) => this.inFlight.get(id)?.session === session)
+    this.takeBack(session, lost)
+    const slow = given.stalled && lost.length > 0 ? this.stalled(session, now) : []
     return [...slow, ...this.assign(now)]
   }
 
@@ -132,12 +161,66 @@ export class Sync {
     return this.assign(now)
   }
 
-  /** Time passes: headers that do not come are asked of another, and what is lacking is looked for again. */
+  /** Time passes: what does not come is asked of another, and what is lacking is looked for again. */
   tick(now: number): ReadonlyArray<SyncEffect> {
     for (const peer of this.peers.values()) {
-      if (peer.askedHeadersAt !== undefined && now - peer.askedHeadersAt > requestMsMax) peer.askedHeadersAt = undefined
+      if (peer.askedHeaders !== undefined && now - peer.askedHeaders.at > requestMsMax) peer.askedHeaders = undefined
     }
-    return [...this.anyHeaders(now), ...this.look(), ...this.assign(now)]
+    if (this.lookedAt !== undefined && now - this.lookedAt > requestMsMax) this.lookedAt = undefined
+    return [...this.sweep(now), ...this.anyHeaders(now), ...this.look(now), ...this.assign(now)]
+  }
+
+  /**
+   * Bodies that are late go to others that have room, so that one slow peer cannot hold up the window. Without such a
+   * peer a slow one is better than none; what was asked long ago is taken for lost and asked again.
+   */
+  private sweep(now: number): ReadonlyArray<SyncEffect> {
+    const late = new Map<number, Array<string>>()
+    const able = this.able()
+    for (const [id, { session, since }] of this.inFlight) {
+      if (now - since <= requestMsMax) continue
+      if (now - since > peerIdleMsMax) this.loseAsk(id)
+      else if (able.some(([other, { lacks }]) => other !== session && !lacks.has(id)))
+        late.set(session, [...(late.get(session) ?? []), id])
+    }
+    return [...late].flatMap(([session, ids]) => {
+      this.takeBack(session, ids)
+      return this.stalled(session, now)
+    })
+  }
+
+  private loseAsk(id: string): void {
+    this.release(id)
+    this.wanted = [id, ...this.wanted]
+  }
+
+  /** The peer does not give these: they are wanted again, of others. */
+  private takeBack(session: number, ids: ReadonlyArray<string>): void {
+    const peer = this.peers.get(session)
+    for (const id of ids) {
+      this.release(id)
+      peer?.lacks.add(id)
+    }
+    this.wanted = [...ids, ...this.wanted]
+    if (peer === undefined || peer.lacks.size < bodiesAheadMax) return
+    // It has nothing of what we need: it is asked again when it claims again.
+    peer.claim = { height: 0, work: 0n }
+    peer.lacks.clear()
+  }
+
+  private stalled(session: number, now: number): ReadonlyArray<SyncEffect> {
+    const peer = this.peers.get(session)
+    if (peer === undefined) return []
+    const again = now - peer.stalledAt < stallsWithinMs
+    peer.stalledAt = now
+    return again ? this.drop(session, "too slow to give blocks") : []
+  }
+
+  private drop(session: number, reason: string): ReadonlyArray<SyncEffect> {
+    const peer = this.peers.get(session)
+    if (peer === undefined || peer.leaving) return []
+    peer.leaving = true
+    return [{ _tag: "Drop", session, reason }]
   }
 
   private release(id: string): void {
@@ -148,8 +231,15 @@ export class Sync {
     if (peer !== undefined) peer.inFlight--
   }
 
-  private look(): ReadonlyArray<SyncEffect> {
-    return this.headerWork > this.tip.work ? [{ _tag: "Look" }] : []
+  private look(now: number): ReadonlyArray<SyncEffect> {
+    if (this.headerWork <= this.tip.work || this.lookedAt !== undefined) return []
+    this.lookedAt = now
+    this.came.clear()
+    return [{ _tag: "Look" }]
+  }
+
+  private asksHeaders(): boolean {
+    return [...this.peers.values()].some(({ askedHeaders }) => askedHeaders !== undefined)
   }
 
   private headers(session: number, now: number): ReadonlyArray<SyncEffect> {
@@ -158,27 +248,33 @@ export class Sync {
   }
 
   private anyHeaders(now: number): ReadonlyArray<SyncEffect> {
-    if ([...this.peers.values()].some(({ askedHeadersAt }) => askedHeadersAt !== undefined)) return []
+    if (this.asksHeaders()) return []
     const [best] = [...this.peers].sort(([, a], [, b]) => (a.claim.work < b.claim.work ? 1 : -1))
     return best === undefined ? [] : this.headers(best[0], now)
   }
 
   private ask(session: number, now: number): ReadonlyArray<SyncEffect> {
     const peer = this.peers.get(session)
-    if (peer === undefined || peer.askedHeadersAt !== undefined) return []
-    peer.askedHeadersAt = now
+    if (peer === undefined || peer.leaving || peer.askedHeaders !== undefined) return []
+    peer.askedHeaders = { claim: peer.claim, at: now }
     return [{ _tag: "AskHeaders", session }]
+  }
+
+  /** Peers of which a whole batch can be asked: one ask a body would fill their tables of requests. */
+  private able(): ReadonlyArray<readonly [session: number, peer: Peer]> {
+    return [...this.peers].filter(
+      ([, { claim, inFlight, leaving }]) =>
+        !leaving && claim.work > this.tip.work && inFlight <= bodiesInFlightPerPeerMax - askSize
+    )
   }
 
   /** Gives wanted bodies to peers that can have them, the least busy first, each within its bound. */
   private assign(now: number): ReadonlyArray<SyncEffect> {
+    if (this.wanted.length === 0) return []
     const asks = new Map<number, Array<string>>()
     const left: Array<string> = []
-    // A peer is asked again when a whole batch fits: one ask a body would fill its table of requests.
-    const able = [...this.peers].filter(
-      ([, { claim, inFlight }]) => claim.work > this.tip.work && inFlight <= bodiesInFlightPerPeerMax - askSize
-    )
-    let room = able.reduce((sum, [, { inFlight }]) => sum + Math.max(0, bodiesInFlightPerPeerMax - inFlight), 0)
+    const able = this.able()
+    let room = able.reduce((sum, [, { inFlight }]) => sum + bodiesInFlightPerPeerMax - inFlight, 0)
     for (const [at, id] of this.wanted.entries()) {
       if (room === 0) {
         left.push(...this.wanted.slice(at))

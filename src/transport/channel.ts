@@ -25,6 +25,8 @@ export interface Channel {
   readonly open: (now: number) => ReadonlyArray<ChannelOutput>
   /** Bytes from the wire, in order and in any pieces. */
   readonly receive: (bytes: Uint8Array, now: number) => ReadonlyArray<ChannelOutput>
+  /** Time passes: a peer that has not proven itself in time is refused. */
+  readonly tick: (now: number) => ReadonlyArray<ChannelOutput>
   /** The bytes of a message. */
   readonly encode: (message: Message) => Uint8Array
 }

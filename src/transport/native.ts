@@ -1,7 +1,7 @@
 /** The native channel: frames in a TLS stream, a signed hello first. TLS gives secrecy; the hello says who it is and binds it here. */
 import { Result } from "effect"
 import type { Keypair } from "../crypto/keys.ts"
-import { frameBytesMax, helloBytesMax } from "../limits.ts"
+import { frameBytesMax, handshakeMsMax, helloBytesMax } from "../limits.ts"
 import { decodeMessage, encodeMessage } from "../peer/message.ts"
 import type { Channel, ChannelOutput } from "./channel.ts"
 import { encodeFrame, type Frame, FrameReader } from "./frame.ts"
@@ -36,6 +36,8 @@ export const makeNativeChannel = (options: NativeOptions): Channel => {
   const reader = new FrameReader(helloBytesMax)
   let proven = false
   let ended = false
+  /** Until when the peer may prove who it is. */
+  let deadline = Number.POSITIVE_INFINITY
 
   const refuse = (code: string, message: string, blame: boolean): ChannelOutput => {
     ended = true
@@ -53,6 +55,10 @@ export const makeNativeChannel = (options: NativeOptions): Channel => {
     return { _tag: "Opened", remote: { nodeId, agent, endpoint: endpoint === "" ? undefined : endpoint } }
   }
 
+  /** Who drips its hello byte by byte is not waited for; who says nothing at all is the door's affair. */
+  const late = (now: number): ReadonlyArray<ChannelOutput> =>
+    proven || ended || now <= deadline ? [] : [refuse("hello-late", "no hello in time", false)]
+
   const hear = (frame: Frame): ChannelOutput => {
     const decoded = decodeMessage(frame)
     return Result.isSuccess(decoded)
@@ -62,6 +68,7 @@ export const makeNativeChannel = (options: NativeOptions): Channel => {
 
   return {
     open: (now) => {
+      deadline = now + handshakeMsMax
       const { chainId, genesis, key, nodeId, endpoint, agent, capabilities, nonce, binding } = options
       const hello = {
         version: protocolVersion,
@@ -77,8 +84,9 @@ export const makeNativeChannel = (options: NativeOptions): Channel => {
       }
       return [{ _tag: "Send", bytes: encodeFrame({ tag: "HEY", body: makeHello(hello, key, binding) }) }]
     },
+    tick: late,
     receive: (bytes, now) => {
-      const out: Array<ChannelOutput> = []
+      const out: Array<ChannelOutput> = [...late(now)]
       if (ended) return out
       reader.push(bytes)
       for (let frame = reader.next(); frame !== undefined && !ended; frame = reader.next()) {

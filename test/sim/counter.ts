@@ -19,13 +19,7 @@ export const counter = (overrides: Overrides = {}, watch = unwatched) =>
     {
       name: "counter",
       inboxMax: 4,
-      overflow: {
-        Add: overrides.add ?? "refuse",
-        Latest: "keep-latest",
-        Get: "refuse",
-        Crash: "refuse",
-        Slow: "refuse"
-      },
+      overflow: { Add: overrides.add ?? "refuse", Latest: "keep-latest", Get: "refuse", Crash: "refuse", Slow: "refuse" },
       open: Effect.sync(() => []),
       step: (state, message) => {
         switch (message._tag) {
@@ -70,6 +64,7 @@ export const within = (
 
 export type Counter = ReturnType<typeof counter>
 
-export const get = (actor: Counter) => actor.ask<ReadonlyArray<number>>((reply) => ({ _tag: "Get", reply }))
+export const get = (actor: Counter) =>
+  actor.ask<ReadonlyArray<number>>((reply) => ({ _tag: "Get", reply }))
 export const fill = (actor: Counter, count: number) =>
   Array.from({ length: count }, (_, n) => actor.tell({ _tag: "Add", n }))

@@ -1,0 +1,39 @@
+/**
+ * What a peer may say without having been asked. Each such message takes from an allowance that fills with time; answers
+ * take nothing. It is far above what a busy honest node says, and far below what would keep us from our other peers.
+ */
+import { allowanceMax, allowancePerMs } from "../limits.ts"
+import type { Message } from "./message.ts"
+
+/** Units of a message: what it makes us do. Headers are read from disk by the thousand, blocks one by one. */
+const costOf = (message: Message): number => {
+  switch (message.tag) {
+    case "GHD":
+      return 20
+    case "GPR":
+      return 10
+    case "GBL":
+      return 1 + message.hashes.length / 16
+    default:
+      return 1
+  }
+}
+
+export class Allowance {
+  private units = allowanceMax
+  private at: number
+
+  constructor(now: number) {
+    this.at = now
+  }
+
+  /** True if the message is within the allowance; then it is paid for. */
+  pay(message: Message, now: number): boolean {
+    this.units = Math.min(allowanceMax, this.units + Math.max(0, now - this.at) * allowancePerMs)
+    this.at = now
+    const cost = costOf(message)
+    if (cost > this.units) return false
+    this.units -= cost
+    return true
+  }
+}
