@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import { Clock, Effect, Exit, Fiber } from "effect"
 import { counter, fill, get, within } from "../test/sim/counter.ts"
-import { forSeeds, World } from "../test/sim/world.ts"
+import { forSeeds, World } from "../src/sim/world.ts"
 import type { Reply } from "./actor.ts"
 
 const refuseAll = { Add: "refuse", Latest: "refuse", Get: "refuse", Crash: "refuse", Slow: "refuse" } as const

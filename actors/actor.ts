@@ -66,6 +66,14 @@ export interface ActorSpec<S, M extends { readonly _tag: string }> {
 export interface ActorWatch {
   readonly dropped: (actor: string, kind: string) => void
   readonly handled: (actor: string, count: number, seconds: number) => void
+  /** A message that was told. Not taken: it was refused or lost. */
+  readonly told?: (actor: string, message: Tagged, taken: boolean) => void
+  /** A message that is handled now, in the actor's own fiber: who follows these has followed the actor. */
+  readonly begun?: (actor: string, message: Tagged) => void
+}
+
+export interface Tagged {
+  readonly _tag: string
 }
 
 export const unwatched: ActorWatch = { dropped: () => {}, handled: () => {} }
@@ -110,13 +118,17 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
   readonly tell = (message: M): boolean => {
     const taken = this.push(message)
     if (!taken) this.watch.dropped(this.name, message._tag)
+    this.watch.told?.(this.name, message, taken)
     return taken
   }
 
   readonly offer = (message: M): Effect.Effect<boolean> =>
     Effect.suspend(() => {
       if (this.phase !== "open" || this.inbox.policyOf(message) !== "wait") return Effect.succeed(this.tell(message))
-      if (this.push(message)) return Effect.succeed(true)
+      if (this.push(message)) {
+        this.watch.told?.(this.name, message, true)
+        return Effect.succeed(true)
+      }
       this.room ??= Deferred.makeUnsafe<void>()
       return Effect.flatMap(Deferred.await(this.room), () => this.offer(message))
     })
@@ -220,6 +232,7 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
       for (let message = this.inbox.shift(); message !== undefined; message = this.inbox.shift()) {
         const asked = this.askOf.get(message)
         if (asked !== undefined) asked.taken = true
+        this.watch.begun?.(this.name, message)
         const effect = this.spec.step(state, message)
         if (effect !== undefined) yield* effect
         if (++handled >= max) break

@@ -1,6 +1,6 @@
 /** The inbox against a model that is obviously right: a list that is searched and cut. */
 import { expect, test } from "bun:test"
-import { makeDice } from "../test/fuzz/dice.ts"
+import { makeDice } from "../src/sim/dice.ts"
 import { Inbox, type Overflow } from "./inbox.ts"
 
 interface Message {

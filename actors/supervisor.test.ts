@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import { Cause, Effect, Exit, Fiber, Logger, References } from "effect"
 import { counter, type Counter, fill, get, options, within } from "../test/sim/counter.ts"
-import { forSeeds, World } from "../test/sim/world.ts"
+import { forSeeds, World } from "../src/sim/world.ts"
 import { startGroup } from "./supervisor.ts"
 
 describe("a group", () => {

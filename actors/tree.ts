@@ -58,6 +58,8 @@ export interface TreeOptions {
   readonly tls: TlsIdentity
   readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread }
   readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint">
+  /** Sees every message of every actor: a recorder, a simulator. */
+  readonly spy?: Required<Pick<ActorWatch, "told" | "begun">>
 }
 
 export interface Tree {
@@ -116,7 +118,7 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
       fork: reporting(Effect.runForkWith(yield* Effect.context<never>())),
       metrics,
       events: new EventHub(clock.currentTimeMillisUnsafe()),
-      watch: watchWith(metrics),
+      watch: { ...watchWith(metrics), ...options.spy },
       hashes: new HashRate(metrics),
       sessions: new Sessions(),
       nodeId: nodeIdOf(options.key.publicKey),

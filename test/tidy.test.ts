@@ -27,6 +27,8 @@ const order = [
   "src/node.ts",
   "src/http",
   "actors",
+  "src/sim",
+  "src/flight",
   "src/cli",
   "src/main.ts"
 ]
@@ -116,7 +118,7 @@ describe("direction", () => {
   })
 
   test("only cli starts actors", () => {
-    const strangers = edges.filter(({ from, to }) => to.startsWith("actors/") && !/^(actors|src\/cli)\//.test(from))
+    const strangers = edges.filter(({ from, to }) => to.startsWith("actors/") && !/^(actors|src\/(cli|sim|flight))\//.test(from))
     expect(strangers).toEqual([])
   })
 

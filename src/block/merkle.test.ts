@@ -1,6 +1,6 @@
 /** The transaction tree against its definition, the vectors of Certificate Transparency, and whoever would bend a proof. */
 import { expect, test } from "bun:test"
-import { makeDice } from "../../test/fuzz/dice.ts"
+import { makeDice } from "../sim/dice.ts"
 import { concat, fromHex, toHex } from "../codec/bytes.ts"
 import { asHash, type Hash32, sha256 } from "../crypto/hash.ts"
 import { checkMerkleProof, merkleProof, merkleRoot } from "./merkle.ts"

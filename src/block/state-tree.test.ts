@@ -1,7 +1,7 @@
 /** The state tree against a naive one, its independence of history, and its proofs against forgers. */
 import { describe, expect, test } from "bun:test"
 import vectors from "../../docs/vectors/state-tree.json" with { type: "json" }
-import { makeDice } from "../../test/fuzz/dice.ts"
+import { makeDice } from "../sim/dice.ts"
 import { Bug } from "../assert.ts"
 import { compare, concat, fromHex, toHex, utf8 } from "../codec/bytes.ts"
 import { type Hash32, sha256, zeroHash } from "../crypto/hash.ts"

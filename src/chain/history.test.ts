@@ -1,7 +1,7 @@
 /** Which history wins, and that nothing is lost on the way: plans, undo, supply, and the defects that others showed. */
 import { describe, expect, test } from "bun:test"
 import { forge, keyOf, specOf, TestChain, transfer } from "../../test/fixtures.ts"
-import { makeDice } from "../../test/fuzz/dice.ts"
+import { makeDice } from "../sim/dice.ts"
 import type { Block } from "../block/block.ts"
 import { makeHeader, type Target } from "../block/header.ts"
 import { sha256, type Hash32 } from "../crypto/hash.ts"

@@ -1,6 +1,6 @@
 /** Difficulty rules against another implementation, against published figures, and against their own promises. */
 import { describe, expect, test } from "bun:test"
-import { makeDice } from "../../test/fuzz/dice.ts"
+import { makeDice } from "../sim/dice.ts"
 import { published } from "../../test/vectors/published.ts"
 import type { DifficultyRule } from "../block/genesis.ts"
 import type { Header, Height, Target } from "../block/header.ts"

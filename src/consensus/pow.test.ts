@@ -1,7 +1,7 @@
 /** Proof of work as the chain sees it: seals, times, work. */
 import { describe, expect, test } from "bun:test"
 import vectors from "../../docs/vectors/difficulty.json" with { type: "json" }
-import { makeDice } from "../../test/fuzz/dice.ts"
+import { makeDice } from "../sim/dice.ts"
 import type { DifficultyRule } from "../block/genesis.ts"
 import type { BlockHash, Header, Target } from "../block/header.ts"
 import { compare, fromHex } from "../codec/bytes.ts"

@@ -1,7 +1,7 @@
 /** Addresses: read back as written, no typo taken, and a person is told what is wrong. */
 import { expect, test } from "bun:test"
 import { bech32m } from "@scure/base"
-import { makeDice } from "../../test/fuzz/dice.ts"
+import { makeDice } from "../sim/dice.ts"
 import { Bug } from "../assert.ts"
 import { toHex } from "../codec/bytes.ts"
 import { type Address, addressOf, formatAddress, formatName, isAddress, parseAddress } from "./address.ts"

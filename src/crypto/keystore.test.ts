@@ -1,7 +1,7 @@
 /** Key files: they open with their passphrase and with nothing else; a changed one does not open. */
 import { expect, test } from "bun:test"
 import { Result } from "effect"
-import { makeDice } from "../../test/fuzz/dice.ts"
+import { makeDice } from "../sim/dice.ts"
 import { fromUtf8, toHex, utf8 } from "../codec/bytes.ts"
 import { type KeyFile, lockKey, parseKeyFile, unlockKey } from "./keystore.ts"
 

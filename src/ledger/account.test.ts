@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import { Result } from "effect"
 import { epoch, keyOf, specOf, transfer } from "../../test/fixtures.ts"
-import { type Dice, makeDice } from "../../test/fuzz/dice.ts"
+import { type Dice, makeDice } from "../sim/dice.ts"
 import { toHex } from "../codec/bytes.ts"
 import { decodeAccount, encodeAccount, keyOf as entryKey, makeAccountLedger } from "./account.ts"
 import { type Amount, amount } from "./amount.ts"

@@ -1,6 +1,6 @@
 /** Money: whole numbers only, checked sums, one text for one amount. */
 import { expect, test } from "bun:test"
-import { makeDice } from "../../test/fuzz/dice.ts"
+import { makeDice } from "../sim/dice.ts"
 import { Bug } from "../assert.ts"
 import { add, type Amount, amount, format, isAmount, parse, subtract } from "./amount.ts"
 

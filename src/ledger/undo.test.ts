@@ -1,7 +1,7 @@
 /** Undo records: short, in one form, and refused when they are cut or out of order. */
 import { expect, test } from "bun:test"
 import { Result } from "effect"
-import { makeDice } from "../../test/fuzz/dice.ts"
+import { makeDice } from "../sim/dice.ts"
 import { Bug } from "../assert.ts"
 import { toHex } from "../codec/bytes.ts"
 import { Overlay } from "./overlay.ts"

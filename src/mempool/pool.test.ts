@@ -1,7 +1,7 @@
 /** The pool against a model: bounds, order, replacement, what a new tip does to it. */
 import { describe, expect, test } from "bun:test"
 import { keyOf, transfer } from "../../test/fixtures.ts"
-import { makeDice } from "../../test/fuzz/dice.ts"
+import { makeDice } from "../sim/dice.ts"
 import { toHex } from "../codec/bytes.ts"
 import { type AccountState, keyOf as entryKey } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"

@@ -1,6 +1,6 @@
 /** The nonce search against the header's own hash. */
 import { describe, expect, test } from "bun:test"
-import { makeDice } from "../../test/fuzz/dice.ts"
+import { makeDice } from "../sim/dice.ts"
 import { Bug } from "../assert.ts"
 import { decodeHeader, headerBytes, meetsTarget, nonceOffset } from "../block/header.ts"
 import { writeU64 } from "../codec/bytes.ts"

@@ -1,6 +1,6 @@
 /** The download over many peers: everything wanted comes, bounds hold, the slow are replaced. */
 import { expect, test } from "bun:test"
-import { makeDice } from "../../test/fuzz/dice.ts"
+import { makeDice } from "../sim/dice.ts"
 import { bodiesInFlightPerPeerMax } from "../limits.ts"
 import { Sync, type SyncEffect } from "./sync.ts"
 

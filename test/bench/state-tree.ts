@@ -1,6 +1,6 @@
 /** The state tree: what a block of 2,000 changed accounts costs, in pages and microseconds, and what a proof costs. */
 import { checkProof, encodeProof, prove, rootOf, StateTree, update } from "../../src/block/state-tree.ts"
-import { makeDice } from "../fuzz/dice.ts"
+import { makeDice } from "../../src/sim/dice.ts"
 
 interface Row {
   readonly name: string

@@ -17,7 +17,7 @@ import { openDatabase, openReadonly } from "../../src/store/db.ts"
 import { Snapshot } from "../../src/store/snapshot.ts"
 import { ChainStore } from "../../src/store/store.ts"
 import { specOf } from "../fixtures.ts"
-import { makeDice } from "../fuzz/dice.ts"
+import { makeDice } from "../../src/sim/dice.ts"
 import { printTable, rate, type Row } from "./table.ts"
 
 const accounts = 100_000

@@ -6,7 +6,7 @@ import { decodeHeader, encodeHeader, headerBytes } from "../../src/block/header.
 import { makeRules } from "../../src/chain/rules.ts"
 import { toHex } from "../../src/codec/bytes.ts"
 import { specOf, transfer } from "../fixtures.ts"
-import { type Dice, makeDice } from "./dice.ts"
+import { type Dice, makeDice } from "../../src/sim/dice.ts"
 
 const { ledger, genesis } = makeRules(specOf())
 const transactions = [0, 1, 2, 3].map((from) => transfer({ from, to: from + 1, nonce: 1, note: "n".repeat(from * 9) }))

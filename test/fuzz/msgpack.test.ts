@@ -4,7 +4,7 @@ import { Result } from "effect"
 import { Bug } from "../../src/assert.ts"
 import { concat, fromHex, toHex, utf8 } from "../../src/codec/bytes.ts"
 import { decode, encode, type Packable } from "../../src/codec/msgpack.ts"
-import { type Dice, makeDice } from "./dice.ts"
+import { type Dice, makeDice } from "../../src/sim/dice.ts"
 
 const value = (dice: Dice, depth = 0): Packable => {
   const kind = dice.int(depth > 3 ? 5 : 7)

@@ -7,7 +7,7 @@ import { encodeFrame, type Frame, FrameReader } from "../../src/transport/frame.
 import { checkHello, makeHello, nodeIdOf, SeenNonces } from "../../src/transport/hello.ts"
 import { makeNativeChannel } from "../../src/transport/native.ts"
 import { keyOf } from "../fixtures.ts"
-import { type Dice, makeDice } from "./dice.ts"
+import { type Dice, makeDice } from "../../src/sim/dice.ts"
 
 const hashes = (dice: Dice): ReadonlyArray<Uint8Array> => Array.from({ length: dice.int(5) }, () => dice.bytes(32))
 

@@ -4,7 +4,7 @@ import { toHex } from "../../src/codec/bytes.ts"
 import { sha256 } from "../../src/crypto/hash.ts"
 import { loadEngineNamed } from "../../src/crypto/native.ts"
 import { nobleEngine } from "../../src/crypto/signature.ts"
-import { makeDice } from "./dice.ts"
+import { makeDice } from "../../src/sim/dice.ts"
 
 const native = (["libsecp256k1", "secp256k1-node"] as const).flatMap((name) => loadEngineNamed(name) ?? [])
 

@@ -13,7 +13,7 @@ import {
 } from "../../src/ledger/transaction.ts"
 import { formatTransfer, parseTransfer } from "../../src/ledger/transfer-text.ts"
 import { keyOf, specOf, transfer } from "../fixtures.ts"
-import { type Dice, makeDice } from "./dice.ts"
+import { type Dice, makeDice } from "../../src/sim/dice.ts"
 
 const number = (dice: Dice): number =>
   dice.pick([0, 1, 255, 256, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER, dice.int(2 ** 31) * 2 ** dice.int(22)])

@@ -8,7 +8,7 @@ import { formatAddress } from "../../src/crypto/address.ts"
 import type { Amount } from "../../src/ledger/amount.ts"
 import { type Millis, type Nonce, signTransfer } from "../../src/ledger/transaction.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
-import { makeDice } from "../fuzz/dice.ts"
+import { makeDice } from "../../src/sim/dice.ts"
 import { until } from "../network.ts"
 import { folder, run, type Running, start } from "./binary.ts"
 

@@ -8,7 +8,7 @@ import { fromHex } from "../../src/codec/bytes.ts"
 import { lockFolder } from "../../src/store/lock.ts"
 import { loadPending } from "../../src/store/pending.ts"
 import { specOf, TestChain } from "../fixtures.ts"
-import { makeDice } from "../fuzz/dice.ts"
+import { makeDice } from "../../src/sim/dice.ts"
 
 const rounds = 10
 const folder = mkdtempSync(join(tmpdir(), "cairn-crash-"))

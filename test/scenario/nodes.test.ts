@@ -9,9 +9,9 @@ import { openDatabase } from "../../src/store/db.ts"
 import { Snapshot } from "../../src/store/snapshot.ts"
 import { ChainStore } from "../../src/store/store.ts"
 import { keyOf, specOf, transfer } from "../fixtures.ts"
-import { type Dice, makeDice } from "../fuzz/dice.ts"
-import { SimNet, worldNow } from "../sim/tcp.ts"
-import { World } from "../sim/world.ts"
+import { type Dice, makeDice } from "../../src/sim/dice.ts"
+import { SimNet, worldNow } from "../../src/sim/net.ts"
+import { World } from "../../src/sim/world.ts"
 
 interface SimNode {
   readonly name: string

@@ -6,9 +6,9 @@
  * machine's clock or chance, or sets its timers, while a world runs is found out: Leak.
  */
 import { Clock, Duration, Effect, Exit, Fiber, References, type Scheduler } from "effect"
-import { type Dice, makeDice } from "../fuzz/dice.ts"
-import { sha256 } from "../../src/crypto/hash.ts"
-import { toHex, utf8 } from "../../src/codec/bytes.ts"
+import { type Dice, makeDice } from "./dice.ts"
+import { sha256 } from "../crypto/hash.ts"
+import { toHex, utf8 } from "../codec/bytes.ts"
 
 /** Nothing can run and no timer is set: a deadlock, or something waits for the world outside. */
 export class Stuck extends Error {

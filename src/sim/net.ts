@@ -1,7 +1,7 @@
 /** The TCP door of the deterministic world: wires with latency, kept in order, that can be cut and mended. */
 import { Clock, Effect } from "effect"
-import { type Tcp, TcpFault, type Wire, type WireHandlers } from "../../src/io/tcp.ts"
-import type { Dice } from "../fuzz/dice.ts"
+import { type Tcp, TcpFault, type Wire, type WireHandlers } from "../io/tcp.ts"
+import type { Dice } from "./dice.ts"
 
 interface End {
   readonly wire: Wire
