@@ -1,7 +1,8 @@
 /** The world itself: what it finds, what it refuses, and that a seed is a run. */
 import { describe, expect, test } from "bun:test"
 import { Clock, Effect, Exit, Fiber, Ref } from "effect"
-import { Leak, Stuck, World } from "./world.ts"
+import { Leak } from "./fence.ts"
+import { Stuck, World } from "./world.ts"
 
 const failing = (preempt: number): number => {
   let lost = 0

@@ -1,99 +1,262 @@
 /**
- * A deterministic world for actors: a seed decides which runnable fiber goes next and where one is preempted; time is
- * virtual and jumps to the next timer when nothing can run. The same seed gives the same trace, on any machine.
+ * A deterministic world for actors. Hosts run fibers; which fiber goes next, and where one is preempted, is a choice; time is
+ * virtual and jumps to the next timer when nothing can run. The same choices give the same run, on any machine.
  *
- * The driver is synchronous, so nothing that settles through a promise can take part: that shows as Stuck. Who reads the
- * machine's clock or chance, or sets its timers, while a world runs is found out: Leak.
+ *   choices ─► step: a timer that is due, or a task of a runnable fiber ─► what it wakes becomes runnable ─► step …
+ *
+ * The driver is synchronous, so what settles through a promise cannot take part: that shows as Stuck. The one exception is asked
+ * for by `promised`, for code that is promises all through (the HTTP app): its microtasks are run after each step.
  */
-import { Clock, Duration, Effect, Exit, Fiber, References, type Scheduler } from "effect"
+import { drainMicrotasks } from "bun:jsc"
+import { Clock, Context, Duration, Effect, Exit, type Fiber, References, type Scheduler } from "effect"
+import { Random } from "../io/random.ts"
+import { type Choices, SeededChoices } from "./choices.ts"
 import { type Dice, makeDice } from "./dice.ts"
-import { sha256 } from "../crypto/hash.ts"
-import { toHex, utf8 } from "../codec/bytes.ts"
+import { Digest } from "./digest.ts"
+import { fenced } from "./fence.ts"
+import { type Timer, Timers } from "./timers.ts"
 
 /** Nothing can run and no timer is set: a deadlock, or something waits for the world outside. */
 export class Stuck extends Error {
   override readonly name = "Stuck"
 }
 
-/** Something of the world outside was used while a world ran: the run would differ from machine to machine. */
-export class Leak extends Error {
-  override readonly name = "Leak"
-}
-
+/** The tasks of one fiber's dispatcher, in their order. Which lane goes next is the world's choice. */
 interface Lane {
   readonly id: number
+  readonly host: Host
   readonly tasks: Array<() => void>
 }
 
-interface Timer {
-  readonly at: number
-  fire: (() => void) | undefined
-}
-
-/** What no one may use while a world runs: owner and name. */
-const outside: ReadonlyArray<readonly [owner: object, name: string]> = [
-  [Date, "now"],
-  [performance, "now"],
-  [Math, "random"],
-  [crypto, "getRandomValues"],
-  [crypto, "randomUUID"],
-  ...["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch"].map((name) => [globalThis, name] as const)
-]
-
-/** Runs `f` behind a fence. A leak counts even if whoever leaked has caught it. */
-const fenced = <A>(f: () => A): A => {
-  const real = outside.map(([owner, name]): unknown => Reflect.get(owner, name))
-  let leak: Leak | undefined
-  for (const [owner, name] of outside)
-    Reflect.set(owner, name, () => {
-      throw (leak ??= new Leak(`${name} was used inside a world`))
-    })
-  try {
-    return f()
-  } finally {
-    outside.forEach(([owner, name], i) => Reflect.set(owner, name, real[i]))
-    if (leak !== undefined) throw leak
-  }
+export interface WorldOptions {
+  readonly choices: Choices
+  /** The probability that a fiber is interrupted between two of its operations. */
+  readonly preempt?: number
+  readonly stepsMax?: number
+  /** Seeds what hosts draw as random bytes. */
+  readonly seed?: number
 }
 
 const stepsMax = 2_000_000
-const startMs = Date.UTC(2026, 10, 21)
+/** Where the time of every world begins. */
+export const startMs = Date.UTC(2026, 10, 21)
+/** A preempted fiber has done at most so many operations since it was resumed. */
+const preemptOpsMax = 10
 
-export class World implements Scheduler.Scheduler {
-  readonly executionMode = "async" as const
-  private readonly dice: Dice
+export class World {
+  /** Where whoever drives the run is at home: a machine that never dies. */
+  readonly home: Host
+  /** What happened so far; others may add what they see. */
+  readonly trace = new Digest()
+  private readonly choices: Choices
   private readonly preempt: number
-  private readonly lanes: Array<Lane> = []
-  /** By the time at which they fire; those set first go first. */
-  private readonly timers: Array<Timer> = []
+  private readonly stepsMax: number
+  private readonly seed: number
+  private readonly runnable: Array<Lane> = []
+  private readonly timers = new Timers()
   private laneCount = 0
+  private hostCount = 0
   private nowMs = startMs
-  private granted = false
-  private budget = -1
-  private readonly seen = new WeakSet<object>()
-  private trace = ""
+  private promises = 0
+  private stepCount = 0
+  /** Called after every step. What it throws ends the run. */
+  audit: (() => void) | undefined
+  /** The fiber that is entered first in this task was chosen: it need not yield to be one. */
+  granted = false
+  /** Operations left to the fiber in hand before it is preempted; negative: it is not. */
+  budget = -1
 
-  /** `preempt`: the probability that a fiber is interrupted between two of its operations. */
-  constructor(seed: number, preempt = 0.1) {
-    this.dice = makeDice(seed)
-    this.preempt = preempt
+  /** From a seed, as tests of one actor do, or from choices. */
+  constructor(options: number | WorldOptions, preempt = 0.1) {
+    const given: WorldOptions =
+      typeof options === "number" ? { choices: new SeededChoices(options), preempt, seed: options } : options
+    this.choices = given.choices
+    this.preempt = given.preempt ?? preempt
+    this.stepsMax = given.stepsMax ?? stepsMax
+    this.seed = given.seed ?? 0
+    this.home = this.host("world")
   }
 
-  /** What happened, as a hash. */
+  /** Virtual milliseconds since 1970. */
+  get now(): number {
+    return this.nowMs
+  }
+
+  /** Virtual milliseconds since the run began. */
+  get elapsed(): number {
+    return this.nowMs - startMs
+  }
+
+  /** What happened so far, as a hash. */
   get digest(): string {
-    return toHex(sha256(utf8(this.trace)))
+    return this.trace.read()
+  }
+
+  get steps(): number {
+    return this.stepCount
   }
 
   /** Is anything left that would run, or a timer that would fire? */
   get idle(): boolean {
-    return this.lanes.length === 0 && this.nextTimer() === undefined
+    return this.runnable.length === 0 && this.timers.peek() === undefined
+  }
+
+  /** A machine of this world: fibers, a clock and chance of its own, and a power switch. */
+  host(name: string): Host {
+    return new Host(this, name, makeDice(this.seed * 1_000 + this.hostCount++))
+  }
+
+  /** Runs a program on the world's own host to its end. */
+  run<A, E>(program: Effect.Effect<A, E>): Exit.Exit<A, E> {
+    return fenced(() => {
+      const fiber = this.home.fork(program)
+      for (;;) {
+        const exit = fiber.pollUnsafe()
+        if (exit !== undefined) return exit
+        this.step()
+      }
+    })
+  }
+
+  /** Something settles through promises until the returned function is called. */
+  promised(): () => void {
+    this.promises++
+    let open = true
+    return () => {
+      if (open) this.promises--
+      open = false
+    }
+  }
+
+  /** For hosts. */
+  setTimer(at: number, fire: () => void): Timer {
+    return this.timers.set(at, fire)
+  }
+
+  /** For hosts. */
+  newLane(host: Host): Lane {
+    return { id: this.laneCount++, host, tasks: [] }
+  }
+
+  /** For hosts. */
+  schedule(lane: Lane, task: () => void): void {
+    if (lane.tasks.push(task) === 1) this.runnable.push(lane)
+  }
+
+  /** For hosts: what was scheduled there will not run. */
+  forget(host: Host): void {
+    for (let at = this.runnable.length - 1; at >= 0; at--)
+      if (this.runnable[at]!.host === host) this.runnable.splice(at, 1)[0]!.tasks.length = 0
+  }
+
+  private step(): void {
+    if (++this.stepCount > this.stepsMax) throw new Stuck(`no end after ${this.stepsMax} steps`)
+    const due = this.timers.peek()
+    if (this.runnable.length === 0 && due === undefined && this.promises === 0)
+      throw new Stuck("nothing can run and no timer is set")
+    if (due !== undefined && (due.at <= this.nowMs || (this.runnable.length === 0 && this.promises === 0))) this.fire(due)
+    else if (this.runnable.length > 0) this.dispatch()
+    if (this.promises > 0) this.settle(due)
+    this.audit?.()
+  }
+
+  private fire(due: Timer): void {
+    this.timers.pop()
+    this.nowMs = Math.max(this.nowMs, due.at)
+    this.trace.add(-due.turn - 1)
+    this.trace.add(this.nowMs - startMs)
+    const { fire } = due
+    due.fire = undefined
+    fire!()
+  }
+
+  private dispatch(): void {
+    const { runnable } = this
+    const at = runnable.length === 1 ? 0 : this.choices.pick("order", runnable.length)
+    const lane = runnable[at]!
+    const task = lane.tasks.shift()!
+    if (lane.tasks.length === 0) runnable.splice(at, 1)
+    this.budget = this.preempt === 0 ? -1 : this.choices.rare("preempt", this.preempt, preemptOpsMax) || -1
+    this.granted = true
+    this.trace.add(lane.id)
+    task()
+    this.granted = false
+  }
+
+  /** Runs microtasks. If nothing else can go on and promises have not settled by themselves, time goes on. */
+  private settle(due: Timer | undefined): void {
+    drainMicrotasks()
+    if (this.promises === 0 || this.runnable.length > 0) return
+    const next = this.timers.peek()
+    if (next !== undefined) this.fire(next)
+    else if (due === undefined) throw new Stuck("a promise waits for the world outside")
+  }
+}
+
+/** One machine from power on to power off: its fibers run under its scheduler, on its clock, and die with it. */
+export class Host implements Scheduler.Scheduler {
+  readonly executionMode = "async" as const
+  readonly name: string
+  readonly dice: Dice
+  /** How far its clock is off, in milliseconds. */
+  skewMs = 0
+  private readonly world: World
+  private readonly timers = new Set<Timer>()
+  private readonly seen = new WeakSet<object>()
+  private up = true
+
+  constructor(world: World, name: string, dice: Dice) {
+    this.world = world
+    this.name = name
+    this.dice = dice
+  }
+
+  get alive(): boolean {
+    return this.up
+  }
+
+  /** Timers that are set: none, when everything that ran here has ended. */
+  get waiting(): number {
+    return this.timers.size
+  }
+
+  /** What time it is, as this machine believes. */
+  get now(): number {
+    return this.world.now + this.skewMs
+  }
+
+  /** Runs an effect on this machine. */
+  fork<A, E>(program: Effect.Effect<A, E>): Fiber.Fiber<A, E> {
+    return Effect.runForkWith(Context.empty())(this.within(program), { scheduler: this })
+  }
+
+  /** Calls `f` after so many milliseconds, unless the machine dies before or the returned function is called. */
+  after(ms: number, f: () => void): () => void {
+    if (!this.up) return () => {}
+    const timer = this.world.setTimer(this.world.now + Math.max(0, Math.ceil(ms)), () => {
+      this.timers.delete(timer)
+      f()
+    })
+    this.timers.add(timer)
+    return () => {
+      timer.fire = undefined
+      this.timers.delete(timer)
+    }
+  }
+
+  /** The power goes: nothing that runs here goes on, no finalizer runs. */
+  kill(): void {
+    this.up = false
+    for (const timer of this.timers) timer.fire = undefined
+    this.timers.clear()
+    this.world.forget(this)
   }
 
   makeDispatcher(): Scheduler.SchedulerDispatcher {
-    const lane: Lane = { id: this.laneCount++, tasks: [] }
+    const lane = this.world.newLane(this)
     return {
       scheduleTask: (task) => {
-        if (lane.tasks.push(task) === 1) this.lanes.push(lane)
+        if (this.up) this.world.schedule(lane, task)
       },
       flush: () => {
         while (lane.tasks.length > 0) lane.tasks.shift()!()
@@ -103,85 +266,40 @@ export class World implements Scheduler.Scheduler {
 
   /** Effect asks before every operation. A fiber resumed inside another's stack yields, so that its turn is a choice too. */
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    const { world } = this
     if (fiber.currentOpCount === 1) {
-      const resumedInline = !this.granted && this.seen.has(fiber)
-      this.granted = false
+      const resumedInline = !world.granted && this.seen.has(fiber)
+      world.granted = false
       this.seen.add(fiber)
-      return resumedInline
+      return resumedInline || !this.up
     }
-    return this.budget > 0 && --this.budget === 0
+    return (world.budget > 0 && --world.budget === 0) || !this.up
   }
 
-  /** Runs a program to its end. */
-  run<A, E>(program: Effect.Effect<A, E>): Exit.Exit<A, E> {
-    return fenced(() => this.drive(program))
-  }
-
-  private drive<A, E>(program: Effect.Effect<A, E>): Exit.Exit<A, E> {
-    const fiber = Effect.runFork(
-      program.pipe(
-        Effect.provideService(Clock.Clock, this.clock()),
-        Effect.provideService(References.PreventSchedulerYield, false),
-        Effect.provideService(References.MinimumLogLevel, "None")
-      ),
-      { scheduler: this }
+  private within<A, E>(program: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return program.pipe(
+      Effect.provideService(Clock.Clock, this.clock()),
+      Effect.provideService(Random, (length) => this.dice.bytes(length)),
+      Effect.provideService(References.PreventSchedulerYield, false),
+      Effect.provideService(References.MinimumLogLevel, "None")
     )
-    for (let steps = 0; ; steps++) {
-      const exit = fiber.pollUnsafe()
-      if (exit !== undefined) return exit
-      if (steps > stepsMax) throw new Stuck(`no end after ${stepsMax} steps`)
-      this.step()
-    }
-  }
-
-  private step(): void {
-    const due = this.nextTimer()
-    if (this.lanes.length === 0 && due === undefined) throw new Stuck("nothing can run and no timer is set")
-    if (due !== undefined && (this.lanes.length === 0 || due.at <= this.nowMs)) {
-      this.timers.shift()
-      this.nowMs = Math.max(this.nowMs, due.at)
-      this.trace += `t${this.nowMs};`
-      due.fire!()
-      return
-    }
-    const at = this.dice.int(this.lanes.length)
-    const lane = this.lanes[at]!
-    const task = lane.tasks.shift()!
-    if (lane.tasks.length === 0) this.lanes.splice(at, 1)
-    this.budget = this.dice.chance(this.preempt) ? 1 + this.dice.int(10) : -1
-    this.granted = true
-    this.trace += `${lane.id};`
-    task()
-    this.granted = false
-  }
-
-  private nextTimer(): Timer | undefined {
-    while (this.timers.length > 0 && this.timers[0]!.fire === undefined) this.timers.shift()
-    return this.timers[0]
-  }
-
-  private setTimer(timer: Timer): void {
-    let at = this.timers.length
-    while (at > 0 && this.timers[at - 1]!.at > timer.at) at--
-    this.timers.splice(at, 0, timer)
   }
 
   private clock(): Clock.Clock {
-    const nanos = (): bigint => BigInt(this.nowMs) * 1_000_000n
+    const nanos = (): bigint => BigInt(this.world.elapsed) * 1_000_000n
     return {
-      currentTimeMillisUnsafe: () => this.nowMs,
-      currentTimeNanosUnsafe: nanos,
+      currentTimeMillisUnsafe: () => this.now,
+      currentTimeNanosUnsafe: () => BigInt(this.now) * 1_000_000n,
       monotonicTimeNanosUnsafe: nanos,
-      currentTimeMillis: Effect.sync(() => this.nowMs),
-      currentTimeNanos: Effect.sync(nanos),
+      currentTimeMillis: Effect.sync(() => this.now),
+      currentTimeNanos: Effect.sync(() => BigInt(this.now) * 1_000_000n),
       monotonicTimeNanos: Effect.sync(nanos),
       sleep: (duration) => {
         const ms = Duration.toMillis(duration)
         if (ms <= 0) return Effect.yieldNow
         return Effect.callback<void>((resume) => {
-          const timer: Timer = { at: this.nowMs + Math.ceil(ms), fire: () => resume(Effect.void) }
-          this.setTimer(timer)
-          return Effect.sync(() => (timer.fire = undefined))
+          const cancel = this.after(ms, () => resume(Effect.void))
+          return Effect.sync(cancel)
         })
       }
     }
@@ -195,11 +313,16 @@ export const forSeeds = (count: number, body: () => Effect.Effect<void, unknown>
   for (const seed of seeds) {
     const exit = new World(seed).run(Effect.suspend(body))
     if (Exit.isSuccess(exit)) continue
-    const reasons = exit.cause.reasons.map((reason) =>
-      "defect" in reason ? reason.defect : "error" in reason ? reason.error : reason
-    )
-    const error = reasons[0] instanceof Error ? reasons[0] : new Error(String(reasons[0]))
+    const error = errorOf(exit)
     error.message += `\n  seed ${seed}: SIM_SEED=${seed} bun test …`
     throw error
   }
+}
+
+/** The error that a run ended with, as one that can be thrown. */
+export const errorOf = (exit: Exit.Failure<unknown, unknown>): Error => {
+  const [reason] = exit.cause.reasons
+  const cause =
+    reason === undefined ? "interrupted" : "defect" in reason ? reason.defect : "error" in reason ? reason.error : reason
+  return cause instanceof Error ? cause : new Error(typeof cause === "string" ? cause : JSON.stringify(cause))
 }

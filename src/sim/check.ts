@@ -1,0 +1,80 @@
+/** What must hold in every run, whatever happens in it. A checker gives what is wrong in words, or nothing. */
+import { Result } from "effect"
+import type { Rules } from "../chain/rules.ts"
+import { toHex } from "../codec/bytes.ts"
+import type { Address } from "../crypto/address.ts"
+import { decodeAccount, keyOf as entryKey } from "../ledger/account.ts"
+import type { Transaction } from "../ledger/transaction.ts"
+import { auditChain } from "../store/audit.ts"
+import { inconsistency } from "../store/consistency.ts"
+import { loadPending } from "../store/pending.ts"
+import type { Acknowledged } from "./wallets.ts"
+import type { SimNode } from "./node.ts"
+
+/** The run has shown a fault of the node. */
+export class Violation extends Error {
+  override readonly name = "Violation"
+}
+
+/** After every move of a tip: the stored tip is whole, its state tree is the one it commits to, and its entries sum up to the supply. */
+export const checkTip = (node: SimNode, rules: Rules): string | undefined => {
+  const wrong = inconsistency(node.store.db, rules.ledger)
+  return wrong === undefined ? undefined : `${node.name}: ${wrong}`
+}
+
+/** The whole stored chain replayed from genesis gives the stored state, entry by entry: undo has left nothing behind. */
+export const checkHistory = (node: SimNode, rules: Rules): string | undefined => {
+  const outcome = auditChain(node.store, rules)
+  return typeof outcome === "number" ? undefined : `${node.name}: ${outcome}`
+}
+
+/** Nothing holds more than its bound. */
+export const checkBounds = (node: SimNode): string | undefined => {
+  const over = node.tree.bounds().find(({ used, max }) => used > max)
+  return over === undefined
+    ? undefined
+    : `${node.name}: ${over.actor} holds ${over.used} ${over.of}, ${over.max} are allowed`
+}
+
+/** What is pending at a node, as its disk has it: by sender and nonce. */
+export type PoolView = ReadonlyMap<string, Transaction>
+
+const slotOf = ({ transfer }: Transaction): string => `${toHex(transfer.sender)} ${transfer.nonce}`
+
+export const poolView = ({ store }: SimNode, rules: Rules): PoolView =>
+  new Map(
+    loadPending(store.db).flatMap(({ bytes }) => {
+      const decoded = rules.ledger.decode(bytes)
+      return Result.isSuccess(decoded) ? [[slotOf(decoded.success), decoded.success] as const] : []
+    })
+  )
+
+const nonceAt = (node: SimNode, sender: Address): number => decodeAccount(node.store.readEntry(entryKey(sender))).nonce
+
+/**
+ * A transfer that a node has acknowledged is confirmed there, or another with its nonce is, or it is pending, or another that took
+ * its place. Gives the first that is none of these.
+ */
+export const checkAcknowledged = (
+  acknowledged: Iterable<Acknowledged>,
+  node: SimNode,
+  pool: PoolView
+): string | undefined => {
+  for (const { transaction, node: name } of acknowledged) {
+    if (name !== node.name || node.store.isConfirmed(transaction.id)) continue
+    const { sender, nonce } = transaction.transfer
+    if (nonceAt(node, sender) >= nonce || pool.has(slotOf(transaction))) continue
+    return `${name}: transfer ${toHex(transaction.id).slice(0, 12)} (nonce ${nonce}) was acknowledged and is lost`
+  }
+  return undefined
+}
+
+/** Nothing is pending that the tip has confirmed or made impossible. */
+export const checkPool = (node: SimNode, pool: PoolView): string | undefined => {
+  for (const transaction of pool.values()) {
+    const { sender, nonce } = transaction.transfer
+    if (nonceAt(node, sender) >= nonce)
+      return `${node.name}: a transfer with nonce ${nonce} is pending, and the account is at ${nonceAt(node, sender)}`
+  }
+  return undefined
+}

@@ -1,0 +1,173 @@
+/**
+ * The disk of a simulated machine: real SQLite files, and the ways in which a disk lets a program down.
+ *
+ * The node's store syncs at every commit (WAL, synchronous=FULL), so what the model may take away is what was not synced: the
+ * commit in hand. A torn commit keeps of its bytes an arbitrary choice of sectors, in the log or, when the log was being folded
+ * in, in the database. A store that asks for less than FULL may lose every commit since the last fold. The files themselves are
+ * written without syncing: the machine that runs the simulation does not lose power, and a simulated year has many commits.
+ */
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { Rules } from "../chain/rules.ts"
+import { openDatabase, openReadonly } from "../store/db.ts"
+import { Snapshot } from "../store/snapshot.ts"
+import { ChainStore } from "../store/store.ts"
+import type { Choices } from "./choices.ts"
+
+/** Thrown inside a commit by a machine that loses its power there. Whoever catches it is dead already. */
+export class PowerLoss extends Error {
+  override readonly name = "PowerLoss"
+}
+
+type Database = ReturnType<typeof openDatabase>
+
+interface Files {
+  readonly db: Uint8Array
+  readonly wal: Uint8Array
+}
+
+const sectorBytes = 512
+/** What `PRAGMA synchronous` gives for FULL. */
+const syncFull = 2
+
+/** Where simulations keep their files: memory, where the system has a file system in it. */
+const folder = (): string => mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "cairn-sim-"))
+
+/** Sectors of `after` or, by choice, those of `before`. */
+const tear = (before: Uint8Array, after: Uint8Array, choices: Choices): Uint8Array => {
+  const out = after.slice()
+  for (let at = 0; at < after.length; at += sectorBytes) {
+    if (choices.pick("sector", 2) === 0) continue
+    const old = before.subarray(at, at + sectorBytes)
+    out.fill(0, at, at + sectorBytes)
+    out.set(old, at)
+  }
+  return out
+}
+
+export class SimDisk {
+  private readonly folder = folder()
+  private readonly path = join(this.folder, "chain.db")
+  private readonly choices: Choices
+  private readonly rules: Rules
+  private db: Database | undefined
+  private reader: Database | undefined
+  private lossAt: (() => void) | undefined
+  private before: Files | undefined
+  /** Commits so far. */
+  commits = 0
+
+  constructor(rules: Rules, choices: Choices) {
+    this.rules = rules
+    this.choices = choices
+  }
+
+  /** Opens the store, as a node does that starts. */
+  open(): { readonly store: ChainStore; readonly snapshot: Snapshot } {
+    const db = openDatabase(this.path)
+    const { synchronous } = db.query<{ synchronous: number }, []>("PRAGMA synchronous").get()!
+    db.run("PRAGMA synchronous = OFF")
+    this.db = db
+    this.watch(db, synchronous >= syncFull)
+    const store = new ChainStore(db, this.rules)
+    this.reader = openReadonly(this.path)
+    return { store, snapshot: new Snapshot(this.reader, this.rules) }
+  }
+
+  /** The next commit loses power half way; `down` is called from within, then it throws PowerLoss. */
+  tearNext(down: () => void): void {
+    this.lossAt = down
+  }
+
+  /** True while a torn commit has been asked for and none has come. */
+  get tearing(): boolean {
+    return this.lossAt !== undefined
+  }
+
+  /** No room, or room again. SQLite itself refuses to grow. */
+  fill(full: boolean): void {
+    const { db } = this
+    if (db === undefined) return
+    const { page_count: pages } = db.query<{ page_count: number }, []>("PRAGMA page_count").get()!
+    db.run(`PRAGMA max_page_count = ${full ? pages : 0xfffffffe}`)
+  }
+
+  /** The process is gone. What it had written is there; what was not synced may not be. */
+  lose(): void {
+    this.lossAt = undefined
+    const files = this.read()
+    this.shut()
+    this.write(files)
+  }
+
+  /** Takes the files away. */
+  remove(): void {
+    this.shut()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** Closes without the folding of the log that a graceful end does. */
+  private shut(): void {
+    this.reader?.close()
+    this.db?.close()
+    this.reader = undefined
+    this.db = undefined
+  }
+
+  private read(): Files {
+    return { db: readFileSync(this.path), wal: this.readWal() }
+  }
+
+  private readWal(): Uint8Array {
+    const path = `${this.path}-wal`
+    if (!existsSync(path)) return new Uint8Array(0)
+    const bytes = new Uint8Array(statSync(path).size)
+    const file = openSync(path, "r")
+    readSync(file, bytes)
+    closeSync(file)
+    return bytes
+  }
+
+  private write({ db, wal }: Files): void {
+    writeFileSync(this.path, db)
+    rmSync(`${this.path}-shm`, { force: true })
+    if (wal.length > 0) writeFileSync(`${this.path}-wal`, wal)
+    else rmSync(`${this.path}-wal`, { force: true })
+  }
+
+  /** Every transaction of this connection passes here. `synced`: a commit is on disk when it returns. */
+  private watch(db: Database, synced: boolean): void {
+    const real = db.transaction.bind(db)
+    const around = <A>(run: () => A): A => {
+      if (db !== this.db) throw new PowerLoss("the machine is off")
+      if (this.lossAt !== undefined || (!synced && this.before === undefined)) this.before = this.read()
+      const done = run()
+      this.commits++
+      if (this.lossAt !== undefined) this.losePower(this.lossAt)
+      return done
+    }
+    const wrapped = (f: () => unknown) => {
+      const transaction = real(f)
+      return Object.assign(() => around(transaction), { immediate: () => around(() => transaction.immediate()) })
+    }
+    Object.defineProperty(db, "transaction", { value: wrapped })
+  }
+
+  /** The commit that has just been made was half way: some of its sectors are on disk. */
+  private losePower(down: () => void): never {
+    const before = this.before!
+    const after = this.read()
+    this.lossAt = undefined
+    this.before = undefined
+    down()
+    const folding = Buffer.compare(before.db, after.db) !== 0
+    this.shut()
+    this.write(
+      folding
+        ? { db: tear(before.db, after.db, this.choices), wal: after.wal }
+        : { db: before.db, wal: tear(before.wal, after.wal, this.choices) }
+    )
+    throw new PowerLoss("the power went in a commit")
+  }
+}

@@ -1,0 +1,286 @@
+/**
+ * A machine with a node on it: the real tree of actors, the real store and HTTP app, behind the doors of a world. Its process can
+ * be started, stopped, killed, and started again on the same disk.
+ */
+import { Deferred, Effect, Exit, type Fiber } from "effect"
+import { startTree, type Tree } from "../../actors/tree.ts"
+import type { Rules } from "../chain/rules.ts"
+import type { Keypair } from "../crypto/keys.ts"
+import { toHex } from "../codec/bytes.ts"
+import { makeApp } from "../http/app.ts"
+import type { NodeEvent } from "../node.ts"
+import type { Snapshot } from "../store/snapshot.ts"
+import type { ChainStore } from "../store/store.ts"
+import { nodeIdOf } from "../transport/hello.ts"
+import type { Choices } from "./choices.ts"
+import { SimDisk } from "./disk.ts"
+import type { SimNet } from "./net.ts"
+import { makeThreads, type Pace } from "./thread.ts"
+import type { Tracer } from "./tracer.ts"
+import type { Host, World } from "./world.ts"
+
+/** The port on which every simulated node hears its peers. */
+export const peerPort = 19_100
+
+export interface SimNodeOptions {
+  readonly name: string
+  readonly address: string
+  readonly key: Keypair
+  readonly rules: Rules
+  /** Addresses with port. */
+  readonly seeds: ReadonlyArray<string>
+  /** Hashes a second of its one thread; none: it mines only when asked. */
+  readonly hashesPerSecond: number
+}
+
+export interface SimParts {
+  readonly world: World
+  readonly net: SimNet
+  readonly choices: Choices
+  readonly tracer: Tracer
+}
+
+/** What runs between two power offs. */
+interface Process {
+  readonly host: Host
+  readonly store: ChainStore
+  readonly snapshot: Snapshot
+  readonly tree: Tree
+  readonly app: ReturnType<typeof makeApp>
+  readonly failThreads: () => void
+}
+
+/** Who asked a node whose machine went off meanwhile. What was asked may have happened. */
+export class Off extends Error {
+  override readonly name = "Off"
+}
+
+export class SimNode {
+  readonly name: string
+  readonly address: string
+  readonly key: Keypair
+  readonly pace: Pace
+  readonly disk: SimDisk
+  private readonly options: SimNodeOptions
+  private readonly parts: SimParts
+  private process: Process | undefined
+  private readonly asking = new Set<() => void>()
+  private starting = false
+  /** How far its clock is off, over restarts. */
+  skewMs = 0
+  /** Called when its process has given up: the supervision has escalated. */
+  gaveUp: (why: string) => void = () => {}
+  /** Called when its tip has moved. */
+  moved: () => void = () => {}
+  private requests = 0
+
+  constructor(parts: SimParts, options: SimNodeOptions) {
+    this.parts = parts
+    this.options = options
+    this.name = options.name
+    this.address = options.address
+    this.key = options.key
+    this.pace = { hashesPerSecond: options.hashesPerSecond }
+    this.disk = new SimDisk(options.rules, parts.choices)
+    parts.tracer.names.set(nodeIdOf(options.key.publicKey), options.name)
+    parts.tracer.names.set(toHex(options.key.address), options.name)
+  }
+
+  /** Does its process run? */
+  get up(): boolean {
+    return this.process !== undefined
+  }
+
+  get store(): ChainStore {
+    return this.running().store
+  }
+
+  get tree(): Tree {
+    return this.running().tree
+  }
+
+  get host(): Host {
+    return this.running().host
+  }
+
+  get endpoint(): string {
+    return `${this.address}:${peerPort}`
+  }
+
+  /** Starts the process on what the disk has. */
+  start(): Effect.Effect<void, unknown> {
+    return Effect.suspend(() => {
+      if (this.up || this.starting) return Effect.void
+      this.starting = true
+      const host = this.parts.world.host(this.name)
+      host.skewMs = this.skewMs
+      return Effect.onExit(this.await(host, host.fork(this.boot(host))), () => Effect.sync(() => (this.starting = false)))
+    })
+  }
+
+  /** Runs an effect on the machine, as the node's own HTTP server would. Dies with Off if the machine goes off. */
+  ask<A, E>(effect: (tree: Tree) => Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.suspend(() => {
+      const { host, tree } = this.running()
+      return this.await(host, host.fork(effect(tree)))
+    })
+  }
+
+  /** A request to the node's HTTP app, from its own machine: the app as it ships, no socket. */
+  fetch(method: string, path: string, body?: unknown): Effect.Effect<{ readonly status: number; readonly body: unknown }> {
+    return Effect.suspend(() => {
+      const { host, app } = this.running()
+      const request = new Request(`http://localhost${path}`, {
+        method,
+        headers: { "content-type": "application/json", "x-request-id": `${this.name}-${++this.requests}`, host: "localhost" },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      })
+      return this.await(host, host.fork(this.exchange(app, request)))
+    })
+  }
+
+  /** Lets the process end as SIGTERM does. */
+  stop(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { host, tree } = this.running()
+      return Effect.map(this.await(host, host.fork(tree.stop)), () => {
+        this.end()
+        this.parts.net.lose(this.name, false)
+        this.disk.lose()
+      })
+    })
+  }
+
+  /** Kills the process. `mute`: the machine loses power and nobody hears of it; else its sockets are closed. */
+  kill(mute: boolean): void {
+    if (!this.up) return
+    this.end()
+    this.parts.net.lose(this.name, mute)
+    this.disk.lose()
+  }
+
+  /** Loses power within the next commit. `down` is told when it has. */
+  tear(down: () => void): void {
+    this.disk.tearNext(() => {
+      this.end()
+      this.parts.net.lose(this.name, true)
+      down()
+    })
+  }
+
+  /** A mining thread dies. */
+  failThreads(): void {
+    this.process?.failThreads()
+  }
+
+  /** Its clock jumps. */
+  skew(ms: number): void {
+    this.skewMs = ms
+    if (this.process !== undefined) this.process.host.skewMs = ms
+  }
+
+  private running(): Process {
+    if (this.process === undefined) throw new Off(`${this.name} is off`)
+    return this.process
+  }
+
+  private end(): void {
+    const { process } = this
+    this.process = undefined
+    process?.host.kill()
+    for (const off of [...this.asking]) off()
+  }
+
+  private boot(host: Host): Effect.Effect<void, unknown> {
+    return Effect.gen({ self: this }, function* () {
+      const { store, snapshot } = this.disk.open()
+      const { options, parts } = this
+      const threads = makeThreads(host, this.pace)
+      const tree = yield* startTree({
+        config: this.config(),
+        rules: options.rules,
+        store,
+        snapshot,
+        key: options.key,
+        proposer: options.key.address,
+        tls: { key: "", cert: "" },
+        doors: { tcp: parts.net.door(host, options.address), startThread: threads.start },
+        triesInPlace: 0,
+        spy: parts.tracer.spy(options.name),
+        facts: {
+          version: "sim",
+          agent: `sim/${options.name}`,
+          dev: false,
+          dataDir: "",
+          httpUrl: "",
+          signatureEngine: "sim",
+          hashEngine: "sim",
+          mineThreads: 1,
+          startedAt: host.now
+        }
+      })
+      const context = yield* Effect.context<never>()
+      const app = makeApp({ node: tree.node, context, adminToken: undefined, page: new Map(), hosts: [] })
+      this.process = { host, store, snapshot, tree, app, failThreads: threads.fail }
+      tree.node.listen(undefined, (event) => this.saw(event))
+      this.sawTip(0)
+      host.fork(Effect.catch(tree.failed, ({ child, group }) => Effect.sync(() => this.gaveUp(`${child} of ${group}`))))
+    })
+  }
+
+  private config() {
+    const { options } = this
+    return {
+      dataDir: "",
+      dev: false,
+      signatureEngine: "auto",
+      http: { host: "", port: 0, adminToken: undefined },
+      peers: { host: options.address, port: peerPort, advertise: undefined, seeds: options.seeds },
+      mining: { threads: 1, proposer: undefined, onDemand: false, everyMs: undefined }
+    } as const
+  }
+
+  private saw(event: NodeEvent): void {
+    const { tracer } = this.parts
+    if (event.type === "tip") this.sawTip(event.detached)
+    if (event.type === "peer") tracer.note(this.name, event.change, `${tracer.nameOf(event.nodeId)} ${event.reason ?? ""}`.trim())
+  }
+
+  private sawTip(detached: number): void {
+    const { header } = this.store.tip()
+    const { tracer } = this.parts
+    const by = tracer.nameOf(toHex(header.proposer))
+    tracer.tip(this.name, { id: header.id, parent: toHex(header.previous), height: header.height, by })
+    if (detached > 0) tracer.note(this.name, "reorganised", `${detached} undone, height ${header.height} now`)
+    this.moved()
+  }
+
+  /** Runs a request through the app. Promises all through, so the world is told. */
+  private exchange(app: ReturnType<typeof makeApp>, request: Request) {
+    return Effect.callback<{ readonly status: number; readonly body: unknown }>((resume) => {
+      const settled = this.parts.world.promised()
+      this.asking.add(settled)
+      const done = async (): Promise<void> => {
+        const response = await app.fetch(request)
+        const body: unknown = await response.json()
+        this.asking.delete(settled)
+        settled()
+        resume(Effect.succeed({ status: response.status, body }))
+      }
+      void done()
+    })
+  }
+
+  /** Waits outside for what runs on the machine, or for its end. */
+  private await<A, E>(host: Host, fiber: Fiber.Fiber<A, E>): Effect.Effect<A, E> {
+    const answer = Deferred.makeUnsafe<A, E>()
+    const off = (): void => void Deferred.doneUnsafe(answer, Exit.die(new Off(`${this.name} went off`)))
+    if (!host.alive) off()
+    this.asking.add(off)
+    fiber.addObserver((exit) => {
+      this.asking.delete(off)
+      Deferred.doneUnsafe(answer, exit)
+    })
+    return Deferred.await(answer)
+  }
+}

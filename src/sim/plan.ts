@@ -1,0 +1,244 @@
+/**
+ * What shall happen in a run, decided before it begins: the nodes, who pays when, which faults come. A pure function of the
+ * options, and plain JSON, so that a plan can be read, cut down by the shrinker, and kept as a scenario.
+ */
+import { actNames } from "./byzantine.ts"
+import type { Strategy } from "./choices.ts"
+import { type Dice, makeDice } from "./dice.ts"
+
+/** Faults that can be asked for. docs/testing.md says what each does. */
+export const faults = [
+  "partition",
+  "drop",
+  "dup",
+  "reorder",
+  "delay",
+  "crash",
+  "disk-full",
+  "torn-write",
+  "clock-skew",
+  "slow-reader",
+  "byzantine"
+] as const
+export type Fault = (typeof faults)[number]
+
+export interface SimOptions {
+  readonly seed: number
+  /** 1 to 30. */
+  readonly nodes: number
+  /** Virtual milliseconds of work; the quiet at the end comes on top. */
+  readonly ms: number
+  readonly faults: ReadonlyArray<Fault>
+  /** Payments a virtual minute, of all wallets. */
+  readonly paysPerMinute?: number
+  readonly blockMs?: number
+  readonly strategy?: Strategy
+  /** The probability that a fiber is preempted between two operations, once a turn. */
+  readonly preempt?: number
+}
+
+export interface PlannedNode {
+  readonly name: string
+  readonly address: string
+  /** Names of the nodes it knows from the beginning. */
+  readonly seeds: ReadonlyArray<string>
+  readonly hashesPerSecond: number
+}
+
+/** One thing that happens, `at` virtual milliseconds after the beginning. `ms`: for how long. */
+export type Action = { readonly at: number } & (
+  | {
+      readonly do: "pay"
+      readonly wallet: number
+      readonly node: string
+      /** Transfers with consecutive nonces. */
+      readonly count: number
+      readonly http: boolean
+    }
+  /** Two transfers with one nonce, to two nodes. */
+  | { readonly do: "conflict"; readonly wallet: number; readonly nodes: readonly [string, string] }
+  /** A transfer, then one that takes its place for twice the fee. */
+  | { readonly do: "replace"; readonly wallet: number; readonly node: string }
+  | { readonly do: "pace"; readonly node: string; readonly hashesPerSecond: number }
+  | { readonly do: "thread"; readonly node: string }
+  | { readonly do: "partition"; readonly side: ReadonlyArray<string>; readonly ms: number }
+  | { readonly do: "reset"; readonly a: string; readonly b: string }
+  | { readonly do: "drop"; readonly loss: number; readonly ms: number }
+  | { readonly do: "dup"; readonly dup: number; readonly ms: number }
+  | { readonly do: "reorder"; readonly shuffle: number; readonly ms: number }
+  | { readonly do: "delay"; readonly delayMs: number; readonly ms: number }
+  | { readonly do: "crash"; readonly node: string; readonly mute: boolean; readonly ms: number }
+  | { readonly do: "restart"; readonly node: string; readonly ms: number }
+  | { readonly do: "torn-write"; readonly node: string; readonly ms: number }
+  | { readonly do: "disk-full"; readonly node: string; readonly ms: number }
+  | { readonly do: "clock-skew"; readonly node: string; readonly by: number; readonly ms: number }
+  | { readonly do: "slow-reader"; readonly node: string; readonly bytesPerSecond: number; readonly ms: number }
+  | { readonly do: "byzantine"; readonly act: string; readonly node: string; readonly seed: number }
+)
+
+export interface Plan {
+  readonly seed: number
+  readonly nodes: ReadonlyArray<PlannedNode>
+  readonly wallets: number
+  readonly blockMs: number
+  readonly endMs: number
+  readonly strategy: Strategy
+  readonly preempt: number
+  /** In the order of their times. */
+  readonly actions: ReadonlyArray<Action>
+}
+
+/** Hashes a second of a miner, at least and at most: few, so that simulated mining costs next to nothing. */
+const paceMin = 15
+const paceMax = 45
+const minuteMs = 60_000
+
+interface Sketch {
+  readonly dice: Dice
+  readonly options: SimOptions
+  readonly names: ReadonlyArray<string>
+  readonly actions: Array<Action>
+}
+
+/** Times of a thing that happens every so often on the average, until the end. */
+const timesOf = ({ dice, options }: Sketch, meanMs: number): ReadonlyArray<number> => {
+  const times: Array<number> = []
+  for (let at = 2_000; ; ) {
+    at += 1 + Math.floor(-Math.log((1 + dice.int(999_999)) / 1_000_000) * meanMs)
+    if (at >= options.ms) return times
+    times.push(at)
+  }
+}
+
+const between = (dice: Dice, low: number, high: number): number => low + dice.int(high - low + 1)
+
+const planWork = (sketch: Sketch, wallets: number, paysPerMinute: number): void => {
+  const { dice, names, actions } = sketch
+  for (const at of timesOf(sketch, minuteMs / paysPerMinute)) {
+    const wallet = dice.int(wallets)
+    const kind = dice.int(10)
+    if (kind === 0 && names.length > 1) {
+      const first = dice.int(names.length)
+      const other = (first + 1 + dice.int(names.length - 1)) % names.length
+      actions.push({ at, do: "conflict", wallet, nodes: [names[first]!, names[other]!] })
+    } else if (kind === 1) actions.push({ at, do: "replace", wallet, node: dice.pick(names) })
+    else {
+      const count = kind < 4 ? between(dice, 2, 8) : 1
+      actions.push({ at, do: "pay", wallet, node: dice.pick(names), count, http: dice.chance(0.3) })
+    }
+  }
+  for (const at of timesOf(sketch, 10 * minuteMs))
+    actions.push({ at, do: "pace", node: dice.pick(names), hashesPerSecond: dice.chance(0.3) ? 0 : pace(dice) })
+}
+
+const pace = (dice: Dice): number => between(dice, paceMin, paceMax)
+
+/** What one fault of each kind looks like, and how often it comes. */
+const fault: Readonly<Record<Fault, (sketch: Sketch) => void>> = {
+  partition: (sketch) => {
+    const { dice, names, actions } = sketch
+    if (names.length < 2) return
+    for (const at of timesOf(sketch, 8 * minuteMs)) {
+      const some = names.filter(() => dice.chance(0.5))
+      const side = some.length === 0 || some.length === names.length ? [dice.pick(names)] : some
+      actions.push({ at, do: "partition", side, ms: between(dice, 2_000, 6 * minuteMs) })
+    }
+    for (const at of timesOf(sketch, 6 * minuteMs)) actions.push({ at, do: "reset", a: dice.pick(names), b: dice.pick(names) })
+  },
+  drop: (sketch) => weather(sketch, (dice) => ({ do: "drop", loss: between(dice, 1, 10) / 100 })),
+  dup: (sketch) => weather(sketch, (dice) => ({ do: "dup", dup: between(dice, 10, 60) / 100 })),
+  reorder: (sketch) => weather(sketch, (dice) => ({ do: "reorder", shuffle: between(dice, 5, 50) / 100 })),
+  delay: (sketch) => weather(sketch, (dice) => ({ do: "delay", delayMs: between(dice, 50, 3_000) })),
+  crash: (sketch) => {
+    const { dice, names, actions } = sketch
+    for (const at of timesOf(sketch, 5 * minuteMs)) {
+      const down = { at, node: dice.pick(names), ms: between(dice, 500, 2 * minuteMs) }
+      actions.push(dice.chance(0.25) ? { ...down, do: "restart" } : { ...down, do: "crash", mute: dice.chance(0.5) })
+    }
+    for (const at of timesOf(sketch, 20 * minuteMs)) actions.push({ at, do: "thread", node: dice.pick(names) })
+  },
+  "torn-write": (sketch) =>
+    each(sketch, 8 * minuteMs, (dice) => ({ do: "torn-write", ms: between(dice, 500, minuteMs) })),
+  "disk-full": (sketch) =>
+    each(sketch, 10 * minuteMs, (dice) => ({ do: "disk-full", ms: between(dice, 1_000, 3 * minuteMs) })),
+  "clock-skew": (sketch) =>
+    each(sketch, 8 * minuteMs, (dice) => ({
+      do: "clock-skew",
+      by: between(dice, -90_000, 90_000),
+      ms: between(dice, 10_000, 10 * minuteMs)
+    })),
+  "slow-reader": (sketch) =>
+    each(sketch, 8 * minuteMs, (dice) => ({
+      do: "slow-reader",
+      bytesPerSecond: between(dice, 100, 20_000),
+      ms: between(dice, 5_000, 4 * minuteMs)
+    })),
+  byzantine: (sketch) =>
+    each(sketch, minuteMs, (dice) => ({ do: "byzantine", act: dice.pick(actNames), seed: dice.int(1_000_000) }))
+}
+
+type Bare = { readonly [K in Action["do"]]: Omit<Extract<Action, { do: K }>, "at" | "node"> }
+
+const each = <K extends Action["do"]>(sketch: Sketch, meanMs: number, make: (dice: Dice) => Bare[K]): void => {
+  const { dice, names, actions } = sketch
+  for (const at of timesOf(sketch, meanMs)) actions.push({ at, node: dice.pick(names), ...make(dice) } as unknown as Action)
+}
+
+const weather = (sketch: Sketch, make: (dice: Dice) => object): void => {
+  const { dice, actions } = sketch
+  for (const at of timesOf(sketch, 6 * minuteMs))
+    actions.push({ at, ...make(dice), ms: between(dice, 5_000, 4 * minuteMs) } as unknown as Action)
+}
+
+/** A line, a star, or a web: who knows whom at first. */
+const seedsOf = (dice: Dice, names: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> => {
+  const shape = dice.int(3)
+  return names.map((_, i) => {
+    if (i === 0) return []
+    if (shape === 0) return [names[i - 1]!]
+    if (shape === 1) return [names[0]!]
+    return [...new Set([names[dice.int(i)]!, names[dice.int(i)]!])]
+  })
+}
+
+/** The plan of a seed. */
+export const makePlan = (options: SimOptions): Plan => {
+  const dice = makeDice(Math.imul(options.seed, 2_654_435_761) ^ 0x5eed)
+  const names = Array.from({ length: options.nodes }, (_, i) => `n${i}`)
+  const wallets = 8
+  const sketch: Sketch = { dice, options, names, actions: [] }
+  const seeds = seedsOf(dice, names)
+  const nodes = names.map((name, i) => ({
+    name,
+    address: `10.0.0.${i + 1}`,
+    seeds: seeds[i]!,
+    hashesPerSecond: i === 0 || dice.chance(0.7) ? pace(dice) : 0
+  }))
+  planWork(sketch, wallets, options.paysPerMinute ?? 6)
+  for (const kind of faults) if (options.faults.includes(kind)) fault[kind](sketch)
+  return {
+    seed: options.seed,
+    nodes,
+    wallets,
+    blockMs: options.blockMs ?? 10_000,
+    endMs: options.ms,
+    strategy: options.strategy ?? "uniform",
+    preempt: options.preempt ?? 0.02,
+    actions: sketch.actions.sort((a, b) => a.at - b.at)
+  }
+}
+
+/** How a swarm draws its runs: sizes, faults and strategies of which each run leaves some out. */
+export const swarmOptions = (seed: number, ms: number): SimOptions => {
+  const dice = makeDice(Math.imul(seed, 40_503) ^ 0x5a5a)
+  return {
+    seed,
+    nodes: between(dice, 1, 6),
+    ms: between(dice, Math.floor(ms / 3), ms),
+    faults: faults.filter(() => dice.chance(0.4)),
+    paysPerMinute: dice.pick([2, 6, 20]),
+    blockMs: dice.pick([2_000, 5_000, 10_000]),
+    strategy: dice.pick(["uniform", "uniform", "sparse", "fifo"] as const),
+    preempt: dice.pick([0, 0.02, 0.2])
+  }
+}

@@ -1,0 +1,301 @@
+/**
+ * Runs a plan: real nodes in one world, the plan's work and faults, the checkers all the time, and at the end a quiet in which
+ * everything must come together again.
+ *
+ *   start nodes → the plan's actions, each at its time → faults over, everyone up → one tip, everything acknowledged in it → stop
+ */
+import { Cause, Effect, Exit } from "effect"
+import { parseSpec } from "../block/genesis.ts"
+import { presets } from "../chain/presets.ts"
+import { makeRules, type Rules } from "../chain/rules.ts"
+import { Result } from "effect"
+import { type Choices, SeededChoices } from "./choices.ts"
+import { checkAcknowledged, checkBounds, checkHistory, checkPool, checkTip, poolView, Violation } from "./check.ts"
+import { Faults } from "./faults.ts"
+import { SimNet } from "./net.ts"
+import { peerPort, SimNode } from "./node.ts"
+import type { Action, Plan } from "./plan.ts"
+import type { Run } from "./trace.ts"
+import { Tracer, type TracerOptions } from "./tracer.ts"
+import { nodeKey, walletKey, Wallets } from "./wallets.ts"
+import { errorOf, startMs, World } from "./world.ts"
+
+export interface RunOptions extends Omit<TracerOptions, "messages"> {
+  /** Keep messages, for a timeline. */
+  readonly messages?: boolean
+  /** The choices; undefined: those of the plan's seed. */
+  readonly choices?: Choices
+  /** Called now and then with the virtual time. */
+  readonly onProgress?: (elapsed: number, steps: number) => void
+  /** Ends the run early. */
+  readonly until?: (elapsed: number) => boolean
+}
+
+export interface Report {
+  /** Undefined: all held. */
+  readonly failure: string | undefined
+  /** The kind of failure, for the shrinker: the same fault, whatever its figures. */
+  readonly kind: string | undefined
+  readonly digest: string
+  readonly steps: number
+  readonly handled: number
+  readonly elapsed: number
+  readonly nodes: ReadonlyArray<{
+    readonly name: string
+    readonly up: boolean
+    readonly height: number
+    readonly tip: string
+    readonly restarts: number
+  }>
+  readonly acknowledged: number
+  readonly refused: number
+  readonly run: Run
+}
+
+/** Virtual milliseconds in which everything must come together when the faults are over. */
+const quietMs = 30 * 60_000
+/** Steps between two looks at bounds and progress. */
+const lookEvery = 256
+/** Virtual milliseconds between two looks at bans. */
+const banLookMs = 30_000
+/** Height up to which every reorganisation is followed by a replay of all of history. */
+const fullAuditHeight = 200
+
+/** The chain of simulations: small targets, wallets with money, a quick retarget. */
+export const rulesOf = (plan: Plan): Rules => {
+  const total = plan.nodes.reduce((sum, { hashesPerSecond }) => sum + hashesPerSecond, 0)
+  const bits = Math.max(4, Math.round(Math.log2(Math.max(1, (total * plan.blockMs) / 1000))))
+  const dev = presets["dev"] as { readonly ledger: object; readonly genesis: object }
+  const parsed = parseSpec({
+    ...dev,
+    name: "simulated",
+    ledger: { ...dev.ledger, chainId: "simulated", feeMin: 10, reward: 5_000 },
+    difficulty: { rule: "asert", blockMs: plan.blockMs, halfLifeMs: 30 * plan.blockMs, bitsStart: bits, bitsMin: 4 },
+    genesis: { time: startMs, note: "", alloc: [] }
+  })
+  if (Result.isFailure(parsed)) throw new Error(JSON.stringify(parsed.failure))
+  const alloc = Array.from({ length: plan.wallets }, (_, i) => ({ address: walletKey(i).address, balance: 1_000_000_000 }))
+  return makeRules({ ...parsed.success, genesis: { ...parsed.success.genesis, alloc: alloc as never } })
+}
+
+/** One run of one plan. */
+class Simulation {
+  readonly world: World
+  readonly net: SimNet
+  readonly tracer: Tracer
+  readonly rules: Rules
+  readonly nodes = new Map<string, SimNode>()
+  readonly wallets: Wallets
+  private readonly plan: Plan
+  private readonly options: RunOptions
+  private readonly faults: Faults
+  private wrong: Violation | undefined
+
+  constructor(plan: Plan, options: RunOptions) {
+    this.plan = plan
+    this.options = options
+    const choices = options.choices ?? new SeededChoices(plan.seed, plan.strategy)
+    this.world = new World({ choices, preempt: plan.preempt, seed: plan.seed, stepsMax: Number.MAX_SAFE_INTEGER })
+    this.rules = rulesOf(plan)
+    this.net = new SimNet(this.world, choices)
+    this.tracer = new Tracer(this.world, { ...options, messages: options.messages ?? false })
+    this.wallets = new Wallets(this.rules, plan.wallets)
+    const parts = { world: this.world, net: this.net, choices, tracer: this.tracer }
+    plan.nodes.forEach(({ name, address, seeds, hashesPerSecond }, i) => {
+      const known = seeds.map((seed) => `${plan.nodes.find((one) => one.name === seed)!.address}:${peerPort}`)
+      const node = new SimNode(parts, { name, address, key: nodeKey(i), rules: this.rules, seeds: known, hashesPerSecond })
+      node.moved = () => this.tipMoved(node)
+      this.nodes.set(name, node)
+    })
+    this.faults = new Faults({ ...parts, nodes: this.nodes, rules: this.rules, started: (node) => this.started(node) })
+    this.world.audit = () => this.look()
+  }
+
+  run(): Report {
+    const exit = this.attempt()
+    const error = this.wrong ?? (Exit.isFailure(exit) ? errorOf(exit) : undefined)
+    for (const { disk } of this.nodes.values()) disk.remove()
+    return this.report(error)
+  }
+
+  private attempt(): Exit.Exit<void, unknown> {
+    try {
+      return this.world.run(this.program())
+    } catch (error) {
+      return Exit.die(error)
+    }
+  }
+
+  /** The run is over, and why. The first reason counts. */
+  private violated(what: string | undefined): void {
+    if (what !== undefined && this.wrong === undefined) this.wrong = new Violation(what)
+  }
+
+  private look(): void {
+    if (this.wrong !== undefined) throw this.wrong
+    const { steps } = this.world
+    if (steps % lookEvery !== 0) return
+    this.options.onProgress?.(this.world.elapsed, steps)
+    for (const node of this.up()) this.violated(checkBounds(node))
+  }
+
+  private up(): ReadonlyArray<SimNode> {
+    return [...this.nodes.values()].filter(({ up }) => up)
+  }
+
+  private tipMoved(node: SimNode): void {
+    this.violated(checkTip(node, this.rules))
+  }
+
+  /** After each start: what the disk has is what the rules give, and nothing that was promised is gone. */
+  private started(node: SimNode): void {
+    if (node.store.tip().header.height <= fullAuditHeight) this.violated(checkHistory(node, this.rules))
+    this.violated(checkAcknowledged(this.wallets.acknowledged.values(), node, poolView(node, this.rules)))
+  }
+
+  private program(): Effect.Effect<void, unknown> {
+    return Effect.gen({ self: this }, function* () {
+      yield* Effect.forEach(this.nodes.values(), (node) => node.start(), { concurrency: "unbounded", discard: true })
+      yield* Effect.forkDetach(this.watchBans())
+      for (const action of this.plan.actions) {
+        const wait = action.at - this.world.elapsed
+        if (wait > 0) yield* Effect.sleep(wait)
+        if (this.over()) return
+        yield* Effect.forkDetach(this.guarded(this.act(action)))
+      }
+      const rest = this.plan.endMs - this.world.elapsed
+      if (rest > 0) yield* Effect.sleep(rest)
+      if (this.over()) return
+      yield* this.quiet()
+    })
+  }
+
+  private over(): boolean {
+    return this.options.until?.(this.world.elapsed) === true
+  }
+
+  /** What an action dies of is a violation, not silence. */
+  private guarded(effect: Effect.Effect<void, unknown>): Effect.Effect<void> {
+    return Effect.catchCause(effect, (cause) =>
+      Effect.sync(() => this.violated(`an action failed: ${Cause.pretty(cause)}`))
+    )
+  }
+
+  private act(action: Action): Effect.Effect<void, unknown> {
+    const at = (name: string): SimNode => this.nodes.get(name)!
+    switch (action.do) {
+      case "pay":
+        return at(action.node).up ? this.wallets.pay(action.wallet, at(action.node), action) : Effect.void
+      case "conflict": {
+        const [a, b] = action.nodes
+        return at(a).up && at(b).up ? this.wallets.conflict(action.wallet, [at(a), at(b)]) : Effect.void
+      }
+      case "replace":
+        return at(action.node).up ? this.wallets.replace(action.wallet, at(action.node)) : Effect.void
+      case "pace":
+        return Effect.sync(() => void (at(action.node).pace.hashesPerSecond = action.hashesPerSecond))
+      default:
+        return this.faults.act(action)
+    }
+  }
+
+  private watchBans(): Effect.Effect<void> {
+    const ids = [...this.nodes.values()].map((node) => node.name)
+    return Effect.forever(
+      Effect.gen({ self: this }, function* () {
+        yield* Effect.sleep(banLookMs)
+        for (const node of this.up()) yield* this.checkBans(node, ids)
+      })
+    )
+  }
+
+  private checkBans(node: SimNode, honest: ReadonlyArray<string>): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const exit = yield* Effect.exit(node.ask(({ node: shape }) => shape.peers()))
+      if (Exit.isFailure(exit)) return
+      for (const { nodeId, state, score } of exit.value) {
+        const name = this.tracer.nameOf(nodeId)
+        if (honest.includes(name) && state === "banned") this.violated(`${node.name} has banned ${name}, which is honest (${score} points)`)
+      }
+    })
+  }
+
+  /** Faults over, everyone up: one tip, and in it all that was promised. Then nobody mines, and all stop. */
+  private quiet(): Effect.Effect<void, unknown> {
+    return Effect.gen({ self: this }, function* () {
+      yield* this.faults.heal()
+      this.tracer.note("", "quiet", "faults are over")
+      for (const node of this.nodes.values()) node.pace.hashesPerSecond = Math.max(node.pace.hashesPerSecond, 20)
+      yield* this.eventually("everything that was acknowledged is confirmed everywhere", () => this.allConfirmed())
+      for (const node of this.nodes.values()) node.pace.hashesPerSecond = 0
+      yield* this.eventually("all nodes have one tip", () => new Set(this.up().map(tipOf)).size === 1)
+      for (const node of this.up()) {
+        this.violated(checkHistory(node, this.rules) ?? checkBounds(node))
+        this.violated(checkPool(node, poolView(node, this.rules)))
+        yield* this.checkBans(node, [...this.nodes.keys()])
+      }
+      yield* this.stopAll()
+    })
+  }
+
+  private allConfirmed(): boolean {
+    for (const node of this.up()) {
+      const pool = poolView(node, this.rules)
+      this.violated(checkAcknowledged(this.wallets.acknowledged.values(), node, pool))
+      if (pool.size > 0) return false
+    }
+    return true
+  }
+
+  private stopAll(): Effect.Effect<void, unknown> {
+    return Effect.gen({ self: this }, function* () {
+      for (const node of this.up()) {
+        const { host } = node
+        yield* node.stop()
+        if (host.waiting > 0) this.violated(`${node.name} has stopped and ${host.waiting} of its timers are still set`)
+      }
+    })
+  }
+
+  private eventually(what: string, fact: () => boolean): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const end = this.world.elapsed + quietMs
+      while (!fact() && this.wrong === undefined) {
+        if (this.world.elapsed > end) return this.violated(`not within ${quietMs / 60_000} minutes of quiet: ${what}`)
+        yield* Effect.sleep(1_000)
+      }
+    })
+  }
+
+  private report(error: Error | undefined): Report {
+    const { world, tracer, wallets, plan } = this
+    const failure = error === undefined ? undefined : error instanceof Violation ? error.message : `${error.name}: ${error.message}`
+    if (failure !== undefined) tracer.note("", "failed", failure)
+    return {
+      failure,
+      kind: failure?.replace(/[0-9a-f]{6,}|\d+/g, "#").slice(0, 120),
+      digest: world.digest,
+      steps: world.steps,
+      handled: tracer.handled,
+      elapsed: world.elapsed,
+      nodes: this.faults.summary(),
+      acknowledged: wallets.acknowledged.size,
+      refused: wallets.refused,
+      run: tracer.run({
+        title: `seed ${plan.seed}, ${plan.nodes.length} nodes`,
+        facts: [
+          ["seed", String(plan.seed)],
+          ["digest", world.digest],
+          ["steps", String(world.steps)],
+          ["transfers acknowledged", String(wallets.acknowledged.size)]
+        ],
+        failure: failure === undefined ? undefined : { at: world.elapsed, text: failure }
+      })
+    }
+  }
+}
+
+const tipOf = ({ store }: SimNode): string => store.tip().header.id
+
+/** Runs a plan to its end, or to the first thing that does not hold. */
+export const simulate = (plan: Plan, options: RunOptions = {}): Report => new Simulation(plan, options).run()
