@@ -38,13 +38,13 @@ export interface MinerPorts {
     readonly onDemand: boolean
     readonly everyMs: number | undefined
     readonly extra: Uint8Array
+    /** Nonces tried in place before threads are asked. */
+    readonly triesInPlace: number
   }
   /** Counts hashes for the rate. */
   readonly hashed: (count: number) => void
 }
 
-/** Nonces tried in place before threads are asked: a millisecond, enough for any development target. */
-const triesInPlace = 8_192
 /** A template is made anew at least so often: its time and its transactions grow old. */
 const refreshMs = 10_000
 
@@ -121,7 +121,7 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     state.block = block
     state.madeAt = now
     state.phase = "searching"
-    const found = search({ header: block.header.bytes, target: block.header.target, from: 0, count: triesInPlace })
+    const found = search({ header: block.header.bytes, target: block.header.target, from: 0, count: options.triesInPlace })
     ports.hashed(found.hashes)
     if (found.nonce !== undefined) return offer(state, found.nonce)
     startThreads(state)

@@ -58,18 +58,22 @@ export interface TreeOptions {
   readonly tls: TlsIdentity
   readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread }
   readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint">
+  /** Nonces that the miner tries in place before threads are asked: a millisecond, enough for any development target. */
+  readonly triesInPlace?: number
   /** Sees every message of every actor: a recorder, a simulator. */
   readonly spy?: Required<Pick<ActorWatch, "told" | "begun">>
 }
 
 export interface Tree {
   readonly node: NodeShape
+  readonly bounds: () => ReadonlyArray<{ actor: string; of: string; used: number; max: number }>
   /** Fails when the supervision has given up: the process must end. */
   readonly failed: Effect.Effect<never, Escalation>
   /** Sessions first, then who they lean on; what does not stop in time is interrupted. */
   readonly stop: Effect.Effect<void>
 }
 
+const triesInPlace = 8_192
 const dialMsMax = 5_000
 const restarts = { restartsMax: 5, withinMs: 60_000, backoffMs: 100 } as const
 /** Transactions announced in one message. */
@@ -169,7 +173,7 @@ const makeCore = (base: Base): Core => {
   const chain = new Actor(makeChain({ rules, store, verified, moved }), watch)
   const admitted = (list: ReadonlyArray<Transaction>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
   const mempool = new Actor(makeMempool({ rules, store, verified, admitted }), watch)
-  const mining = { ...config.mining, proposer: options.proposer, extra: utf8(options.facts.agent) }
+  const mining = { ...config.mining, proposer: options.proposer, extra: utf8(options.facts.agent), triesInPlace: options.triesInPlace ?? triesInPlace }
   const { startThread } = options.doors
   const miner = new Actor(
     makeMiner({
@@ -353,7 +357,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       yield* outer.stop(1_000)
       yield* inner.stop(stopMsMax - 3_000)
     })
-    return { node, failed: Effect.raceFirst(inner.failed, outer.failed), stop }
+    return { node, bounds: () => [], failed: Effect.raceFirst(inner.failed, outer.failed), stop }
   })
 
 /** Sessions that stand, each with its actor and its fiber. */
