@@ -159,6 +159,10 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     const ids: Array<string> = []
     const tip = store.tip().header
     let height = tip.height + 1
+    state.branch.reach(
+      (id, at) => store.bestAt(at)?.header.id === id,
+      (id) => branchHeader(store.find(id)!)
+    )
     // After a turn to another branch its bodies are missing from the fork point on.
     while (
       height > 1 &&

@@ -41,6 +41,22 @@ export class HeaderBranch {
     this.top = header
   }
 
+  /**
+   * Reaches down to a block that `isBest`: a branch may leave ours below where the list begins, as after a restart, and what
+   * it has down there is missing too.
+   */
+  reach(isBest: (id: string, height: number) => boolean, find: (id: string) => BranchHeader): void {
+    const below: Array<string> = []
+    let { bottom } = this
+    for (let id = this.ids[0]!; !isBest(id, bottom); bottom--) {
+      id = find(id).previous
+      below.push(id)
+    }
+    if (below.length === 0) return
+    this.ids = [...below.reverse(), ...this.ids]
+    this.bottom = bottom
+  }
+
   /** Forgets what lies below a height: the best branch holds it now. */
   trim(height: number): void {
     const drop = height - this.bottom

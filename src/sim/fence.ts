@@ -21,7 +21,7 @@ const outside: ReadonlyArray<readonly [owner: object, name: string]> = [
   ...["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch", "Worker"].map(
     (name) => [globalThis, name] as const
   ),
-  ...["listen", "connect", "serve", "udpSocket", "sleep", "spawn"].map((name) => [Bun, name] as const)
+  ...["listen", "connect", "serve", "udpSocket", "sleep", "spawn", "spawnSync"].map((name) => [Bun, name] as const)
 ]
 
 const RealDate = Date

@@ -27,8 +27,8 @@ export interface RunOptions extends Omit<TracerOptions, "messages"> {
   readonly choices?: Choices
   /** Called now and then with the virtual time. */
   readonly onProgress?: (elapsed: number, steps: number) => void
-  /** Ends the run early. */
-  readonly until?: (elapsed: number) => boolean
+  /** Ends the run early; asked after every step. */
+  readonly until?: (elapsed: number, steps: number) => boolean
 }
 
 export interface Report {
@@ -78,6 +78,9 @@ export const rulesOf = (plan: Plan): Rules => {
   return makeRules({ ...parsed.success, genesis: { ...parsed.success.genesis, alloc: alloc as never } })
 }
 
+/** Whoever watches the run has seen enough. */
+class Enough extends Error {}
+
 /** One run of one plan. */
 class Simulation {
   readonly world: World
@@ -90,6 +93,8 @@ class Simulation {
   private readonly options: RunOptions
   private readonly faults: Faults
   private wrong: Violation | undefined
+  /** The nodes before they were stopped. */
+  private final: Report["nodes"] | undefined
 
   constructor(plan: Plan, options: RunOptions) {
     this.plan = plan
@@ -113,9 +118,11 @@ class Simulation {
 
   run(): Report {
     const exit = this.attempt()
-    const error = this.wrong ?? (Exit.isFailure(exit) ? errorOf(exit) : undefined)
+    const ended = Exit.isFailure(exit) ? errorOf(exit) : undefined
+    const error = this.wrong ?? (ended instanceof Enough ? undefined : ended)
+    const report = this.report(error)
     for (const { disk } of this.nodes.values()) disk.remove()
-    return this.report(error)
+    return report
   }
 
   private attempt(): Exit.Exit<void, unknown> {
@@ -134,6 +141,7 @@ class Simulation {
   private look(): void {
     if (this.wrong !== undefined) throw this.wrong
     const { steps } = this.world
+    if (this.options.until?.(this.world.elapsed, steps) === true) throw new Enough()
     if (steps % lookEvery !== 0) return
     this.options.onProgress?.(this.world.elapsed, steps)
     for (const node of this.up()) this.violated(checkBounds(node))
@@ -160,18 +168,12 @@ class Simulation {
       for (const action of this.plan.actions) {
         const wait = action.at - this.world.elapsed
         if (wait > 0) yield* Effect.sleep(wait)
-        if (this.over()) return
         yield* Effect.forkDetach(this.guarded(this.act(action)))
       }
       const rest = this.plan.endMs - this.world.elapsed
       if (rest > 0) yield* Effect.sleep(rest)
-      if (this.over()) return
       yield* this.quiet()
     })
-  }
-
-  private over(): boolean {
-    return this.options.until?.(this.world.elapsed) === true
   }
 
   /** What an action dies of is a violation, not silence. */
@@ -225,7 +227,8 @@ class Simulation {
     return Effect.gen({ self: this }, function* () {
       yield* this.faults.heal()
       this.tracer.note("", "quiet", "faults are over")
-      for (const node of this.nodes.values()) node.pace.hashesPerSecond = Math.max(node.pace.hashesPerSecond, 20)
+      const [first] = this.nodes.values()
+      if (![...this.nodes.values()].some(({ pace }) => pace.hashesPerSecond > 0)) first!.pace.hashesPerSecond = 20
       yield* this.eventually("everything that was acknowledged is confirmed everywhere", () => this.allConfirmed())
       for (const node of this.nodes.values()) node.pace.hashesPerSecond = 0
       yield* this.eventually("all nodes have one tip", () => new Set(this.up().map(tipOf)).size === 1)
@@ -249,6 +252,7 @@ class Simulation {
 
   private stopAll(): Effect.Effect<void, unknown> {
     return Effect.gen({ self: this }, function* () {
+      this.final = this.faults.summary()
       for (const node of this.up()) {
         const { host } = node
         yield* node.stop()
@@ -278,7 +282,7 @@ class Simulation {
       steps: world.steps,
       handled: tracer.handled,
       elapsed: world.elapsed,
-      nodes: this.faults.summary(),
+      nodes: this.final ?? this.faults.summary(),
       acknowledged: wallets.acknowledged.size,
       refused: wallets.refused,
       run: tracer.run({
