@@ -27,6 +27,8 @@ export interface RunOptions extends Omit<TracerOptions, "messages"> {
   readonly choices?: Choices
   /** Called now and then with the virtual time. */
   readonly onProgress?: (elapsed: number, steps: number) => void
+  /** What else must hold, asked after every move of a tip: what is wrong in words, or nothing. */
+  readonly check?: (moved: SimNode, nodes: ReadonlyMap<string, SimNode>) => string | undefined
   /** Ends the run early; asked after every step. */
   readonly until?: (elapsed: number, steps: number) => boolean
 }
@@ -152,7 +154,7 @@ class Simulation {
   }
 
   private tipMoved(node: SimNode): void {
-    this.violated(checkTip(node, this.rules))
+    this.violated(checkTip(node, this.rules) ?? this.options.check?.(node, this.nodes))
   }
 
   /** After each start: what the disk has is what the rules give, and nothing that was promised is gone. */

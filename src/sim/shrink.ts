@@ -4,9 +4,11 @@
  */
 import { boring, countOf, type Deviations, RecordedChoices, SeededChoices, type Stream, streams } from "./choices.ts"
 import type { Plan } from "./plan.ts"
-import { type Report, simulate } from "./run.ts"
+import { type Report, type RunOptions, simulate } from "./run.ts"
 
 export interface ShrinkOptions {
+  /** What else must hold; see RunOptions. */
+  readonly check?: RunOptions["check"]
   /** True when no more runs should be made. */
   readonly spent: () => boolean
   readonly onProgress?: (state: {
@@ -53,7 +55,7 @@ class Shrinker {
     this.plan = plan
     this.deviations = choices
     this.options = options
-    this.best = simulate(plan, { choices: this.choicesOf(plan, choices) })
+    this.best = this.run(plan, choices)
     this.kind = this.best.kind ?? ""
   }
 
@@ -62,6 +64,7 @@ class Shrinker {
   }
 
   shrink(): Shrunk {
+    this.time()
     this.actions()
     this.nodes()
     this.time()
@@ -70,15 +73,19 @@ class Shrinker {
     return { plan: this.plan, choices: this.deviations ?? boring, report: this.best, runs: this.runs }
   }
 
-  private choicesOf(plan: Plan, choices: Deviations | undefined) {
-    return choices === undefined ? new SeededChoices(plan.seed, plan.strategy) : new RecordedChoices(choices)
+  private run(plan: Plan, choices: Deviations | undefined): Report {
+    const { check } = this.options
+    return simulate(plan, {
+      choices: choices === undefined ? new SeededChoices(plan.seed, plan.strategy) : new RecordedChoices(choices),
+      ...(check === undefined ? {} : { check })
+    })
   }
 
   /** Does it still fail in the same way? Then this is what goes on. */
   private try(plan: Plan, choices: Deviations | undefined): boolean {
     if (this.options.spent()) return false
     this.runs++
-    const report = simulate(plan, { choices: this.choicesOf(plan, choices) })
+    const report = this.run(plan, choices)
     const same = report.kind === this.kind
     if (same) {
       this.best = report
@@ -100,24 +107,26 @@ class Shrinker {
 
   /** Nodes that nothing speaks of; whoever knew one of them knows those whom it knew. */
   private nodes(): void {
-    for (const { name, seeds } of this.plan.nodes) {
-      if (this.plan.nodes.length === 1 || this.plan.actions.some((action) => JSON.stringify(action).includes(`"${name}"`)))
-        continue
-      const nodes = this.plan.nodes
+    for (const { name } of this.plan.nodes) {
+      const { nodes, actions } = this.plan
+      if (nodes.length === 1 || actions.some((action) => JSON.stringify(action).includes(`"${name}"`))) continue
+      const knew = nodes.find((node) => node.name === name)!.seeds
+      const left = nodes
         .filter((node) => node.name !== name)
-        .map((node) => ({
-          ...node,
-          seeds: [...new Set(node.seeds.flatMap((seed) => (seed === name ? seeds : [seed])))].filter((seed) => seed !== node.name)
-        }))
-      this.try({ ...this.plan, nodes }, this.deviations)
+        .map((node) => {
+          const seeds = node.seeds.flatMap((seed) => (seed === name ? knew : [seed]))
+          return { ...node, seeds: [...new Set(seeds)].filter((seed) => seed !== node.name) }
+        })
+      this.try({ ...this.plan, nodes: left }, this.deviations)
     }
   }
 
-  /** Ends the work right after the last action. */
+  /** Ends the work when the run has failed, or else right after its last action. */
   private time(): void {
-    const last = this.plan.actions.at(-1)?.at ?? 0
-    const endMs = Math.min(this.plan.endMs, last + 60_000)
-    if (endMs < this.plan.endMs) this.try({ ...this.plan, endMs }, this.deviations)
+    const { actions, endMs } = this.plan
+    const last = actions.at(-1)?.at ?? 0
+    for (const end of [this.best.elapsed, last + 60_000])
+      if (end < endMs && this.try({ ...this.plan, endMs: end, actions: actions.filter(({ at }) => at <= end) }, this.deviations)) return
   }
 
   /** First without any deviation; then with fewer and fewer of those that the run had. */
@@ -132,7 +141,8 @@ class Shrinker {
   /** The deviations of the seed's own choices. */
   private record(): Deviations {
     const choices = new SeededChoices(this.plan.seed, this.plan.strategy, true)
-    simulate(this.plan, { choices })
+    const { check } = this.options
+    simulate(this.plan, { choices, ...(check === undefined ? {} : { check }) })
     return choices.deviations()
   }
 }
