@@ -7,6 +7,7 @@ import { Glob } from "bun"
 /** A place may import itself and the places before it. This list is the architecture. */
 const order = [
   "src/assert.ts",
+  "src/marks.ts",
   "src/limits.ts",
   "src/config.ts",
   "src/ready.ts",

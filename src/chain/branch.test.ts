@@ -57,28 +57,3 @@ test("a trimmed branch still turns to a branch that left below its beginning", (
   expect(branch.heaviest.id).toBe(side.id)
   expect(branch.at(5100)).toBe("s5100")
 })
-
-test("a branch that begins above a fork reaches down to it", () => {
-  const known = new Map<string, BranchHeader>([["g", genesis]])
-  const line = (from: BranchHeader, name: string, count: number, work: bigint): ReadonlyArray<BranchHeader> => {
-    const headers = [from]
-    for (let i = 0; i < count; i++) {
-      const parent = headers.at(-1)!
-      const height = parent.height + 1
-      headers.push({ id: `${name}${height}`, previous: parent.id, height, work: parent.work + work })
-      known.set(headers.at(-1)!.id, headers.at(-1)!)
-    }
-    return headers
-  }
-  const find = (id: string): BranchHeader => known.get(id)!
-  const ours = line(genesis, "m", 60, 1n)
-  const theirs = line(ours[40]!, "s", 50, 1n)
-  const branch = new HeaderBranch(ours[60]!)
-  branch.grow(theirs.at(-1)!, find)
-  const isBest = (id: string, height: number): boolean => ours[height]?.id === id
-  expect(branch.at(41)).toBeUndefined()
-  branch.reach(isBest, find)
-  expect([branch.at(39), branch.at(40), branch.at(41), branch.at(90)]).toEqual([undefined, "m40", "s41", "s90"])
-  branch.reach(isBest, find)
-  expect(branch.at(40)).toBe("m40")
-})

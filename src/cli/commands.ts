@@ -15,7 +15,6 @@ import { failure } from "./failure.ts"
 import { init } from "./init.ts"
 import { devKey, exportKey, importKey, type KeyOptions, listKeys, newKey, openKey } from "./keys.ts"
 import { send } from "./send.ts"
-import { simCommand } from "./sim-command.ts"
 import { freshFolder, start } from "./start.ts"
 import { status } from "./status.ts"
 import { verify } from "./verify.ts"
@@ -301,7 +300,6 @@ export const makeRoot = (startedAt: number) =>
       keysCommand,
       sendCommand,
       statusCommand,
-      verifyCommand,
-      simCommand
+      verifyCommand
     ])
   )
