@@ -1,6 +1,7 @@
 /** The thread of a swarm: takes a seed, runs it, tells what came of it. */
 import { loadEngine } from "../crypto/native.ts"
 import { nobleEngine, useEngine } from "../crypto/signature.ts"
+import { type Mark, marksReached } from "../marks.ts"
 import { makePlan, swarmOptions } from "./plan.ts"
 import { simulate } from "./run.ts"
 import type { SwarmJob, SwarmResult } from "./swarm.ts"
@@ -12,9 +13,14 @@ declare const self: {
 
 useEngine(loadEngine("auto") ?? nobleEngine)
 
+/** Marks of this thread count on; what one run reached is the difference. */
+const since = (before: Readonly<Record<Mark, number>>): Readonly<Record<string, number>> =>
+  Object.fromEntries(Object.entries(marksReached()).map(([mark, count]) => [mark, count - before[mark as Mark]]))
+
 self.onmessage = ({ data: { seed, ms, fixed, twice } }) => {
   const options = { ...swarmOptions(seed, ms), ...fixed, seed }
   const plan = makePlan(options)
+  const before = marksReached()
   const report = simulate(plan)
   const again = twice && report.failure === undefined ? simulate(plan).digest : report.digest
   const failure = again === report.digest ? report.failure : `two runs differ: ${report.digest} and ${again}`
@@ -28,6 +34,6 @@ self.onmessage = ({ data: { seed, ms, fixed, twice } }) => {
     handled: report.handled,
     elapsed: report.elapsed,
     acknowledged: report.acknowledged,
-    marks: {}
+    marks: since(before)
   })
 }
