@@ -171,9 +171,12 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
       answer(state, fresh, noRoom)
       return written.failure.first ? Effect.logError("the disk is full: no transaction is taken") : undefined
     }
+    const back = [...restored].filter(([id]) => isPending(id)).map(([, transaction]) => transaction)
     gone.clear()
     restored.clear()
     answer(state, fresh, outbid)
+    // The winning branch may have been made where nobody has heard of them.
+    if (back.length > 0) admitted(back, undefined)
     for (const from of new Set(kept.map((one) => one.from))) {
       admitted(
         kept.filter((one) => one.from === from).map(({ transaction }) => transaction),
@@ -200,6 +203,8 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
         return message.reply.succeed(message.rows.map((address) => view(state, address)))
       case "Pending":
         return message.reply.succeed(pageOf(state.pool, message.cursor, message.limit))
+      case "Ids":
+        return message.reply.succeed(state.pool.ids(message.limit))
       case "Totals":
         return message.reply.succeed(state.pool.totals)
       case "Expire":

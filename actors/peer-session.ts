@@ -11,7 +11,14 @@ import { fromHex, toHex } from "../src/codec/bytes.ts"
 import { fromTarget, toTarget } from "../src/consensus/difficulty.ts"
 import type { Wire } from "../src/io/tcp.ts"
 import { blame } from "../src/ledger/reject.ts"
-import { earlyMessagesMax, peersPerMessageMax, servedPerPeerMax, transactionBytesMax } from "../src/limits.ts"
+import {
+  earlyMessagesMax,
+  hashesPerMessageMax,
+  offeredPerPeerMax,
+  peersPerMessageMax,
+  servedPerPeerMax,
+  transactionBytesMax
+} from "../src/limits.ts"
 import { type Mark, reached } from "../src/marks.ts"
 import { priceOf } from "../src/peer/directory.ts"
 import { packHeaders, type Message } from "../src/peer/message.ts"
@@ -322,7 +329,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     send(status())
     const now = state.clock.currentTimeMillisUnsafe()
     perform(state, [...state.session.askPeers(now), ...state.session.sendPing(now)])
-    return Effect.flatMap(join, () => {
+    return Effect.flatMap(Effect.andThen(join, announcePool), () => {
       const waits = state.early.splice(0).flatMap((message) => hear(state, message) ?? [])
       return Effect.all(waits, { discard: true })
     })
@@ -330,6 +337,16 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
 
   /** The download must not miss us. */
   const join = ports.sync.offer({ _tag: "Joined", session: id, tip: { height: 0, work: 0n, hash: "" } })
+
+  /** A peer that has just come may lack what was announced while it was away, and a miner that lacks a nonce waits for it. */
+  const announcePool = ports.mempool.offer({
+    _tag: "Ids",
+    limit: offeredPerPeerMax,
+    reply: replyWith((ids) => {
+      for (let at = 0; at < ids.length; at += hashesPerMessageMax)
+        ports.self().tell({ _tag: "AnnounceTransactions", ids: ids.slice(at, at + hashesPerMessageMax), from: undefined })
+    })
+  })
 
   /** Time passes for the proof, and for the conversation once it has begun. */
   const tick = (state: State, now: number): Effect.Effect<void> | void => {

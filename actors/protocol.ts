@@ -134,6 +134,8 @@ export type MempoolMessage =
       readonly limit: number
       readonly reply: Reply<Page<Transaction> | undefined>
     }
+  /** What is pending, at most `limit`: for a peer that has just come and may lack it. */
+  | { readonly _tag: "Ids"; readonly limit: number; readonly reply: Reply<ReadonlyArray<string>> }
   | { readonly _tag: "Totals"; readonly reply: Reply<PoolTotals> }
   | { readonly _tag: "Expire" }
 
@@ -147,6 +149,7 @@ export const mempoolOverflow: Readonly<Record<MempoolMessage["_tag"], Overflow>>
   Account: "refuse",
   Accounts: "refuse",
   Pending: "refuse",
+  Ids: "wait",
   Totals: "refuse",
   Expire: "keep-latest"
 }

@@ -169,6 +169,17 @@ export class Pool {
     return chosen
   }
 
+  /** The ids of what is pending, each sender's in the order of nonces, those that wait for a nonce included. */
+  ids(limit: number): ReadonlyArray<string> {
+    const ids: Array<string> = []
+    for (const { byNonce } of this.queues.values()) {
+      const inTurn = [...byNonce].sort(([a], [b]) => a - b).map(([, { id }]) => id)
+      ids.push(...inTurn.slice(0, limit - ids.length))
+      if (ids.length >= limit) break
+    }
+    return ids
+  }
+
   /** The nonce to sign next, after the unbroken run of pending ones. */
   nextNonce(key: string, confirmed: Nonce): Nonce {
     const queue = this.queues.get(key)

@@ -56,6 +56,8 @@ export interface Report {
 
 /** Virtual milliseconds in which everything must come together when the faults are over. */
 const quietMs = 30 * 60_000
+/** Virtual milliseconds without mining after which everyone has everything. */
+const settleMs = 15_000
 /** Steps between two looks at bounds and progress. */
 const lookEvery = 256
 /** Virtual milliseconds between two looks at bans. */
@@ -232,14 +234,29 @@ class Simulation {
       const [first] = this.nodes.values()
       if (![...this.nodes.values()].some(({ pace }) => pace.hashesPerSecond > 0)) first!.pace.hashesPerSecond = 20
       yield* this.eventually("everything that was acknowledged is confirmed everywhere", () => this.allConfirmed())
-      for (const node of this.nodes.values()) node.pace.hashesPerSecond = 0
-      yield* this.eventually("all nodes have one tip", () => new Set(this.up().map(tipOf)).size === 1)
+      yield* this.agree()
       for (const node of this.up()) {
         this.violated(checkHistory(node, this.rules) ?? checkBounds(node))
         this.violated(checkPool(node, poolView(node, this.rules)))
         yield* this.checkBans(node, [...this.nodes.keys()])
       }
       yield* this.stopAll()
+    })
+  }
+
+  /** One tip everywhere, and it stays when nobody mines. Two branches of equal work are not wrong: the next block decides. */
+  private agree(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const paces = [...this.nodes.values()].map(({ pace }) => [pace, pace.hashesPerSecond] as const)
+      const same = (): boolean => new Set(this.up().map(tipOf)).size === 1
+      for (const end = this.world.elapsed + quietMs; this.wrong === undefined; ) {
+        yield* this.eventually("all nodes have one tip", same)
+        for (const [pace] of paces) pace.hashesPerSecond = 0
+        yield* Effect.sleep(settleMs)
+        if (same()) return
+        if (this.world.elapsed > end) return this.violated("tips part again and again, with no fault left")
+        for (const [pace, hashesPerSecond] of paces) pace.hashesPerSecond = hashesPerSecond
+      }
     })
   }
 
