@@ -6,7 +6,6 @@ import { formatRecording, parseRecording, type Recording, recordingBytesMax } fr
 import { type Report, simulate } from "../sim/run.ts"
 import { shrink } from "../sim/shrink.ts"
 import { runSwarm, type SwarmResult } from "../sim/swarm.ts"
-import { renderTimeline } from "../sim/timeline.ts"
 import type { Note } from "../sim/trace.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { nobleEngine, useEngine } from "../crypto/signature.ts"
@@ -138,9 +137,20 @@ const write = (path: string, text: string, what: string): void => {
   say({ written: path, what }, `${what} written to ${path}`)
 }
 
-const conclude = (recording: Recording, report: Report, took: number, look: Look, file: string | undefined): void => {
+/** The page is made when it is first wanted: from sources that takes a moment. */
+const draw = async (report: Report, path: string | undefined): Promise<void> => {
+  if (path === undefined) return
+  const { renderTimeline } = await import("../timeline/render.ts")
+  write(path, renderTimeline(report.run), "timeline")
+}
+
+const conclude = async (
+  recording: Recording,
+  report: Report,
+  { took, look, file }: { readonly took: number; readonly look: Look; readonly file: string | undefined }
+): Promise<void> => {
   table(report, took)
-  if (look.timeline !== undefined) write(look.timeline, renderTimeline(report.run), "timeline")
+  await draw(report, look.timeline)
   const path = file ?? (report.failure === undefined ? undefined : `cairn-sim-${recording.plan.seed}.json`)
   if (path !== undefined) write(path, formatRecording(recording), "recording")
   if (report.failure === undefined) return
@@ -153,13 +163,14 @@ const conclude = (recording: Recording, report: Report, took: number, look: Look
 }
 
 /** Runs one seed. */
-export const simOne = (options: SimOptions, look: Look, file: string | undefined): void => {
+export const simOne = async (options: SimOptions, look: Look, file: string | undefined): Promise<void> => {
   const plan = makePlan(options)
   const choices = file === undefined ? undefined : new SeededChoices(plan.seed, plan.strategy, true)
   const began = performance.now()
   const report = watch(plan, look, choices)
   const { digest, failure: wrong } = report
-  conclude({ commit: commit(), plan, choices: choices?.deviations(), digest, failure: wrong }, report, performance.now() - began, look, file)
+  const recording = { commit: commit(), plan, choices: choices?.deviations(), digest, failure: wrong }
+  await conclude(recording, report, { took: performance.now() - began, look, file })
 }
 
 const load = (path: string): Recording => {
@@ -169,12 +180,12 @@ const load = (path: string): Recording => {
 }
 
 /** Runs a recording again and compares the digests. */
-export const simReplay = (path: string, look: Look): void => {
+export const simReplay = async (path: string, look: Look): Promise<void> => {
   const { plan, choices, digest, commit: recorded } = load(path)
   const began = performance.now()
   const report = watch(plan, look, choices === undefined ? undefined : new RecordedChoices(choices))
   table(report, performance.now() - began)
-  if (look.timeline !== undefined) write(look.timeline, renderTimeline(report.run), "timeline")
+  await draw(report, look.timeline)
   if (look.until !== undefined || look.step) return
   if (report.digest !== digest)
     throw failure(
