@@ -42,7 +42,7 @@ interface State {
 /** Milliseconds that a dial and the proof after it can take; then it has failed without a word. */
 const dialMsMax = handshakeMsMax + 5_000
 /** Ticks between two saves of the directory: about a minute. */
-const saveTicks = 120
+const saveTicks = 60
 
 /** The maintenance actor. */
 export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, MaintenanceMessage> => {

@@ -10,13 +10,20 @@ interface Series {
   readonly read: () => ReadonlyArray<readonly [labels: Labels, value: number]>
 }
 
+interface Counted {
+  readonly labels: Labels
+  value: number
+}
+
 /** Counters are plain numbers that their owner raises; gauges are read when someone looks. Nothing is paid on the hot path. */
 export class Metrics {
   private readonly series = new Map<string, Series>()
 
   /** A family of counters by labels. */
   counters(name: string, help: string): (labels: Labels, by?: number) => void {
-    const values = new Map<string, { readonly labels: Labels; value: number }>()
+    const values = new Map<string, Counted>()
+    // Whoever counts often does so with the same labels, the same object.
+    const seen = new WeakMap<Labels, Counted>()
     this.series.set(name, {
       name,
       help,
@@ -24,10 +31,13 @@ export class Metrics {
       read: () => [...values.values()].map(({ labels, value }) => [labels, value])
     })
     return (labels, by = 1) => {
+      const at = seen.get(labels)
+      if (at !== undefined) return void (at.value += by)
       const key = JSON.stringify(labels)
-      const known = values.get(key)
-      if (known === undefined) values.set(key, { labels, value: by })
-      else known.value += by
+      const known = values.get(key) ?? { labels, value: 0 }
+      known.value += by
+      values.set(key, known)
+      seen.set(labels, known)
     }
   }
 

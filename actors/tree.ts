@@ -5,7 +5,7 @@
  *         ├─ edge (one-for-one): maintenance, ticker
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
-import { Cause, Clock, Deferred, Effect, Exit, Fiber } from "effect"
+import { Cause, Clock, Effect, Exit, Fiber } from "effect"
 import type { Rules } from "../src/chain/rules.ts"
 import { VerifiedLeaves } from "../src/chain/verified.ts"
 import { formatEndpoint, type NodeConfig, parseEndpoint } from "../src/config.ts"
@@ -38,7 +38,7 @@ import { makeChain } from "./chain.ts"
 import { EventHub } from "./event-hub.ts"
 import { makeMaintenance } from "./maintenance.ts"
 import { makeMempool } from "./mempool.ts"
-import { type HeldBound, labelOf, Metrics, showBounds } from "./metrics.ts"
+import { type HeldBound, labelOf, Metrics, showBounds, type Labels } from "./metrics.ts"
 import { makeMiner } from "./miner.ts"
 import { makeNode } from "./node-service.ts"
 import { makeSession } from "./peer-session.ts"
@@ -56,6 +56,7 @@ import type {
 import { type AnySession, Sessions } from "./sessions.ts"
 import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { makeSync } from "./sync.ts"
+import { makeTicker } from "./ticker.ts"
 
 export interface TreeOptions {
   readonly config: NodeConfig
@@ -85,6 +86,8 @@ export interface Tree {
 }
 
 const triesInPlace = 8_192
+/** How often the miner looks at the time: ten times an interval that it has to keep, else once a second. */
+const minerTickMs = (everyMs = 10_000): number => Math.min(1_000, Math.max(20, everyMs / 10))
 const dialMsMax = 5_000
 const restarts = { restartsMax: 5, withinMs: 60_000, backoffMs: 100 } as const
 /** Transactions announced in one message. */
@@ -357,11 +360,11 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       startGroup({ name, strategy, ...restarts, onRestart: (actor) => restarted({ actor }) }, actors)
     const inner = yield* supervise("core", "rest-for-one", [chain, mempool, miner, sync])
     const ticker = makeTicker([
-      [100, () => miner.tell({ _tag: "Tick" })],
+      [minerTickMs(config.mining.everyMs), () => miner.tell({ _tag: "Tick" })],
       [1_000, () => sync.tell({ _tag: "Tick" })],
-      [500, () => maintenance.tell({ _tag: "Tick" })],
+      [1_000, () => maintenance.tell({ _tag: "Tick" })],
       // Also those that nobody has let in yet: a peer that drips its hello is not waited for.
-      [500, () => sessions.each((session) => session.tell({ _tag: "Tick" }))],
+      [2_000, () => sessions.each((session) => session.tell({ _tag: "Tick" }))],
       [1_000, hashes.tick],
       [60_000, () => mempool.tell({ _tag: "Expire" })]
     ])
@@ -414,11 +417,19 @@ const watchWith = (metrics: Metrics): ActorWatch => {
   )
   const handled = metrics.counters("cairn_actor_messages_total", "Messages handled, by actor.")
   const seconds = metrics.counters("cairn_actor_busy_seconds_total", "Seconds spent handling, by actor.")
+  const labels = new Map<string, Labels>()
+  const labelsOf = (actor: string): Labels => {
+    const name = labelOf(actor)
+    const known = labels.get(name) ?? { actor: name }
+    labels.set(name, known)
+    return known
+  }
   return {
     dropped: (actor, kind) => dropped({ actor: labelOf(actor), kind }),
     handled: (actor, count, spent) => {
-      handled({ actor: labelOf(actor) }, count)
-      seconds({ actor: labelOf(actor) }, spent)
+      const one = labelsOf(actor)
+      handled(one, count)
+      seconds(one, spent)
     }
   }
 }
@@ -436,29 +447,5 @@ class HashRate {
   readonly tick = (): void => {
     this.rate = this.total - this.before
     this.before = this.total
-  }
-}
-
-/** Loops that remind actors of the time, supervised like an actor. */
-const makeTicker = (beats: ReadonlyArray<readonly [everyMs: number, beat: () => unknown]>) => {
-  let done = Deferred.makeUnsafe<void>()
-  const loop = ([everyMs, beat]: (typeof beats)[number]): Effect.Effect<never> =>
-    Effect.forever(
-      Effect.andThen(
-        Effect.sleep(everyMs),
-        Effect.sync(() => void beat())
-      )
-    )
-  return {
-    name: "ticker",
-    run: Effect.suspend(() => {
-      done = Deferred.makeUnsafe<void>()
-      return Effect.raceFirst(
-        Effect.forEach(beats, loop, { concurrency: "unbounded", discard: true }),
-        Deferred.await(done)
-      )
-    }),
-    stop: () => void Deferred.doneUnsafe(done, Exit.void),
-    bury: () => {}
   }
 }
