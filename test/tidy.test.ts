@@ -193,7 +193,7 @@ describe("purity", () => {
     expect(
       importers(
         /\bDate\.now|\bnew Date\(\)|Math\.random|randomBytes/,
-        /^(src\/(io|cli|http|crypto|main)|web\/|actors\/metrics)/
+        /^(src\/(io|cli|http|crypto|main|sim\/fence)|web\/|actors\/metrics)/
       )
     ).toEqual([])
   })

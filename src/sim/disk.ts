@@ -6,7 +6,17 @@
  * in, in the database. A store that asks for less than FULL may lose every commit since the last fold. The files themselves are
  * written without syncing: the machine that runs the simulation does not lose power, and a simulated year has many commits.
  */
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Rules } from "../chain/rules.ts"
