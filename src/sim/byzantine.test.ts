@@ -1,4 +1,4 @@
-/** Every act of every liar, played against two honest nodes: they do with it what they must, and nothing happens to them. */
+/** Every act of every liar against two honest nodes: they do with it what they must, and nothing happens to them. */
 import { describe, expect, test } from "bun:test"
 import type { MaintenanceMessage } from "../../actors/protocol.ts"
 import { loadEngine } from "../crypto/native.ts"
@@ -101,7 +101,7 @@ const wrong = (act: string, visit: Visit): string | undefined => {
   }
 }
 
-const verdictIsLost = "actors/peer-session.ts tells Punish as it is, so no refused block or header ever costs its sender"
+const verdictIsLost = "a session passes Punish on under its own name, so no refused block or header costs its sender"
 /** Acts that show what the node does wrong now: each becomes a test with the repair. */
 const waiting = new Map<string, string>([
   ...Object.keys(forgeries)
@@ -111,7 +111,7 @@ const waiting = new Map<string, string>([
   ["block-disowned", verdictIsLost],
   ["block-spoiled", verdictIsLost],
   ["hello-half", "nothing calls the channel's tick before the hello"],
-  ["branch-withheld", "headers whose bodies nobody gives keep us from the bodies of a lighter branch that others give"]
+  ["branch-withheld", "a branch of headers whose bodies nobody gives keeps us from a lighter one that others give"]
 ])
 
 describe("an honest node", () => {
@@ -120,9 +120,14 @@ describe("an honest node", () => {
     const body = (): void => {
       const visit = play(name)
       const { report, faults, tips, ends } = visit
-      expect([report.failure, wrong(name, visit), ends.liar.slice(-3)]).toEqual([undefined, undefined, ends.liar.slice(-3)])
+      const { liar } = ends
+      expect({ failure: report.failure, wrong: wrong(name, visit), liar }).toEqual({
+        failure: undefined,
+        wrong: undefined,
+        liar
+      })
       expect(faults.honest).toEqual([])
-      expect(tips).toBeGreaterThan(4)
+      expect(tips).toBeGreaterThan(2)
     }
     const reason = waiting.get(name)
     if (reason === undefined) test(`${expects}s ${name}: ${about}`, body)

@@ -1,16 +1,30 @@
 /**
- * Peers that lie: of their history, of their blocks, of other people's money. With the acts of misconduct.ts this is all that a
- * simulation lets loose on a node; each act says what an honest node must make of it, so that a test can hold the node to it.
+ * Peers that lie: of their history, of their blocks, of other people's money. With the acts of misconduct.ts these are
+ * all that a simulation lets loose on a node. Each says what an honest node must make of it, so that a test can hold it
+ * to that.
  */
 import { Effect } from "effect"
 import { encodeBlock } from "../block/block.ts"
 import type { Header } from "../block/header.ts"
-import { toHex } from "../codec/bytes.ts"
+import { concat, toHex } from "../codec/bytes.ts"
 import { toTarget } from "../consensus/difficulty.ts"
 import type { Transaction } from "../ledger/transaction.ts"
 import { hashesPerMessageMax } from "../limits.ts"
 import { type Message, packHeaders } from "../peer/message.ts"
-import { type Act, type Acts, type Answer, bannedFor, call, flood, type Liar, persist, second, sybil, type Talk, visit } from "./liar.ts"
+import {
+  type Act,
+  type Acts,
+  type Answer,
+  bannedFor,
+  call,
+  flood,
+  type Liar,
+  persist,
+  second,
+  sybil,
+  type Talk,
+  visit
+} from "./liar.ts"
 import {
   brokenTransaction,
   confirmed,
@@ -23,6 +37,7 @@ import {
   oldBlocks,
   purseTransfers,
   signed,
+  type TransferWish,
   twoBodies,
   workOf
 } from "./lies.ts"
@@ -55,9 +70,6 @@ const serving =
     })
   }
 
-const servingOne = ({ header, bytes, announced }: Forged): Answer =>
-  serving(announced ?? header.bytes, new Map([[header.id, bytes]]))
-
 /** Gives a body to whoever asks first, and after that has it no more. */
 const givingOnce = ({ header, bytes }: Forged): Answer => {
   const bodies = new Map([[header.id, bytes]])
@@ -69,32 +81,53 @@ const givingOnce = ({ header, bytes }: Forged): Answer => {
   }
 }
 
-/** Claims a block, announces its header, and gives what is asked of it. */
-const offer = (talk: Talk, liar: Liar, forged: Forged): Effect.Effect<void> => {
-  talk.say(claim(liar, [forged.header]), { tag: "HDR", request: 0, headers: forged.announced ?? forged.header.bytes })
-  return talk.converse(4 * second, servingOne(forged))
+/** Claims a block, announces its header, and gives what is asked of it and of those `given` before. */
+const offer = (
+  talk: Talk,
+  liar: Liar,
+  { header, bytes, announced = header.bytes }: Forged,
+  given = new Map<string, Uint8Array>()
+): Effect.Effect<void> => {
+  given.set(header.id, bytes)
+  talk.say(claim(liar, [header]), { tag: "HDR", request: 0, headers: announced })
+  return talk.converse(4 * second, serving(announced, given))
 }
 
+/** A block is asked for only while its header is the heaviest: some of so many are, within the time of a visit. */
+const offersMax = 25
+
+/** Offers blocks like this one until the door stays shut. */
+const forgery = (about: string, code: string, forge: (liar: Liar) => Forged): Act => ({
+  about: `a block with ${about}`,
+  expects: "ban",
+  code,
+  play: (liar) => {
+    const given = new Map<string, Uint8Array>()
+    return persist(liar, offersMax, (talk) => offer(talk, liar, forge(liar), given))
+  }
+})
+
 const forged: Acts = Object.fromEntries(
-  Object.entries(forgeries).map(([name, { about, code, forge }]) => [
-    `block-${name}`,
-    bannedFor(`a block with ${about}`, code, (talk, liar) => offer(talk, liar, forge(liar)))
-  ])
+  Object.entries(forgeries).map(([name, { about, code, forge }]) => [`block-${name}`, forgery(about, code, forge)])
 )
 
 /** Gives blocks that it really has, and each answer just before its time is over. */
 const late = (talk: Talk, liar: Liar): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
+    const slowly = (answers: ReadonlyArray<Message>): Effect.Effect<void> =>
+      Effect.andThen(
+        Effect.sleep(9_900),
+        Effect.sync(() => talk.say(...answers))
+      )
     for (let i = 0; i < 4; i++) {
       const block = honestBlock(liar)
+      const answer = serving(block.header.bytes, new Map([[block.header.id, block.bytes]]))
       const until = liar.host.now + 21 * second
       talk.say(claim(liar, [block.header]))
       while (!talk.over && liar.host.now < until) {
         const message = yield* talk.hear(until - liar.host.now)
-        const answer = message === undefined ? undefined : servingOne(block)(message)
-        if (answer === undefined) continue
-        yield* Effect.sleep(9_900)
-        talk.say(...answer)
+        const answers = message === undefined ? undefined : answer(message)
+        if (answers !== undefined) yield* Effect.forkDetach(slowly(answers))
       }
     }
   })
@@ -130,7 +163,7 @@ const spoil = (liar: Liar): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
     const [other] = liar.others
     const twin = other === undefined ? undefined : yield* call(liar, other)
-    yield* persist(liar, 12, (talk) => {
+    yield* persist(liar, offersMax, (talk) => {
       const [sound, spoiled] = twoBodies(liar)
       const offers = [offer(talk, liar, spoiled), ...(twin === undefined ? [] : [offer(twin, liar, sound)])]
       return Effect.all(offers, { concurrency: 2, discard: true })
@@ -194,8 +227,8 @@ const history: Acts = {
     Effect.gen(function* () {
       for (let i = 0; i < 6; i++) {
         const stray = honestBlock(liar)
-        const child = headersOn(liar, stray.header, 1)[0]!
-        yield* offer(talk, liar, { header: child, bytes: encodeBlock({ header: child, transactions: [], extra: new Uint8Array(0) }) })
+        const [header] = headersOn(liar, stray.header, 1)
+        yield* offer(talk, liar, { header: header!, bytes: concat(header!.bytes, new Uint8Array(8)) })
       }
     })
   ),
@@ -231,8 +264,8 @@ const history: Acts = {
       }
     })
   ),
-  "body-withheld": visit("the header of a block whose body it never gives", "drop", "too slow to give blocks", withhold(1)),
-  "branch-withheld": visit("headers of a branch whose bodies it never gives", "drop", "too slow to give blocks", withhold(12)),
+  "body-withheld": visit("a header whose body it never gives", "drop", "too slow to give blocks", withhold(1)),
+  "branch-withheld": visit("headers whose bodies it never gives", "drop", "too slow to give blocks", withhold(12)),
   "body-lacking": visit("the header of a block, and that it has no body", "ignore", undefined, (talk, liar) =>
     Effect.gen(function* () {
       for (let i = 0; i < 6; i++) {
@@ -283,7 +316,7 @@ const allowed = (about: string, make: (liar: Liar) => ReadonlyArray<Transaction>
     })
   )
 
-const purseOne = (liar: Liar, wish: Parameters<typeof purseTransfers>[2] = {}): Transaction => purseTransfers(liar, 1, wish)[0]!
+const purseOne = (liar: Liar, wish: TransferWish = {}): Transaction => purseTransfers(liar, 1, wish)[0]!
 
 const money: Acts = {
   "transfer-theft": dishonest("transfers of another's money, signed by nobody", "signature-invalid", (liar) =>
@@ -298,7 +331,9 @@ const money: Acts = {
   "transfer-unfunded": allowed("transfers of those who have nothing", (liar) =>
     Array.from({ length: 100 }, (_, i) => signed(liar, liar.key, i + 1))
   ),
-  "transfer-gaps": allowed("transfers by the hundred, the last nonce first", (liar) => [...purseTransfers(liar, 200)].reverse()),
+  "transfer-gaps": allowed("transfers by the hundred, the last nonce first", (liar) =>
+    [...purseTransfers(liar, 200)].reverse()
+  ),
   "transfer-withheld": visit("names transfers and never gives them", "ignore", undefined, (talk, liar) =>
     Effect.gen(function* () {
       for (let i = 0; i < 20 && !talk.over; i++) {

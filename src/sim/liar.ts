@@ -116,9 +116,8 @@ export class Line {
 export const dial = ({ tcp, host }: Liar, victim: Victim): Effect.Effect<Line, TcpFault> =>
   Effect.suspend(() => {
     const line = new Line(host)
-    const dialled = tcp.dial({ host: victim.host, port: victim.port, timeoutMs: helloMs }, { key: "", cert: "" }, (wire) =>
-      line.open(wire)
-    )
+    const to = { host: victim.host, port: victim.port, timeoutMs: helloMs }
+    const dialled = tcp.dial(to, { key: "", cert: "" }, (wire) => line.open(wire))
     return Effect.as(dialled, line)
   })
 
@@ -286,8 +285,9 @@ export const sybil = ({ key }: Liar, i: number): Keypair => keypairOf(sha256(con
 // ── acts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * What an honest node does with a liar. `refuse`: it is not let in. `drop`: the conversation is ended, and may begin anew.
- * `ban`: the liar is not let in again. `ignore`: the conversation stands until the liar leaves, for honest nodes say such things too.
+ * What an honest node does with a liar. `refuse`: it is not let in. `drop`: the conversation is ended, and may begin
+ * anew. `ban`: the liar is not let in again. `ignore`: the conversation stands until the liar leaves: honest nodes may
+ * say such things too, or it does no harm.
  */
 export type Expectation = "refuse" | "drop" | "ban" | "ignore"
 

@@ -1,6 +1,6 @@
 /**
- * Blocks and transfers that no honest node makes: for each reason to refuse one, something that is refused for that reason
- * alone. The seals are real, so that nothing is refused before its time.
+ * Blocks and transfers that no honest node makes: for each reason to refuse one that a simulated chain can come to,
+ * something that is refused for that reason. The seals are real, so that nothing is refused before its time.
  */
 import { assert } from "../assert.ts"
 import { type Block, encodeBlock, encodeBody, extraHashOf, transactionRootOf } from "../block/block.ts"
@@ -139,7 +139,8 @@ export const twoBodies = (liar: Liar): readonly [sound: Forged, spoiled: Forged]
   return [given(block), given({ ...block, transactions: purseTransfers(liar, 1) })]
 }
 
-const withExtra = (block: Block, extra: Uint8Array): Block => seal({ ...block, extra }, { extraHash: extraHashOf(extra) })
+const withExtra = (block: Block, extra: Uint8Array): Block =>
+  seal({ ...block, extra }, { extraHash: extraHashOf(extra) })
 
 /** What a liar can make of a block: by name, the code by which it must be refused, and how it is made. */
 export const forgeries: Readonly<
@@ -184,7 +185,11 @@ export const forgeries: Readonly<
     code: "transaction-root-wrong",
     forge: bent((_, { dice }) => ({ transactionRoot: asHash(dice.bytes(32)) }))
   },
-  "other-body": { about: "the body of another block", code: "transaction-root-wrong", forge: (liar) => twoBodies(liar)[1] },
+  "other-body": {
+    about: "the body of another block",
+    code: "transaction-root-wrong",
+    forge: (liar) => twoBodies(liar)[1]
+  },
   "extra-hash": {
     about: "a hash of other extra data",
     code: "extra-hash-wrong",
@@ -196,7 +201,11 @@ export const forgeries: Readonly<
     forge: (liar) => given(withExtra(draft(liar), liar.dice.bytes(liar.rules.spec.block.extraBytesMax + 1)))
   },
   oversize: { about: "more bytes than the chain allows", code: "block-too-large", forge: oversize },
-  "broken-body": { about: "a body that is cut, longer, or lies of its lengths", code: "block-malformed", forge: brokenBody },
+  "broken-body": {
+    about: "a body that is cut, longer, or false of its lengths",
+    code: "block-malformed",
+    forge: brokenBody
+  },
   "broken-transfer": { about: "a transfer that refutes itself", code: "block-malformed", forge: brokenTransfer },
   duplicate: {
     about: "one transfer twice",
@@ -206,7 +215,7 @@ export const forgeries: Readonly<
   "double-spend": {
     about: "two transfers with one nonce",
     code: "transaction-refused",
-    forge: (liar) => given(filled(draft(liar), [...purseTransfers(liar, 1), ...purseTransfers(liar, 1, { amount: 7 })]))
+    forge: (liar) => given(filled(draft(liar), [1, 7].flatMap((amount) => purseTransfers(liar, 1, { amount }))))
   },
   "nonce-gap": {
     about: "a transfer whose nonce comes later",

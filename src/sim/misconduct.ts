@@ -1,4 +1,4 @@
-/** Peers that break the conversation's rules: false hellos, broken frames, floods, silence. What they say of the chain is not false. */
+/** Peers that break the rules of the conversation: false hellos, broken frames, floods, silence. */
 import { Effect } from "effect"
 import { concat, utf8, writeU32 } from "../codec/bytes.ts"
 import { frameBytesMax, hashesPerMessageMax, helloBytesMax, helloFreshMs } from "../limits.ts"
@@ -137,7 +137,9 @@ export const hellos: Acts = {
     code: "hello-late",
     play: (liar) => Effect.flatMap(dial(liar, liar.victim), (line) => drip(line, helloOn(line, liar), 200))
   },
-  "hello-half": greeting("half a hello, and no more", "hello-late", (line, liar) => helloOn(line, liar).subarray(0, 100)),
+  "hello-half": greeting("half a hello, and no more", "hello-late", (line, liar) =>
+    helloOn(line, liar).subarray(0, 100)
+  ),
   silent: greeting("nothing at all", "nothing said in time", () => new Uint8Array(0))
 }
 
@@ -198,7 +200,8 @@ const unread = (talk: Talk, liar: Liar): Effect.Effect<void> =>
 const poison: (liar: Liar) => Answer = (liar) => (message) => {
   if (message.tag !== "GPR") return undefined
   const { dice, victim, others } = liar
-  const real = [victim, ...others].map(({ host, port }) => ({ endpoint: `${host}:${port}`, nodeId: nodeIdOf(liar.key.publicKey) }))
+  const nodeId = nodeIdOf(liar.key.publicKey)
+  const real = [victim, ...others].map(({ host, port }) => ({ endpoint: `${host}:${port}`, nodeId }))
   const odd = ["", ":", "10.0.0.1", "10.0.0.1:0", "10.0.0.1:99999", "[::1]:x", "localhost:19100", "\u0000:1"]
   const peers = Array.from({ length: 64 - real.length }, (_, i) => ({
     endpoint: odd[i] ?? `10.77.${dice.int(256)}.${dice.int(256)}:${dice.int(65_536)}`,
@@ -230,8 +233,12 @@ const crowd = (talk: Talk, liar: Liar): Effect.Effect<void, unknown> =>
 export const conduct: Acts = {
   "frame-size": frame("a frame above its bound: its length only", "frame-refused", () => length(frameBytesMax + 1)),
   "frame-empty": frame("a frame that has no room for a tag", "frame-refused", () => length(2)),
-  "frame-tag": frame("a tag that is not three letters", "frame-refused", () => encodeFrame({ tag: "p!g", body: utf8("x") })),
-  "frame-unknown": frame("a tag that nobody knows", "message-malformed", () => encodeFrame({ tag: "XYZ", body: utf8("x") })),
+  "frame-tag": frame("a tag that is not three letters", "frame-refused", () =>
+    encodeFrame({ tag: "p!g", body: utf8("x") })
+  ),
+  "frame-unknown": frame("a tag that nobody knows", "message-malformed", () =>
+    encodeFrame({ tag: "XYZ", body: utf8("x") })
+  ),
   "frame-hello": frame("a second hello", "message-malformed", ({ line }, liar) => helloOn(line, liar)),
   "frame-number": frame("a number below zero", "message-malformed", (talk) =>
     talk.frame({ tag: "STS", height: -1, work: new Uint8Array(32), tip: new Uint8Array(32) })
@@ -240,7 +247,9 @@ export const conduct: Acts = {
   "frame-dripped": visit("the largest frame, byte by byte", "drop", "silent for too long", ({ line }) =>
     drip(line, concat(length(frameBytesMax), utf8("BLK"), new Uint8Array(200)), second)
   ),
-  mute: visit("a true hello, and not a word after it", "drop", "silent for too long", ({ line }) => line.rest(90 * second)),
+  mute: visit("a true hello, and not a word after it", "drop", "silent for too long", ({ line }) =>
+    line.rest(90 * second)
+  ),
   unread: visit("asks for blocks and reads nothing", "ignore", undefined, unread),
   goodbye: visit("says goodbye, and goes on", "drop", "the peer left", (talk) => {
     talk.say({ tag: "BYE", reason: "enough" }, { tag: "PNG", nonce: 1 })
