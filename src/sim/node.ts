@@ -5,6 +5,7 @@
 import { Deferred, Effect, Exit, type Fiber } from "effect"
 import { startTree, type Tree } from "../../actors/tree.ts"
 import type { Rules } from "../chain/rules.ts"
+import type { NodeConfig } from "../config.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { toHex } from "../codec/bytes.ts"
 import { makeApp } from "../http/app.ts"
@@ -29,8 +30,12 @@ export interface SimNodeOptions {
   readonly rules: Rules
   /** Addresses with port. */
   readonly seeds: ReadonlyArray<string>
-  /** Hashes a second of its one thread; none: it mines only when asked. */
+  /** Hashes a second of its one thread; 0: the thread stands still. */
   readonly hashesPerSecond: number
+  /** How it mines otherwise than with that thread. */
+  readonly mining?: Partial<NodeConfig["mining"]>
+  /** Nonces tried in place before the thread is asked; none, so that every block takes its time. */
+  readonly triesInPlace?: number
 }
 
 export interface SimParts {
@@ -205,7 +210,7 @@ export class SimNode {
         proposer: options.key.address,
         tls: { key: "", cert: "" },
         doors: { tcp: parts.net.door(host, options.address), startThread: threads.start },
-        triesInPlace: 0,
+        triesInPlace: options.triesInPlace ?? 0,
         spy: parts.tracer.spy(options.name),
         facts: {
           version: "sim",
@@ -236,7 +241,7 @@ export class SimNode {
       signatureEngine: "auto",
       http: { host: "", port: 0, adminToken: undefined },
       peers: { host: options.address, port: peerPort, advertise: undefined, seeds: options.seeds },
-      mining: { threads: 1, proposer: undefined, onDemand: false, everyMs: undefined }
+      mining: { threads: 1, proposer: undefined, onDemand: false, everyMs: undefined, ...options.mining }
     } as const
   }
 
