@@ -151,7 +151,7 @@ export class SimNode {
       return Effect.map(this.await(host, host.fork(tree.stop)), () => {
         this.end()
         this.parts.net.lose(this.name, false)
-        this.disk.lose()
+        this.disk.lose(false)
       })
     })
   }
@@ -161,7 +161,7 @@ export class SimNode {
     if (!this.up) return
     this.end()
     this.parts.net.lose(this.name, mute)
-    this.disk.lose()
+    this.disk.lose(mute)
   }
 
   /** Loses power within the next commit. `down` is told when it has. */
