@@ -34,6 +34,7 @@ test("a choice more in one stream does not shift the others", () => {
   const first = delays(plain)
   for (let i = 0; i < 50; i++) busy.pick("order", 3)
   expect(delays(busy)).toEqual(first)
+  expect(Array.from({ length: 100 }, () => plain.pick("loss", 40))).not.toEqual(first)
 })
 
 test("no strategy changes what is not the order of fibers: fifo keeps it boring, sparse nearly", () => {

@@ -28,9 +28,11 @@ const fork = (stage: Stage, sides: ReadonlyArray<SimNode>, depth: number) =>
     return paid
   })
 
-/** The losers have their transfers back; when each has mined once more, every transfer is in every branch. */
+/** The losers have their transfers back, over a restart too; when each has mined once more, every transfer is in every branch. */
 const payAll = (stage: Stage, sides: ReadonlyArray<SimNode>, paid: ReadonlyArray<ReturnType<typeof transfer>>) =>
   Effect.gen(function* () {
+    yield* sides[0]!.stop()
+    yield* sides[0]!.start()
     for (const [i, one] of paid.entries())
       expect(yield* stage.whereabouts(sides[i]!, one)).toBe(one === paid.at(-1) ? "confirmed" : "pending")
     for (const side of sides) {
