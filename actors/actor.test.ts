@@ -251,3 +251,23 @@ test("one seed is one trace; seeds differ", () => {
   expect(trace(1)).toBe(trace(1))
   expect(new Set([1, 2, 3, 4, 5].map(trace)).size).toBe(5)
 })
+
+test("an actor says what it holds while it runs: its inbox, and what its state says", () =>
+  forSeeds(5, () => {
+    const actor = counter({
+      overflow: { ...refuseAll, Latest: "keep-latest", Add: "owed" },
+      owedMax: 2,
+      bounds: (state) => [{ of: "numbers", used: state.length, max: 99 }]
+    })
+    expect(actor.bounds()).toEqual([{ of: "inbox", used: 0, max: 7 }])
+    return Effect.gen(function* () {
+      fill(actor, 3)
+      yield* within([actor], () =>
+        Effect.gen(function* () {
+          yield* get(actor)
+          expect(actor.bounds()[1]).toEqual({ of: "numbers", used: 3, max: 99 })
+        })
+      )
+      expect(actor.bounds()).toEqual([{ of: "inbox", used: 0, max: 7 }])
+    })
+  }))

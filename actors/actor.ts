@@ -5,6 +5,7 @@
  *   tell ─► inbox ─► step, step, … (up to batchMax, or until empty) ─► settle ─► answers
  */
 import { Cause, Clock, Deferred, Effect, Exit, type Fiber, type Scope } from "effect"
+import { reached } from "../src/marks.ts"
 import { Busy, Unavailable } from "../src/node.ts"
 import { Inbox, type Overflow } from "./inbox.ts"
 
@@ -28,6 +29,13 @@ export const replyWith = <A, E = never>(
   abandoned: () => false
 })
 
+/** Something that an actor holds: how much of it now, and at most. */
+export interface Bound {
+  readonly of: string
+  readonly used: number
+  readonly max: number
+}
+
 export interface ActorRef<in M extends { readonly _tag: string }> {
   readonly name: string
   /** Never waits. False: refused, dropped, or the actor is gone. */
@@ -48,6 +56,8 @@ export interface ActorRef<in M extends { readonly _tag: string }> {
 export interface ActorSpec<S, M extends { readonly _tag: string }> {
   readonly name: string
   readonly inboxMax: number
+  /** Answers that can be out at a time, of the kinds that are owed. */
+  readonly owedMax?: number
   readonly overflow: { readonly [K in M["_tag"]]: Overflow }
   /** At every start and restart. Resources of its scope are released when the actor stops or crashes. */
   readonly open: Effect.Effect<S, unknown, Scope.Scope>
@@ -60,6 +70,8 @@ export interface ActorSpec<S, M extends { readonly _tag: string }> {
   readonly lingerTurns?: number
   /** The last act of a graceful stop. */
   readonly drain?: (state: S) => Effect.Effect<void>
+  /** What the state holds, beside the inbox. Read by whoever watches, at any time: it must not change anything. */
+  readonly bounds?: (state: S) => ReadonlyArray<Bound>
 }
 
 /** What an actor reports of itself; see metrics.ts. */
@@ -83,6 +95,16 @@ const askMs = 10_000
 const sweepMs = 100
 const retryAfterMs = 1000
 
+/** What it is when a full inbox does not take a message. */
+const overflowMarks = {
+  refuse: "inbox-refused",
+  wait: "inbox-refused",
+  "drop-new": "inbox-dropped-new",
+  "drop-old": "inbox-dropped-old",
+  "keep-latest": "inbox-dropped-old",
+  owed: "inbox-refused"
+} as const
+
 /** One who waits for an answer. */
 interface Asked {
   /** The sweep at which the answer is late. */
@@ -100,6 +122,8 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
   private readonly inbox: Inbox<M>
   private readonly asked = new Set<Asked>()
   private readonly askOf = new WeakMap<object, Asked>()
+  /** While it runs. */
+  private state: S | undefined
   private wake: Deferred.Deferred<void> | undefined
   private room: Deferred.Deferred<void> | undefined
   private phase: "open" | "draining" | "gone" = "open"
@@ -110,14 +134,23 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
     this.name = spec.name
     this.spec = spec
     this.watch = watch
-    this.inbox = new Inbox(spec.inboxMax, spec.overflow)
+    this.inbox = new Inbox(spec.inboxMax, spec.overflow, spec.owedMax)
   }
 
   readonly depth = (): number => this.inbox.size
 
+  /** What it holds now, and at most: its inbox, and what its state says. */
+  readonly bounds = (): ReadonlyArray<Bound> => [
+    { of: "inbox", used: this.inbox.size, max: this.inbox.capacity },
+    ...(this.state === undefined ? [] : (this.spec.bounds?.(this.state) ?? []))
+  ]
+
   readonly tell = (message: M): boolean => {
     const taken = this.push(message)
-    if (!taken) this.watch.dropped(this.name, message._tag)
+    if (!taken) {
+      if (this.phase === "open") reached(overflowMarks[this.inbox.policyOf(message)])
+      this.watch.dropped(this.name, message._tag)
+    }
     this.watch.told?.(this.name, message, taken)
     return taken
   }
@@ -129,6 +162,7 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
         this.watch.told?.(this.name, message, true)
         return Effect.succeed(true)
       }
+      reached("inbox-waited")
       this.room ??= Deferred.makeUnsafe<void>()
       return Effect.flatMap(Deferred.await(this.room), () => this.offer(message))
     })
@@ -167,13 +201,21 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
   readonly run: Effect.Effect<void, unknown> = Effect.scoped(
     Effect.gen({ self: this }, function* () {
       const state = yield* this.spec.open
+      this.state = state
       while (!(this.phase === "draining" && this.inbox.size === 0)) {
         if (this.inbox.size === 0) yield* this.sleep()
         else yield* this.batch(state)
       }
       if (this.spec.drain !== undefined) yield* this.spec.drain(state)
     })
-  ).pipe(Effect.onExit((exit) => Effect.sync(() => Exit.isFailure(exit) && this.crashed(exit.cause))))
+  ).pipe(
+    Effect.onExit((exit) =>
+      Effect.sync(() => {
+        this.state = undefined
+        if (Exit.isFailure(exit)) this.crashed(exit.cause)
+      })
+    )
+  )
 
   /** No new messages; those that wait are handled, then `run` ends. */
   readonly stop = (): void => {
@@ -191,6 +233,7 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
 
   private push(message: M): boolean {
     if (this.phase !== "open") return false
+    if (this.inbox.full && this.inbox.policyOf(message) === "owed") reached("inbox-owed")
     const admitted = this.inbox.push(message)
     if (admitted === "full" || admitted === "lost") return false
     if (admitted !== "taken") this.displaced(admitted.displaced)
@@ -200,7 +243,10 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
 
   /** A newer message stands in its place: whoever asked with it hears so at once. Only what was lost counts as dropped. */
   private displaced(message: M): void {
-    if (this.inbox.policyOf(message) !== "keep-latest") this.watch.dropped(this.name, message._tag)
+    if (this.inbox.policyOf(message) !== "keep-latest") {
+      reached("inbox-dropped-old")
+      this.watch.dropped(this.name, message._tag)
+    }
     this.askOf.get(message)?.fail(this.busy())
   }
 
@@ -208,7 +254,8 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
   private batch(state: S): Effect.Effect<void, unknown> {
     const max = this.spec.batchMax ?? 64
     return Effect.gen({ self: this }, function* () {
-      const started = yield* Clock.monotonicTimeNanos
+      const clock = yield* Clock.Clock
+      const started = clock.monotonicTimeNanosUnsafe()
       let handled = 0
       let turns = this.spec.lingerTurns ?? 0
       for (;;) {
@@ -219,9 +266,9 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
       const settled = this.spec.settle?.(state)
       if (settled !== undefined) yield* settled
       this.makeRoom()
-      const ended = yield* Clock.monotonicTimeNanos
-      this.watch.handled(this.name, handled, Number(ended - started) / 1e9)
-      yield* Effect.yieldNow
+      this.watch.handled(this.name, handled, Number(clock.monotonicTimeNanosUnsafe() - started) / 1e9)
+      // With nothing left it sleeps, and others have their turn anyway.
+      if (this.inbox.size > 0) yield* Effect.yieldNow
     })
   }
 
@@ -263,8 +310,11 @@ export class Actor<S, M extends { readonly _tag: string }> implements ActorRef<M
     while (this.asked.size > 0) {
       yield* Effect.sleep(sweepMs)
       this.sweeps++
-      for (const asked of this.asked)
-        if (asked.due <= this.sweeps) asked.fail(this.unavailable("it did not answer in time"))
+      for (const asked of this.asked) {
+        if (asked.due > this.sweeps) continue
+        reached("ask-late")
+        asked.fail(this.unavailable("it did not answer in time"))
+      }
     }
     this.sweeper = undefined
   })

@@ -5,6 +5,9 @@
  *   OfferBlock   → header and body checked → kept in hand
  *   settle       → which branch wins now? → its signatures, a slice at a time → one plan → one SQL transaction
  *                → answers → TipMoved
+ *
+ * A decision that finds no room on the disk is tried again until it does: offers wait, their senders behind them, and no
+ * answer is given that is not on disk.
  */
 import { Clock, Effect, Result } from "effect"
 import { assert } from "../src/assert.ts"
@@ -21,7 +24,9 @@ import type { Rules } from "../src/chain/rules.ts"
 import type { VerifiedLeaves } from "../src/chain/verified.ts"
 import { toHex } from "../src/codec/bytes.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
-import { headersAheadMax } from "../src/limits.ts"
+import { branchBelowMax, chainBatchMax, chainInboxMax, headersAheadMax, orphanBlocksMax } from "../src/limits.ts"
+import { reached } from "../src/marks.ts"
+import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { ActorSpec, Reply } from "./actor.ts"
 import {
@@ -42,6 +47,7 @@ export interface ChainPorts {
   readonly rules: Rules
   readonly store: ChainStore
   readonly verified: VerifiedLeaves
+  readonly disk: DiskRoom
   /** Hears of every move of the tip, when it is on disk. Waits for those who must not miss it. */
   readonly moved: (move: TipMoved) => Effect.Effect<void>
 }
@@ -115,9 +121,10 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
       if (known === undefined) fresh.set(header.id, judged)
     }
     store.saveHeaders([...fresh.values()])
+    if (refused !== undefined) reached("headers-refused")
     for (const row of fresh.values()) state.branch.grow(branchHeader(row), (id) => branchHeader(store.find(id)!))
     if (refused !== undefined)
-      condemn(refused, headers.find(({ id }) => !fresh.has(id) && store.find(id) === undefined)?.id)
+      condemn(state, refused, headers.find(({ id }) => !fresh.has(id) && store.find(id) === undefined)?.id)
     reply.succeed({
       known: fresh.size,
       last: last?.header,
@@ -126,10 +133,10 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     })
   }
 
-  /** Remembers a hash that its own header proves bad. */
-  const condemn = (refused: BlockReject, id: string | undefined): void => {
-    if (id !== undefined && verdicts[refused.code].condemns && refused.code !== "known-invalid")
-      store.markInvalid(id, refused.code)
+  /** Remembers a hash that its own header proves bad. Without room on the disk it is judged again the next time. */
+  const condemn = (state: State, refused: BlockReject, id: string | undefined): void => {
+    if (id === undefined || !verdicts[refused.code].condemns || refused.code === "known-invalid") return
+    ports.disk.try(writer, state.clock.currentTimeMillisUnsafe(), () => store.markInvalid(id, refused.code))
   }
 
   const offerBlock = (state: State, block: Block, from: Source, reply: Reply<BlockVerdict, BlockReject>): void => {
@@ -138,8 +145,9 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     if (known?.hasBody === true) return reply.succeed({ outcome: "known" })
     const row = known ?? judgeHeader(state, block.header, readerOf(state).find)
     if ("code" in row) {
-      condemn(row, id)
+      condemn(state, row, id)
       if (row.code !== "parent-unknown") return reply.fail(row)
+      reached("orphan-admitted")
       state.orphans.admit(block)
       return reply.succeed({ outcome: "orphaned" })
     }
@@ -148,15 +156,29 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
         ? checkBody(rules, block)
         : reject("known-invalid", "the block was refused before")
     if (refused !== undefined) {
-      condemn(refused, id)
+      condemn(state, refused, id)
       return reply.fail(refused)
     }
     state.offers.set(id, { block, from, row: { ...row, hasBody: true }, reply })
-    for (const child of state.orphans.release(id)) offerBlock(state, child, from, silent)
+    for (const child of state.orphans.release(id)) {
+      reached("orphan-released")
+      offerBlock(state, child, from, silent)
+    }
+  }
+
+  /** Bodies that a branch lacks between the best branch and one of its headers, oldest first. */
+  const lackingUpTo = (reader: ChainReader, id: string): ReadonlyArray<string> => {
+    const ids: Array<string> = []
+    let walk = reader.find(id)
+    while (walk !== undefined && !isBest(reader, walk.header)) {
+      if (!walk.hasBody) ids.push(walk.header.id)
+      walk = reader.find(parentId(walk.header))
+    }
+    return ids.reverse()
   }
 
   const missing = (state: State, limit: number): ReadonlyArray<string> => {
-    const ids: Array<string> = []
+    const reader = readerOf(state)
     const tip = store.tip().header
     let height = tip.height + 1
     // After a turn to another branch its bodies are missing from the fork point on.
@@ -166,20 +188,25 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
       state.branch.at(height - 1) !== store.bestAt(height - 1)?.header.id
     )
       height--
+    // The list may begin above the fork point: what lies below it is walked.
+    const lowest = state.branch.at(height)
+    const ids = lowest === undefined ? [] : [...lackingUpTo(reader, lowest)]
+    if (ids.length > 1) reached("branch-below")
     state.branch.trim(Math.min(height, tip.height))
-    for (const end = height + limit; height < end; height++) {
+    const end = height + limit
+    for (height++; height < end; height++) {
       const id = state.branch.at(height)
       if (id === undefined) break
-      if (readerOf(state).find(id)?.hasBody !== true) ids.push(id)
+      if (reader.find(id)?.hasBody !== true) ids.push(id)
     }
-    return ids
+    return ids.slice(0, limit)
   }
 
   return {
     name: "chain",
-    inboxMax: 1024,
+    inboxMax: chainInboxMax,
     overflow: chainOverflow,
-    batchMax: 256,
+    batchMax: chainBatchMax,
     open: Effect.map(Clock.Clock, (clock) => {
       const branch = new HeaderBranch(branchHeader(store.tip()))
       branch.grow(branchHeader(store.heaviest()), (id) => branchHeader(store.find(id)!))
@@ -188,16 +215,37 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     step: (state, message) => {
       switch (message._tag) {
         case "OfferHeaders":
-          return offerHeaders(state, message.headers, message.reply)
+          return whenRoom(ports, state, () => offerHeaders(state, message.headers, message.reply))
         case "OfferBlock":
           return offerBlock(state, message.block, message.from, message.reply)
         case "MissingBodies":
           return message.reply.succeed(missing(state, message.limit))
       }
     },
-    settle: (state) => (state.offers.size > 0 || state.resume ? land(ports, state, readerOf(state)) : undefined)
+    settle: (state) => (state.offers.size > 0 || state.resume ? land(ports, state, readerOf(state)) : undefined),
+    bounds: ({ offers, orphans, branch }) => [
+      { of: "offers", used: offers.size, max: chainBatchMax + orphanBlocksMax },
+      { of: "orphans", used: orphans.size, max: orphanBlocksMax },
+      { of: "header-branch", used: branch.size, max: headersAheadMax + branchBelowMax },
+      { of: "verified-leaves", used: ports.verified.size, max: ports.verified.max }
+    ]
   }
 }
+
+/** This actor's name as one who writes to the disk. */
+const writer = "chain"
+
+/** Runs a decision; while it finds no room on the disk, waits and tries again. */
+const whenRoom = <A>({ disk }: ChainPorts, { clock }: State, decision: () => A): Effect.Effect<A> =>
+  Effect.gen(function* () {
+    for (;;) {
+      const done = disk.try(writer, clock.currentTimeMillisUnsafe(), decision)
+      if (Result.isSuccess(done)) return done.success
+      const { first, retryMs } = done.failure
+      if (first) yield* Effect.logError("the disk is full: the chain waits for room")
+      yield* Effect.sleep(retryMs)
+    }
+  })
 
 const silent: Reply<BlockVerdict, BlockReject> = { succeed: () => {}, fail: () => {}, abandoned: () => true }
 
@@ -210,26 +258,32 @@ const land = (ports: ChainPorts, state: State, reader: ChainReader): Effect.Effe
     const refused = new Map<string, BlockReject>()
     for (let best = candidate(store, state, reader); best !== undefined; best = candidate(store, state, reader)) {
       const plan = firstPart(choosePlan(reader, best))
+      if (state.resume && !plan.attach.some((id) => offers.has(id))) reached("stored-resumed")
       yield* verifyInSlices(ports, plan, reader)
       const now = state.clock.currentTimeMillisUnsafe()
-      const outcome = commit(ports, { state, plan, reader, now })
+      const outcome = yield* whenRoom(ports, state, () => commit(ports, { state, plan, reader, now }))
       if (Result.isSuccess(outcome)) {
+        markReorg(plan.detach.length)
         for (const { block } of outcome.success.attached) attached.add(block.header.id)
         yield* ports.moved(moveOf(outcome.success, store.tip(), offers))
       } else {
         const { id, reject: why } = outcome.failure
         refused.set(id, why)
-        forget(store, state, id, why)
+        reached("block-condemned")
+        yield* whenRoom(ports, state, () => forget(store, state, id, why))
       }
     }
     state.resume = false
-    store.decide(() => {
-      for (const { row, block } of state.offers.values()) {
-        store.saveHeaders([row])
-        store.saveBody(block)
-        state.branch.grow(branchHeader(row), (id) => branchHeader(reader.find(id)!))
-      }
-    })
+    yield* whenRoom(ports, state, () =>
+      store.decide(() => {
+        for (const { row, block } of state.offers.values()) {
+          store.saveHeaders([row])
+          store.saveBody(block)
+        }
+      })
+    )
+    for (const { row } of state.offers.values())
+      state.branch.grow(branchHeader(row), (id) => branchHeader(reader.find(id)!))
     state.offers.clear()
     for (const [id, { reply }] of offers) {
       const why =
@@ -239,6 +293,12 @@ const land = (ports: ChainPorts, state: State, reader: ChainReader): Effect.Effe
       else reply.succeed({ outcome: attached.has(id) ? "attached" : "stored" })
     }
   })
+
+const markReorg = (depth: number): void => {
+  if (depth === 1) reached("reorg-1")
+  if (depth > 3) reached("reorg-above-3")
+  if (depth > 10) reached("reorg-above-10")
+}
 
 /** A plan that only extends the tip may be done in parts; a reorganisation is one. */
 const firstPart = (plan: Plan): Plan =>
@@ -312,6 +372,7 @@ const commit = (
   })
   for (const { block } of outcome.success.attached) job.state.offers.delete(block.header.id)
   job.state.branch.grow(branchHeader(store.tip()), (id) => branchHeader(store.find(id)!))
+  job.state.branch.trim(store.tip().header.height)
   return outcome
 }
 

@@ -15,6 +15,14 @@ export class EventHub {
     this.nextId = firstId
   }
 
+  get keptCount(): number {
+    return this.kept.length
+  }
+
+  get streamCount(): number {
+    return this.listeners.size
+  }
+
   /** Numbers an event, keeps it, and hands it to every listener. */
   publish(event: Unnumbered): void {
     const numbered = { ...event, id: this.nextId++ } as NodeEvent

@@ -8,7 +8,8 @@ interface Message {
   readonly n: number
 }
 
-const kinds = ["refuse", "wait", "drop-new", "drop-old", "keep-latest"] as const
+const kinds = ["refuse", "wait", "drop-new", "drop-old", "keep-latest", "owed"] as const
+const owedMax = 3
 const overflow = Object.fromEntries(kinds.map((kind) => [kind, kind])) as Record<Overflow, Overflow>
 
 /** What `push` should answer, done to a plain list. */
@@ -20,6 +21,8 @@ const pushModel = (list: Array<Message>, message: Message, max: number): unknown
   }
   if (message._tag === "keep-latest" || list.length < max) return list.push(message), "taken"
   if (message._tag === "drop-new") return "lost"
+  const owed = list.filter(({ _tag }) => _tag === "owed").length
+  if (message._tag === "owed") return owed < owedMax ? (list.push(message), "taken") : "lost"
   if (message._tag !== "drop-old") return "full"
   if (oldest === undefined) return "lost"
   list.splice(list.indexOf(oldest), 1)
@@ -31,7 +34,8 @@ test("answers and order are those of a plain list, whatever comes and goes", () 
   for (let seed = 0; seed < 200; seed++) {
     const dice = makeDice(seed)
     const max = 1 + dice.int(seed % 10 === 0 ? 1500 : 8)
-    const inbox = new Inbox<Message>(max, overflow)
+    const inbox = new Inbox<Message>(max, overflow, owedMax)
+    expect(inbox.capacity).toBe(max + 1 + owedMax)
     const list: Array<Message> = []
     for (let n = 0; n < 400; n++) {
       if (dice.chance(0.4)) expect(inbox.shift()).toBe(list.shift()!)
@@ -39,7 +43,7 @@ test("answers and order are those of a plain list, whatever comes and goes", () 
         const message = { _tag: dice.pick(kinds), n }
         expect(inbox.push(message)).toEqual(pushModel(list, message, max) as never)
       }
-      expect(inbox.size).toBe(list.length)
+      expect([inbox.size, inbox.size <= inbox.capacity]).toEqual([list.length, true])
     }
     while (list.length > 0) expect(inbox.shift()).toBe(list.shift()!)
     expect([inbox.shift(), inbox.size]).toEqual([undefined, 0])

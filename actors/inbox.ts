@@ -4,24 +4,38 @@
  * What happens to a message when the inbox is full.
  * `refuse`: its sender hears Busy. `wait`: its sender waits. `drop-new`: it is lost. `drop-old`: the oldest of its kind is
  * lost, or it itself if none waits. `keep-latest`: at most one of its kind waits at any time, full or not, and a newer one
- * takes its place.
+ * takes its place. `owed`: an answer to a question of the inbox's owner. It is taken, full or not: how many can be out at a
+ * time is the owner's to know, and the inbox keeps room for as many.
  */
-export type Overflow = "refuse" | "wait" | "drop-new" | "drop-old" | "keep-latest"
+export type Overflow = "refuse" | "wait" | "drop-new" | "drop-old" | "keep-latest" | "owed"
 
 /** `full`: not taken, its sender waits or is refused. `lost`: not taken. Displaced: taken, and an older one had to go. */
 export type Admitted<M> = "taken" | "full" | "lost" | { readonly displaced: M }
 
-/** Holds at most `max` messages, and one more of each kind whose latest is kept. */
+/** Holds at most `max` messages, one more of each kind whose latest is kept, and `owedMax` more of those that are owed. */
 export class Inbox<M extends { readonly _tag: string }> {
   private items: Array<M | undefined> = []
   /** Where the oldest stands; those before it are handled. */
   private head = 0
+  /** Those that wait of the kinds that are owed. */
+  private owed = 0
   private readonly max: number
+  private readonly owedMax: number
   private readonly overflow: { readonly [K in M["_tag"]]: Overflow }
+  /** What it never holds more of, whatever the policies. */
+  readonly capacity: number
 
-  constructor(max: number, overflow: { readonly [K in M["_tag"]]: Overflow }) {
+  constructor(max: number, overflow: { readonly [K in M["_tag"]]: Overflow }, owedMax = 0) {
     this.max = max
+    this.owedMax = owedMax
     this.overflow = overflow
+    const latest = Object.values(overflow).filter((policy) => policy === "keep-latest").length
+    this.capacity = max + latest + owedMax
+  }
+
+  /** Is there no room but for what is owed or replaces another? */
+  get full(): boolean {
+    return this.size >= this.max
   }
 
   get size(): number {
@@ -35,7 +49,8 @@ export class Inbox<M extends { readonly _tag: string }> {
   push(message: M): Admitted<M> {
     const policy = this.policyOf(message)
     if (policy === "keep-latest") return this.replace(message)
-    if (this.size < this.max) return this.append(message)
+    if (!this.full) return this.append(message)
+    if (policy === "owed") return this.owed < this.owedMax ? this.append(message) : "lost"
     if (policy === "drop-old") return this.displace(message)
     return policy === "drop-new" ? "lost" : "full"
   }
@@ -45,6 +60,7 @@ export class Inbox<M extends { readonly _tag: string }> {
     const message = this.items[this.head]
     if (message === undefined) return undefined
     this.items[this.head++] = undefined
+    if (this.owedMax > 0 && this.policyOf(message) === "owed") this.owed--
     if (this.head === this.items.length) this.drop(this.head)
     else if (this.head > 512 && this.head * 2 > this.items.length) this.drop(this.head)
     return message
@@ -58,6 +74,7 @@ export class Inbox<M extends { readonly _tag: string }> {
 
   private append(message: M): "taken" {
     this.items.push(message)
+    if (this.owedMax > 0 && this.policyOf(message) === "owed") this.owed++
     return "taken"
   }
 

@@ -1,7 +1,8 @@
 /** Owns the peer directory: who may come in, whom we dial, who is banned. A mailbox around src/peer/directory.ts. */
 import { Clock, Effect } from "effect"
 import { Random } from "../src/io/random.ts"
-import { outboundSessionsMax, peersPerMessageMax } from "../src/limits.ts"
+import { handshakeMsMax, outboundSessionsMax, peersPerMessageMax, sessionsMax } from "../src/limits.ts"
+import { reached } from "../src/marks.ts"
 import type { PeerView } from "../src/node.ts"
 import { checkAdmission } from "../src/peer/admission.ts"
 import { Directory, type PeerRecord } from "../src/peer/directory.ts"
@@ -33,11 +34,15 @@ interface State {
   readonly random: (length: number) => Uint8Array
   readonly directory: Directory
   readonly sessions: Map<SessionId, PeerFacts>
+  /** Endpoints dialled and neither failed nor let in, with the time when that began. They count as sessions. */
+  readonly dialled: Map<string, number>
   ticks: number
 }
 
+/** Milliseconds that a dial and the proof after it can take; then it has failed without a word. */
+const dialMsMax = handshakeMsMax + 5_000
 /** Ticks between two saves of the directory: about a minute. */
-const saveTicks = 120
+const saveTicks = 60
 
 /** The maintenance actor. */
 export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, MaintenanceMessage> => {
@@ -48,8 +53,13 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
     const others = [...state.sessions.values()].map((other) => ({ ...other, host: other.remoteHost }))
     const banned = state.directory.isBanned(facts.nodeId, now)
     const outcome = checkAdmission({ ...facts, host: facts.remoteHost }, others, { ourId: ports.ourId, banned })
-    if ("reject" in outcome) return reply.fail({ code: outcome.reject, message: "there is no place for this session" })
+    if (facts.dialled !== undefined) state.dialled.delete(facts.dialled)
+    if ("reject" in outcome) {
+      reached("session-refused")
+      return reply.fail({ code: outcome.reject, message: "there is no place for this session" })
+    }
     if (outcome.replaces !== undefined) {
+      reached("session-replaced")
       const twin = others.find(({ nodeId }) => nodeId === facts.nodeId)!
       state.sessions.delete(twin.session)
       close(twin.session, "replaced by the session that the lower id dialled")
@@ -72,8 +82,10 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
     ports.changed(facts.nodeId, "left", reason)
   }
 
-  const failed = (state: State, endpoint: string, reason: string): void =>
+  const failed = (state: State, endpoint: string, reason: string): void => {
+    state.dialled.delete(endpoint)
     state.directory.failed(endpoint, reason, state.clock.currentTimeMillisUnsafe(), state.random(1)[0]! / 256)
+  }
 
   const misbehaved = (state: State, message: Extract<MaintenanceMessage, { _tag: "Misbehaved" }>): void => {
     const facts = state.sessions.get(message.session)
@@ -84,7 +96,9 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
       message.points,
       state.clock.currentTimeMillisUnsafe()
     )
-    if (banned) close(message.session, `banned: ${message.code}`)
+    if (!banned) return
+    reached("peer-banned")
+    close(message.session, `banned: ${message.code}`)
   }
 
   const measured = (state: State, message: Extract<MaintenanceMessage, { _tag: "Measured" }>): void => {
@@ -95,7 +109,7 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
     record.lastSeenAt = state.clock.currentTimeMillisUnsafe()
   }
 
-  /** Dials until there are enough outbound sessions; every session gets its tick. */
+  /** Dials until there are enough outbound sessions, those being dialled included. */
   const tick = (state: State): void => {
     const now = state.clock.currentTimeMillisUnsafe()
     const all = [...state.sessions.values()]
@@ -103,12 +117,14 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
       nodeIds: new Set([ports.ourId, ...all.map(({ nodeId }) => nodeId)]),
       endpoints: new Set(all.flatMap(({ endpoint, dialled }) => [endpoint ?? "", dialled ?? ""]))
     }
-    const room = outboundSessionsMax - all.filter(({ direction }) => direction === "outbound").length
+    for (const [endpoint, since] of state.dialled) if (now - since > dialMsMax) state.dialled.delete(endpoint)
+    const outbound = all.filter(({ direction }) => direction === "outbound").length
+    const room = outboundSessionsMax - outbound - state.dialled.size
     for (const endpoint of state.directory.toDial(connected, room, now)) {
       state.directory.dialling(endpoint, now)
+      state.dialled.set(endpoint, now)
       ports.dial(endpoint)
     }
-    for (const { session } of all) ports.session(session)?.tell({ _tag: "Tick" })
     if (++state.ticks % saveTicks === 0) ports.save(state.directory.all)
   }
 
@@ -169,6 +185,7 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
       random,
       directory: new Directory(ports.seeds, ports.load()),
       sessions: new Map<SessionId, PeerFacts>(),
+      dialled: new Map<string, number>(),
       ticks: 0
     }
   })
@@ -178,6 +195,11 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
     overflow: maintenanceOverflow,
     open,
     step,
-    drain: (state) => Effect.sync(() => ports.save(state.directory.all))
+    drain: (state) => Effect.sync(() => ports.save(state.directory.all)),
+    bounds: ({ directory, sessions, dialled }) => [
+      ...directory.bounds,
+      { of: "sessions", used: sessions.size, max: sessionsMax },
+      { of: "dialled", used: dialled.size, max: outboundSessionsMax }
+    ]
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Owns the pool. A submitted transfer is admitted in its step, put on disk in settle together with all that came with it,
- * and only then answered: what is acknowledged survives kill -9.
+ * and only then answered: what is acknowledged survives kill -9. If the disk has no room, nothing of the batch is taken, its
+ * submitters hear so, and the pool is again what the disk holds.
  */
 import { Clock, Effect, Result } from "effect"
 import type { Rules } from "../src/chain/rules.ts"
@@ -12,8 +13,11 @@ import { type Amount, isAmount } from "../src/ledger/amount.ts"
 import { reject, type TransactionReject } from "../src/ledger/reject.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
 import { Pool } from "../src/mempool/pool.ts"
-import { type AccountView, type Page, TransactionRefused } from "../src/node.ts"
+import { hashesPerMessageMax, pendingBytesMax, pendingTransactionsMax } from "../src/limits.ts"
+import { reached } from "../src/marks.ts"
+import { type AccountView, type Page, TransactionRefused, Unavailable } from "../src/node.ts"
 import { deletePending, insertPending, loadPending } from "../src/store/pending.ts"
+import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { ActorSpec, Reply } from "./actor.ts"
 import { type Admitted, type MempoolMessage, mempoolOverflow, type Source, type TipMoved } from "./protocol.ts"
@@ -22,6 +26,7 @@ export interface MempoolPorts {
   readonly rules: Rules
   readonly store: ChainStore
   readonly verified: VerifiedLeaves
+  readonly disk: DiskRoom
   /** Hears of transactions that came in, when they are on disk. */
   readonly admitted: (transactions: ReadonlyArray<Transaction>, from: Source) => void
 }
@@ -29,47 +34,95 @@ export interface MempoolPorts {
 interface Fresh {
   readonly transaction: Transaction
   readonly from: Source
-  readonly reply: Reply<Admitted, TransactionRefused> | undefined
+  readonly reply: Reply<Admitted, TransactionRefused | Unavailable> | undefined
 }
 
 interface State {
   readonly clock: Clock.Clock
-  readonly pool: Pool
+  pool: Pool
   /** Admitted since the last settle. */
   fresh: Array<Fresh>
-  /** No longer pending since the last settle. */
-  gone: Array<string>
+  /** Left the pool, and may have a row on disk. */
+  readonly gone: Set<string>
+  /** Came back from a losing branch. The chain gave each a row, which we may have taken for that of one that left. */
+  readonly restored: Map<string, Transaction>
 }
 
-/** The mempool actor: a mailbox around src/mempool. */
-export const makeMempool = ({ rules, store, verified, admitted }: MempoolPorts): ActorSpec<State, MempoolMessage> => {
-  const accountOf = (key: string) => decodeAccount(store.readEntry(key))
+/** This actor's name as one who writes to the disk. */
+const writer = "mempool"
+/** Messages that share one commit. */
+const batchMax = 512
+/** Transactions that can come to the pool and leave it again before a settle. */
+const leftMax = 2 * pendingTransactionsMax + batchMax * hashesPerMessageMax
+const noRoom = (): Unavailable =>
+  new Unavailable({ actor: "mempool", reason: "disk-full: the node's disk has no room, and nothing was taken" })
 
-  const admit = (state: State, transaction: Transaction): TransactionReject | undefined => {
+/** The mempool actor: a mailbox around src/mempool. */
+export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessage> => {
+  const { rules, store, verified, disk, admitted } = ports
+  const accountOf = (key: string) => decodeAccount(store.readEntry(key))
+  const nowOf = ({ clock }: State): number => clock.currentTimeMillisUnsafe()
+
+  /** `now`: when it was received. */
+  const admit = (state: State, transaction: Transaction, now: number): TransactionReject | undefined => {
     if (store.isConfirmed(transaction.id)) return reject("already-confirmed", "This transaction is in a block already.")
     const outcome = state.pool.admit({
       transaction,
       account: accountOf(keyOf(transaction.transfer.sender)),
-      now: state.clock.currentTimeMillisUnsafe(),
+      now,
       checkSignature: () => verified.has(transaction) || rules.ledger.checkSignature(transaction)
     })
     if ("code" in outcome) return outcome
     verified.add(transaction)
-    state.gone.push(...outcome.removed)
+    for (const id of outcome.removed) state.gone.add(id)
     return undefined
   }
 
-  const submit = (state: State, transaction: Transaction, reply: Reply<Admitted, TransactionRefused>): void => {
+  const submit = (state: State, { transaction, reply }: Extract<MempoolMessage, { _tag: "Submit" }>): void => {
     if (reply.abandoned()) return
-    const refused = admit(state, transaction)
+    const now = nowOf(state)
+    if (disk.isWaiting(writer, now)) return reply.fail(noRoom())
+    const refused = admit(state, transaction, now)
     if (refused === undefined) state.fresh.push({ transaction, from: undefined, reply })
     else reply.fail(new TransactionRefused({ reject: refused }))
   }
 
-  const moveTip = (state: State, move: TipMoved): void => {
-    const now = state.clock.currentTimeMillisUnsafe()
-    const { dropped } = state.pool.moveTip({ touched: move.touched, returned: move.returned, accountOf, now })
-    state.gone.push(...dropped)
+  const relay = (state: State, message: Extract<MempoolMessage, { _tag: "Relay" }>): void => {
+    const now = nowOf(state)
+    if (disk.isWaiting(writer, now)) return
+    for (const transaction of message.transactions) {
+      const refused = admit(state, transaction, now)
+      if (refused === undefined) state.fresh.push({ transaction, from: message.from, reply: undefined })
+      else message.refused(refused)
+    }
+  }
+
+  /** The chain has given every returned transaction a row: those that do not fit any more must not keep it. */
+  const moveTip = (state: State, { touched, returned }: TipMoved): void => {
+    const { dropped } = state.pool.moveTip({ touched, returned, accountOf, now: nowOf(state) })
+    for (const id of dropped) state.gone.add(id)
+    for (const transaction of returned) {
+      const id = toHex(transaction.id)
+      const restored = state.pool.find(id) !== undefined
+      reached(restored ? "transfer-restored" : "transfer-not-restored")
+      if (restored) state.restored.set(id, transaction)
+      else state.gone.add(id)
+    }
+  }
+
+  /** The pool as the disk has it, as far as it still fits the state. What has waited too long, in whichever life, goes. */
+  const fill = (state: State): void => {
+    const now = nowOf(state)
+    state.pool = new Pool()
+    state.gone.clear()
+    const rows = loadPending(store.db)
+    if (rows.length > 0) reached("pool-reloaded")
+    for (const { id, bytes, received } of rows) {
+      const decoded = rules.ledger.decode(bytes)
+      const fits = Result.isSuccess(decoded) && admit(state, decoded.success, Math.min(received, now)) === undefined
+      if (!fits) state.gone.add(toHex(id))
+    }
+    for (const id of state.pool.expire(now)) state.gone.add(id)
   }
 
   const view = (state: State, address: Address): AccountView => {
@@ -87,34 +140,43 @@ export const makeMempool = ({ rules, store, verified, admitted }: MempoolPorts):
     }
   }
 
-  /** One commit for all that came since the last; then the answers, then the news. */
-  const settle = (state: State): void => {
-    const { fresh, gone } = state
-    if (fresh.length === 0 && gone.length === 0) return
-    state.fresh = []
-    state.gone = []
-    const kept = fresh.filter(({ transaction }) => state.pool.find(toHex(transaction.id)) !== undefined)
-    const now = state.clock.currentTimeMillisUnsafe()
-    store.decide(() => {
-      insertPending(
-        store.db,
-        kept.map(({ transaction }) => transaction),
-        now
-      )
-      deletePending(
-        store.db,
-        gone.map((id) => fromHex(id)!)
-      )
-    })
+  /** Gone from the pool by now: mined in the meantime, which is more than was asked for, or pushed out. */
+  const answer = (state: State, fresh: ReadonlyArray<Fresh>, otherwise: () => TransactionRefused | Unavailable): void => {
     for (const { transaction, reply } of fresh) {
-      // Gone from the pool by now: mined in the meantime, which is more than was asked for, or pushed out.
       const safe = state.pool.find(toHex(transaction.id)) !== undefined || store.isConfirmed(transaction.id)
-      if (!safe) {
-        reply?.fail(
-          new TransactionRefused({ reject: reject("pool-full", "A transaction with a higher fee took its place.") })
-        )
-      } else reply?.succeed({ pending: state.pool.totals.count, account: view(state, transaction.transfer.sender) })
+      if (safe) reply?.succeed({ pending: state.pool.totals.count, account: view(state, transaction.transfer.sender) })
+      else reply?.fail(otherwise())
     }
+  }
+
+  /** One commit for all that came since the last; then the answers, then the news. */
+  const settle = (state: State): Effect.Effect<void> | void => {
+    const { fresh, gone, restored } = state
+    const now = nowOf(state)
+    if (fresh.length + gone.size + restored.size === 0 || disk.isWaiting(writer, now)) return
+    state.fresh = []
+    const isPending = (id: string): boolean => state.pool.find(id) !== undefined
+    const kept = fresh.filter(({ transaction }) => isPending(toHex(transaction.id)))
+    const inserts = [...kept.map(({ transaction }) => transaction), ...restored.values()]
+    const written = disk.try(writer, now, () =>
+      store.decide(() => {
+        insertPending(store.db, inserts.filter(({ id }) => isPending(toHex(id))), now)
+        // What left and came again since has its row to keep.
+        deletePending(store.db, [...gone].filter((id) => !isPending(id)).map((id) => fromHex(id)!))
+      })
+    )
+    if (Result.isFailure(written)) {
+      // What was admitted has pushed others out that are promised: only the disk knows them all.
+      if (fresh.length > 0) fill(state)
+      answer(state, fresh, noRoom)
+      return written.failure.first ? Effect.logError("the disk is full: no transaction is taken") : undefined
+    }
+    const back = [...restored].filter(([id]) => isPending(id)).map(([, transaction]) => transaction)
+    gone.clear()
+    restored.clear()
+    answer(state, fresh, outbid)
+    // The winning branch may have been made where nobody has heard of them.
+    if (back.length > 0) admitted(back, undefined)
     for (const from of new Set(kept.map((one) => one.from))) {
       admitted(
         kept.filter((one) => one.from === from).map(({ transaction }) => transaction),
@@ -126,14 +188,9 @@ export const makeMempool = ({ rules, store, verified, admitted }: MempoolPorts):
   const step = (state: State, message: MempoolMessage): void => {
     switch (message._tag) {
       case "Submit":
-        return submit(state, message.transaction, message.reply)
+        return submit(state, message)
       case "Relay":
-        for (const transaction of message.transactions) {
-          const refused = admit(state, transaction)
-          if (refused === undefined) state.fresh.push({ transaction, from: message.from, reply: undefined })
-          else message.refused(refused)
-        }
-        return
+        return relay(state, message)
       case "TipMoved":
         return moveTip(state, message)
       case "Select":
@@ -146,22 +203,18 @@ export const makeMempool = ({ rules, store, verified, admitted }: MempoolPorts):
         return message.reply.succeed(message.rows.map((address) => view(state, address)))
       case "Pending":
         return message.reply.succeed(pageOf(state.pool, message.cursor, message.limit))
+      case "Ids":
+        return message.reply.succeed(state.pool.ids(message.limit))
       case "Totals":
         return message.reply.succeed(state.pool.totals)
       case "Expire":
-        state.gone.push(...state.pool.expire(state.clock.currentTimeMillisUnsafe()))
+        for (const id of state.pool.expire(nowOf(state))) state.gone.add(id)
     }
   }
 
-  /** The pool of the last run, as far as it still fits the state. */
   const open = Effect.map(Clock.Clock, (clock): State => {
-    const state: State = { clock, pool: new Pool(), fresh: [], gone: [] }
-    for (const { bytes } of loadPending(store.db)) {
-      const decoded = rules.ledger.decode(bytes)
-      if (Result.isFailure(decoded)) continue
-      const transaction = decoded.success
-      if (admit(state, transaction) !== undefined) state.gone.push(toHex(transaction.id))
-    }
+    const state: State = { clock, pool: new Pool(), fresh: [], gone: new Set(), restored: new Map() }
+    fill(state)
     return state
   })
 
@@ -169,13 +222,24 @@ export const makeMempool = ({ rules, store, verified, admitted }: MempoolPorts):
     name: "mempool",
     inboxMax: 4096,
     overflow: mempoolOverflow,
-    batchMax: 512,
+    batchMax,
     lingerTurns: 2,
     open,
     step,
-    settle
+    settle,
+    bounds: ({ pool, fresh, gone, restored }) => [
+      { of: "transactions", used: pool.totals.count, max: pendingTransactionsMax },
+      { of: "bytes", used: pool.totals.bytes, max: pendingBytesMax },
+      { of: "ranked", used: pool.ranked, max: pool.rankedMax },
+      { of: "fresh", used: fresh.length, max: batchMax * hashesPerMessageMax },
+      { of: "gone", used: gone.size, max: leftMax },
+      { of: "restored", used: restored.size, max: leftMax }
+    ]
   }
 }
+
+const outbid = (): TransactionRefused =>
+  new TransactionRefused({ reject: reject("pool-full", "A transaction with a higher fee took its place.") })
 
 /** Pending transactions in mining order from a cursor, the id after which to go on; undefined: the cursor is not pending any more. */
 const pageOf = (pool: Pool, cursor: string | undefined, limit: number): Page<Transaction> | undefined => {

@@ -1,4 +1,5 @@
 /** The node's metrics: one prefix, base units, never an address, hash or peer id as a label. The only file that knows the text form. */
+import type { Bound } from "./actor.ts"
 
 export type Labels = Readonly<Record<string, string>>
 
@@ -9,13 +10,20 @@ interface Series {
   readonly read: () => ReadonlyArray<readonly [labels: Labels, value: number]>
 }
 
+interface Counted {
+  readonly labels: Labels
+  value: number
+}
+
 /** Counters are plain numbers that their owner raises; gauges are read when someone looks. Nothing is paid on the hot path. */
 export class Metrics {
   private readonly series = new Map<string, Series>()
 
   /** A family of counters by labels. */
   counters(name: string, help: string): (labels: Labels, by?: number) => void {
-    const values = new Map<string, { readonly labels: Labels; value: number }>()
+    const values = new Map<string, Counted>()
+    // Whoever counts often does so with the same labels, the same object.
+    const seen = new WeakMap<Labels, Counted>()
     this.series.set(name, {
       name,
       help,
@@ -23,10 +31,13 @@ export class Metrics {
       read: () => [...values.values()].map(({ labels, value }) => [labels, value])
     })
     return (labels, by = 1) => {
+      const at = seen.get(labels)
+      if (at !== undefined) return void (at.value += by)
       const key = JSON.stringify(labels)
-      const known = values.get(key)
-      if (known === undefined) values.set(key, { labels, value: by })
-      else known.value += by
+      const known = values.get(key) ?? { labels, value: 0 }
+      known.value += by
+      values.set(key, known)
+      seen.set(labels, known)
     }
   }
 
@@ -56,4 +67,31 @@ const escape = (value: string): string => value.replace(/\\/g, "\\\\").replace(/
 const formatLabels = (labels: Labels): string => {
   const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escape(value)}"`)
   return pairs.length === 0 ? "" : `{${pairs.join(",")}}`
+}
+
+/** A bound with who holds it: an actor, `session-<n>`, or a part of the tree that is none. */
+export interface HeldBound extends Bound {
+  readonly actor: string
+}
+
+/** The label of an actor. Sessions share one: labels must not grow with their number. */
+export const labelOf = (actor: string): string => (actor.startsWith("session-") ? "session" : actor)
+
+/** Shows bounds as gauges; of sessions the fullest. */
+export const showBounds = (metrics: Metrics, bounds: () => ReadonlyArray<HeldBound>): void => {
+  const fullest = (): ReadonlyArray<HeldBound> => {
+    const rows = new Map<string, HeldBound>()
+    for (const bound of bounds()) {
+      const actor = labelOf(bound.actor)
+      const key = `${actor} ${bound.of}`
+      if (bound.used >= (rows.get(key)?.used ?? 0)) rows.set(key, { ...bound, actor })
+    }
+    return [...rows.values()]
+  }
+  metrics.read("cairn_bounded_items", "What is held in bounded memory, by actor; of sessions the fullest.", "gauge", () =>
+    fullest().map(({ actor, of, used }) => [{ actor, of }, used])
+  )
+  metrics.read("cairn_bounded_items_max", "What cairn_bounded_items never exceeds.", "gauge", () =>
+    fullest().map(({ actor, of, max }) => [{ actor, of }, max])
+  )
 }

@@ -14,6 +14,7 @@ import type {
   Answer,
   BlockRefused,
   BlockView,
+  Busy,
   HeaderView,
   NodeFacts,
   NodeShape,
@@ -21,7 +22,8 @@ import type {
   ReadyView,
   Stats,
   TransactionRefused,
-  TransactionView
+  TransactionView,
+  Unavailable
 } from "../src/node.ts"
 import type { Snapshot, SnapshotRow } from "../src/store/snapshot.ts"
 import type { ActorRef, Reply } from "./actor.ts"
@@ -43,6 +45,8 @@ export interface NodePorts {
   readonly miningActive: boolean
   /** Reasons why the node is not ready, beside those that reading finds. */
   readonly stopping: () => boolean
+  /** Who found no room on the disk when they last wrote. */
+  readonly lacking: () => ReadonlyArray<string>
 }
 
 /** A node that seals a block on order may have to search for long. */
@@ -147,6 +151,12 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
       if (ports.stopping()) reasons.push({ code: "stopping", message: "The node is shutting down." })
       const consistent = yield* makeValidate(ports)
       if (!consistent.valid) reasons.push({ code: "store-inconsistent", message: consistent.reason })
+      const lacking = ports.lacking()
+      if (lacking.length > 0) {
+        reasons.push({ code: "disk-full", message: `The disk has no room for what the node writes: ${lacking.join(", ")}.` })
+        // The download may wait for the chain, which waits for room: what it has to say can wait, too.
+        return { ready: false, reasons }
+      }
       const sync = yield* ports.sync.ask<Stats["sync"]>((reply) => ({ _tag: "View", reply }))
       const behind = sync.targetHeight - sync.height
       if (behind > behindMax)
@@ -190,13 +200,13 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     facts: ports.facts,
     submit: (one) =>
       Effect.map(
-        mempool.ask<Admitted, TransactionRefused>((reply) => ({ _tag: "Submit", transaction: one, reply })),
+        mempool.ask<Admitted, TransactionRefused | Unavailable>((reply) => ({ _tag: "Submit", transaction: one, reply })),
         ({ pending, account }) => ({ nextHeight: snapshot.tip().header.height + 1, pending, account })
       ),
     mine: (proposer) =>
       Effect.flatMap(
         ports.miner.ask(
-          (reply: Reply<BlockView["block"], BlockRefused>) => ({ _tag: "MineNow", proposer, reply }),
+          (reply: Reply<BlockView["block"], BlockRefused | Busy | Unavailable>) => ({ _tag: "MineNow", proposer, reply }),
           mineMsMax
         ),
         ({ header }) => read(() => blockView(snapshot.rowOf(header.hash)!))

@@ -11,7 +11,15 @@ import { fromHex, toHex } from "../src/codec/bytes.ts"
 import { fromTarget, toTarget } from "../src/consensus/difficulty.ts"
 import type { Wire } from "../src/io/tcp.ts"
 import { blame } from "../src/ledger/reject.ts"
-import { peersPerMessageMax, transactionBytesMax } from "../src/limits.ts"
+import {
+  earlyMessagesMax,
+  hashesPerMessageMax,
+  offeredPerPeerMax,
+  peersPerMessageMax,
+  servedPerPeerMax,
+  transactionBytesMax
+} from "../src/limits.ts"
+import { type Mark, reached } from "../src/marks.ts"
 import { priceOf } from "../src/peer/directory.ts"
 import { packHeaders, type Message } from "../src/peer/message.ts"
 import { Session, type SessionEffect } from "../src/peer/session.ts"
@@ -51,6 +59,8 @@ const inboxHigh = 64
 const inboxLow = 16
 /** Bytes queued to the peer above which no further block is served until it has read some. */
 const serveBytesMax = 4 * 1024 * 1024
+/** Refusals of a channel that a simulation must have seen. */
+const refusalMarks: Readonly<Record<string, Mark>> = { "hello-replayed": "hello-replayed", "hello-late": "hello-late" }
 /** Attached headers that are announced one by one; more are told as a status. */
 const announceMax = 8
 
@@ -123,6 +133,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       case "Received":
         return hear(state, out.message)
       case "Refused":
+        if (refusalMarks[out.code] !== undefined) reached(refusalMarks[out.code]!)
         if (out.blame) punish(state, { code: out.code, points: priceOf(out.code) })
         if (state.remote !== undefined)
           send({
@@ -138,7 +149,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
 
   const hear = (state: State, message: Message): Effect.Effect<void> | void => {
     if (!state.admitted) {
-      if (state.early.length < 8) state.early.push(message)
+      if (state.early.length < earlyMessagesMax) state.early.push(message)
       return
     }
     return perform(state, state.session.hear(message, state.clock.currentTimeMillisUnsafe()))
@@ -160,8 +171,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       case "ServeHeaders":
         return send({ tag: "HDR", request: effect.request, headers: headersAfter(effect.locator, effect.limit) })
       case "ServeBlocks":
-        state.toServe.push(...effect.hashes.map((hash) => ({ request: effect.request, hash })))
-        return serve(state)
+        return queueBlocks(state, effect)
       case "ServeTransactions":
         return serveTransactions(effect.request, effect.hashes)
       case "ServePeers":
@@ -184,7 +194,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       case "Block":
         return body(state, effect.block)
       case "NotGiven":
-        return void ports.sync.tell({ _tag: "NotGiven", session: id, ids: effect.ids, stalled: effect.stalled })
+        return ports.sync.offer({ _tag: "NotGiven", session: id, ids: effect.ids, stalled: effect.stalled })
       case "Offered":
         return offered(state, effect.hashes)
       case "Transactions":
@@ -211,6 +221,18 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       .map((hash) => store.find(toHex(hash)))
       .find((row) => row !== undefined && store.bestAt(row.header.height)?.header.id === row.header.id)
     return packHeaders(ports.snapshot.headersFrom((known?.header.height ?? 0) + 1, limit))
+  }
+
+  /** Our own kind asks for far less at a time than may wait here. */
+  const queueBlocks = (state: State, effect: Extract<SessionEffect, { _tag: "ServeBlocks" }>): void => {
+    const { request, hashes } = effect
+    if (state.toServe.length + hashes.length > servedPerPeerMax) {
+      reached("serve-full")
+      return punish(state, { code: "asks-too-often", points: 5 })
+    }
+    state.toServe.push(...hashes.map((hash) => ({ request, hash })))
+    serve(state)
+    if (state.toServe.length > 0) reached("serve-waited")
   }
 
   /** Blocks as fast as the peer reads them. */
@@ -259,7 +281,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     const reject = blockReject("block-malformed", decoded.failure.what)
     punish(state, { code: reject.code, points: priceOf("message-malformed") })
     const header = decodeHeader(bytes.slice(0, headerBytes))
-    if (header !== undefined) ports.sync.tell({ _tag: "NotGiven", session: id, ids: [header.id], stalled: false })
+    if (header !== undefined) return ports.sync.offer({ _tag: "NotGiven", session: id, ids: [header.id], stalled: false })
   }
 
   /** Asks for what we have neither pending nor confirmed. */
@@ -305,11 +327,32 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     state.admitted = true
     state.session = new Session(state.clock.currentTimeMillisUnsafe())
     send(status())
-    ports.sync.tell({ _tag: "Joined", session: id, tip: { height: 0, work: 0n, hash: "" } })
     const now = state.clock.currentTimeMillisUnsafe()
     perform(state, [...state.session.askPeers(now), ...state.session.sendPing(now)])
-    const waits = state.early.splice(0).flatMap((message) => hear(state, message) ?? [])
-    return Effect.all(waits, { discard: true })
+    return Effect.flatMap(Effect.andThen(join, announcePool), () => {
+      const waits = state.early.splice(0).flatMap((message) => hear(state, message) ?? [])
+      return Effect.all(waits, { discard: true })
+    })
+  }
+
+  /** The download must not miss us. */
+  const join = ports.sync.offer({ _tag: "Joined", session: id, tip: { height: 0, work: 0n, hash: "" } })
+
+  /** A peer that has just come may lack what was announced while it was away, and a miner that lacks a nonce waits for it. */
+  const announcePool = ports.mempool.offer({
+    _tag: "Ids",
+    limit: offeredPerPeerMax,
+    reply: replyWith((ids) => {
+      for (let at = 0; at < ids.length; at += hashesPerMessageMax)
+        ports.self().tell({ _tag: "AnnounceTransactions", ids: ids.slice(at, at + hashesPerMessageMax), from: undefined })
+    })
+  })
+
+  /** Time passes for the proof, and for the conversation once it has begun. */
+  const tick = (state: State, now: number): Effect.Effect<void> | void => {
+    const waits = channel.tick(now).flatMap((out) => output(state, out) ?? [])
+    if (state.admitted) waits.push(perform(state, state.session.tick(now)) ?? Effect.void)
+    return waits.length === 0 ? undefined : Effect.all(waits, { discard: true })
   }
 
   const step = (state: State, message: SessionMessage): Effect.Effect<void> | void => {
@@ -350,21 +393,22 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
           about: new Uint8Array(0)
         })
       case "Rejoin":
-        return state.admitted
-          ? void ports.sync.tell({ _tag: "Joined", session: id, tip: { height: 0, work: 0n, hash: "" } })
-          : undefined
+        return state.admitted ? Effect.asVoid(join) : undefined
       case "Closed":
       case "Close":
         return end(state, message.reason)
       case "Tick":
-        return state.admitted ? perform(state, state.session.tick(now)) : undefined
+        return tick(state, now)
     }
   }
 
   /** Reads the socket as fast as messages are handled. */
   const settle = (state: State): void => {
     const depth = ports.self().depth()
-    if (!state.paused && depth > inboxHigh) wire.pause()
+    if (!state.paused && depth > inboxHigh) {
+      reached("socket-paused")
+      wire.pause()
+    }
     if (state.paused && depth < inboxLow) wire.resume()
     state.paused = depth > inboxHigh || (state.paused && depth >= inboxLow)
   }
@@ -392,6 +436,11 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     open,
     step: (state, message) => (state.over ? undefined : step(state, message)),
     settle,
-    drain: (state) => Effect.sync(() => end(state, "the node stops"))
+    drain: (state) => Effect.sync(() => end(state, "the node stops")),
+    bounds: ({ session, toServe, early }) => [
+      ...session.bounds,
+      { of: "to-serve", used: toServe.length, max: servedPerPeerMax },
+      { of: "early", used: early.length, max: earlyMessagesMax }
+    ]
   }
 }

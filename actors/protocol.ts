@@ -14,7 +14,16 @@ import type { BlockReject } from "../src/chain/reject.ts"
 import type { Address } from "../src/crypto/address.ts"
 import type { TransactionReject } from "../src/ledger/reject.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
-import type { AccountView, BlockRefused, Page, PeerView, SyncView, TransactionRefused } from "../src/node.ts"
+import type {
+  AccountView,
+  BlockRefused,
+  Busy,
+  Page,
+  PeerView,
+  SyncView,
+  TransactionRefused,
+  Unavailable
+} from "../src/node.ts"
 import type { Overflow, Reply } from "./actor.ts"
 
 /** The session that something came from; undefined: from ourselves. */
@@ -87,8 +96,12 @@ export interface PoolTotals {
 }
 
 export type MempoolMessage =
-  /** From the edge: answered only when it is on disk. */
-  | { readonly _tag: "Submit"; readonly transaction: Transaction; readonly reply: Reply<Admitted, TransactionRefused> }
+  /** From the edge: answered only when it is on disk. Unavailable: there is no room on it, and nothing was taken. */
+  | {
+      readonly _tag: "Submit"
+      readonly transaction: Transaction
+      readonly reply: Reply<Admitted, TransactionRefused | Unavailable>
+    }
   /** From a peer: verdicts matter for its score only. */
   | {
       readonly _tag: "Relay"
@@ -121,6 +134,8 @@ export type MempoolMessage =
       readonly limit: number
       readonly reply: Reply<Page<Transaction> | undefined>
     }
+  /** What is pending, at most `limit`: for a peer that has just come and may lack it. */
+  | { readonly _tag: "Ids"; readonly limit: number; readonly reply: Reply<ReadonlyArray<string>> }
   | { readonly _tag: "Totals"; readonly reply: Reply<PoolTotals> }
   | { readonly _tag: "Expire" }
 
@@ -134,6 +149,7 @@ export const mempoolOverflow: Readonly<Record<MempoolMessage["_tag"], Overflow>>
   Account: "refuse",
   Accounts: "refuse",
   Pending: "refuse",
+  Ids: "wait",
   Totals: "refuse",
   Expire: "keep-latest"
 }
@@ -144,8 +160,12 @@ export type MinerMessage =
   | TipMoved
   /** Something came into the pool. */
   | { readonly _tag: "PoolGrew" }
-  /** Seal one block now. */
-  | { readonly _tag: "MineNow"; readonly proposer: Address | undefined; readonly reply: Reply<Block, BlockRefused> }
+  /** Seal one block now. Busy: too many wait for theirs. Unavailable: no thread works that could. */
+  | {
+      readonly _tag: "MineNow"
+      readonly proposer: Address | undefined
+      readonly reply: Reply<Block, BlockRefused | Busy | Unavailable>
+    }
   /** The pool's answer to the template being made. */
   | { readonly _tag: "Selected"; readonly job: number; readonly transactions: ReadonlyArray<Transaction> }
   /** A worker's report on its range. */
@@ -156,6 +176,8 @@ export type MinerMessage =
       readonly hashes: number
       readonly nonce: number | undefined
     }
+  /** A mining thread has ended, or could not begin. */
+  | { readonly _tag: "ThreadFailed"; readonly thread: number; readonly reason: string }
   /** The chain's verdict on our block. */
   | { readonly _tag: "Judged"; readonly job: number; readonly reject: BlockReject | undefined }
   /** Time to seal by the clock, or to refresh the template. */
@@ -176,13 +198,15 @@ export interface SearchReport {
   readonly nonce: number | undefined
 }
 
+/** Of answers only the last can be to the job in hand; of threads' failures each counts. */
 export const minerOverflow: Readonly<Record<MinerMessage["_tag"], Overflow>> = {
   TipMoved: "keep-latest",
   PoolGrew: "keep-latest",
   MineNow: "refuse",
-  Selected: "drop-old",
+  Selected: "keep-latest",
   Searched: "drop-old",
-  Judged: "drop-old",
+  ThreadFailed: "owed",
+  Judged: "keep-latest",
   Tick: "keep-latest"
 }
 
@@ -233,15 +257,18 @@ export type SyncMessage =
   | { readonly _tag: "Tick" }
   | { readonly _tag: "View"; readonly reply: Reply<SyncView> }
 
-/** Bodies wait, so that a session stops reading its socket; the rest is small and bounded by the number of sessions. */
+/**
+ * Bodies wait, so that a session stops reading its socket, and so does the rest that comes from sessions. The chain does not
+ * wait for us, who may wait for it: its verdicts are owed.
+ */
 export const syncOverflow: Readonly<Record<SyncMessage["_tag"], Overflow>> = {
   Joined: "wait",
   Left: "wait",
   Claimed: "drop-old",
   Headers: "wait",
-  HeadersJudged: "wait",
+  HeadersJudged: "owed",
   Body: "wait",
-  BodyJudged: "wait",
+  BodyJudged: "owed",
   NotGiven: "wait",
   Missing: "keep-latest",
   TipMoved: "keep-latest",

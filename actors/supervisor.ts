@@ -5,6 +5,7 @@
  * No fiber without a supervisor: everything that runs is a child of a group, and every crash is logged once with its cause.
  */
 import { Cause, Clock, Data, Deferred, Effect, Exit, Fiber } from "effect"
+import { reached } from "../src/marks.ts"
 
 /** A group's child crashed more often than the group allows: whoever owns the group must decide. */
 export class Escalation extends Data.TaggedError("Escalation")<{
@@ -110,7 +111,10 @@ class Supervision {
         yield* Effect.sleep(this.options.backoffMs)
       }
       const down = this.children.filter((child) => child.down)
-      for (const { actor } of down) this.options.onRestart(actor.name)
+      for (const { actor } of down) {
+        reached("actor-restarted")
+        this.options.onRestart(actor.name)
+      }
       yield* this.launch(down)
     }
   })
@@ -119,6 +123,7 @@ class Supervision {
   stop(deadlineMs: number): Effect.Effect<void> {
     const { name } = this.options
     const late = Effect.suspend(() => {
+      reached("stop-forced")
       const running = this.children.filter(({ fiber }) => fiber?.pollUnsafe() === undefined)
       return Effect.logWarning(`group ${name} did not stop in time`, { running: running.map(({ actor }) => actor.name) })
     })
@@ -182,6 +187,7 @@ class Supervision {
   }
 
   private escalation(child: Child, cause: Cause.Cause<unknown>): Effect.Effect<never, Escalation> {
+    reached("group-escalated")
     return Effect.fail(new Escalation({ group: this.options.name, child: child.actor.name, cause }))
   }
 }

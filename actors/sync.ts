@@ -5,7 +5,8 @@ import type { BlockReject } from "../src/chain/reject.ts"
 import { parentId } from "../src/chain/reader.ts"
 import { locatorHeights } from "../src/chain/locator.ts"
 import type { BlockHash } from "../src/block/header.ts"
-import { bodiesAheadMax, headersPerMessageMax } from "../src/limits.ts"
+import { bodiesAheadMax, chainBatchMax, chainInboxMax, headersPerMessageMax, syncInboxMax } from "../src/limits.ts"
+import { reached } from "../src/marks.ts"
 import { priceOf } from "../src/peer/directory.ts"
 import { Sync, type SyncEffect } from "../src/peer/sync.ts"
 import type { ChainStore } from "../src/store/store.ts"
@@ -28,6 +29,12 @@ interface State {
   /** For the rate of the progress line: height and time when the download began. */
   began: { readonly height: number; readonly at: number } | undefined
 }
+
+/**
+ * Verdicts that can be out or wait here: of what the chain's inbox and batch hold when the oldest is given, and of what stands
+ * before it in our own inbox and is offered before it is heard. Told to a full inbox too: the chain must not wait for us.
+ */
+const verdictsMax = chainInboxMax + chainBatchMax + syncInboxMax
 
 /** The sync actor. */
 export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
@@ -88,8 +95,10 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
       )
     }
     // An announcement whose parent we lack says that we are behind.
-    if (!asked && store.find(parentId(first)) === undefined)
+    if (!asked && store.find(parentId(first)) === undefined) {
+      reached("behind-announcement")
       return perform(state.machine.behind(id, state.clock.currentTimeMillisUnsafe()))
+    }
     const full = headers.length === headersPerMessageMax
     return chain.offer({
       _tag: "OfferHeaders",
@@ -171,5 +180,13 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
     return { clock, machine: new Sync({ height: header.height, work }, store.heaviest().work), began: undefined }
   })
 
-  return { name: "sync", inboxMax: 1024, overflow: syncOverflow, open, step }
+  return {
+    name: "sync",
+    inboxMax: syncInboxMax,
+    owedMax: verdictsMax,
+    overflow: syncOverflow,
+    open,
+    step,
+    bounds: ({ machine }) => machine.bounds
+  }
 }

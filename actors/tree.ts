@@ -5,7 +5,7 @@
  *         ├─ edge (one-for-one): maintenance, ticker
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
-import { Cause, Clock, Deferred, Effect, Exit, Fiber } from "effect"
+import { Cause, Clock, Effect, Exit, Fiber } from "effect"
 import type { Rules } from "../src/chain/rules.ts"
 import { VerifiedLeaves } from "../src/chain/verified.ts"
 import { formatEndpoint, type NodeConfig, parseEndpoint } from "../src/config.ts"
@@ -16,10 +16,19 @@ import { Random } from "../src/io/random.ts"
 import type { Tcp, TcpFault, TlsIdentity, Wire, WireHandlers } from "../src/io/tcp.ts"
 import type { StartThread } from "../src/io/worker.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
-import { stopMsMax, verifiedSignaturesMax } from "../src/limits.ts"
+import {
+  eventsKeptMax,
+  eventStreamsMax,
+  helloNoncesMax,
+  openSessionsMax,
+  stopMsMax,
+  verifiedSignaturesMax
+} from "../src/limits.ts"
+import { reached } from "../src/marks.ts"
 import type { NodeFacts, NodeShape } from "../src/node.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
 import { loadPeers, savePeers } from "../src/store/peers.ts"
+import { DiskRoom } from "../src/store/room.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import { nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
@@ -29,7 +38,7 @@ import { makeChain } from "./chain.ts"
 import { EventHub } from "./event-hub.ts"
 import { makeMaintenance } from "./maintenance.ts"
 import { makeMempool } from "./mempool.ts"
-import { Metrics } from "./metrics.ts"
+import { type HeldBound, labelOf, Metrics, showBounds, type Labels } from "./metrics.ts"
 import { makeMiner } from "./miner.ts"
 import { makeNode } from "./node-service.ts"
 import { makeSession } from "./peer-session.ts"
@@ -44,8 +53,10 @@ import type {
   SyncMessage,
   TipMoved
 } from "./protocol.ts"
+import { type AnySession, Sessions } from "./sessions.ts"
 import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { makeSync } from "./sync.ts"
+import { makeTicker } from "./ticker.ts"
 
 export interface TreeOptions {
   readonly config: NodeConfig
@@ -66,14 +77,17 @@ export interface TreeOptions {
 
 export interface Tree {
   readonly node: NodeShape
-  readonly bounds: () => ReadonlyArray<{ actor: string; of: string; used: number; max: number }>
   /** Fails when the supervision has given up: the process must end. */
   readonly failed: Effect.Effect<never, Escalation>
   /** Sessions first, then who they lean on; what does not stop in time is interrupted. */
   readonly stop: Effect.Effect<void>
+  /** Everything that is held in bounded memory: how much of it now, and at most. Reading changes nothing. */
+  readonly bounds: () => ReadonlyArray<HeldBound>
 }
 
 const triesInPlace = 8_192
+/** How often the miner looks at the time: ten times an interval that it has to keep, else once a second. */
+const minerTickMs = (everyMs = 10_000): number => Math.min(1_000, Math.max(20, everyMs / 10))
 const dialMsMax = 5_000
 const restarts = { restartsMax: 5, withinMs: 60_000, backoffMs: 100 } as const
 /** Transactions announced in one message. */
@@ -82,6 +96,8 @@ const announceMax = 256
 /** What every part of the tree leans on. */
 interface Base {
   readonly options: TreeOptions
+  readonly clock: Clock.Clock
+  readonly disk: DiskRoom
   readonly random: (length: number) => Uint8Array
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly metrics: Metrics
@@ -118,6 +134,8 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
     const metrics = new Metrics()
     return {
       options,
+      clock,
+      disk: new DiskRoom(),
       random: yield* Random,
       fork: reporting(Effect.runForkWith(yield* Effect.context<never>())),
       metrics,
@@ -166,14 +184,15 @@ const tellAdmitted =
 
 /** The actors around chain and pool, in the order in which they lean on each other. */
 const makeCore = (base: Base): Core => {
-  const { options, watch, sessions } = base
+  const { options, watch, sessions, disk } = base
   const { rules, store, config } = options
   const verified = new VerifiedLeaves(verifiedSignaturesMax)
   const moved = (move: TipMoved): Effect.Effect<void> => tellTip(base, core)(move)
-  const chain = new Actor(makeChain({ rules, store, verified, moved }), watch)
+  const chain = new Actor(makeChain({ rules, store, verified, disk, moved }), watch)
   const admitted = (list: ReadonlyArray<Transaction>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
-  const mempool = new Actor(makeMempool({ rules, store, verified, admitted }), watch)
-  const mining = { ...config.mining, proposer: options.proposer, extra: utf8(options.facts.agent), triesInPlace: options.triesInPlace ?? triesInPlace }
+  const mempool = new Actor(makeMempool({ rules, store, verified, disk, admitted }), watch)
+  const own = { extra: utf8(options.facts.agent), triesInPlace: options.triesInPlace ?? triesInPlace }
+  const mining = { ...config.mining, proposer: options.proposer, ...own }
   const { startThread } = options.doors
   const miner = new Actor(
     makeMiner({
@@ -204,8 +223,10 @@ class Door {
   constructor(base: Base, core: Core) {
     this.base = base
     this.core = core
-    const { sessions, events, options, nodeId } = base
+    const { sessions, events, options, nodeId, clock, disk } = base
     const { db } = options.store
+    const save = (records: ReadonlyArray<PeerRecord>): void =>
+      savePeers(db, new Map(records.map((record) => [record.nodeId, record])))
     this.maintenance = new Actor(
       makeMaintenance({
         ourId: nodeId,
@@ -214,7 +235,8 @@ class Door {
         begin: () => sessions.each((session) => session.tell({ _tag: "Close", reason: "the directory begins anew" })),
         dial: (endpoint) => void base.fork(this.dial(endpoint)),
         load: () => [...loadPeers(db).values()] as ReadonlyArray<PeerRecord>,
-        save: (records) => savePeers(db, new Map(records.map((record) => [record.nodeId, record]))),
+        // Without room the directory of the last time stays; there will be a next.
+        save: (records) => void disk.try("peers", clock.currentTimeMillisUnsafe(), () => save(records)),
         changed: (peer, change, reason) => events.publish({ type: "peer", nodeId: peer, change, reason })
       }),
       base.watch
@@ -243,6 +265,11 @@ class Door {
       .pipe(Effect.catch((fault) => Effect.sync(() => failed(fault.message))))
   }
 
+  readonly bounds = (): ReadonlyArray<HeldBound> => [
+    { actor: "door", of: "hello-nonces", used: this.seen.size, max: helloNoncesMax },
+    { actor: "door", of: "sessions", used: this.base.sessions.size, max: openSessionsMax }
+  ]
+
   private channelOver(wire: Wire) {
     const { options, nodeId, endpoint, random } = this.base
     const { rules, key, facts } = options
@@ -264,6 +291,10 @@ class Door {
   private open(wire: Wire, direction: "inbound" | "outbound", dialled: string | undefined): WireHandlers {
     const { sessions, options, watch, fork } = this.base
     const { rules, store, snapshot } = options
+    if (sessions.size >= openSessionsMax) {
+      wire.terminate()
+      return { data: () => {}, drained: () => {}, closed: () => {} }
+    }
     const id = sessions.nextId()
     let reason = "ended"
     const ended = (why: string): void => {
@@ -293,9 +324,12 @@ class Door {
   }
 
   private report(id: SessionId, exit: Exit.Exit<void, unknown>, reason: string): void {
-    const crashed = Exit.isFailure(exit) && !this.base.stopping ? Cause.pretty(exit.cause) : undefined
-    this.core.sync.tell({ _tag: "Left", session: id })
-    this.maintenance.tell({ _tag: "SessionEnded", session: id, reason: crashed === undefined ? reason : "failed" })
+    const { fork, stopping } = this.base
+    const crashed = Exit.isFailure(exit) && !stopping
+    if (crashed) reached("session-crashed")
+    // Whoever counts on a session must hear of its end: it waits for room.
+    fork(this.core.sync.offer({ _tag: "Left", session: id }))
+    fork(this.maintenance.offer({ _tag: "SessionEnded", session: id, reason: crashed ? "failed" : reason }))
   }
 }
 
@@ -326,14 +360,25 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       startGroup({ name, strategy, ...restarts, onRestart: (actor) => restarted({ actor }) }, actors)
     const inner = yield* supervise("core", "rest-for-one", [chain, mempool, miner, sync])
     const ticker = makeTicker([
-      [100, () => miner.tell({ _tag: "Tick" })],
+      [minerTickMs(config.mining.everyMs), () => miner.tell({ _tag: "Tick" })],
       [1_000, () => sync.tell({ _tag: "Tick" })],
-      [500, () => maintenance.tell({ _tag: "Tick" })],
+      [1_000, () => maintenance.tell({ _tag: "Tick" })],
+      // Also those that nobody has let in yet: a peer that drips its hello is not waited for.
+      [2_000, () => sessions.each((session) => session.tell({ _tag: "Tick" }))],
       [1_000, hashes.tick],
       [60_000, () => mempool.tell({ _tag: "Expire" })]
     ])
     const outer = yield* supervise("edge", "one-for-one", [maintenance, ticker])
-    showMetrics(base, [chain, mempool, miner, sync, maintenance])
+    const actors = [chain, mempool, miner, sync, maintenance]
+    const bounds = (): ReadonlyArray<HeldBound> => [
+      ...actors.flatMap(boundsOf),
+      ...sessions.all().flatMap(boundsOf),
+      ...door.bounds(),
+      { actor: "events", of: "kept", used: events.keptCount, max: eventsKeptMax },
+      { actor: "events", of: "streams", used: events.streamCount, max: eventStreamsMax }
+    ]
+    showMetrics(base, actors)
+    showBounds(metrics, bounds)
 
     const facts = { ...options.facts, rules, nodeId, p2pEndpoint: endpoint === "" ? undefined : endpoint }
     const node = makeNode({
@@ -348,7 +393,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       metrics,
       hashesPerSecond: () => hashes.rate,
       miningActive: config.mining.threads > 0,
-      stopping: () => base.stopping
+      stopping: () => base.stopping,
+      lacking: () => base.disk.lacking(base.clock.currentTimeMillisUnsafe())
     })
     const stop = Effect.gen(function* () {
       base.stopping = true
@@ -357,47 +403,11 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       yield* outer.stop(1_000)
       yield* inner.stop(stopMsMax - 3_000)
     })
-    return { node, bounds: () => [], failed: Effect.raceFirst(inner.failed, outer.failed), stop }
+    return { node, failed: Effect.raceFirst(inner.failed, outer.failed), stop, bounds }
   })
 
-/** Sessions that stand, each with its actor and its fiber. */
-class Sessions {
-  private readonly open = new Map<
-    SessionId,
-    { readonly actor: ActorRef<SessionMessage>; readonly fiber: Fiber.Fiber<void, unknown> }
-  >()
-  private last = 0
-
-  get size(): number {
-    return this.open.size
-  }
-
-  nextId(): SessionId {
-    return ++this.last
-  }
-
-  add(id: SessionId, actor: ActorRef<SessionMessage>, fiber: Fiber.Fiber<void, unknown>): void {
-    this.open.set(id, { actor, fiber })
-  }
-
-  remove(id: SessionId): void {
-    this.open.delete(id)
-  }
-
-  each(f: (session: ActorRef<SessionMessage>, id: SessionId) => void): void {
-    for (const [id, { actor }] of this.open) f(actor, id)
-  }
-
-  readonly find = (id: SessionId): ActorRef<SessionMessage> | undefined => this.open.get(id)?.actor
-
-  /** Lets each say goodbye; what lasts longer is interrupted. */
-  closeAll(deadlineMs: number): Effect.Effect<void> {
-    this.each((session) => session.tell({ _tag: "Close", reason: "the node stops" }))
-    const fibers = [...this.open.values()].map(({ fiber }) => fiber)
-    const all = Effect.forEach(fibers, Fiber.await, { discard: true })
-    return Effect.timeoutOrElse(all, { duration: deadlineMs, orElse: () => Fiber.interruptAll(fibers) })
-  }
-}
+const boundsOf = ({ name, bounds }: Pick<AnySession, "name" | "bounds">): ReadonlyArray<HeldBound> =>
+  bounds().map((bound) => ({ ...bound, actor: name }))
 
 /** The four figures of every actor but its inbox, which is read when asked for. Sessions share one label. */
 const watchWith = (metrics: Metrics): ActorWatch => {
@@ -407,12 +417,19 @@ const watchWith = (metrics: Metrics): ActorWatch => {
   )
   const handled = metrics.counters("cairn_actor_messages_total", "Messages handled, by actor.")
   const seconds = metrics.counters("cairn_actor_busy_seconds_total", "Seconds spent handling, by actor.")
-  const label = (actor: string): string => (actor.startsWith("session-") ? "session" : actor)
+  const labels = new Map<string, Labels>()
+  const labelsOf = (actor: string): Labels => {
+    const name = labelOf(actor)
+    const known = labels.get(name) ?? { actor: name }
+    labels.set(name, known)
+    return known
+  }
   return {
-    dropped: (actor, kind) => dropped({ actor: label(actor), kind }),
+    dropped: (actor, kind) => dropped({ actor: labelOf(actor), kind }),
     handled: (actor, count, spent) => {
-      handled({ actor: label(actor) }, count)
-      seconds({ actor: label(actor) }, spent)
+      const one = labelsOf(actor)
+      handled(one, count)
+      seconds(one, spent)
     }
   }
 }
@@ -430,29 +447,5 @@ class HashRate {
   readonly tick = (): void => {
     this.rate = this.total - this.before
     this.before = this.total
-  }
-}
-
-/** Loops that remind actors of the time, supervised like an actor. */
-const makeTicker = (beats: ReadonlyArray<readonly [everyMs: number, beat: () => unknown]>) => {
-  let done = Deferred.makeUnsafe<void>()
-  const loop = ([everyMs, beat]: (typeof beats)[number]): Effect.Effect<never> =>
-    Effect.forever(
-      Effect.andThen(
-        Effect.sleep(everyMs),
-        Effect.sync(() => void beat())
-      )
-    )
-  return {
-    name: "ticker",
-    run: Effect.suspend(() => {
-      done = Deferred.makeUnsafe<void>()
-      return Effect.raceFirst(
-        Effect.forEach(beats, loop, { concurrency: "unbounded", discard: true }),
-        Deferred.await(done)
-      )
-    }),
-    stop: () => void Deferred.doneUnsafe(done, Exit.void),
-    bury: () => {}
   }
 }

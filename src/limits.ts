@@ -52,6 +52,14 @@ export const peerIdleMsMax = 60_000
 export const requestsPerPeerMax = { headers: 1, blocks: 64, transactions: 4, peers: 1 } as const
 /** Transactions that one peer has named and that wait to be asked for; the oldest goes first. */
 export const offeredPerPeerMax = 4_096
+/** Questions remembered whose time is over; the oldest goes first, and its answer is then one that nobody asked for. */
+export const lapsedPerPeerMax = 64
+/** Transactions and blocks that one peer is remembered to know, so that nothing is announced back; the oldest goes first. */
+export const knownPerPeerMax = 4_096
+/** Blocks that one peer has asked for and that wait until it has read others. More: not heard, and priced. */
+export const servedPerPeerMax = 4 * hashesPerMessageMax
+/** Messages of a proven peer kept until it is let in. More: not heard. */
+export const earlyMessagesMax = 8
 /** Units a millisecond, and saved up at most, of what a peer may say unasked (peer/allowance.ts). Beyond: not heard, and priced. */
 export const allowancePerMs = 2
 export const allowanceMax = 4_000
@@ -71,6 +79,8 @@ export const acceptedPerIpMax = 8
 export const sessionsMax = 64
 /** Sessions that we dial. */
 export const outboundSessionsMax = 12
+/** Sessions open at a time, proven or not. Beyond: closed at once. */
+export const openSessionsMax = acceptedSocketsMax + 2 * outboundSessionsMax
 /** Sessions from one IP address (L-E3), loopback excepted. */
 export const sessionsPerIpMax = 4
 /** Peers remembered in the directory; the worst inactive one goes first. */
@@ -86,6 +96,8 @@ export const bodiesAheadMax = 1_024
 export const bodiesInFlightPerPeerMax = 32
 /** Headers known above the tip without their bodies; beyond it no more are taken until bodies have come. */
 export const headersAheadMax = 1_000_000
+/** Ids of the heaviest header branch kept below the tip. A branch that parts further down is walked instead. */
+export const branchBelowMax = 4_096
 /** Invalid block hashes remembered; the oldest goes first. */
 export const invalidBlocksMax = 10_000
 /** Blocks whose parent is unknown, waiting for it; the oldest goes first. */
@@ -106,6 +118,23 @@ export const replaceFeePercent = 110
 /** Signatures remembered as already verified; the oldest goes first. */
 export const verifiedSignaturesMax = 100_000
 
+/** Messages that wait for the chain; then senders wait, so sockets slow down. */
+export const chainInboxMax = 1_024
+/** Messages that the chain handles before it decides: as many blocks may share one transaction. */
+export const chainBatchMax = 256
+/** Messages that wait for the download's actor; then senders wait. */
+export const syncInboxMax = 1_024
+/** Blocks ordered by name that wait to be sealed. Beyond: Busy. */
+export const mineOrdersMax = 64
+/** Milliseconds before a mining thread that failed is started again; twice as long after each start in vain. */
+export const threadRetryMs = 1_000
+/** Starts in a row after which a mining thread that never reports is given up; the others go on. */
+export const threadStartsMax = 3
+
+/** Milliseconds before a write that found no room on the disk is tried again; twice as long each time, up to the second. */
+export const diskRetryMs = 500
+export const diskRetryMsMax = 15_000
+
 /** Bytes of an HTTP request body. Larger: 413. */
 export const httpBodyBytesMax = 256 * 1024
 /** Rows of one HTTP page. */
@@ -117,6 +146,8 @@ export const eventStreamsMax = 256
 
 /** Pages of the state tree held in memory. */
 export const statePagesMax = 16_384
+/** Ledger entries held in memory. */
+export const stateEntriesMax = 65_536
 /** Headers held in memory. */
 export const headerCacheMax = 4_096
 

@@ -3,6 +3,7 @@
  * A download asks it what comes next; without it every question would walk back over all headers not yet filled.
  */
 import { assert } from "../assert.ts"
+import { branchBelowMax } from "../limits.ts"
 
 /** What the branch needs to know of a header. */
 export interface BranchHeader {
@@ -28,6 +29,11 @@ export class HeaderBranch {
     return this.top
   }
 
+  /** Ids in the list. */
+  get size(): number {
+    return this.ids.length
+  }
+
   /** The id at a height of this branch; undefined below its beginning or above its top. */
   at(height: number): string | undefined {
     return this.ids[height - this.bottom]
@@ -44,7 +50,7 @@ export class HeaderBranch {
   /** Forgets what lies below a height: the best branch holds it now. */
   trim(height: number): void {
     const drop = height - this.bottom
-    if (drop < 4096 || drop >= this.ids.length) return
+    if (drop < branchBelowMax || drop >= this.ids.length) return
     this.ids = this.ids.slice(drop)
     this.bottom = height
   }

@@ -14,6 +14,15 @@ export class VerifiedLeaves {
     this.generationMax = Math.max(1, max >> 1)
   }
 
+  get size(): number {
+    return this.young.size + this.old.size
+  }
+
+  /** What `size` never exceeds. */
+  get max(): number {
+    return 2 * this.generationMax
+  }
+
   has({ leaf }: Transaction): boolean {
     const key = toHex(leaf)
     return this.young.has(key) || this.old.has(key)

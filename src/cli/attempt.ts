@@ -5,10 +5,14 @@ import { FileFault } from "../io/files.ts"
 import { StoreFault } from "../store/db.ts"
 import { Failure, failure } from "./failure.ts"
 
+/** A damaged chain is another exit than a folder that cannot be used. */
+export const failureOfStore = ({ code, message, hint }: StoreFault): Failure =>
+  failure(code === "store-corrupt" ? "corrupt" : "dataFolder", code, message, hint)
+
 /** What each kind of error means for the command's end; others are bugs and stay so. */
 const failureOf = (error: unknown): Failure => {
   if (error instanceof Failure) return error
-  if (error instanceof StoreFault) return failure("dataFolder", error.code, error.message, error.hint)
+  if (error instanceof StoreFault) return failureOfStore(error)
   if (error instanceof FileFault) return failure("failed", error.code, error.message)
   if (error instanceof ApiError) {
     return error.status === 0

@@ -1,6 +1,7 @@
 /** Makes dist/cairn: one binary with workers, presets, page and the prebuilt signature engine inside. Run by `bun run build`. */
 import { $ } from "bun"
 import { join } from "node:path"
+import { commit } from "./version.ts"
 
 const root = join(import.meta.dir, "../..")
 
@@ -17,9 +18,10 @@ const build = async (): Promise<void> => {
     "--bytecode",
     "--format=esm",
     "--no-compile-autoload-dotenv",
-    "--no-compile-autoload-bunfig"
+    "--no-compile-autoload-bunfig",
+    `--define=CAIRN_COMMIT=${JSON.stringify(commit())}`
   ]
-  await $`bun build ${flags} ./src/main.ts ./actors/pow-worker.ts --outfile ${outfile}`.cwd(root).quiet()
+  await $`bun build ${flags} ./src/main.ts ./actors/pow-worker.ts ./src/sim/swarm-worker.ts --outfile ${outfile}`.cwd(root).quiet()
   const megabytes = Bun.file(join(root, outfile)).size / 1e6
   process.stdout.write(`built ${outfile} (${megabytes.toFixed(0)} MB). Try: ${outfile} start --dev\n`)
 }

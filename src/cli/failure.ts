@@ -11,9 +11,9 @@ export const exits = {
   refused: 3,
   /** No node answered. */
   unreachable: 4,
-  /** The data folder is missing, taken, of another chain or of a newer version. */
+  /** The data folder is missing, taken, not to be used, of another chain or of a newer version. */
   dataFolder: 5,
-  /** The stored chain breaks its own rules. */
+  /** The stored chain is damaged, or breaks its own rules. */
   corrupt: 6,
   /** A key file, passphrase or mnemonic is wrong. */
   key: 7

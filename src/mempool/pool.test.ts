@@ -157,3 +157,13 @@ const check = (pool: Pool, accountFor: (key: string) => AccountState): void => {
   )
   if (mined.length === count) expect([sums.fees, sums.value, sums.bytes]).toEqual([fees, value, bytes])
 }
+
+test("a pool that is never full does not remember what has left it", () => {
+  const pool = new Pool()
+  for (let nonce = 1; nonce <= 3_000; nonce++) {
+    expect(admit(pool, transfer({ from: 0, to: 1, nonce }), accountOf(1_000_000, nonce - 1))).toBe("admitted")
+    const touched = [entryKey(keyOf(0).address)]
+    pool.moveTip({ touched, returned: [], accountOf: () => accountOf(1_000_000, nonce), now })
+  }
+  expect([pool.totals.count, pool.ranked <= 1_002]).toEqual([0, true])
+})

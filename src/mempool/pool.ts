@@ -19,6 +19,7 @@ import {
   pendingTransactionsMax,
   replaceFeePercent
 } from "../limits.ts"
+import { reached } from "../marks.ts"
 import { evictedBefore, Heap, minedBefore, type Ranked } from "./order.ts"
 
 /** A pending transaction. */
@@ -72,6 +73,14 @@ export class Pool {
     return { count: this.byId.size, bytes: this.bytes, fees: this.fees, value: this.value }
   }
 
+  /** Places in the order of eviction, those of transactions that left included, and what they never exceed. */
+  get ranked(): number {
+    return this.cheapest.size
+  }
+  get rankedMax(): number {
+    return 2 * this.limits.transactionsMax + 1000
+  }
+
   find(id: string): Transaction | undefined {
     return this.byId.get(id)?.transaction
   }
@@ -91,6 +100,7 @@ export class Pool {
         ? undefined
         : reject("signature-invalid", "The signature does not match the transaction."))
     if (refused !== undefined) return refused
+    if (replaced !== undefined) reached("pool-replaced")
     const removed = replaced === undefined ? [] : [replaced.id]
     if (replaced !== undefined) this.remove(replaced)
     this.insert({ id, transaction, receivedAt: now, rate: rateOf(transaction), arrival: this.arrivals++ }, account)
@@ -126,6 +136,7 @@ export class Pool {
     const dropped: Array<string> = []
     for (const pending of this.byId.values()) {
       if (pending.receivedAt > now - pendingMsMax) break
+      reached("pool-expired")
       dropped.push(...this.cutFrom(pending))
     }
     return dropped
@@ -156,6 +167,17 @@ export class Pool {
       chosen.push(transaction)
     }
     return chosen
+  }
+
+  /** The ids of what is pending, each sender's in the order of nonces, those that wait for a nonce included. */
+  ids(limit: number): ReadonlyArray<string> {
+    const ids: Array<string> = []
+    for (const { byNonce } of this.queues.values()) {
+      const inTurn = [...byNonce].sort(([a], [b]) => a - b).map(([, { id }]) => id)
+      ids.push(...inTurn.slice(0, limit - ids.length))
+      if (ids.length >= limit) break
+    }
+    return ids
   }
 
   /** The nonce to sign next, after the unbroken run of pending ones. */
@@ -250,6 +272,8 @@ export class Pool {
     this.fees += transfer.fee
     this.value += transfer.amount
     this.cheapest.push(pending)
+    // Those that left stay in the heap until they come up; a pool that is never full would keep them for ever.
+    if (this.cheapest.size > 2 * this.byId.size + 1000) this.cheapest = new Heap(evictedBefore, this.byId.values())
   }
 
   private remove(pending: Pending): void {
@@ -271,7 +295,6 @@ export class Pool {
 
   /** The live transaction that goes first; the heap also holds ones that left, which are passed over here. */
   private worst(): Pending | undefined {
-    if (this.cheapest.size > 2 * this.byId.size + 1000) this.cheapest = new Heap(evictedBefore, this.byId.values())
     while (this.cheapest.size > 0 && this.byId.get(this.cheapest.peek()!.id) !== this.cheapest.peek())
       this.cheapest.pop()
     return this.cheapest.peek()
@@ -283,6 +306,7 @@ export class Pool {
     while (this.byId.size > this.limits.transactionsMax || this.bytes > this.limits.bytesMax) {
       const worst = this.worst()
       assert(worst !== undefined, "a pool above its limits is not empty")
+      reached("pool-evicted")
       evicted.push(...this.cutFrom(worst))
     }
     return evicted

@@ -71,6 +71,15 @@ export class Directory {
       this.dials.set(endpoint, { failures: 0, nextAt: 0, nodeId: undefined, trust: trusts.heard, seed: true })
   }
 
+  /** What it holds, and at most. Seeds are the operator's: they come on top. */
+  get bounds(): ReadonlyArray<{ readonly of: string; readonly used: number; readonly max: number }> {
+    const seeds = [...this.dials.values()].filter(({ seed }) => seed).length
+    return [
+      { of: "records", used: this.records.size, max: directoryPeersMax },
+      { of: "endpoints", used: this.dials.size, max: directoryPeersMax + seeds }
+    ]
+  }
+
   get all(): ReadonlyArray<PeerRecord> {
     return [...this.records.values()]
   }

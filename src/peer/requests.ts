@@ -2,7 +2,7 @@
  * What one peer was asked for and has not given yet. An answer belongs to a question; one that comes late was still asked
  * for, so that a slow line costs an honest peer nothing but its turn.
  */
-import { requestMsMax, requestsPerPeerMax } from "../limits.ts"
+import { lapsedPerPeerMax, requestMsMax, requestsPerPeerMax } from "../limits.ts"
 
 export type RequestKind = keyof typeof requestsPerPeerMax
 
@@ -15,14 +15,18 @@ interface Request {
   lapsed: boolean
 }
 
-/** Lapsed questions remembered; the oldest goes first, and its answer is then one that nobody asked for. */
-const lapsedMax = 64
+/** What the table never exceeds: open questions of every kind, and lapsed ones. */
+export const requestsMax = Object.values(requestsPerPeerMax).reduce<number>((sum, max) => sum + max, lapsedPerPeerMax)
 
 export class Requests {
   private readonly table = new Map<number, Request>()
   private last = 0
   /** When the last block came: blocks come one after the other, and those behind are not late while it moves. */
   private blockAt = Number.NEGATIVE_INFINITY
+
+  get size(): number {
+    return this.table.size
+  }
 
   /** True if one more question of this kind may be asked now. */
   hasRoom(kind: RequestKind): boolean {
@@ -79,6 +83,6 @@ export class Requests {
 
   private forget(): void {
     const lapsed = [...this.table].filter(([, request]) => request.lapsed)
-    for (const [number] of lapsed.slice(0, Math.max(0, lapsed.length - lapsedMax))) this.table.delete(number)
+    for (const [number] of lapsed.slice(0, Math.max(0, lapsed.length - lapsedPerPeerMax))) this.table.delete(number)
   }
 }

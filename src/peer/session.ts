@@ -8,14 +8,16 @@ import { fromHex, toHex } from "../codec/bytes.ts"
 import {
   hashesPerMessageMax,
   headersPerMessageMax,
+  knownPerPeerMax,
   locatorHashesMax,
   offeredPerPeerMax,
   peerIdleMsMax,
   pingAfterMs
 } from "../limits.ts"
+import { reached } from "../marks.ts"
 import { Allowance } from "./allowance.ts"
 import type { Message } from "./message.ts"
-import { Requests } from "./requests.ts"
+import { Requests, requestsMax } from "./requests.ts"
 
 export type SessionEffect =
   | { readonly _tag: "Send"; readonly message: Message }
@@ -39,9 +41,6 @@ export type SessionEffect =
   /** The peer broke the conversation's rules; what it costs it. */
   | { readonly _tag: "Misbehaved"; readonly code: string; readonly points: number }
   | { readonly _tag: "End"; readonly reason: string }
-
-/** Inventory remembered of a peer, so that nothing is announced back. */
-const knownMax = 4096
 
 const fullPageBytes = headersPerMessageMax * headerBytes
 /** Headers that may be announced in one message. */
@@ -68,6 +67,15 @@ export class Session {
   constructor(now: number) {
     this.heardAt = now
     this.allowance = new Allowance(now)
+  }
+
+  /** What it holds, and at most. */
+  get bounds(): ReadonlyArray<{ readonly of: string; readonly used: number; readonly max: number }> {
+    return [
+      { of: "requests", used: this.requests.size, max: requestsMax },
+      { of: "known", used: this.known.size, max: knownPerPeerMax },
+      { of: "offered", used: this.offered.size, max: offeredPerPeerMax }
+    ]
   }
 
   /** A message came. */
@@ -137,7 +145,7 @@ export class Session {
 
   /** The peer has this: do not announce it back. */
   know(id: string): void {
-    if (this.known.size >= knownMax) this.known.delete(this.known.values().next().value!)
+    if (this.known.size >= knownPerPeerMax) this.known.delete(this.known.values().next().value!)
     this.known.add(id)
   }
 
@@ -145,6 +153,7 @@ export class Session {
   tick(now: number): ReadonlyArray<SessionEffect> {
     const effects: Array<SessionEffect> = []
     for (const { kind, ids } of this.requests.lapse(now)) {
+      reached("request-lapsed")
       if (kind === "headers") effects.push({ _tag: "End", reason: "no headers in time" })
       if (kind === "blocks") effects.push({ _tag: "NotGiven", ids, stalled: true })
     }
@@ -169,8 +178,10 @@ export class Session {
 
   /** What a peer says of its own accord: as much as the allowance holds; beyond it, it is not heard, and pays. */
   private unaskedFor(message: Unasked, now: number): ReadonlyArray<SessionEffect> {
-    if (!this.allowance.pay(message, now))
+    if (!this.allowance.pay(message, now)) {
+      reached("allowance-exceeded")
       return misbehaved(asks.has(message.tag) ? "asks-too-often" : "announces-too-much", 5)
+    }
     switch (message.tag) {
       case "STS":
         return [{ _tag: "Claimed", height: message.height, work: message.work, tip: toHex(message.tip) }]

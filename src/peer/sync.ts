@@ -8,8 +8,10 @@ import {
   headersAheadMax,
   headersPerMessageMax,
   peerIdleMsMax,
-  requestMsMax
+  requestMsMax,
+  openSessionsMax
 } from "../limits.ts"
+import { reached } from "../marks.ts"
 
 export interface Claim {
   readonly height: number
@@ -63,6 +65,19 @@ export class Sync {
   /** The best claim, for the progress line. */
   get target(): number {
     return Math.max(this.tip.height, ...[...this.peers.values()].map(({ claim }) => claim.height))
+  }
+
+  /** What it holds, and at most. */
+  get bounds(): ReadonlyArray<{ readonly of: string; readonly used: number; readonly max: number }> {
+    const asked = openSessionsMax * bodiesInFlightPerPeerMax
+    const lacks = Math.max(0, ...[...this.peers.values()].map((peer) => peer.lacks.size))
+    return [
+      { of: "peers", used: this.peers.size, max: openSessionsMax },
+      { of: "bodies-wanted", used: this.wanted.length, max: bodiesAheadMax + asked },
+      { of: "bodies-asked", used: this.inFlight.size, max: asked },
+      { of: "bodies-came", used: this.came.size, max: bodiesAheadMax },
+      { of: "bodies-lacked", used: lacks, max: bodiesAheadMax }
+    ]
   }
 
   get state(): "idle" | "headers" | "bodies" {
@@ -140,7 +155,8 @@ export class Sync {
     else this.wanted = this.wanted.filter((other) => other !== id)
     const effects = [...this.assign(now)]
     if (this.wanted.length === 0 && this.inFlight.size < bodiesInFlightPerPeerMax / 2) effects.push(...this.look(now))
-    if (this.lookedAt !== undefined) this.came.add(id)
+    // What does not fit is asked for twice.
+    if (this.lookedAt !== undefined && this.came.size < bodiesAheadMax) this.came.add(id)
     return effects
   }
 
@@ -190,6 +206,7 @@ export class Sync {
   }
 
   private loseAsk(id: string): void {
+    reached("body-lost")
     this.release(id)
     this.wanted = [id, ...this.wanted]
   }
@@ -211,8 +228,10 @@ export class Sync {
   private stalled(session: number, now: number): ReadonlyArray<SyncEffect> {
     const peer = this.peers.get(session)
     if (peer === undefined) return []
+    reached("body-late")
     const again = now - peer.stalledAt < stallsWithinMs
     peer.stalledAt = now
+    if (again) reached("peer-too-slow")
     return again ? this.drop(session, "too slow to give blocks") : []
   }
 

@@ -21,9 +21,10 @@ const outside: ReadonlyArray<readonly [owner: object, name: string]> = [
   ...["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch", "Worker"].map(
     (name) => [globalThis, name] as const
   ),
-  ...["listen", "connect", "serve", "udpSocket", "sleep", "sleepSync", "spawn", "nanoseconds", "randomUUIDv7"].map(
+  ...["listen", "connect", "serve", "udpSocket", "sleep", "sleepSync", "spawn", "spawnSync"].map(
     (name) => [Bun, name] as const
-  )
+  ),
+  ...["nanoseconds", "randomUUIDv7"].map((name) => [Bun, name] as const)
 ]
 
 const RealDate = Date

@@ -19,6 +19,8 @@ const latencySpread = 40
 const retransmitMs = 200
 /** Retransmissions after which a connection is given up. */
 const retransmitsMax = 6
+/** Of lost segments half are sent once more, a quarter twice …; of a hundred one or two never arrive. 0: not lost. */
+const retransmitsOf = (drawn: number): number => (drawn === 0 ? 0 : Math.max(1, Math.clz32(drawn) - 25))
 /** Bytes under way before a sender has to queue. */
 const kernelBytes = 256 * 1024
 
@@ -225,7 +227,7 @@ export class SimNet {
   travelMs(end: End): number {
     const { loss, delayMs } = this.weather
     const late = delayMs > 0 ? this.choices.rare("delay", 0.3, delayMs) : 0
-    const lost = loss > 0 ? this.choices.rare("loss", loss, retransmitsMax) : 0
+    const lost = loss > 0 ? retransmitsOf(this.choices.rare("loss", loss, 127)) : 0
     if (lost === retransmitsMax) this.after(0, () => this.break(end, "too many segments were lost"))
     return latencyMin + this.choices.pick("delay", latencySpread) + late + (lost > 0 ? retransmitMs * (2 ** lost - 1) : 0)
   }

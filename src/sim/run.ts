@@ -27,8 +27,10 @@ export interface RunOptions extends Omit<TracerOptions, "messages"> {
   readonly choices?: Choices
   /** Called now and then with the virtual time. */
   readonly onProgress?: (elapsed: number, steps: number) => void
-  /** Ends the run early. */
-  readonly until?: (elapsed: number) => boolean
+  /** What else must hold, asked after every move of a tip: what is wrong in words, or nothing. */
+  readonly check?: (moved: SimNode, nodes: ReadonlyMap<string, SimNode>) => string | undefined
+  /** Ends the run early; asked after every step. */
+  readonly until?: (elapsed: number, steps: number) => boolean
 }
 
 export interface Report {
@@ -54,6 +56,8 @@ export interface Report {
 
 /** Virtual milliseconds in which everything must come together when the faults are over. */
 const quietMs = 30 * 60_000
+/** Virtual milliseconds without mining after which everyone has everything. */
+const settleMs = 15_000
 /** Steps between two looks at bounds and progress. */
 const lookEvery = 256
 /** Virtual milliseconds between two looks at bans. */
@@ -78,6 +82,9 @@ export const rulesOf = (plan: Plan): Rules => {
   return makeRules({ ...parsed.success, genesis: { ...parsed.success.genesis, alloc: alloc as never } })
 }
 
+/** Whoever watches the run has seen enough. */
+class Enough extends Error {}
+
 /** One run of one plan. */
 class Simulation {
   readonly world: World
@@ -90,6 +97,8 @@ class Simulation {
   private readonly options: RunOptions
   private readonly faults: Faults
   private wrong: Violation | undefined
+  /** The nodes before they were stopped. */
+  private final: Report["nodes"] | undefined
 
   constructor(plan: Plan, options: RunOptions) {
     this.plan = plan
@@ -113,9 +122,11 @@ class Simulation {
 
   run(): Report {
     const exit = this.attempt()
-    const error = this.wrong ?? (Exit.isFailure(exit) ? errorOf(exit) : undefined)
+    const ended = Exit.isFailure(exit) ? errorOf(exit) : undefined
+    const error = this.wrong ?? (ended instanceof Enough ? undefined : ended)
+    const report = this.report(error)
     for (const { disk } of this.nodes.values()) disk.remove()
-    return this.report(error)
+    return report
   }
 
   private attempt(): Exit.Exit<void, unknown> {
@@ -134,6 +145,7 @@ class Simulation {
   private look(): void {
     if (this.wrong !== undefined) throw this.wrong
     const { steps } = this.world
+    if (this.options.until?.(this.world.elapsed, steps) === true) throw new Enough()
     if (steps % lookEvery !== 0) return
     this.options.onProgress?.(this.world.elapsed, steps)
     for (const node of this.up()) this.violated(checkBounds(node))
@@ -144,7 +156,7 @@ class Simulation {
   }
 
   private tipMoved(node: SimNode): void {
-    this.violated(checkTip(node, this.rules))
+    this.violated(checkTip(node, this.rules) ?? this.options.check?.(node, this.nodes))
   }
 
   /** After each start: what the disk has is what the rules give, and nothing that was promised is gone. */
@@ -160,18 +172,12 @@ class Simulation {
       for (const action of this.plan.actions) {
         const wait = action.at - this.world.elapsed
         if (wait > 0) yield* Effect.sleep(wait)
-        if (this.over()) return
         yield* Effect.forkDetach(this.guarded(this.act(action)))
       }
       const rest = this.plan.endMs - this.world.elapsed
       if (rest > 0) yield* Effect.sleep(rest)
-      if (this.over()) return
       yield* this.quiet()
     })
-  }
-
-  private over(): boolean {
-    return this.options.until?.(this.world.elapsed) === true
   }
 
   /** What an action dies of is a violation, not silence. */
@@ -225,16 +231,32 @@ class Simulation {
     return Effect.gen({ self: this }, function* () {
       yield* this.faults.heal()
       this.tracer.note("", "quiet", "faults are over")
-      for (const node of this.nodes.values()) node.pace.hashesPerSecond = Math.max(node.pace.hashesPerSecond, 20)
+      const [first] = this.nodes.values()
+      if (![...this.nodes.values()].some(({ pace }) => pace.hashesPerSecond > 0)) first!.pace.hashesPerSecond = 20
       yield* this.eventually("everything that was acknowledged is confirmed everywhere", () => this.allConfirmed())
-      for (const node of this.nodes.values()) node.pace.hashesPerSecond = 0
-      yield* this.eventually("all nodes have one tip", () => new Set(this.up().map(tipOf)).size === 1)
+      yield* this.agree()
       for (const node of this.up()) {
         this.violated(checkHistory(node, this.rules) ?? checkBounds(node))
         this.violated(checkPool(node, poolView(node, this.rules)))
         yield* this.checkBans(node, [...this.nodes.keys()])
       }
       yield* this.stopAll()
+    })
+  }
+
+  /** One tip everywhere, and it stays when nobody mines. Two branches of equal work are not wrong: the next block decides. */
+  private agree(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const paces = [...this.nodes.values()].map(({ pace }) => [pace, pace.hashesPerSecond] as const)
+      const same = (): boolean => new Set(this.up().map(tipOf)).size === 1
+      for (const end = this.world.elapsed + quietMs; this.wrong === undefined; ) {
+        yield* this.eventually("all nodes have one tip", same)
+        for (const [pace] of paces) pace.hashesPerSecond = 0
+        yield* Effect.sleep(settleMs)
+        if (same()) return
+        if (this.world.elapsed > end) return this.violated("tips part again and again, with no fault left")
+        for (const [pace, hashesPerSecond] of paces) pace.hashesPerSecond = hashesPerSecond
+      }
     })
   }
 
@@ -249,6 +271,7 @@ class Simulation {
 
   private stopAll(): Effect.Effect<void, unknown> {
     return Effect.gen({ self: this }, function* () {
+      this.final = this.faults.summary()
       for (const node of this.up()) {
         const { host } = node
         yield* node.stop()
@@ -278,7 +301,7 @@ class Simulation {
       steps: world.steps,
       handled: tracer.handled,
       elapsed: world.elapsed,
-      nodes: this.faults.summary(),
+      nodes: this.final ?? this.faults.summary(),
       acknowledged: wallets.acknowledged.size,
       refused: wallets.refused,
       run: tracer.run({

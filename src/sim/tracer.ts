@@ -49,11 +49,21 @@ export class Tracer {
     readonly told: (actor: string, message: Tagged, taken: boolean) => void
     readonly begun: (actor: string, message: Tagged) => void
   } {
+    const lanes = new Map<string, number>()
+    const laneOf = (actor: string): number => {
+      const known = lanes.get(actor)
+      if (known !== undefined) return known
+      const lane = this.lane(node, actor)
+      lanes.set(actor, lane)
+      return lane
+    }
     return {
-      told: (actor, message, taken) => this.told(this.lane(node, actor), message, taken),
+      told: (actor, message, taken) => {
+        if (this.options.messages) this.told(laneOf(actor), message, taken)
+      },
       begun: (actor, message) => {
         this.handled++
-        const lane = this.lane(node, actor)
+        const lane = laneOf(actor)
         this.world.trace.add((lane << 8) ^ this.kind(message._tag))
         const { onBegun, messages } = this.options
         onBegun?.({ at: this.world.elapsed, step: this.world.steps, node, actor, message })
@@ -127,7 +137,6 @@ export class Tracer {
   }
 
   private told(to: number, message: Tagged, taken: boolean): void {
-    if (!this.options.messages) return
     const fiber = Fiber.getCurrent()
     const sent: Waiting = {
       kind: message._tag,

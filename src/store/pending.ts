@@ -19,6 +19,13 @@ export const deletePending = (db: Database, ids: ReadonlyArray<Uint8Array>): voi
 /** Is anything promised? */
 export const hasPending = (db: Database): boolean => db.query("SELECT 1 FROM pending LIMIT 1").get() !== null
 
+/** A transaction as it was kept. `received`: milliseconds since 1970. */
+export interface PendingRow {
+  readonly id: Uint8Array
+  readonly bytes: Uint8Array
+  readonly received: number
+}
+
 /** Every row, oldest first. */
-export const loadPending = (db: Database): ReadonlyArray<{ readonly bytes: Uint8Array; readonly received: number }> =>
-  db.query<{ bytes: Uint8Array; received: number }, []>("SELECT bytes, received FROM pending ORDER BY received").all()
+export const loadPending = (db: Database): ReadonlyArray<PendingRow> =>
+  db.query<PendingRow, []>("SELECT id, bytes, received FROM pending ORDER BY received").all()

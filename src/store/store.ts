@@ -17,7 +17,7 @@ import { genesisState, type Rules } from "../chain/rules.ts"
 import { equal, toHex } from "../codec/bytes.ts"
 import { fromTarget, toTarget } from "../consensus/difficulty.ts"
 import { type Before, decodeUndo } from "../ledger/undo.ts"
-import { headerCacheMax, invalidBlocksMax, statePagesMax } from "../limits.ts"
+import { headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
 import { BoundedCache } from "./cache.ts"
 import { closeDatabase, corrupt, StoreFault } from "./db.ts"
 import { inconsistency } from "./consistency.ts"
@@ -34,8 +34,6 @@ interface HeaderRow {
 interface StoredRow extends Row {
   readonly n: number
 }
-
-const entriesMax = 65_536
 
 const statements = (db: Database) => ({
   byHash: db.query<HeaderRow, [Uint8Array]>("SELECT n, header, work, has_body FROM headers WHERE hash = ?"),
@@ -92,7 +90,7 @@ export class ChainStore implements ChainReader {
   private readonly sql: ReturnType<typeof statements>
   private readonly rows = new BoundedCache<StoredRow>(headerCacheMax)
   private readonly bestRows = new BoundedCache<StoredRow>(headerCacheMax)
-  private readonly entries = new BoundedCache<Uint8Array | null>(entriesMax)
+  private readonly entries = new BoundedCache<Uint8Array | null>(stateEntriesMax)
   private readonly treePages = new BoundedCache<Uint8Array | null>(statePagesMax)
   private best: StoredRow
   private deciding = false

@@ -61,6 +61,10 @@ export const makeHello = (hello: Hello, key: Keypair, binding: Uint8Array): Uint
 export class SeenNonces {
   private readonly seen = new Map<string, number>()
 
+  get size(): number {
+    return this.seen.size
+  }
+
   /** False if the nonce was seen; else it is now. */
   admit(nonce: Uint8Array, now: number): boolean {
     for (const [old, at] of this.seen) {

@@ -1,0 +1,148 @@
+/** The miner and its threads, which die, do not start, or are too few. */
+import { expect, test } from "bun:test"
+import { Effect, Exit, Fiber, Logger, References } from "effect"
+import { specOf } from "../test/fixtures.ts"
+import { startAlone } from "../test/sim/node.ts"
+import { mineOrdersMax } from "../src/limits.ts"
+import { forSeeds } from "../src/sim/world.ts"
+import type { StartThread } from "../src/io/worker.ts"
+import { search } from "../src/miner/search.ts"
+import type { SearchJob, SearchReport } from "./protocol.ts"
+
+/** Twelve bits: a thousand tries and more; the miner tries one of them itself. */
+const spec = specOf({ difficulty: { rule: "fixed", blockMs: 1000, bits: 12 } })
+
+/** A thread of a test: what it was given, and its two ways to speak. */
+interface Held {
+  readonly jobs: Array<SearchJob>
+  readonly fail: () => void
+  readonly solve: () => void
+}
+
+/** Threads that do nothing by themselves. `refuses`: starts, counted from 0, that fail. */
+const holdThreads = (refuses: (start: number) => boolean = () => false) => {
+  const held: Array<Held> = []
+  let starts = 0
+  const start: StartThread = (_, on) => {
+    if (refuses(starts++)) throw new Error("no thread to be had")
+    const jobs: Array<SearchJob> = []
+    held.push({
+      jobs,
+      fail: () => on.failed("killed by the test"),
+      solve: () => {
+        const { job, header, target, from } = jobs.at(-1)!
+        const report: SearchReport = { job, ...search({ header, target, from, count: 1_000_000 }) }
+        on.message(report as never)
+      }
+    })
+    return { post: (job) => void jobs.push(job as never), terminate: () => {} }
+  }
+  return { held, start, starts: () => starts }
+}
+
+/** Runs with a log that is kept. */
+const logging = <A, E>(heard: Array<string>, body: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  body.pipe(
+    Effect.provide(Logger.layer([Logger.make(({ message }) => void heard.push(String(([] as Array<unknown>).concat(message)[0])))])),
+    Effect.provideService(References.MinimumLogLevel, "Info")
+  )
+
+const wish = (start: StartThread, threads: number) => ({ spec, startThread: start, threads, triesInPlace: 1 })
+
+test("a thread that dies is replaced after a second or two, gets the search in hand, and is said once", () =>
+  forSeeds(10, () => {
+    const { held, start } = holdThreads()
+    const heard: Array<string> = []
+    const body = Effect.gen(function* () {
+      const node = yield* startAlone(wish(start, 2))
+      yield* Effect.sleep(500)
+      expect(held.map(({ jobs }) => jobs.at(-1)!.from)).toEqual([1, 2])
+      held[1]!.fail()
+      yield* Effect.sleep(900)
+      expect(held.length).toBe(2)
+      yield* Effect.sleep(1_200)
+      expect(held[2]!.jobs).toEqual([held[0]!.jobs.at(-1)!].map((job) => ({ ...job, from: 2 })))
+      held[2]!.solve()
+      yield* Effect.sleep(200)
+      expect<number>(node.store.tip().header.height).toBe(1)
+      expect(heard).toEqual(["mining thread 1 failed and will be replaced"])
+      yield* node.tree.stop
+    })
+    return logging(heard, body)
+  }))
+
+test("a thread that cannot start is given up after the third time and leaves the search to the others", () =>
+  forSeeds(10, () => {
+    const { held, start, starts } = holdThreads((number) => number !== 0)
+    const heard: Array<string> = []
+    const body = Effect.gen(function* () {
+      const node = yield* startAlone(wish(start, 2))
+      yield* Effect.sleep(30_000)
+      expect(starts()).toBe(4)
+      expect(heard).toEqual([
+        "mining thread 1 failed and will be replaced",
+        "mining thread 1 does not start and is given up; 1 are left"
+      ])
+      held[0]!.solve()
+      yield* Effect.sleep(200)
+      expect<number>(node.store.tip().header.height).toBe(1)
+      expect(yield* node.tree.node.metrics()).not.toContain("cairn_actor_restarts_total{")
+      yield* node.tree.stop
+    })
+    return logging(heard, body)
+  }))
+
+test("a thread that reported in between begins its count anew", () =>
+  forSeeds(5, () => {
+    const { held, start } = holdThreads()
+    return Effect.gen(function* () {
+      const node = yield* startAlone(wish(start, 1))
+      for (let height = 1; height <= 6; height++) {
+        yield* Effect.sleep(2_000)
+        held.at(-1)!.solve()
+        yield* Effect.sleep(200)
+        expect<number>(node.store.tip().header.height).toBe(height)
+        held.at(-1)!.fail()
+      }
+      yield* node.tree.stop
+    })
+  }))
+
+test("without a thread an order hears so, and the node's own wish goes on in place", () =>
+  forSeeds(5, () => {
+    const { start } = holdThreads(() => true)
+    return Effect.gen(function* () {
+      const node = yield* startAlone(wish(start, 0))
+      const error = yield* Effect.flip(node.tree.node.mine(undefined))
+      expect(error).toMatchObject({ _tag: "Unavailable", actor: "miner" })
+      yield* node.tree.stop
+      const wishing = yield* startAlone({ ...wish(start, 1), triesInPlace: 512 })
+      yield* Effect.sleep(600_000)
+      expect<number>(wishing.store.tip().header.height).toBeGreaterThan(10)
+      yield* wishing.tree.stop
+    })
+  }))
+
+test("orders that wait are bounded: one too many is Busy, those before it are served in their order", () =>
+  forSeeds(5, () => {
+    const { held, start } = holdThreads()
+    return Effect.gen(function* () {
+      const node = yield* startAlone(wish(start, 0))
+      const orders = yield* Effect.forEach(Array.from({ length: mineOrdersMax + 2 }), () =>
+        Effect.forkChild(Effect.exit(node.tree.node.mine(undefined)))
+      )
+      yield* Effect.sleep(100)
+      const busy = orders.map((order) => order.pollUnsafe()).filter((exit) => exit !== undefined)
+      expect(busy.length).toBe(1)
+      expect(JSON.stringify(busy)).toContain("Busy")
+      for (let i = 0; i <= mineOrdersMax; i++) {
+        yield* Effect.sleep(100)
+        held[0]!.solve()
+      }
+      yield* Effect.sleep(100)
+      const exits = yield* Effect.forEach(orders, (order) => Fiber.join(order))
+      expect(exits.filter(Exit.isSuccess).length).toBe(mineOrdersMax + 1)
+      expect<number>(node.store.tip().header.height).toBe(mineOrdersMax + 1)
+      yield* node.tree.stop
+    })
+  }))

@@ -1,0 +1,50 @@
+/** The sessions that stand. Not an actor: the tree's list of those that come and go. */
+import { Effect, Fiber } from "effect"
+import type { Actor, ActorRef } from "./actor.ts"
+import type { SessionId, SessionMessage } from "./protocol.ts"
+
+/** A session's actor, whatever its state is. */
+export type AnySession = Actor<never, SessionMessage>
+
+/** Sessions that stand, each with its actor and its fiber. */
+export class Sessions {
+  private readonly open = new Map<
+    SessionId,
+    { readonly actor: AnySession; readonly fiber: Fiber.Fiber<void, unknown> }
+  >()
+  private last = 0
+
+  get size(): number {
+    return this.open.size
+  }
+
+  nextId(): SessionId {
+    return ++this.last
+  }
+
+  add(id: SessionId, actor: AnySession, fiber: Fiber.Fiber<void, unknown>): void {
+    this.open.set(id, { actor, fiber })
+  }
+
+  remove(id: SessionId): void {
+    this.open.delete(id)
+  }
+
+  each(f: (session: ActorRef<SessionMessage>, id: SessionId) => void): void {
+    for (const [id, { actor }] of this.open) f(actor, id)
+  }
+
+  all(): ReadonlyArray<AnySession> {
+    return [...this.open.values()].map(({ actor }) => actor)
+  }
+
+  readonly find = (id: SessionId): ActorRef<SessionMessage> | undefined => this.open.get(id)?.actor
+
+  /** Lets each say goodbye; what lasts longer is interrupted. */
+  closeAll(deadlineMs: number): Effect.Effect<void> {
+    this.each((session) => session.tell({ _tag: "Close", reason: "the node stops" }))
+    const fibers = [...this.open.values()].map(({ fiber }) => fiber)
+    const all = Effect.forEach(fibers, Fiber.await, { discard: true })
+    return Effect.timeoutOrElse(all, { duration: deadlineMs, orElse: () => Fiber.interruptAll(fibers) })
+  }
+}

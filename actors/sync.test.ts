@@ -1,0 +1,89 @@
+/** The download's actor under a full inbox: what the chain has judged it must hear. */
+import { expect, test } from "bun:test"
+import { Effect } from "effect"
+import { TestChain } from "../test/fixtures.ts"
+import { options, within } from "../test/sim/counter.ts"
+import { chainInboxMax, syncInboxMax } from "../src/limits.ts"
+import { reject } from "../src/chain/reject.ts"
+import { forSeeds } from "../src/sim/world.ts"
+import { Actor, type ActorRef } from "./actor.ts"
+import type { ChainMessage, SessionMessage, SyncMessage } from "./protocol.ts"
+import { makeSync } from "./sync.ts"
+
+/** An actor that only keeps what it is told. */
+const keeper = <M extends { readonly _tag: string }>() => {
+  const kept: Array<M> = []
+  const ref: ActorRef<M> = {
+    name: "keeper",
+    tell: (message) => kept.push(message) > 0,
+    offer: (message) => Effect.sync(() => kept.push(message) > 0),
+    ask: () => Effect.never,
+    depth: () => 0
+  }
+  return { kept, ref }
+}
+
+/** The download's actor between a chain and one session that are the test's. */
+const makeBench = () => {
+  const chain = new TestChain()
+  const [judge, session] = [keeper<ChainMessage>(), keeper<SessionMessage>()]
+  const sync: Actor<never, SyncMessage> = new Actor(
+    makeSync({ store: chain.store, chain: judge.ref, self: () => sync, session: () => session.ref, rejoin: () => {} })
+  ) as never
+  const other = chain.fork(0)
+  return { sync, judged: judge.kept, said: session.kept, blocks: other.mine(3), other }
+}
+
+const fillInbox = (sync: ActorRef<SyncMessage>): void => {
+  while (sync.tell({ _tag: "NotGiven", session: 1, ids: [], stalled: false }));
+}
+
+const tagsOf = (list: ReadonlyArray<{ readonly _tag: string }>) => list.map(({ _tag }) => _tag)
+
+test("a verdict on headers comes through, at once and without a tick", () =>
+  forSeeds(10, () => {
+    const { sync, judged, blocks, other } = makeBench()
+    return within([sync], () =>
+      Effect.gen(function* () {
+        const tip = { height: 3, work: other.store.tip().work, hash: "" }
+        sync.tell({ _tag: "Joined", session: 1, tip })
+        yield* sync.offer({ _tag: "Headers", session: 1, headers: blocks.map(({ header }) => header), asked: true })
+        yield* Effect.sleep(1)
+        const [offer] = judged.splice(0)
+        if (offer?._tag !== "OfferHeaders") throw new Error(`the chain was told ${offer?._tag}`)
+        fillInbox(sync)
+        expect(sync.depth()).toBe(syncInboxMax)
+        offer.reply.succeed({
+          known: 3,
+          last: blocks[2]!.header,
+          reject: undefined,
+          heaviest: { height: 3, work: other.store.tip().work }
+        })
+        yield* Effect.sleep(1)
+        expect(tagsOf(judged)).toEqual(["MissingBodies"])
+      })
+    )
+  }))
+
+test("verdicts on bodies come through, as many as can be out at a time", () =>
+  forSeeds(3, () => {
+    const { sync, judged, said, blocks } = makeBench()
+    return within([sync], () =>
+      Effect.gen(function* () {
+        sync.tell({ _tag: "Joined", session: 1, tip: { height: 3, work: 1n, hash: "" } })
+        const sent = chainInboxMax + 200
+        for (let i = 0; i < sent; i++) yield* sync.offer({ _tag: "Body", session: 1, block: blocks[0]! })
+        yield* Effect.sleep(1)
+        const offers = judged.splice(0)
+        expect(offers.length).toBe(sent)
+        fillInbox(sync)
+        for (const offer of offers)
+          if (offer._tag === "OfferBlock") offer.reply.fail(reject("state-root-wrong", "planted"))
+        const { used, max } = sync.bounds().find(({ of }) => of === "inbox")!
+        expect([used >= syncInboxMax + sent, used <= max]).toEqual([true, true])
+        yield* Effect.sleep(1)
+        expect(said.filter(({ _tag }) => _tag === "Punish").length).toBe(sent)
+      }),
+      options
+    )
+  }))

@@ -1,0 +1,63 @@
+/**
+ * Rare paths, counted when they are reached. A simulation that never reaches one has not tested it: whoever writes such a
+ * path marks it here. Counting changes nothing, so pure code may mark too. Counts are of this process and thread.
+ */
+
+/** Every mark with what it means. */
+export const marks = {
+  "reorg-1": "a reorganisation left one block",
+  "reorg-above-3": "a reorganisation left more than three blocks",
+  "reorg-above-10": "a reorganisation left more than ten blocks",
+  "orphan-admitted": "a block whose parent is unknown waits for it",
+  "orphan-released": "an orphan's parent came",
+  "headers-refused": "a page of headers held one that breaks a rule, or does not fit here",
+  "block-condemned": "a block broke its plan: it and its descendants are invalid from now on",
+  "stored-resumed": "after a start, bodies stored before it moved the tip",
+  "branch-below": "the heaviest header branch parts from the best below what its list holds",
+  "body-late": "a body did not come in time and is taken from its peer, to be asked of another",
+  "body-lost": "a body was asked for so long ago that it is asked for again",
+  "peer-too-slow": "a peer was dropped because it stalled twice",
+  "behind-announcement": "an announced header has a parent that we lack",
+  "peer-banned": "a peer was banned for its behaviour",
+  "session-replaced": "of two sessions with one peer the one that both sides keep took the other's place",
+  "session-refused": "a proven peer was not let in",
+  "session-crashed": "a session's actor failed: the connection ended",
+  "hello-replayed": "a hello that was seen before was refused",
+  "hello-late": "a peer did not prove who it is in time",
+  "allowance-exceeded": "a peer said more unasked than its allowance holds",
+  "request-lapsed": "a peer did not answer a question in time",
+  "socket-paused": "a socket was not read for a while, because its session had enough to do",
+  "serve-waited": "blocks asked for waited until the peer had read others",
+  "serve-full": "a peer asked for more blocks than may wait for it",
+  "inbox-refused": "a full inbox refused a message whose sender hears so",
+  "inbox-waited": "a sender waited for room in an inbox",
+  "inbox-dropped-new": "a full inbox lost a new message",
+  "inbox-dropped-old": "a full inbox lost the oldest message of a kind for a new one",
+  "inbox-owed": "a full inbox took an answer that it was owed",
+  "ask-late": "an answer did not come in time",
+  "actor-restarted": "an actor crashed, or leaned on one that did, and was started again",
+  "group-escalated": "a group gave up: its children crashed too often",
+  "stop-forced": "what did not stop in time was interrupted",
+  "pool-evicted": "a transaction had to leave the full pool for a better one",
+  "pool-replaced": "a transaction was replaced by one of the same nonce that pays more",
+  "pool-expired": "a transaction waited too long",
+  "pool-reloaded": "the pool was filled again from disk",
+  "transfer-restored": "a transaction of a losing branch is pending again",
+  "transfer-not-restored": "a transaction of a losing branch does not fit the winning one",
+  "disk-full": "a write found no room on the disk",
+  "disk-recovered": "a write found room again",
+  "template-refreshed": "a block template grew old while it was searched, and was made anew",
+  "template-outrun": "the tip moved while a block was being made on the old one",
+  "thread-replaced": "a mining thread failed and another was started in its place",
+  "thread-given-up": "a mining thread could not be started, and was given up"
+} as const
+
+export type Mark = keyof typeof marks
+
+const counts = Object.fromEntries(Object.keys(marks).map((mark) => [mark, 0])) as Record<Mark, number>
+
+/** A path was taken, once more. */
+export const reached = (mark: Mark): void => void counts[mark]++
+
+/** How often each was reached since the process began. A copy: two of them show what lies between. */
+export const marksReached = (): Readonly<Record<Mark, number>> => ({ ...counts })

@@ -1,0 +1,61 @@
+/** Runs as wholes: one seed is one run, a recording repeats it, and what does not hold is found and made small. */
+import { expect, test } from "bun:test"
+import { loadEngine } from "../crypto/native.ts"
+import { nobleEngine, useEngine } from "../crypto/signature.ts"
+import { RecordedChoices, SeededChoices } from "./choices.ts"
+import type { SimNode } from "./node.ts"
+import { faults, makePlan, type Plan } from "./plan.ts"
+import { simulate } from "./run.ts"
+import { shrink } from "./shrink.ts"
+
+useEngine(loadEngine("auto") ?? nobleEngine)
+
+const minuteMs = 60_000
+const troubled = (seed: number): Plan => makePlan({ seed, nodes: 3, ms: 6 * minuteMs, faults, blockMs: 4_000 })
+
+test("one seed is one run; its recorded choices are the same run again; another seed is another", () => {
+  const plan = troubled(5)
+  const choices = new SeededChoices(plan.seed, plan.strategy, true)
+  const first = simulate(plan, { choices })
+  expect(first.failure).toBeUndefined()
+  expect(simulate(plan).digest).toBe(first.digest)
+  expect(simulate(plan, { choices: new RecordedChoices(choices.deviations()) }).digest).toBe(first.digest)
+  expect(simulate(troubled(6)).digest).not.toBe(first.digest)
+}, 60_000)
+
+test("watching a run does not change it", () => {
+  const plan = troubled(7)
+  let notes = 0
+  const watched = simulate(plan, { messages: true, onNote: () => notes++, onBegun: () => {} })
+  expect(watched.digest).toBe(simulate(plan).digest)
+  expect(notes).toBeGreaterThan(10)
+  const { run } = watched
+  expect(run.messages.length).toBeGreaterThan(1_000)
+  expect(run.messages.every(({ sentAt, begunAt }) => begunAt === undefined || begunAt >= sentAt)).toBe(true)
+  expect(run.blocks.length).toBeGreaterThan(20)
+  expect(run.spans.every(({ from, to }) => to >= from)).toBe(true)
+}, 60_000)
+
+/** Holds until two nodes have gone different ways: it takes a partition, and blocks on both sides. */
+const neverForked = (_: SimNode, nodes: ReadonlyMap<string, SimNode>): string | undefined => {
+  const up = [...nodes.values()].filter(({ up: runs }) => runs)
+  const heights = Math.min(...up.map(({ store }) => store.tip().header.height))
+  const ids = new Set(up.map(({ store }) => store.bestAt(Math.max(0, heights - 1))!.header.id))
+  return ids.size > 1 ? "two nodes have gone different ways" : undefined
+}
+
+test("a failing run is made small: what is left is what it needs", () => {
+  const plan = makePlan({ seed: 2, nodes: 4, ms: 15 * minuteMs, faults: ["partition", "crash", "drop"], blockMs: 4_000 })
+  const failing = simulate(plan, { check: neverForked })
+  expect(failing.failure).toBe("two nodes have gone different ways")
+  let runs = 0
+  const small = shrink(plan, undefined, { check: neverForked, spent: () => runs++ > 150 })!
+  expect(small.report.failure).toBe("two nodes have gone different ways")
+  expect(small.plan.actions.length).toBeLessThan(plan.actions.length / 4)
+  const again = simulate(small.plan, { check: neverForked, choices: new RecordedChoices(small.choices) })
+  expect(again.digest).toBe(small.report.digest)
+}, 120_000)
+
+test("a run that holds cannot be shrunk", () => {
+  expect(shrink(troubled(5), undefined, { spent: () => false })).toBeUndefined()
+}, 60_000)
