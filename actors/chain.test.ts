@@ -69,17 +69,21 @@ test("what only extends the best branch is asked for above the tip", () =>
     )
   }))
 
-test("a node that only ever extends its tip does not remember every block of its life", () =>
-  forSeeds(1, () => {
-    const chain = new TestChain()
-    const source = chain.fork(0)
-    const actor = actorOf(chain)
-    const sizeOf = (): number => actor.bounds().find(({ of }) => of === "header-branch")!.used
-    return within([actor], () =>
-      Effect.gen(function* () {
-        for (let height = 1; height <= branchBelowMax + 5; height++) yield* offer(actor, source.mine(1)[0]!)
-        expect<number>(chain.store.tip().header.height).toBe(branchBelowMax + 5)
-        expect(sizeOf()).toBeLessThan(10)
-      })
-    )
-  }), 30_000)
+test(
+  "a node that only ever extends its tip does not remember every block of its life",
+  () =>
+    forSeeds(1, () => {
+      const chain = new TestChain()
+      const source = chain.fork(0)
+      const actor = actorOf(chain)
+      const sizeOf = (): number => actor.bounds().find(({ of }) => of === "header-branch")!.used
+      return within([actor], () =>
+        Effect.gen(function* () {
+          for (let height = 1; height <= branchBelowMax + 5; height++) yield* offer(actor, source.mine(1)[0]!)
+          expect<number>(chain.store.tip().header.height).toBe(branchBelowMax + 5)
+          expect(sizeOf()).toBeLessThan(10)
+        })
+      )
+    }),
+  30_000
+)

@@ -19,7 +19,7 @@ const pushModel = (list: Array<Message>, message: Message, max: number): unknown
     list[list.indexOf(oldest)] = message
     return { displaced: oldest }
   }
-  if (message._tag === "keep-latest" || list.length < max) return list.push(message), "taken"
+  if (message._tag === "keep-latest" || list.length < max) return (list.push(message), "taken")
   if (message._tag === "drop-new") return "lost"
   const owed = list.filter(({ _tag }) => _tag === "owed").length
   if (message._tag === "owed") return owed < owedMax ? (list.push(message), "taken") : "lost"
@@ -39,10 +39,11 @@ test("answers and order are those of a plain list, whatever comes and goes", () 
     const list: Array<Message> = []
     for (let n = 0; n < 400; n++) {
       if (dice.chance(0.4)) expect(inbox.shift()).toBe(list.shift()!)
-      else for (let burst = dice.int(8); burst >= 0; burst--) {
-        const message = { _tag: dice.pick(kinds), n }
-        expect(inbox.push(message)).toEqual(pushModel(list, message, max) as never)
-      }
+      else
+        for (let burst = dice.int(8); burst >= 0; burst--) {
+          const message = { _tag: dice.pick(kinds), n }
+          expect(inbox.push(message)).toEqual(pushModel(list, message, max) as never)
+        }
       expect([inbox.size, inbox.size <= inbox.capacity]).toEqual([list.length, true])
     }
     while (list.length > 0) expect(inbox.shift()).toBe(list.shift()!)

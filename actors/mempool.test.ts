@@ -13,6 +13,7 @@ import { forSeeds } from "../src/sim/world.ts"
 import { loadPending } from "../src/store/pending.ts"
 import { DiskRoom } from "../src/store/room.ts"
 import { Actor, type ActorRef } from "./actor.ts"
+import { poolBounds } from "../src/mempool/pool.ts"
 import { makeMempool } from "./mempool.ts"
 import type { Admitted, MempoolMessage, TipMoved } from "./protocol.ts"
 import { startGroup } from "./supervisor.ts"
@@ -28,7 +29,9 @@ const start = (chain: TestChain): Effect.Effect<Bench> =>
   Effect.gen(function* () {
     const { rules, store } = chain
     const verified = new VerifiedLeaves(1000)
-    const actor = new Actor(makeMempool({ rules, store, verified, disk: new DiskRoom(), admitted: () => {} }))
+    const actor = new Actor(
+      makeMempool({ rules, store, verified, disk: new DiskRoom(), admitted: () => {}, pool: poolBounds })
+    )
     const group = yield* startGroup(options, [actor])
     return { chain, mempool: actor, stop: group.stop(1000) }
   })
@@ -71,7 +74,10 @@ describe("a transfer of a losing branch", () => {
     forSeeds(10, () =>
       Effect.gen(function* () {
         const time = yield* Clock.currentTimeMillis
-        const [beaten, kept] = [transfer({ from: 0, to: 5, nonce: 1, time }), transfer({ from: 1, to: 5, nonce: 1, time })]
+        const [beaten, kept] = [
+          transfer({ from: 0, to: 5, nonce: 1, time }),
+          transfer({ from: 1, to: 5, nonce: 1, time })
+        ]
         const winner = transfer({ from: 0, to: 6, nonce: 1, time, fee: 7 })
         // The pool stood on the losing branch: it is asked once before it hears of the move.
         const chain = new TestChain(specOf())
@@ -158,7 +164,10 @@ test("what a reorganisation leaves on disk is what the pool has after a start", 
   forSeeds(3, () =>
     Effect.gen(function* () {
       const time = yield* Clock.currentTimeMillis
-      const [beaten, kept] = [transfer({ from: 0, to: 5, nonce: 1, time }), transfer({ from: 1, to: 5, nonce: 1, time })]
+      const [beaten, kept] = [
+        transfer({ from: 0, to: 5, nonce: 1, time }),
+        transfer({ from: 1, to: 5, nonce: 1, time })
+      ]
       const bench = yield* start(reorganised([beaten, kept], [transfer({ from: 0, to: 6, nonce: 1, time, fee: 7 })]))
       expect([yield* find(bench, beaten), yield* find(bench, kept)]).toEqual([false, true])
       yield* Effect.sleep(10)

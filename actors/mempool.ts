@@ -12,8 +12,8 @@ import { decodeAccount, keyOf } from "../src/ledger/account.ts"
 import { type Amount, isAmount } from "../src/ledger/amount.ts"
 import { reject, type TransactionReject } from "../src/ledger/reject.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
-import { Pool } from "../src/mempool/pool.ts"
-import { hashesPerMessageMax, pendingBytesMax, pendingTransactionsMax } from "../src/limits.ts"
+import { Pool, type PoolBounds } from "../src/mempool/pool.ts"
+import { hashesPerMessageMax, pendingTransactionsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { type AccountView, type Page, TransactionRefused, Unavailable } from "../src/node.ts"
 import { deletePending, insertPending, loadPending } from "../src/store/pending.ts"
@@ -27,6 +27,7 @@ export interface MempoolPorts {
   readonly store: ChainStore
   readonly verified: VerifiedLeaves
   readonly disk: DiskRoom
+  readonly pool: PoolBounds
   /** Hears of transactions that came in, when they are on disk. */
   readonly admitted: (transactions: ReadonlyArray<Transaction>, from: Source) => void
 }
@@ -113,7 +114,7 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
   /** The pool as the disk has it, as far as it still fits the state. What has waited too long, in whichever life, goes. */
   const fill = (state: State): void => {
     const now = nowOf(state)
-    state.pool = new Pool()
+    state.pool = new Pool(ports.pool)
     state.gone.clear()
     const rows = loadPending(store.db)
     if (rows.length > 0) reached("pool-reloaded")
@@ -141,7 +142,11 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
   }
 
   /** Gone from the pool by now: mined in the meantime, which is more than was asked for, or pushed out. */
-  const answer = (state: State, fresh: ReadonlyArray<Fresh>, otherwise: () => TransactionRefused | Unavailable): void => {
+  const answer = (
+    state: State,
+    fresh: ReadonlyArray<Fresh>,
+    otherwise: () => TransactionRefused | Unavailable
+  ): void => {
     for (const { transaction, reply } of fresh) {
       const safe = state.pool.find(toHex(transaction.id)) !== undefined || store.isConfirmed(transaction.id)
       if (safe) reply?.succeed({ pending: state.pool.totals.count, account: view(state, transaction.transfer.sender) })
@@ -160,9 +165,16 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
     const inserts = [...kept.map(({ transaction }) => transaction), ...restored.values()]
     const written = disk.try(writer, now, () =>
       store.decide(() => {
-        insertPending(store.db, inserts.filter(({ id }) => isPending(toHex(id))), now)
+        insertPending(
+          store.db,
+          inserts.filter(({ id }) => isPending(toHex(id))),
+          now
+        )
         // What left and came again since has its row to keep.
-        deletePending(store.db, [...gone].filter((id) => !isPending(id)).map((id) => fromHex(id)!))
+        deletePending(
+          store.db,
+          [...gone].filter((id) => !isPending(id)).map((id) => fromHex(id)!)
+        )
       })
     )
     if (Result.isFailure(written)) {
@@ -213,7 +225,7 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
   }
 
   const open = Effect.map(Clock.Clock, (clock): State => {
-    const state: State = { clock, pool: new Pool(), fresh: [], gone: new Set(), restored: new Map() }
+    const state: State = { clock, pool: new Pool(ports.pool), fresh: [], gone: new Set(), restored: new Map() }
     fill(state)
     return state
   })
@@ -228,8 +240,8 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
     step,
     settle,
     bounds: ({ pool, fresh, gone, restored }) => [
-      { of: "transactions", used: pool.totals.count, max: pendingTransactionsMax },
-      { of: "bytes", used: pool.totals.bytes, max: pendingBytesMax },
+      { of: "transactions", used: pool.totals.count, max: ports.pool.transactionsMax },
+      { of: "bytes", used: pool.totals.bytes, max: ports.pool.bytesMax },
       { of: "ranked", used: pool.ranked, max: pool.rankedMax },
       { of: "fresh", used: fresh.length, max: batchMax * hashesPerMessageMax },
       { of: "gone", used: gone.size, max: leftMax },

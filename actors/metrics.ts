@@ -88,8 +88,11 @@ export const showBounds = (metrics: Metrics, bounds: () => ReadonlyArray<HeldBou
     }
     return [...rows.values()]
   }
-  metrics.read("cairn_bounded_items", "What is held in bounded memory, by actor; of sessions the fullest.", "gauge", () =>
-    fullest().map(({ actor, of, used }) => [{ actor, of }, used])
+  metrics.read(
+    "cairn_bounded_items",
+    "What is held in bounded memory, by actor; of sessions the fullest.",
+    "gauge",
+    () => fullest().map(({ actor, of, used }) => [{ actor, of }, used])
   )
   metrics.read("cairn_bounded_items_max", "What cairn_bounded_items never exceeds.", "gauge", () =>
     fullest().map(({ actor, of, max }) => [{ actor, of }, max])

@@ -43,7 +43,9 @@ const holdThreads = (refuses: (start: number) => boolean = () => false) => {
 /** Runs with a log that is kept. */
 const logging = <A, E>(heard: Array<string>, body: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   body.pipe(
-    Effect.provide(Logger.layer([Logger.make(({ message }) => void heard.push(String(([] as Array<unknown>).concat(message)[0])))])),
+    Effect.provide(
+      Logger.layer([Logger.make(({ message }) => void heard.push(String(([] as Array<unknown>).concat(message)[0])))])
+    ),
     Effect.provideService(References.MinimumLogLevel, "Info")
   )
 

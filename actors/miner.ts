@@ -137,7 +137,12 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     state.block = block
     state.madeAt = now
     state.phase = "searching"
-    const found = search({ header: block.header.bytes, target: block.header.target, from: 0, count: options.triesInPlace })
+    const found = search({
+      header: block.header.bytes,
+      target: block.header.target,
+      from: 0,
+      count: options.triesInPlace
+    })
     ports.hashed(found.hashes)
     if (found.nonce !== undefined) return offer(state, found.nonce)
     startThreads(state)
@@ -183,7 +188,9 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     slot.failures++
     if (slot.failures < threadStartsMax) {
       slot.retryAt = nowOf(state) + threadRetryMs * 2 ** (slot.failures - 1)
-      return slot.failures === 1 ? Effect.logWarning(`mining thread ${number} failed and will be replaced`, { reason }) : undefined
+      return slot.failures === 1
+        ? Effect.logWarning(`mining thread ${number} failed and will be replaced`, { reason })
+        : undefined
     }
     slot.retryAt = Number.POSITIVE_INFINITY
     reached("thread-given-up")
@@ -244,7 +251,8 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     if ("job" in message && message.job !== state.job) return
     switch (message._tag) {
       case "MineNow":
-        if (state.orders.length >= mineOrdersMax) return message.reply.fail(new Busy({ actor: "miner", retryAfterMs: 1_000 }))
+        if (state.orders.length >= mineOrdersMax)
+          return message.reply.fail(new Busy({ actor: "miner", retryAfterMs: 1_000 }))
         state.orders.push(message)
         return begin(state)
       case "PoolGrew":

@@ -153,7 +153,10 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
       if (!consistent.valid) reasons.push({ code: "store-inconsistent", message: consistent.reason })
       const lacking = ports.lacking()
       if (lacking.length > 0) {
-        reasons.push({ code: "disk-full", message: `The disk has no room for what the node writes: ${lacking.join(", ")}.` })
+        reasons.push({
+          code: "disk-full",
+          message: `The disk has no room for what the node writes: ${lacking.join(", ")}.`
+        })
         // The download may wait for the chain, which waits for room: what it has to say can wait, too.
         return { ready: false, reasons }
       }
@@ -200,13 +203,21 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     facts: ports.facts,
     submit: (one) =>
       Effect.map(
-        mempool.ask<Admitted, TransactionRefused | Unavailable>((reply) => ({ _tag: "Submit", transaction: one, reply })),
+        mempool.ask<Admitted, TransactionRefused | Unavailable>((reply) => ({
+          _tag: "Submit",
+          transaction: one,
+          reply
+        })),
         ({ pending, account }) => ({ nextHeight: snapshot.tip().header.height + 1, pending, account })
       ),
     mine: (proposer) =>
       Effect.flatMap(
         ports.miner.ask(
-          (reply: Reply<BlockView["block"], BlockRefused | Busy | Unavailable>) => ({ _tag: "MineNow", proposer, reply }),
+          (reply: Reply<BlockView["block"], BlockRefused | Busy | Unavailable>) => ({
+            _tag: "MineNow",
+            proposer,
+            reply
+          }),
           mineMsMax
         ),
         ({ header }) => read(() => blockView(snapshot.rowOf(header.hash)!))

@@ -281,7 +281,8 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     const reject = blockReject("block-malformed", decoded.failure.what)
     punish(state, { code: reject.code, points: priceOf("message-malformed") })
     const header = decodeHeader(bytes.slice(0, headerBytes))
-    if (header !== undefined) return ports.sync.offer({ _tag: "NotGiven", session: id, ids: [header.id], stalled: false })
+    if (header !== undefined)
+      return ports.sync.offer({ _tag: "NotGiven", session: id, ids: [header.id], stalled: false })
   }
 
   /** Asks for what we have neither pending nor confirmed. */
@@ -344,7 +345,9 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     limit: offeredPerPeerMax,
     reply: replyWith((ids) => {
       for (let at = 0; at < ids.length; at += hashesPerMessageMax)
-        ports.self().tell({ _tag: "AnnounceTransactions", ids: ids.slice(at, at + hashesPerMessageMax), from: undefined })
+        ports
+          .self()
+          .tell({ _tag: "AnnounceTransactions", ids: ids.slice(at, at + hashesPerMessageMax), from: undefined })
     })
   })
 

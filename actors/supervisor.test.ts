@@ -133,7 +133,10 @@ describe("a stop", () => {
       const order: Array<string> = []
       const make = (name: string) => counter({ name, drain: () => Effect.sync(() => void order.push(name)) })
       const [first, second] = [make("first"), make("second")]
-      const program = Effect.andThen(within([first, second], () => get(first)), Effect.sleep(1))
+      const program = Effect.andThen(
+        within([first, second], () => get(first)),
+        Effect.sleep(1)
+      )
       expect(Exit.isSuccess(world.run(program))).toBe(true)
       expect([order, world.idle]).toEqual([["second", "first"], true])
     }
@@ -179,7 +182,10 @@ describe("supervision never fails in silence", () => {
           yield* Effect.sleep(100)
         })
         return Effect.gen(function* () {
-          yield* hearing(heard, within([actor], () => use))
+          yield* hearing(
+            heard,
+            within([actor], () => use)
+          )
           expect(heard).toEqual([["counter failed", { actor: "counter", cause: expect.stringContaining("planted") }]])
         })
       })

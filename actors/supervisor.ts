@@ -125,7 +125,9 @@ class Supervision {
     const late = Effect.suspend(() => {
       reached("stop-forced")
       const running = this.children.filter(({ fiber }) => fiber?.pollUnsafe() === undefined)
-      return Effect.logWarning(`group ${name} did not stop in time`, { running: running.map(({ actor }) => actor.name) })
+      return Effect.logWarning(`group ${name} did not stop in time`, {
+        running: running.map(({ actor }) => actor.name)
+      })
     })
     const endAll = Effect.forEach(this.children, end, { concurrency: "unbounded", discard: true })
     const bury = Effect.sync(() => {

@@ -68,22 +68,24 @@ test("a verdict on headers comes through, at once and without a tick", () =>
 test("verdicts on bodies come through, as many as can be out at a time", () =>
   forSeeds(3, () => {
     const { sync, judged, said, blocks } = makeBench()
-    return within([sync], () =>
-      Effect.gen(function* () {
-        sync.tell({ _tag: "Joined", session: 1, tip: { height: 3, work: 1n, hash: "" } })
-        const sent = chainInboxMax + 200
-        for (let i = 0; i < sent; i++) yield* sync.offer({ _tag: "Body", session: 1, block: blocks[0]! })
-        yield* Effect.sleep(1)
-        const offers = judged.splice(0)
-        expect(offers.length).toBe(sent)
-        fillInbox(sync)
-        for (const offer of offers)
-          if (offer._tag === "OfferBlock") offer.reply.fail(reject("state-root-wrong", "planted"))
-        const { used, max } = sync.bounds().find(({ of }) => of === "inbox")!
-        expect([used >= syncInboxMax + sent, used <= max]).toEqual([true, true])
-        yield* Effect.sleep(1)
-        expect(said.filter(({ _tag }) => _tag === "Punish").length).toBe(sent)
-      }),
+    return within(
+      [sync],
+      () =>
+        Effect.gen(function* () {
+          sync.tell({ _tag: "Joined", session: 1, tip: { height: 3, work: 1n, hash: "" } })
+          const sent = chainInboxMax + 200
+          for (let i = 0; i < sent; i++) yield* sync.offer({ _tag: "Body", session: 1, block: blocks[0]! })
+          yield* Effect.sleep(1)
+          const offers = judged.splice(0)
+          expect(offers.length).toBe(sent)
+          fillInbox(sync)
+          for (const offer of offers)
+            if (offer._tag === "OfferBlock") offer.reply.fail(reject("state-root-wrong", "planted"))
+          const { used, max } = sync.bounds().find(({ of }) => of === "inbox")!
+          expect([used >= syncInboxMax + sent, used <= max]).toEqual([true, true])
+          yield* Effect.sleep(1)
+          expect(said.filter(({ _tag }) => _tag === "Punish").length).toBe(sent)
+        }),
       options
     )
   }))

@@ -139,7 +139,7 @@ describe("a stranger at the door", () => {
           dripping.handlers.data(new Uint8Array([byte]))
         }
         expect([silent.ended(), dripping.ended()]).toEqual([false, false])
-        yield* Effect.sleep(2_000)
+        yield* Effect.sleep(4_000)
         expect([silent.ended(), dripping.ended()]).toEqual([true, true])
         expect(marksReached()["hello-late"] - before).toBe(2)
         yield* node.tree.stop

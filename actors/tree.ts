@@ -25,6 +25,7 @@ import {
   verifiedSignaturesMax
 } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
+import { type PoolBounds, poolBounds } from "../src/mempool/pool.ts"
 import type { NodeFacts, NodeShape } from "../src/node.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
 import { loadPeers, savePeers } from "../src/store/peers.ts"
@@ -71,6 +72,8 @@ export interface TreeOptions {
   readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint">
   /** Nonces that the miner tries in place before threads are asked: a millisecond, enough for any development target. */
   readonly triesInPlace?: number
+  /** Divides the sizes of inboxes and pool, and the time a transfer may wait: a simulation meets bounds that others never see. */
+  readonly squeeze?: number
   /** Sees every message of every actor: a recorder, a simulator. */
   readonly spy?: Required<Pick<ActorWatch, "told" | "begun">>
 }
@@ -182,15 +185,29 @@ const tellAdmitted =
     }
   }
 
+/** The actor with a smaller inbox, but not so small that it could not work. */
+const squeezed = <S extends { readonly inboxMax: number }>(by: number, spec: S): S => ({
+  ...spec,
+  inboxMax: Math.max(4, Math.floor(spec.inboxMax / by))
+})
+
+const squeezedPool = (by: number): PoolBounds => ({
+  transactionsMax: Math.floor(poolBounds.transactionsMax / (by * by)),
+  bytesMax: poolBounds.bytesMax,
+  waitMsMax: Math.floor(poolBounds.waitMsMax / by)
+})
+
 /** The actors around chain and pool, in the order in which they lean on each other. */
 const makeCore = (base: Base): Core => {
   const { options, watch, sessions, disk } = base
   const { rules, store, config } = options
   const verified = new VerifiedLeaves(verifiedSignaturesMax)
   const moved = (move: TipMoved): Effect.Effect<void> => tellTip(base, core)(move)
-  const chain = new Actor(makeChain({ rules, store, verified, disk, moved }), watch)
+  const { squeeze = 1 } = options
+  const chain = new Actor(squeezed(squeeze, makeChain({ rules, store, verified, disk, moved })), watch)
   const admitted = (list: ReadonlyArray<Transaction>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
-  const mempool = new Actor(makeMempool({ rules, store, verified, disk, admitted }), watch)
+  const pool = squeezedPool(squeeze)
+  const mempool = new Actor(squeezed(squeeze, makeMempool({ rules, store, verified, disk, admitted, pool })), watch)
   const own = { extra: utf8(options.facts.agent), triesInPlace: options.triesInPlace ?? triesInPlace }
   const mining = { ...config.mining, proposer: options.proposer, ...own }
   const { startThread } = options.doors
@@ -208,7 +225,8 @@ const makeCore = (base: Base): Core => {
     watch
   )
   const rejoin = (): void => sessions.each((session) => session.tell({ _tag: "Rejoin" }))
-  const sync = new Actor(makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin }), watch)
+  const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin })
+  const sync = new Actor(squeezed(squeeze, download), watch)
   const core = { chain, mempool, miner, sync } as unknown as Core
   return core
 }

@@ -11,22 +11,30 @@ const optional = (name: string, description: string) =>
 const yes = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
 const between = (name: string, description: string, range: { readonly minimum: number; readonly maximum: number }) =>
-  Flag.Finite(name).pipe(Flag.withSchema(Schema.Finite.check(Schema.isBetween(range))), Flag.withDescription(description))
+  Flag.Finite(name).pipe(
+    Flag.withSchema(Schema.Finite.check(Schema.isBetween(range))),
+    Flag.withDescription(description)
+  )
 
 const flags = {
-  seed: between("seed", "What decides everything: the same seed is the same run", { minimum: 0, maximum: 2 ** 31 - 1 }).pipe(
-    Flag.withDefault(1)
-  ),
+  seed: between("seed", "What decides everything: the same seed is the same run", {
+    minimum: 0,
+    maximum: 2 ** 31 - 1
+  }).pipe(Flag.withDefault(1)),
   nodes: between("nodes", "Whole nodes", { minimum: 1, maximum: 30 }).pipe(Flag.optional),
-  hours: between("hours", "Virtual hours of work; a quiet until all agree comes on top", { minimum: 0.001, maximum: 10_000 }).pipe(
-    Flag.withDefault(0.5)
-  ),
+  hours: between("hours", "Virtual hours of work; a quiet until all agree comes on top", {
+    minimum: 0.001,
+    maximum: 10_000
+  }).pipe(Flag.withDefault(0.5)),
   faults: optional("faults", `What goes wrong: ${faults.join(", ")}; or all, or none`),
   pays: between("pays", "Payments a virtual minute", { minimum: 0.1, maximum: 6_000 }).pipe(Flag.optional),
-  blockSeconds: between("block-seconds", "Aimed time between blocks", { minimum: 0.1, maximum: 600 }).pipe(Flag.optional),
-  preempt: between("preempt", "Probability that a fiber is interrupted between two operations", { minimum: 0, maximum: 1 }).pipe(
+  blockSeconds: between("block-seconds", "Aimed time between blocks", { minimum: 0.1, maximum: 600 }).pipe(
     Flag.optional
   ),
+  preempt: between("preempt", "Probability that a fiber is interrupted between two operations", {
+    minimum: 0,
+    maximum: 1
+  }).pipe(Flag.optional),
   strategy: Flag.Literals("strategy", ["uniform", "sparse", "fifo"]).pipe(
     Flag.withDescription("How the next fiber is chosen"),
     Flag.optional
@@ -43,7 +51,9 @@ const flags = {
   record: optional("record", "Write the run with all its choices to this file"),
   replay: optional("replay", "Repeat a recorded run and compare the digests"),
   shrink: optional("shrink", "Make a failing recording small"),
-  seconds: between("seconds", "Time that shrinking may take", { minimum: 1, maximum: 86_400 }).pipe(Flag.withDefault(60)),
+  seconds: between("seconds", "Time that shrinking may take", { minimum: 1, maximum: 86_400 }).pipe(
+    Flag.withDefault(60)
+  ),
   timeline: optional("timeline", "Draw the run as one HTML page"),
   trace: optional("trace", "Print messages as they are handled, such as actor=chain,node=n1"),
   until: optional("until", "Stop at a time (90s), a step (120000), or a line (reorganised)"),
@@ -59,7 +69,12 @@ const faultsOf = (text: string): ReadonlyArray<Fault> => {
   return text.split(",").map((name) => {
     const found = faults.find((fault) => fault === name.trim())
     if (found === undefined)
-      throw failure("usage", "fault-unknown", `--faults: there is no fault "${name}".`, `There are: ${faults.join(", ")}, all, none.`)
+      throw failure(
+        "usage",
+        "fault-unknown",
+        `--faults: there is no fault "${name}".`,
+        `There are: ${faults.join(", ")}, all, none.`
+      )
     return found
   })
 }
@@ -88,10 +103,21 @@ const run = (input: Input): void | Promise<void> => {
   }
   const ms = Math.round(input.hours * 3_600_000)
   if (Option.isSome(input.shrink))
-    return simShrink(input.shrink.value, input.out === "" ? input.shrink.value.replace(/(\.json)?$/, ".small.json") : input.out, input.seconds)
+    return simShrink(
+      input.shrink.value,
+      input.out === "" ? input.shrink.value.replace(/(\.json)?$/, ".small.json") : input.out,
+      input.seconds
+    )
   if (Option.isSome(input.replay)) return simReplay(input.replay.value, look)
   if (Option.isSome(input.swarm))
-    return simSwarm({ from: input.seed, count: input.swarm.value, ms, fixed, twice: input.twice, folder: input.out === "" ? "." : input.out })
+    return simSwarm({
+      from: input.seed,
+      count: input.swarm.value,
+      ms,
+      fixed,
+      twice: input.twice,
+      folder: input.out === "" ? "." : input.out
+    })
   return simOne({ nodes: 5, faults: [], ...fixed, seed: input.seed, ms }, look, Option.getOrUndefined(input.record))
 }
 
@@ -105,9 +131,15 @@ export const simCommand = Command.make("sim", flags, (input) => attempt(() => ru
       command: "cairn sim --seed 7 --nodes 5 --hours 2 --faults partition,drop,crash",
       description: "Five nodes for two virtual hours, with trouble"
     },
-    { command: "cairn sim --swarm 200 --hours 0.5", description: "Two hundred seeds on all cores, each with other faults" },
+    {
+      command: "cairn sim --swarm 200 --hours 0.5",
+      description: "Two hundred seeds on all cores, each with other faults"
+    },
     { command: "cairn sim --seed 7 --faults all --timeline run.html", description: "The run as a page" },
-    { command: "cairn sim --replay cairn-sim-7.json --until reorganised", description: "A recorded run, up to its first reorganisation" },
+    {
+      command: "cairn sim --replay cairn-sim-7.json --until reorganised",
+      description: "A recorded run, up to its first reorganisation"
+    },
     { command: "cairn sim --shrink cairn-sim-7.json", description: "The least that makes it fail" }
   ])
 )

@@ -34,10 +34,16 @@ const clockOf = (ms: number): string => {
   return `${part(Math.floor(seconds / 3600))}:${part(Math.floor(seconds / 60) % 60)}:${part(seconds % 60)}.${String(ms % 1000).padStart(3, "0")}`
 }
 
-const line = (note: { readonly at: number; readonly node: string; readonly kind: string; readonly text: string }): string =>
+const line = (note: {
+  readonly at: number
+  readonly node: string
+  readonly kind: string
+  readonly text: string
+}): string =>
   `${paint("dim", clockOf(note.at))}  ${paint("blue", note.node.padEnd(6))} ${paint("bold", note.kind)} ${note.text}`
 
-const say = (value: object, text: string): void => void process.stdout.write(isTerminal() ? `${text}\n` : `${JSON.stringify(value)}\n`)
+const say = (value: object, text: string): void =>
+  void process.stdout.write(isTerminal() ? `${text}\n` : `${JSON.stringify(value)}\n`)
 
 type Filter = Readonly<Partial<Record<"actor" | "node" | "kind", string>>>
 
@@ -87,16 +93,21 @@ const watch = (plan: Plan, look: Look, choices?: RecordedChoices | SeededChoices
             const kind = message._tag
             if ((filter.node ?? node) !== node || (filter.kind ?? kind) !== kind) return
             if ((filter.actor ?? actor) !== actor) return
-            say({ at, step, node, actor, kind }, `${paint("dim", clockOf(at))}  ${node} ${actor} ${paint("green", kind)} ${paint("dim", `step ${step}`)}`)
+            say(
+              { at, step, node, actor, kind },
+              `${paint("dim", clockOf(at))}  ${node} ${actor} ${paint("green", kind)} ${paint("dim", `step ${step}`)}`
+            )
             if (look.step && prompt("[Enter: next, q: stop] ") === "q") stop = true
           }
         }),
     onProgress: (elapsed, steps) => {
       const seconds = Math.max(0.001, (wall() - began) / 1000)
-      progress(
-        `${(elapsed / 3_600_000).toFixed(2)} h of ${(plan.endMs / 3_600_000).toFixed(2)} h, ${Math.round(steps / seconds)} steps/s, ${Math.round(elapsed / 1000 / seconds)}x real time`,
-        { virtual_hours: elapsed / 3_600_000, steps_per_second: Math.round(steps / seconds) }
-      )
+      const [hours, of] = [elapsed, plan.endMs].map((ms) => (ms / 3_600_000).toFixed(2))
+      const pace = { steps_per_second: Math.round(steps / seconds), times_real: Math.round(elapsed / 1000 / seconds) }
+      progress(`${hours} h of ${of} h, ${pace.steps_per_second} steps/s, ${pace.times_real}x real time`, {
+        virtual_hours: elapsed / 3_600_000,
+        ...pace
+      })
     },
     until: (elapsed, steps) => stop || until?.clock(elapsed, steps) === true
   })
@@ -124,7 +135,10 @@ const table = (report: Report, took: number): void => {
       ])
     ),
     ...rows([
-      ["virtual time", `${formatDuration(report.elapsed)} in ${(took / 1000).toFixed(1)} s (${Math.round(report.elapsed / took)}x)`],
+      [
+        "virtual time",
+        `${formatDuration(report.elapsed)} in ${(took / 1000).toFixed(1)} s (${Math.round(report.elapsed / took)}x)`
+      ],
       ["steps", `${report.steps}, ${report.handled} messages`],
       ["transfers", `${report.acknowledged} acknowledged, ${report.refused} refused`],
       ["digest", report.digest]
@@ -192,9 +206,14 @@ export const simReplay = async (path: string, look: Look): Promise<void> => {
       "failed",
       "replay-differs",
       `The run is another one: digest ${report.digest}, recorded ${digest}.`,
-      recorded === commit() ? "The same program must give the same run: this is a bug of cairn." : `It was recorded with ${recorded}; this is ${commit()}.`
+      recorded === commit()
+        ? "The same program must give the same run: this is a bug of cairn."
+        : `It was recorded with ${recorded}; this is ${commit()}.`
     )
-  say({ identical: true, digest, failure: report.failure ?? null }, `${paint("green", "identical")}${report.failure === undefined ? "" : `: ${report.failure}`}`)
+  say(
+    { identical: true, digest, failure: report.failure ?? null },
+    `${paint("green", "identical")}${report.failure === undefined ? "" : `: ${report.failure}`}`
+  )
 }
 
 /** Makes a failing recording small. */
@@ -212,7 +231,8 @@ export const simShrink = (path: string, out: string, seconds: number): void => {
         state
       )
   })
-  if (shrunk === undefined) throw failure("failed", "shrink-passes", `${path} does not fail here: there is nothing to shrink.`)
+  if (shrunk === undefined)
+    throw failure("failed", "shrink-passes", `${path} does not fail here: there is nothing to shrink.`)
   const { report } = shrunk
   if (process.stderr.isTTY === true) process.stderr.write("\r\u001b[K")
   const facts = {
@@ -234,7 +254,13 @@ export const simShrink = (path: string, out: string, seconds: number): void => {
     ]),
     ...shrunk.plan.actions.map((action) => `  ${JSON.stringify(action)}`)
   ])
-  const recording = { commit: commit(), plan: shrunk.plan, choices: shrunk.choices, digest: report.digest, failure: report.failure }
+  const recording = {
+    commit: commit(),
+    plan: shrunk.plan,
+    choices: shrunk.choices,
+    digest: report.digest,
+    failure: report.failure
+  }
   write(out, formatRecording(recording), "scenario")
 }
 
@@ -256,17 +282,29 @@ export const simSwarm = async (wish: {
     done++
     if (result.failure !== undefined) {
       failed.push(result)
-      say({ seed: result.seed, failure: result.failure }, `${paint("red", "failed")} seed ${result.seed}: ${result.failure}`)
+      say(
+        { seed: result.seed, failure: result.failure },
+        `${paint("red", "failed")} seed ${result.seed}: ${result.failure}`
+      )
     }
     const left = ((wall() - began) / done) * (wish.count - done)
-    progress(`${done} of ${wish.count} runs, ${failed.length} failed, ${formatDuration(left)} left`, { done, of: wish.count, failed: failed.length, eta_ms: Math.round(left) })
+    progress(`${done} of ${wish.count} runs, ${failed.length} failed, ${formatDuration(left)} left`, {
+      done,
+      of: wish.count,
+      failed: failed.length,
+      eta_ms: Math.round(left)
+    })
   }
   const threads = availableParallelism()
   const { results, marks: totals } = await runSwarm({ ...wish, threads }, onResult)
   if (process.stderr.isTTY === true) process.stderr.write("\r\u001b[K")
   for (const { options, digest, failure: why } of failed) {
     const path = `${wish.folder}/seed-${options.seed}.json`
-    write(path, formatRecording({ commit: commit(), plan: makePlan(options), choices: undefined, digest, failure: why }), "recording")
+    write(
+      path,
+      formatRecording({ commit: commit(), plan: makePlan(options), choices: undefined, digest, failure: why }),
+      "recording"
+    )
   }
   const sum = (f: (one: SwarmResult) => number): number => results.reduce((total, one) => total + f(one), 0)
   const unreached = (Object.keys(marks) as Array<Mark>).filter((mark) => (totals.get(mark) ?? 0) === 0)
@@ -284,7 +322,10 @@ export const simSwarm = async (wish: {
   print(value, [
     `${results.length} runs, ${failed.length} failed`,
     ...rows([
-      ["virtual time", `${formatDuration(value.virtual_ms)} in ${formatDuration(took)} on ${threads} threads (${Math.round(value.virtual_ms / took)}x)`],
+      [
+        "virtual time",
+        `${formatDuration(value.virtual_ms)} in ${formatDuration(took)} on ${threads} threads (${Math.round(value.virtual_ms / took)}x)`
+      ],
       ["steps", String(value.steps)],
       ["transfers", `${value.acknowledged} acknowledged`],
       ["rare paths", `${totals.size - unreached.length} of ${Object.keys(marks).length} reached`]
@@ -292,5 +333,10 @@ export const simSwarm = async (wish: {
     ...unreached.map((mark) => `  ${paint("yellow", "not reached")} ${mark}: ${marks[mark]}`)
   ])
   if (failed.length > 0)
-    throw failure("failed", "simulation-failed", `${failed.length} of ${results.length} seeds failed.`, `Look at one: cairn sim --replay ${wish.folder}/seed-${failed[0]!.seed}.json --timeline out.html`)
+    throw failure(
+      "failed",
+      "simulation-failed",
+      `${failed.length} of ${results.length} seeds failed.`,
+      `Look at one: cairn sim --replay ${wish.folder}/seed-${failed[0]!.seed}.json --timeline out.html`
+    )
 }

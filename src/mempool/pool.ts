@@ -51,11 +51,22 @@ export interface PoolLimits {
   readonly bytesMax: number
 }
 
+/** What a pool holds at most, and milliseconds for which it holds it. */
+export interface PoolBounds extends PoolLimits {
+  readonly waitMsMax: number
+}
+
+export const poolBounds: PoolBounds = {
+  transactionsMax: pendingTransactionsMax,
+  bytesMax: pendingBytesMax,
+  waitMsMax: pendingMsMax
+}
+
 const costOf = ({ transfer }: Transaction): number => transfer.amount + transfer.fee
 const rateOf = ({ transfer, bytes }: Transaction): number => transfer.fee / bytes.length
 
 export class Pool {
-  private readonly limits: PoolLimits
+  private readonly limits: PoolBounds
   private readonly byId = new Map<string, Pending>()
   private readonly queues = new Map<string, Queue>()
   private readonly incoming = new Map<string, number>()
@@ -65,8 +76,8 @@ export class Pool {
   private fees = 0
   private value = 0
 
-  constructor(limits: PoolLimits = { transactionsMax: pendingTransactionsMax, bytesMax: pendingBytesMax }) {
-    this.limits = limits
+  constructor(limits: Partial<PoolBounds> = {}) {
+    this.limits = { ...poolBounds, ...limits }
   }
 
   get totals(): { readonly count: number; readonly bytes: number; readonly fees: number; readonly value: number } {
@@ -135,7 +146,7 @@ export class Pool {
   expire(now: number): ReadonlyArray<string> {
     const dropped: Array<string> = []
     for (const pending of this.byId.values()) {
-      if (pending.receivedAt > now - pendingMsMax) break
+      if (pending.receivedAt > now - this.limits.waitMsMax) break
       reached("pool-expired")
       dropped.push(...this.cutFrom(pending))
     }
@@ -217,7 +228,7 @@ export class Pool {
         got: transfer.nonce
       })
     }
-    if (transfer.time > now + futureMsMax || transfer.time < now - pendingMsMax) {
+    if (transfer.time > now + futureMsMax || transfer.time < now - this.limits.waitMsMax) {
       return reject(
         "time-out-of-range",
         "The timestamp must be within a day before and two hours after the node's clock."

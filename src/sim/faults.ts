@@ -9,7 +9,7 @@ import { peerPort } from "./node.ts"
 import type { Action } from "./plan.ts"
 import { liarKey } from "./wallets.ts"
 
-export type FaultAction = Exclude<Action, { do: "pay" | "conflict" | "replace" | "pace" }>
+export type FaultAction = Exclude<Action, { do: "pay" | "conflict" | "replace" | "pace" | "order" }>
 
 export interface FaultParts extends SimParts {
   readonly nodes: ReadonlyMap<string, SimNode>
@@ -57,7 +57,12 @@ export class Faults {
       case "thread":
         return Effect.sync(() => {
           tracer.note(action.node, "thread", "the mining thread dies")
-          this.node(action.node).failThreads()
+          this.node(action.node).failThreads(action.ms)
+        })
+      case "bug":
+        return Effect.sync(() => {
+          tracer.note(action.node, "bug", `${action.actor} fails ${action.times} times`)
+          this.node(action.node).fail(action.actor, action.times)
         })
       case "byzantine":
         return this.lie(action)
@@ -67,22 +72,52 @@ export class Faults {
   }
 
   /** The faults of one machine. */
-  private trouble(action: Exclude<Extract<FaultAction, { node: string; ms: number }>, { do: "byzantine" }>): Effect.Effect<void, unknown> {
+  private trouble(
+    action: Exclude<Extract<FaultAction, { node: string; ms: number }>, { do: "byzantine" | "thread" }>
+  ): Effect.Effect<void, unknown> {
     const node = this.node(action.node)
     if (!node.up) return Effect.void
     switch (action.do) {
       case "crash":
-        return this.during("crash", [node.name], action.mute ? "the power goes" : "the process is killed", () => node.kill(action.mute), action.ms, () => this.start(node))
+        return this.during(
+          "crash",
+          [node.name],
+          action.mute ? "the power goes" : "the process is killed",
+          () => node.kill(action.mute),
+          action.ms,
+          () => this.start(node)
+        )
       case "restart":
         return this.restart(node, action.ms)
       case "torn-write":
         return this.tear(node, action.ms)
       case "disk-full":
-        return this.during("disk-full", [node.name], "no room on the disk", () => node.disk.fill(true), action.ms, () => Effect.sync(() => node.disk.fill(false)))
+        return this.during(
+          "disk-full",
+          [node.name],
+          "no room on the disk",
+          () => node.disk.fill(true),
+          action.ms,
+          () => Effect.sync(() => node.disk.fill(false))
+        )
       case "clock-skew":
-        return this.during("clock-skew", [node.name], `its clock is off by ${action.by} ms`, () => node.skew(action.by), action.ms, () => Effect.sync(() => node.skew(0)))
+        return this.during(
+          "clock-skew",
+          [node.name],
+          `its clock is off by ${action.by} ms`,
+          () => node.skew(action.by),
+          action.ms,
+          () => Effect.sync(() => node.skew(0))
+        )
       case "slow-reader":
-        return this.during("slow-reader", [node.name], `it reads ${action.bytesPerSecond} bytes a second`, () => this.parts.net.slow(node.name, action.bytesPerSecond), action.ms, () => Effect.sync(() => this.parts.net.slow(node.name, undefined)))
+        return this.during(
+          "slow-reader",
+          [node.name],
+          `it reads ${action.bytesPerSecond} bytes a second`,
+          () => this.parts.net.slow(node.name, action.bytesPerSecond),
+          action.ms,
+          () => Effect.sync(() => this.parts.net.slow(node.name, undefined))
+        )
     }
   }
 
@@ -146,7 +181,10 @@ export class Faults {
       const heal = (): void => void Deferred.doneUnsafe(healed, Exit.void)
       this.healing.add(heal)
       if (this.calm) heal()
-      return Effect.map(Effect.raceFirst(Effect.sleep(ms), Deferred.await(healed)), () => void this.healing.delete(heal))
+      return Effect.map(
+        Effect.raceFirst(Effect.sleep(ms), Deferred.await(healed)),
+        () => void this.healing.delete(heal)
+      )
     })
   }
 

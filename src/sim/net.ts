@@ -229,7 +229,9 @@ export class SimNet {
     const late = delayMs > 0 ? this.choices.rare("delay", 0.3, delayMs) : 0
     const lost = loss > 0 ? retransmitsOf(this.choices.rare("loss", loss, 127)) : 0
     if (lost === retransmitsMax) this.after(0, () => this.break(end, "too many segments were lost"))
-    return latencyMin + this.choices.pick("delay", latencySpread) + late + (lost > 0 ? retransmitMs * (2 ** lost - 1) : 0)
+    return (
+      latencyMin + this.choices.pick("delay", latencySpread) + late + (lost > 0 ? retransmitMs * (2 ** lost - 1) : 0)
+    )
   }
 
   private listen(machine: Machine, wish: number, onWire: OnWire) {

@@ -3,6 +3,7 @@
  * be started, stopped, killed, and started again on the same disk.
  */
 import { Deferred, Effect, Exit, type Fiber } from "effect"
+import type { Tagged } from "../../actors/actor.ts"
 import { startTree, type Tree } from "../../actors/tree.ts"
 import type { Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
@@ -36,6 +37,8 @@ export interface SimNodeOptions {
   readonly mining?: Partial<NodeConfig["mining"]>
   /** Nonces tried in place before the thread is asked; none, so that every block takes its time. */
   readonly triesInPlace?: number
+  /** See TreeOptions. */
+  readonly squeeze: number
 }
 
 export interface SimParts {
@@ -52,7 +55,7 @@ interface Process {
   readonly snapshot: Snapshot
   readonly tree: Tree
   readonly app: ReturnType<typeof makeApp>
-  readonly failThreads: () => void
+  readonly failThreads: (ms: number) => void
 }
 
 /** Who asked a node whose machine went off meanwhile. What was asked may have happened. */
@@ -78,6 +81,8 @@ export class SimNode {
   /** Called when its tip has moved. */
   moved: () => void = () => {}
   private requests = 0
+  /** Messages that will still kill the actor that handles them. */
+  private readonly bugs = new Map<string, number>()
 
   constructor(parts: SimParts, options: SimNodeOptions) {
     this.parts = parts
@@ -119,7 +124,9 @@ export class SimNode {
       this.starting = true
       const host = this.parts.world.host(this.name)
       host.skewMs = this.skewMs
-      return Effect.onExit(this.await(host, host.fork(this.boot(host))), () => Effect.sync(() => (this.starting = false)))
+      return Effect.onExit(this.await(host, host.fork(this.boot(host))), () =>
+        Effect.sync(() => (this.starting = false))
+      )
     })
   }
 
@@ -132,12 +139,20 @@ export class SimNode {
   }
 
   /** A request to the node's HTTP app, from its own machine: the app as it ships, no socket. */
-  fetch(method: string, path: string, body?: unknown): Effect.Effect<{ readonly status: number; readonly body: unknown }> {
+  fetch(
+    method: string,
+    path: string,
+    body?: unknown
+  ): Effect.Effect<{ readonly status: number; readonly body: unknown }> {
     return Effect.suspend(() => {
       const { host, app } = this.running()
       const request = new Request(`http://localhost${path}`, {
         method,
-        headers: { "content-type": "application/json", "x-request-id": `${this.name}-${++this.requests}`, host: "localhost" },
+        headers: {
+          "content-type": "application/json",
+          "x-request-id": `${this.name}-${++this.requests}`,
+          host: "localhost"
+        },
         ...(body === undefined ? {} : { body: JSON.stringify(body) })
       })
       return this.await(host, host.fork(this.exchange(app, request)))
@@ -173,9 +188,14 @@ export class SimNode {
     })
   }
 
-  /** A mining thread dies. */
-  failThreads(): void {
-    this.process?.failThreads()
+  /** Its mining threads die, and none starts for so long. */
+  failThreads(ms: number): void {
+    this.process?.failThreads(ms)
+  }
+
+  /** The next messages that an actor handles kill it, as a bug of ours would. */
+  fail(actor: string, times: number): void {
+    this.bugs.set(actor, (this.bugs.get(actor) ?? 0) + times)
   }
 
   /** Its clock jumps. */
@@ -211,7 +231,8 @@ export class SimNode {
         tls: { key: "", cert: "" },
         doors: { tcp: parts.net.door(host, options.address), startThread: threads.start },
         triesInPlace: options.triesInPlace ?? 0,
-        spy: parts.tracer.spy(options.name),
+        squeeze: options.squeeze,
+        spy: this.spy(),
         facts: {
           version: "sim",
           agent: `sim/${options.name}`,
@@ -233,6 +254,24 @@ export class SimNode {
     })
   }
 
+  /** The tracer's, and a bug where one was asked for. */
+  private spy() {
+    const { told, begun } = this.parts.tracer.spy(this.name)
+    return {
+      told,
+      begun: (actor: string, message: Tagged): void => {
+        begun(actor, message)
+        if (this.bugs.size === 0) return
+        const name = actor.startsWith("session-") ? "session" : actor
+        const left = this.bugs.get(name) ?? 0
+        if (left === 0) return
+        if (left === 1) this.bugs.delete(name)
+        else this.bugs.set(name, left - 1)
+        throw new Error(`a bug was asked for in ${actor}`)
+      }
+    }
+  }
+
   private config() {
     const { options } = this
     return {
@@ -248,7 +287,8 @@ export class SimNode {
   private saw(event: NodeEvent): void {
     const { tracer } = this.parts
     if (event.type === "tip") this.sawTip(event.detached)
-    if (event.type === "peer") tracer.note(this.name, event.change, `${tracer.nameOf(event.nodeId)} ${event.reason ?? ""}`.trim())
+    if (event.type === "peer")
+      tracer.note(this.name, event.change, `${tracer.nameOf(event.nodeId)} ${event.reason ?? ""}`.trim())
   }
 
   private sawTip(detached: number): void {

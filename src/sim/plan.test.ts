@@ -15,7 +15,9 @@ test("the same options are the same plan, in the order of time and within it", (
 
 test("only the faults that were asked for are planned, and each of them", () => {
   for (const fault of faults) {
-    const kinds = new Set(makePlan({ seed: 1, nodes: 4, ms: 10 * 3_600_000, faults: [fault] }).actions.map((action) => action.do))
+    const kinds = new Set(
+      makePlan({ seed: 1, nodes: 4, ms: 10 * 3_600_000, faults: [fault] }).actions.map((action) => action.do)
+    )
     expect(kinds.has(fault)).toBe(true)
     for (const other of faults) if (other !== fault) expect(kinds.has(other)).toBe(false)
   }

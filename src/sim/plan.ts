@@ -35,6 +35,8 @@ export interface SimOptions {
   readonly strategy?: Strategy
   /** The probability that a fiber is preempted between two operations, once a turn. */
   readonly preempt?: number
+  /** See Plan. */
+  readonly squeeze?: number
 }
 
 export interface PlannedNode {
@@ -60,7 +62,12 @@ export type Action = { readonly at: number } & (
   /** A transfer, then one that takes its place for twice the fee. */
   | { readonly do: "replace"; readonly wallet: number; readonly node: string }
   | { readonly do: "pace"; readonly node: string; readonly hashesPerSecond: number }
-  | { readonly do: "thread"; readonly node: string }
+  /** A block is ordered, as POST /api/mine does. */
+  | { readonly do: "order"; readonly node: string }
+  /** An actor fails, so many messages one after the other: a bug of ours. */
+  | { readonly do: "bug"; readonly node: string; readonly actor: string; readonly times: number }
+  /** Mining threads die, and none can be started. */
+  | { readonly do: "thread"; readonly node: string; readonly ms: number }
   | { readonly do: "partition"; readonly side: ReadonlyArray<string>; readonly ms: number }
   | { readonly do: "reset"; readonly a: string; readonly b: string }
   | { readonly do: "drop"; readonly loss: number; readonly ms: number }
@@ -84,6 +91,8 @@ export interface Plan {
   readonly endMs: number
   readonly strategy: Strategy
   readonly preempt: number
+  /** Inboxes, pool and the time that a transfer may wait are so many times smaller than they are. */
+  readonly squeeze: number
   /** In the order of their times. */
   readonly actions: ReadonlyArray<Action>
 }
@@ -127,11 +136,15 @@ const planWork = (sketch: Sketch, wallets: number, paysPerMinute: number): void 
       actions.push({ at, do: "pay", wallet, node: dice.pick(names), count, http: dice.chance(0.3) })
     }
   }
+  each(sketch, 10 * minuteMs, () => ({ do: "order" }))
   for (const at of timesOf(sketch, 10 * minuteMs))
     actions.push({ at, do: "pace", node: dice.pick(names), hashesPerSecond: dice.chance(0.3) ? 0 : pace(dice) })
 }
 
 const pace = (dice: Dice): number => between(dice, paceMin, paceMax)
+
+/** Who may have a bug. `session`: whichever handles a message first. */
+const actors = ["chain", "mempool", "miner", "sync", "maintenance", "session"]
 
 /** What one fault of each kind looks like, and how often it comes. */
 const fault: Readonly<Record<Fault, (sketch: Sketch) => void>> = {
@@ -143,7 +156,8 @@ const fault: Readonly<Record<Fault, (sketch: Sketch) => void>> = {
       const side = some.length === 0 || some.length === names.length ? [dice.pick(names)] : some
       actions.push({ at, do: "partition", side, ms: between(dice, 2_000, 6 * minuteMs) })
     }
-    for (const at of timesOf(sketch, 6 * minuteMs)) actions.push({ at, do: "reset", a: dice.pick(names), b: dice.pick(names) })
+    for (const at of timesOf(sketch, 6 * minuteMs))
+      actions.push({ at, do: "reset", a: dice.pick(names), b: dice.pick(names) })
   },
   drop: (sketch) => weather(sketch, (dice) => ({ do: "drop", loss: between(dice, 1, 10) / 100 })),
   dup: (sketch) => weather(sketch, (dice) => ({ do: "dup", dup: between(dice, 10, 60) / 100 })),
@@ -155,7 +169,8 @@ const fault: Readonly<Record<Fault, (sketch: Sketch) => void>> = {
       const down = { at, node: dice.pick(names), ms: between(dice, 500, 2 * minuteMs) }
       actions.push(dice.chance(0.25) ? { ...down, do: "restart" } : { ...down, do: "crash", mute: dice.chance(0.5) })
     }
-    for (const at of timesOf(sketch, 20 * minuteMs)) actions.push({ at, do: "thread", node: dice.pick(names) })
+    each(sketch, 20 * minuteMs, () => ({ do: "thread", ms: dice.pick([0, 500, 30_000]) }))
+    each(sketch, 15 * minuteMs, () => ({ do: "bug", actor: dice.pick(actors), times: dice.pick([1, 1, 1, 2, 8]) }))
   },
   "torn-write": (sketch) =>
     each(sketch, 8 * minuteMs, (dice) => ({ do: "torn-write", ms: between(dice, 500, minuteMs) })),
@@ -181,7 +196,8 @@ type Bare = { readonly [K in Action["do"]]: Omit<Extract<Action, { do: K }>, "at
 
 const each = <K extends Action["do"]>(sketch: Sketch, meanMs: number, make: (dice: Dice) => Bare[K]): void => {
   const { dice, names, actions } = sketch
-  for (const at of timesOf(sketch, meanMs)) actions.push({ at, node: dice.pick(names), ...make(dice) } as unknown as Action)
+  for (const at of timesOf(sketch, meanMs))
+    actions.push({ at, node: dice.pick(names), ...make(dice) } as unknown as Action)
 }
 
 const weather = (sketch: Sketch, make: (dice: Dice) => object): void => {
@@ -224,6 +240,7 @@ export const makePlan = (options: SimOptions): Plan => {
     endMs: options.ms,
     strategy: options.strategy ?? "uniform",
     preempt: options.preempt ?? 0.02,
+    squeeze: options.squeeze ?? 1,
     actions: sketch.actions.sort((a, b) => a.at - b.at)
   }
 }
@@ -239,6 +256,7 @@ export const swarmOptions = (seed: number, ms: number): SimOptions => {
     paysPerMinute: dice.pick([2, 6, 20]),
     blockMs: dice.pick([2_000, 5_000, 10_000]),
     strategy: dice.pick(["uniform", "uniform", "sparse", "fifo"] as const),
-    preempt: dice.pick([0, 0.02, 0.2])
+    preempt: dice.pick([0, 0.02, 0.2]),
+    squeeze: dice.pick([1, 1, 1, 64])
   }
 }

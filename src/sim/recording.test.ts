@@ -13,7 +13,10 @@ const someChoices = (): Deviations =>
     streams.map((stream) => {
       let place = 0
       const count = dice.int(50)
-      return [stream, Array.from({ length: count }, () => [(place += 1 + dice.int(100_000)), 1 + dice.int(300)] as const)]
+      return [
+        stream,
+        Array.from({ length: count }, () => [(place += 1 + dice.int(100_000)), 1 + dice.int(300)] as const)
+      ]
     })
   ) as unknown as Deviations
 

@@ -19,7 +19,9 @@ const ActionForm = Schema.Union([
   Schema.Struct({ ...happening, do: Schema.Literal("conflict"), wallet: Count, nodes: Schema.Tuple([Name, Name]) }),
   Schema.Struct({ ...onNode, do: Schema.Literal("replace"), wallet: Count }),
   Schema.Struct({ ...onNode, do: Schema.Literal("pace"), hashesPerSecond: Count }),
-  Schema.Struct({ ...onNode, do: Schema.Literal("thread") }),
+  Schema.Struct({ ...onNode, do: Schema.Literal("order") }),
+  Schema.Struct({ ...onNode, do: Schema.Literal("bug"), actor: Name, times: Count }),
+  Schema.Struct({ ...onNode, ...lasting, do: Schema.Literal("thread") }),
   Schema.Struct({ ...happening, ...lasting, do: Schema.Literal("partition"), side: Schema.Array(Name) }),
   Schema.Struct({ ...happening, do: Schema.Literal("reset"), a: Name, b: Name }),
   Schema.Struct({ ...happening, ...lasting, do: Schema.Literal("drop"), loss: Share }),
@@ -45,6 +47,7 @@ const PlanForm = Schema.Struct({
   endMs: Count,
   strategy: Schema.Literals(["uniform", "fifo", "sparse"]),
   preempt: Share,
+  squeeze: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_024 })),
   actions: Schema.Array(ActionForm)
 })
 

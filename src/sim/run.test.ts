@@ -45,7 +45,13 @@ const neverForked = (_: SimNode, nodes: ReadonlyMap<string, SimNode>): string | 
 }
 
 test("a failing run is made small: what is left is what it needs", () => {
-  const plan = makePlan({ seed: 2, nodes: 4, ms: 15 * minuteMs, faults: ["partition", "crash", "drop"], blockMs: 4_000 })
+  const plan = makePlan({
+    seed: 2,
+    nodes: 4,
+    ms: 15 * minuteMs,
+    faults: ["partition", "crash", "drop"],
+    blockMs: 4_000
+  })
   const failing = simulate(plan, { check: neverForked })
   expect(failing.failure).toBe("two nodes have gone different ways")
   let runs = 0

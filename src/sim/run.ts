@@ -10,7 +10,16 @@ import { presets } from "../chain/presets.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import { Result } from "effect"
 import { type Choices, SeededChoices } from "./choices.ts"
-import { checkAcknowledged, checkBounds, checkHistory, checkPool, checkTip, poolView, Violation } from "./check.ts"
+import {
+  checkAcknowledged,
+  checkBounds,
+  checkHistory,
+  checkPool,
+  checkTip,
+  type PoolView,
+  poolView,
+  Violation
+} from "./check.ts"
 import { Faults } from "./faults.ts"
 import { SimNet } from "./net.ts"
 import { peerPort, SimNode } from "./node.ts"
@@ -78,7 +87,10 @@ export const rulesOf = (plan: Plan): Rules => {
     genesis: { time: startMs, note: "", alloc: [] }
   })
   if (Result.isFailure(parsed)) throw new Error(JSON.stringify(parsed.failure))
-  const alloc = Array.from({ length: plan.wallets }, (_, i) => ({ address: walletKey(i).address, balance: 1_000_000_000 }))
+  const alloc = Array.from({ length: plan.wallets }, (_, i) => ({
+    address: walletKey(i).address,
+    balance: 1_000_000_000
+  }))
   return makeRules({ ...parsed.success, genesis: { ...parsed.success.genesis, alloc: alloc as never } })
 }
 
@@ -112,7 +124,15 @@ class Simulation {
     const parts = { world: this.world, net: this.net, choices, tracer: this.tracer }
     plan.nodes.forEach(({ name, address, seeds, hashesPerSecond }, i) => {
       const known = seeds.map((seed) => `${plan.nodes.find((one) => one.name === seed)!.address}:${peerPort}`)
-      const node = new SimNode(parts, { name, address, key: nodeKey(i), rules: this.rules, seeds: known, hashesPerSecond })
+      const node = new SimNode(parts, {
+        name,
+        address,
+        key: nodeKey(i),
+        rules: this.rules,
+        seeds: known,
+        hashesPerSecond,
+        squeeze: plan.squeeze
+      })
       node.moved = () => this.tipMoved(node)
       this.nodes.set(name, node)
     })
@@ -162,7 +182,12 @@ class Simulation {
   /** After each start: what the disk has is what the rules give, and nothing that was promised is gone. */
   private started(node: SimNode): void {
     if (node.store.tip().header.height <= fullAuditHeight) this.violated(checkHistory(node, this.rules))
-    this.violated(checkAcknowledged(this.wallets.acknowledged.values(), node, poolView(node, this.rules)))
+    this.violated(this.checkPromises(node, poolView(node, this.rules)))
+  }
+
+  /** In a squeezed pool a transfer may have to leave for a better one; else what was promised is kept. */
+  private checkPromises(node: SimNode, pool: PoolView): string | undefined {
+    return this.plan.squeeze > 1 ? undefined : checkAcknowledged(this.wallets.acknowledged.values(), node, pool)
   }
 
   private program(): Effect.Effect<void, unknown> {
@@ -198,6 +223,10 @@ class Simulation {
       }
       case "replace":
         return at(action.node).up ? this.wallets.replace(action.wallet, at(action.node)) : Effect.void
+      case "order":
+        return at(action.node).up
+          ? Effect.asVoid(Effect.exit(at(action.node).ask(({ node }) => node.mine(undefined))))
+          : Effect.void
       case "pace":
         return Effect.sync(() => void (at(action.node).pace.hashesPerSecond = action.hashesPerSecond))
       default:
@@ -221,7 +250,8 @@ class Simulation {
       if (Exit.isFailure(exit)) return
       for (const { nodeId, state, score } of exit.value) {
         const name = this.tracer.nameOf(nodeId)
-        if (honest.includes(name) && state === "banned") this.violated(`${node.name} has banned ${name}, which is honest (${score} points)`)
+        if (honest.includes(name) && state === "banned")
+          this.violated(`${node.name} has banned ${name}, which is honest (${score} points)`)
       }
     })
   }
@@ -263,8 +293,8 @@ class Simulation {
   private allConfirmed(): boolean {
     for (const node of this.up()) {
       const pool = poolView(node, this.rules)
-      this.violated(checkAcknowledged(this.wallets.acknowledged.values(), node, pool))
-      if (pool.size > 0) return false
+      this.violated(this.checkPromises(node, pool))
+      if (pool.size > 0 && this.plan.squeeze === 1) return false
     }
     return true
   }
@@ -292,7 +322,8 @@ class Simulation {
 
   private report(error: Error | undefined): Report {
     const { world, tracer, wallets, plan } = this
-    const failure = error === undefined ? undefined : error instanceof Violation ? error.message : `${error.name}: ${error.message}`
+    const failure =
+      error === undefined ? undefined : error instanceof Violation ? error.message : `${error.name}: ${error.message}`
     if (failure !== undefined) tracer.note("", "failed", failure)
     return {
       failure,

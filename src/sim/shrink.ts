@@ -126,7 +126,11 @@ class Shrinker {
     const { actions, endMs } = this.plan
     const last = actions.at(-1)?.at ?? 0
     for (const end of [this.best.elapsed, last + 60_000])
-      if (end < endMs && this.try({ ...this.plan, endMs: end, actions: actions.filter(({ at }) => at <= end) }, this.deviations)) return
+      if (
+        end < endMs &&
+        this.try({ ...this.plan, endMs: end, actions: actions.filter(({ at }) => at <= end) }, this.deviations)
+      )
+        return
   }
 
   /** First without any deviation; then with fewer and fewer of those that the run had. */

@@ -79,7 +79,8 @@ export class Stage {
         seeds: (wish.knows ?? []).map(({ endpoint }) => endpoint),
         hashesPerSecond: wish.hashesPerSecond ?? 0,
         mining: { threads: wish.hashesPerSecond === undefined ? 0 : 1, onDemand: wish.onDemand ?? false },
-        triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0
+        triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0,
+        squeeze: 1
       })
       node.moved = () => void (this.wrong ??= checkTip(node, this.rules))
       this.nodes.push(node)

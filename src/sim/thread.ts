@@ -64,15 +64,21 @@ class SimThread {
 }
 
 /** The door, and a way to let a machine's threads die. */
-export const makeThreads = (host: Host, pace: Pace): { readonly start: StartThread; readonly fail: () => void } => {
+export const makeThreads = (
+  host: Host,
+  pace: Pace
+): { readonly start: StartThread; readonly fail: (ms: number) => void } => {
+  let refusedUntil = Number.NEGATIVE_INFINITY
   const running = new Set<{ readonly thread: SimThread; readonly on: On }>()
   return {
     start: (_, on) => {
+      if (host.now < refusedUntil) throw new Error("the system starts no thread")
       const thread = new SimThread(host, pace, on as On)
       running.add({ thread, on: on as On })
       return { post: (job) => thread.post(job as SearchJob), terminate: thread.terminate }
     },
-    fail: () => {
+    fail: (ms) => {
+      refusedUntil = host.now + ms
       for (const one of [...running]) {
         running.delete(one)
         if (one.thread.over) continue

@@ -17,7 +17,13 @@ export interface TracerOptions {
   /** Hears what is worth a line, as it happens. */
   readonly onNote?: (note: Note) => void
   /** Hears every message as it is handled. */
-  readonly onBegun?: (begun: { readonly at: number; readonly step: number; readonly node: string; readonly actor: string; readonly message: Tagged }) => void
+  readonly onBegun?: (begun: {
+    readonly at: number
+    readonly step: number
+    readonly node: string
+    readonly actor: string
+    readonly message: Tagged
+  }) => void
 }
 
 export class Tracer {

@@ -33,7 +33,12 @@ test("timers fire by time, those of one time in the order in which they were set
   world.run(
     Effect.gen(function* () {
       const fibers = yield* Effect.forEach([50, 10, 30, 20, 40], (ms) =>
-        Effect.forkChild(Effect.andThen(Effect.sleep(ms), Effect.sync(() => void fired.push(ms))))
+        Effect.forkChild(
+          Effect.andThen(
+            Effect.sleep(ms),
+            Effect.sync(() => void fired.push(ms))
+          )
+        )
       )
       yield* Effect.sleep(1)
       yield* Fiber.interrupt(fibers[2]!)

@@ -154,7 +154,8 @@ export class World {
     const due = this.timers.peek()
     if (this.runnable.length === 0 && due === undefined && this.promises === 0)
       throw new Stuck("nothing can run and no timer is set")
-    if (due !== undefined && (due.at <= this.nowMs || (this.runnable.length === 0 && this.promises === 0))) this.fire(due)
+    if (due !== undefined && (due.at <= this.nowMs || (this.runnable.length === 0 && this.promises === 0)))
+      this.fire(due)
     else if (this.runnable.length > 0) this.dispatch()
     if (this.promises > 0) this.settle(due)
     this.audit?.()
@@ -323,6 +324,12 @@ export const forSeeds = (count: number, body: () => Effect.Effect<void, unknown>
 export const errorOf = (exit: Exit.Failure<unknown, unknown>): Error => {
   const [reason] = exit.cause.reasons
   const cause =
-    reason === undefined ? "interrupted" : "defect" in reason ? reason.defect : "error" in reason ? reason.error : reason
+    reason === undefined
+      ? "interrupted"
+      : "defect" in reason
+        ? reason.defect
+        : "error" in reason
+          ? reason.error
+          : reason
   return cause instanceof Error ? cause : new Error(typeof cause === "string" ? cause : JSON.stringify(cause))
 }

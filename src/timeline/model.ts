@@ -84,7 +84,7 @@ const spreadMs = 0.9
 
 const placesOf = (at: Float64Array): Float64Array => {
   const places = new Float64Array(at.length)
-  for (let i = 0; i < at.length;) {
+  for (let i = 0; i < at.length; ) {
     const next = firstAfter(at, at[i]!)
     const room = spreadMs * Math.min(1, next < at.length ? at[next]! - at[i]! : 1)
     for (let j = i; j < next; j++) places[j] = at[j]! + (room * (j - i)) / (next - i)
