@@ -135,13 +135,13 @@ describe("a node refuses, and goes on after it,", () => {
   })
 })
 
-test.todo("who gives a block that no honest node gives is banned", () => {
+test("who gives a block that no honest node gives is banned", () => {
   for (const block of [stolen(), easy()]) expect(lie("seal-wrong", giving(block))).toBe("banned")
   for (const block of [jumping(), spendingTwice()]) expect(lie("transaction-refused", giving(block))).toBe("banned")
   expect(lie("state-root-wrong", giving(greedy()))).toBe("banned")
 })
 
-test.todo("the true body is taken from the next who has it, though another gave a false one first (defect 9)", () => {
+test("the true body is taken from the next who has it, though another gave a false one first (defect 9)", () => {
   const block = new TestChain(spec).next([transfer({ from: 0, to: 1, nonce: 1 })])
   play(rules, 1, (stage) =>
     Effect.gen(function* () {
