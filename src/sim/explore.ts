@@ -104,17 +104,26 @@ const runOnce = <A, E>({ program, bound }: Exploration<A, E>, strategy: Strategy
 /** One step of the path in hand, and what is left to try in its place. */
 interface Node {
   readonly enabled: ReadonlyArray<number>
+  /** Where the instant of this step began. */
+  readonly instant: number
   /** Steps that need not be taken here: in another run they came earlier, and nothing since has met what they meet. */
   readonly asleep: ReadonlyArray<Step>
   /** Preemptions before this step. */
   readonly preempted: number
+  /** Who is not to be taken here. */
+  readonly barred: number | undefined
   readonly done: Array<Step>
-  todo: Array<Choice>
+  /** Whose turn here has been taken, or will be. */
+  readonly wanted: Set<number>
+  readonly todo: Array<Choice>
   now: Choice
   step: Step | undefined
 }
 
-/** Depth first over all choices. */
+/**
+ * Depth first over all choices; reduced, over those that a race asks for: two steps that meet, where the later could have come
+ * first (source sets: Abdulla, Aronis, Jonsson, Sagonas, "Optimal Dynamic Partial Order Reduction", 2014).
+ */
 class Exhaustive implements Strategy {
   private readonly path: Array<Node> = []
   private depth = 0
@@ -126,8 +135,8 @@ class Exhaustive implements Strategy {
     this.preemptions = preemptions
   }
 
-  next(enabled: ReadonlyArray<number>): Choice {
-    const node = this.path[this.depth] ?? this.grow(enabled)
+  next(enabled: ReadonlyArray<number>, late: boolean): Choice {
+    const node = this.path[this.depth] ?? this.grow(enabled, late)
     if (node.enabled.join() !== enabled.join())
       throw new Error("the program is not the same in every run: does it share something with the run before?")
     this.depth++
@@ -144,8 +153,9 @@ class Exhaustive implements Strategy {
     return { ...boring, order: kept("at"), preempt: kept("ops") }
   }
 
-  /** Makes the path the next one. False: there is none. */
-  advance(): boolean {
+  /** Makes the path the next one. `ended`: the run before came to its end. False: there is no next. */
+  advance(ended: boolean): boolean {
+    if (this.reduce) this.findRaces(ended)
     this.depth = 0
     for (let node = this.path.at(-1); node !== undefined; node = this.path.at(-1)) {
       const next = this.another(node)
@@ -170,7 +180,7 @@ class Exhaustive implements Strategy {
     return node.todo.shift()
   }
 
-  private grow(enabled: ReadonlyArray<number>): Node {
+  private grow(enabled: ReadonlyArray<number>, late: boolean): Node {
     const parent = this.path.at(-1)
     const last = parent?.step
     const asleep =
@@ -179,16 +189,77 @@ class Exhaustive implements Strategy {
         : [...parent.asleep, ...parent.done].filter(
             ({ id, footprint }) => id !== last.id && footprint.apartFrom(last.footprint)
           )
-    // Whoever was preempted and goes on at once was not preempted.
-    const barred = this.reduce && last !== undefined && last.ops > 0 ? last.id : undefined
-    const todo = enabled.flatMap((id, at) => (id === barred || sleeps(asleep, id, 0) ? [] : [{ at, ops: 0 }]))
-    const now = todo.shift()
+    const node: Node = {
+      enabled,
+      instant: late ? this.path.length : (parent?.instant ?? 0),
+      asleep,
+      preempted: (parent?.preempted ?? 0) + (last !== undefined && last.ops > 0 ? 1 : 0),
+      // Whoever was preempted and goes on at once was not preempted.
+      barred: this.reduce && last !== undefined && last.ops > 0 ? last.id : undefined,
+      done: [],
+      wanted: new Set(),
+      todo: [],
+      now: { at: 0, ops: 0 },
+      step: undefined
+    }
+    for (const id of enabled) if (!this.reduce || node.todo.length === 0) want(node, id)
+    const now = node.todo.shift()
     if (now === undefined) throw new Halt("asleep")
-    const preempted = (parent?.preempted ?? 0) + (last !== undefined && last.ops > 0 ? 1 : 0)
-    const node: Node = { enabled, asleep, preempted, done: [], todo, now, step: undefined }
+    node.now = now
     this.path.push(node)
     return node
   }
+
+  /** Asks, for each race of the run, for a run in which it ends the other way. */
+  private findRaces(ended: boolean): void {
+    const { path } = this
+    // The end of a run keeps others from what they would have done.
+    const end = path.at(-1)
+    if (ended && end !== undefined) for (const id of end.enabled) want(end, id)
+    /** For each step those of its instant that it follows from. */
+    const before: Array<Set<number>> = []
+    path.forEach(({ step, instant }, j) => {
+      const causes = new Set<number>()
+      before.push(causes)
+      for (let i = j - 1; i >= instant && step !== undefined; i--) {
+        const earlier = path[i]!.step!
+        if (causes.has(i) || (earlier.id !== step.id && earlier.footprint.apartFrom(step.footprint))) continue
+        if (earlier.id !== step.id && this.wakerOf(j) !== i) this.reverse(i, j, before)
+        causes.add(i)
+        for (const cause of before[i]!) causes.add(cause)
+      }
+    })
+  }
+
+  /** The step that made the lane of step j runnable; -1: none since the beginning. */
+  private wakerOf(j: number): number {
+    const { path } = this
+    const { id } = path[j]!.step!
+    let at = j
+    while (at >= 0 && path[at]!.enabled.includes(id)) at--
+    return at
+  }
+
+  /** Sees to it that in some run what led to step j without step i comes first. */
+  private reverse(i: number, j: number, before: ReadonlyArray<ReadonlySet<number>>): void {
+    const { path } = this
+    const node = path[i]!
+    const leading: Array<number> = []
+    for (let k = i + 1; k <= j; k++) if (k === j || !before[k]!.has(i)) leading.push(k)
+    const idOf = (k: number): number => path[k]!.step!.id
+    const starts = leading.filter((k, n) => leading.slice(0, n).every((m) => idOf(m) !== idOf(k) && !before[k]!.has(m)))
+    const able = starts.map(idOf).filter((id) => node.enabled.includes(id))
+    if (able.some((id) => node.wanted.has(id))) return
+    const [first] = able
+    for (const id of first === undefined ? node.enabled : [first]) want(node, id)
+  }
+}
+
+/** Sees to it that this lane or timer is taken at a node, unless that would show nothing new. */
+const want = (node: Node, id: number): void => {
+  if (node.wanted.has(id)) return
+  node.wanted.add(id)
+  if (id !== node.barred && !sleeps(node.asleep, id, 0)) node.todo.push({ at: node.enabled.indexOf(id), ops: 0 })
 }
 
 const sleeps = (asleep: ReadonlyArray<Step>, id: number, ops: number): boolean =>
@@ -298,21 +369,21 @@ class Tally<A, E> {
     return this.runs + this.halted.asleep + this.halted.deep
   }
 
-  /** One run more; how many steps it had. */
-  run(strategy: Strategy): number {
+  /** One run more. */
+  run(strategy: Strategy): { readonly steps: number; readonly ended: boolean } {
     const { halted, exit, steps } = runOnce(this.what, strategy)
     if (halted !== undefined) {
       this.halted[halted]++
-      return steps
+      return { steps, ended: false }
     }
     this.runs++
     const outcome = outcomeOf(exit)
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1)
     const message = wrongWith(this.what, exit)
-    if (message === undefined) return steps
+    if (message === undefined) return { steps, ended: true }
     this.failures++
     this.first ??= { message, run: this.all, choices: shorten(this.what, strategy.choices(), message) }
-    return steps
+    return { steps, ended: true }
   }
 
   findings(exhausted: boolean): Findings {
@@ -355,10 +426,7 @@ export const explore = <A, E>(what: Exploration<A, E>): Findings => {
   if (strategy.kind === "exhaustive") {
     const search = new Exhaustive(strategy.reduce ?? false, preemptions)
     let more = true
-    while (more && tally.all < runs) {
-      tally.run(search)
-      more = search.advance()
-    }
+    while (more && tally.all < runs) more = search.advance(tally.run(search).ended)
     return tally.findings(!more)
   }
   const seed = strategy.seed ?? 0
@@ -369,7 +437,7 @@ export const explore = <A, E>(what: Exploration<A, E>): Findings => {
       strategy.kind === "random"
         ? new Following(new SeededChoices(at, "uniform", true), preemptions, randomOpsMax)
         : new Priorities(at, { depth: strategy.depth, length, preemptions })
-    length = tally.run(next)
+    length = tally.run(next).steps
   }
   return tally.findings(false)
 }

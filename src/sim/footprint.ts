@@ -34,7 +34,7 @@ export const touch = (...names: ReadonlyArray<string>): Effect.Effect<void> =>
   })
 
 /** Waits until nothing else can run: a millisecond, which passes only then. */
-export const quiet: Effect.Effect<void> = Effect.suspend(() => Effect.andThen(touch(), Effect.sleep(1)))
+export const quiet: Effect.Effect<void> = Effect.andThen(touch(), Effect.sleep(1))
 
 /** A value that fibers share. Each of the three is one operation. */
 export interface Cell<A> {
@@ -175,7 +175,8 @@ export interface Choice {
 }
 
 export interface Strategy {
-  readonly next: (enabled: ReadonlyArray<number>) => Choice
+  /** See Guide. */
+  readonly next: (enabled: ReadonlyArray<number>, late: boolean) => Choice
   /** Hears of each step when it is over. */
   readonly did?: (step: Step) => void
   /** The run so far, for a replay. */
@@ -214,10 +215,10 @@ export class Recorder implements Guide {
     this.stepsMax = steps
   }
 
-  next(enabled: ReadonlyArray<number>): Choice {
+  next(enabled: ReadonlyArray<number>, late: boolean): Choice {
     this.close()
     if (this.steps++ === this.stepsMax) throw new Halt("deep")
-    const choice = this.strategy.next(enabled)
+    const choice = this.strategy.next(enabled, late)
     const id = enabled[choice.at]!
     const footprint = new Footprint()
     footprint.add(id, true)

@@ -32,9 +32,10 @@ interface Lane {
 export interface Guide {
   /**
    * What goes next, and after how many of its operations it is preempted, 0: not at all. It is offered the timers that are due
-   * (ids below 0), then the lanes that can run (from 0), each the longest waiting first. Time passes only if nothing can run.
+   * (ids below 0), then the lanes that can run (from 0), each the longest waiting first. `late`: nothing could run any more, so
+   * time passes with this step.
    */
-  readonly next: (enabled: ReadonlyArray<number>) => { readonly at: number; readonly ops: number }
+  readonly next: (enabled: ReadonlyArray<number>, late: boolean) => { readonly at: number; readonly ops: number }
   /** The step in hand has made a lane runnable, set a timer, or drawn the dice of a host. */
   readonly touched: (what: number | string) => void
   /** The step in hand could be preempted here. */
@@ -191,7 +192,7 @@ export class World {
     const due = this.dueTimers()
     const enabled = [...due.map(timerId), ...this.runnable.map(({ id }) => id)]
     if (enabled.length === 0) throw new Stuck("nothing can run and no timer is set")
-    const { at, ops } = guide.next(enabled)
+    const { at, ops } = guide.next(enabled, due.length > 0 && due[0]!.at > this.nowMs)
     if (at < due.length) this.fire(due[at]!)
     else this.dispatch(at - due.length, ops || -1)
     this.audit?.()
