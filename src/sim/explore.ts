@@ -221,10 +221,13 @@ class Exhaustive implements Strategy {
     path.forEach(({ step, instant }, j) => {
       const causes = new Set<number>()
       before.push(causes)
+      const waker = this.wakerOf(j)
       for (let i = j - 1; i >= instant && step !== undefined; i--) {
         const earlier = path[i]!.step!
-        if (causes.has(i) || (earlier.id !== step.id && earlier.footprint.apartFrom(step.footprint))) continue
-        if (earlier.id !== step.id && this.wakerOf(j) !== i) this.reverse(i, j, before)
+        // It could not have come before its own lane's last step, or before that which made its lane runnable.
+        const bound = earlier.id === step.id || waker === i
+        if (causes.has(i) || (!bound && earlier.footprint.apartFrom(step.footprint))) continue
+        if (!bound) this.reverse(i, j, before)
         causes.add(i)
         for (const cause of before[i]!) causes.add(cause)
       }

@@ -207,6 +207,7 @@ export class Recorder implements Guide {
   private heard = 0
   private eventsAtOp: Array<number> = []
   private lastTimer = 0
+  private lastLane = -1
   private readonly actors = new WeakMap<object, string>()
   private readonly names = new WeakMap<object, string>()
 
@@ -232,13 +233,15 @@ export class Recorder implements Guide {
 
   touched(what: number | string): void {
     const { step } = this
-    // A timer just set is nobody's business before its time.
-    const fresh = typeof what === "number" && what < this.lastTimer
-    if (fresh) this.lastTimer = what
-    if (step === undefined) return
-    step.footprint.add(what, true)
     this.heard++
-    if (!fresh && what !== step.id) this.events++
+    // A timer just set is nobody's business before its time.
+    const timer = typeof what === "number" && what < this.lastTimer
+    const lane = typeof what === "number" && what > this.lastLane
+    if (timer) this.lastTimer = what
+    if (lane) this.lastLane = what
+    // What is new cannot be in anyone's way, and has another id in another order of the same steps.
+    if (!timer && !lane) step?.footprint.add(what, true)
+    if (!timer && what !== step?.id) this.events++
   }
 
   operation(): void {
