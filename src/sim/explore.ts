@@ -5,9 +5,10 @@
  *
  *   path of nodes ─► run: the path's choices, then the first ones ─► the deepest node with a choice left takes it ─► run …
  *
- * Two steps whose footprints do not meet give the same in either order, so one order of them is enough: sleep sets (Godefroid,
- * "Partial-Order Methods", 1996). That holds only if footprints tell all, so it is asked for by `reduce`, a promise of the program
- * that it declares what its steps share: by cells, signals, `tracked` objects, `touch`, or actors under `watching`. A step that
+ * Two steps whose footprints do not meet give the same in either order, so one order of them is enough. Who need not be tried is
+ * found by sleep sets (Godefroid, "Partial-Order Methods", 1996), who must be by races: two steps that meet, where the later could
+ * have come first (source sets: Abdulla, Aronis, Jonsson, Sagonas, "Optimal Dynamic Partial Order Reduction", 2014). So each class
+ * of orders is run once. That holds only if footprints tell all: `reduce` is a promise of the program that it declares what its steps share: by cells, signals, `tracked` objects, `touch`, or actors under `watching`. A step that
  * declares nothing, or waits for something undeclared, is in everybody's way all the same.
  */
 import { Effect, Exit } from "effect"
@@ -120,10 +121,7 @@ interface Node {
   step: Step | undefined
 }
 
-/**
- * Depth first over all choices; reduced, over those that a race asks for: two steps that meet, where the later could have come
- * first (source sets: Abdulla, Aronis, Jonsson, Sagonas, "Optimal Dynamic Partial Order Reduction", 2014).
- */
+/** Depth first over all choices; reduced, over those that a race asks for. */
 class Exhaustive implements Strategy {
   private readonly path: Array<Node> = []
   private depth = 0

@@ -134,7 +134,7 @@ export const together = <A, E>(
     return yield* Effect.forEach(exits, (exit) => exit)
   })
 
-// ── one run, step by step ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── one run, step by step ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** What a step met, and whether it changed it: lanes and timers by id, what is declared by name. */
 class Footprint {
