@@ -180,6 +180,8 @@ describe("what is not declared is in everybody's way", () => {
   })
 })
 
+type Listener = ReturnType<typeof listener>
+
 /** Small programs thrown by dice: fibers that read, write, wait, sleep, and tell two actors that tell each other. */
 const thrown = (seed: number, preemptible: boolean) => () => {
   const dice = makeDice(seed)
@@ -187,7 +189,7 @@ const thrown = (seed: number, preemptible: boolean) => () => {
   const signals = ["s", "t"].map(signal)
   const gate = Deferred.makeUnsafe<void>()
   const left = listener("left", (n) => void right.actor.tell({ _tag: "Note", n: n + 100 }))
-  const right: ReturnType<typeof listener> = listener("right", (n) => void left.actor.tell({ _tag: "Note", n: n + 200 }))
+  const right: Listener = listener("right", (n) => void left.actor.tell({ _tag: "Note", n: n + 200 }))
   const fibers = preemptible ? 2 : 2 + dice.int(2)
   const shared = { cells, signals, gate, actors: [left.actor, right.actor] }
   const programs = Array.from({ length: fibers }, (_, i) => fiberOf(dice, i, shared))
@@ -204,7 +206,7 @@ interface Shared {
   readonly cells: ReadonlyArray<ReturnType<typeof cell<number>>>
   readonly signals: ReadonlyArray<ReturnType<typeof signal>>
   readonly gate: Deferred.Deferred<void>
-  readonly actors: ReadonlyArray<ReturnType<typeof listener>["actor"]>
+  readonly actors: ReadonlyArray<Listener["actor"]>
 }
 
 const fiberOf = (dice: Dice, i: number, { cells, signals, gate, actors }: Shared): Effect.Effect<number> => {

@@ -8,8 +8,9 @@
  * Two steps whose footprints do not meet give the same in either order, so one order of them is enough. Who need not be tried is
  * found by sleep sets (Godefroid, "Partial-Order Methods", 1996), who must be by races: two steps that meet, where the later could
  * have come first (source sets: Abdulla, Aronis, Jonsson, Sagonas, "Optimal Dynamic Partial Order Reduction", 2014). So each class
- * of orders is run once. That holds only if footprints tell all: `reduce` is a promise of the program that it declares what its steps share: by cells, signals, `tracked` objects, `touch`, or actors under `watching`. A step that
- * declares nothing, or waits for something undeclared, is in everybody's way all the same.
+ * of orders is run once. That holds only if footprints tell all, so `reduce` is a promise of the program: it declares what its
+ * steps share, by cells, signals, `tracked` objects, `touch`, or actors under `watching`. A step that declares nothing, or waits
+ * for something undeclared, is in everybody's way all the same.
  */
 import { Effect, Exit } from "effect"
 import { boring, type Choices, countOf, type Deviations, RecordedChoices, SeededChoices } from "./choices.ts"
@@ -287,7 +288,8 @@ class Following implements Strategy {
   }
 
   did({ who, ops, footprint }: Step): void {
-    const shared = footprint.opaque ? ["anything"] : [...footprint.met.keys()].filter((what) => typeof what === "string")
+    const names = [...footprint.met.keys()].filter((what) => typeof what === "string")
+    const shared = footprint.opaque ? ["anything"] : names
     this.lines.push(`${who}${ops > 0 ? `, preempted after ${ops} operations` : ""}: ${shared.join(", ") || "-"}`)
   }
 

@@ -225,6 +225,11 @@ describe("mempool and chain", () => {
     holds("one block", { program: run([first, second], [[withFirst]]), check: wrong, bound: { runs: 5_000 } })
   }, 30_000)
 
+  test("also if one of them loses its turn between two operations", () => {
+    const bound = { runs: 5_000, preemptions: 1 }
+    holds("one block, preempted", { program: run([first], [[withFirst]]), check: wrong, bound })
+  }, 60_000)
+
   // The mempool remembers an id as gone when its block is attached, and deletes its row when the batch settles. If the chain gives
   // the transfer back in between, that deletes the row which the chain has just written: pending in memory, lost by a kill.
   test.todo("nor is one that is confirmed and given back by a heavier branch", () => {
@@ -325,6 +330,7 @@ describe("mempool and miner", () => {
 
   test("on demand, what is submitted is mined", () => {
     holds("on demand", { program: run([first], []), check, bound: { runs: 5_000 } })
+    holds("on demand, two", { program: run([first, other], []), check, bound: { runs: 1_000 } })
   }, 30_000)
 
   // A tip that moves while the miner selects or searches makes it drop the job, and with it the reason for the job.
