@@ -302,7 +302,7 @@ export class Recorder implements Guide {
     const resumed = step.id < 0 && this.events > 0
     if (!this.declared && actor === undefined && !resumed) footprint.opaque = true
     step.operations = this.eventsAtOp.length
-    // An actor looks into its inbox without a word: any place may be between that and what it does about it.
+    // An actor looks into its inbox without a word, so every place may lie between that and what it does about it.
     step.cuts = footprint.opaque || actor !== undefined ? upTo(step.operations) : this.usefulCuts()
     const known = entered === undefined ? undefined : this.names.get(entered)
     step.who = step.id < 0 ? "timer" : (known ?? `fiber of lane ${step.id}`)
