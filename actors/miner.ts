@@ -119,6 +119,8 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     state.order = undefined
     state.phase = "idle"
     state.block = undefined
+    // What the job was made for may still be pending.
+    state.poolGrew = true
     for (const { thread } of state.slots) thread?.post(noJob)
   }
 
