@@ -9,7 +9,7 @@ import { peerPort } from "./node.ts"
 import type { Action } from "./plan.ts"
 import { liarKey } from "./wallets.ts"
 
-export type FaultAction = Exclude<Action, { do: "pay" | "conflict" | "replace" | "pace" | "order" }>
+export type FaultAction = Exclude<Action, { do: "pay" | "conflict" | "replace" | "pace" | "order" | "flood" }>
 
 export interface FaultParts extends SimParts {
   readonly nodes: ReadonlyMap<string, SimNode>

@@ -78,6 +78,8 @@ export class SimNode {
   skewMs = 0
   /** Called when its process has given up: the supervision has escalated. */
   gaveUp: (why: string) => void = () => {}
+  /** Called when something that ran there has died of a bug: nobody else may notice. */
+  died: (why: string) => void = () => {}
   /** Called when its tip has moved. */
   moved: () => void = () => {}
   private requests = 0
@@ -324,6 +326,10 @@ export class SimNode {
     this.asking.add(off)
     fiber.addObserver((exit) => {
       this.asking.delete(off)
+      if (Exit.isFailure(exit) && host.alive) {
+        const bug = exit.cause.reasons.find((reason) => "defect" in reason)
+        if (bug !== undefined && "defect" in bug) this.died(String(bug.defect))
+      }
       Deferred.doneUnsafe(answer, exit)
     })
     return Deferred.await(answer)

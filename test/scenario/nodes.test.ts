@@ -85,6 +85,29 @@ describe("nodes in the world", () => {
     )
   }, 60_000)
 
+  test("tell a miner that was away what is pending: it needs the nonces that it missed", () => {
+    for (let seed = 0; seed < 8; seed++) {
+      play(rules, seed, (stage) =>
+        Effect.gen(function* () {
+          const miner = yield* stage.node("a")
+          const wallet = yield* stage.node("b", { knows: [miner] })
+          yield* stage.mine(miner)
+          yield* stage.agree()
+          stage.part([miner], [wallet])
+          // Longer than a silent session lasts: the announcement is lost with it.
+          yield* stage.submit(wallet, transfer({ from: 0, to: 1, nonce: 1, time: stage.now }))
+          yield* Effect.sleep(120_000)
+          stage.heal()
+          const later = transfer({ from: 0, to: 1, nonce: 2, time: stage.now })
+          yield* stage.submit(wallet, later)
+          yield* Effect.sleep(60_000)
+          yield* stage.mine(miner, 2, 5_000)
+          yield* stage.until("both are confirmed", () => wallet.store.isConfirmed(later.id))
+        })
+      )
+    }
+  }, 60_000)
+
   test("run the same way from the same seed: twice, and in another process, at another place and time zone", () => {
     const digest = (seed: number): string =>
       play(rules, seed, (stage) =>
