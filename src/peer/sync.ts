@@ -66,7 +66,7 @@ interface Branch {
   wanted: Set<string>
   /** The list is to be made, or made anew. */
   stale: boolean
-  listedAt: number
+  lookedAt: number
   /** Headers that the chain walked to make it. */
   walked: number
 }
@@ -216,8 +216,6 @@ export class Sync {
     } else if (branch !== undefined) {
       if (lacking.walked > walkFree) this.restUntil = now + lacking.walked * restMsPerHeader
       branch.wanted = new Set(lacking.ids.filter((id) => !this.came.has(id)))
-      branch.stale = false
-      branch.listedAt = now
       branch.walked = lacking.walked
     }
     this.came.clear()
@@ -268,7 +266,7 @@ export class Sync {
     }
     if (this.looking !== undefined && now - this.looking.at > requestMsMax) this.looking = undefined
     for (const branch of this.branches.values())
-      if (branch.wanted.size === 0 || now - branch.listedAt > requestMsMax) branch.stale = true
+      if (branch.wanted.size === 0 || now - branch.lookedAt > requestMsMax) branch.stale = true
     return [
       ...this.sweep(now),
       ...this.hurry(now),
@@ -298,7 +296,7 @@ export class Sync {
       this.branches.set(id, {
         wanted: new Set(before?.wanted),
         stale: true,
-        listedAt: Number.NEGATIVE_INFINITY,
+        lookedAt: Number.NEGATIVE_INFINITY,
         walked: before?.walked ?? 0
       })
   }
@@ -317,8 +315,10 @@ export class Sync {
   /** Looks at a branch whose list is to be made, one at a time. */
   private look(now: number): ReadonlyArray<SyncEffect> {
     if (this.looking !== undefined) return []
-    for (const [head, { stale, walked }] of this.branches) {
-      if (!stale || (walked > walkFree && now < this.restUntil)) continue
+    for (const [head, branch] of this.branches) {
+      if (!branch.stale || (branch.walked > walkFree && now < this.restUntil)) continue
+      branch.stale = false
+      branch.lookedAt = now
       this.looking = { head, at: now }
       this.came.clear()
       return [{ _tag: "Look", head }]
