@@ -18,6 +18,7 @@ import {
   requestMsMax
 } from "../limits.ts"
 import { reached } from "../marks.ts"
+import { Asks } from "./asks.ts"
 
 /** A height and the cumulative work of a branch that ends there. */
 export interface Progress {
@@ -54,7 +55,6 @@ interface Peer {
   /** Full pages in a row that led to no heavier header: a long fork, or a peer that plays for time. */
   idlePages: number
   readonly lacks: Set<string>
-  inFlight: number
   stalledAt: number
   /** Was told to go: nothing more is asked of it. */
   leaving: boolean
@@ -69,11 +69,6 @@ interface Branch {
   lookedAt: number
   /** Headers that the chain walked to make it. */
   walked: number
-}
-
-interface Ask {
-  readonly session: number
-  readonly since: number
 }
 
 /** A peer that stalls twice within this time makes room for another. */
@@ -94,8 +89,8 @@ export class Sync {
   private readonly peers = new Map<number, Peer>()
   /** By the heads of peers that have more work than our tip. */
   private readonly branches = new Map<string, Branch>()
-  /** By body: whom it was asked of, two at most. */
-  private readonly inFlight = new Map<string, ReadonlyArray<Ask>>()
+  /** A body is asked of two at most. */
+  private readonly asks = new Asks()
   /** Work of the heaviest header and of the tip that the chain has. */
   private headerWork = 0n
   private tip: Progress
@@ -128,14 +123,14 @@ export class Sync {
         used: most([...this.branches.values()].map(({ wanted }) => wanted.size)),
         max: bodiesAheadMax
       },
-      { of: "bodies-asked", used: this.inFlight.size, max: openSessionsMax * bodiesInFlightPerPeerMax },
+      { of: "bodies-asked", used: this.asks.size, max: openSessionsMax * bodiesInFlightPerPeerMax },
       { of: "bodies-came", used: this.came.size, max: bodiesAheadMax },
       { of: "bodies-lacked", used: most([...this.peers.values()].map(({ lacks }) => lacks.size)), max: bodiesAheadMax }
     ]
   }
 
   get state(): "idle" | "headers" | "bodies" {
-    if (this.inFlight.size > 0 || [...this.branches.values()].some(({ wanted }) => wanted.size > 0)) return "bodies"
+    if (this.asks.size > 0 || [...this.branches.values()].some(({ wanted }) => wanted.size > 0)) return "bodies"
     return this.asksHeaders() ? "headers" : "idle"
   }
 
@@ -147,7 +142,6 @@ export class Sync {
       askedHeaders: undefined,
       idlePages: 0,
       lacks: new Set(),
-      inFlight: 0,
       stalledAt: Number.NEGATIVE_INFINITY,
       leaving: false
     })
@@ -156,7 +150,7 @@ export class Sync {
 
   left(session: number, now: number): ReadonlyArray<SyncEffect> {
     this.peers.delete(session)
-    for (const id of [...this.inFlight.keys()]) this.release(id, session)
+    this.asks.leave(session)
     this.prune()
     return [...this.anyHeaders(now), ...this.look(now), ...this.assign(now)]
   }
@@ -224,7 +218,7 @@ export class Sync {
 
   /** A body came; the chain judges it next. From whomever: it is wanted no longer, also of another that was asked too. */
   bodyCame(_session: number, id: string, now: number): ReadonlyArray<SyncEffect> {
-    this.release(id)
+    this.asks.release(id)
     for (const branch of this.branches.values())
       if (branch.wanted.delete(id) && branch.wanted.size < wantedLow) branch.stale = true
     const effects = [...this.look(now), ...this.assign(now)]
@@ -374,11 +368,14 @@ export class Sync {
 
   // ── bodies ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Peers of which a whole batch can be asked: one ask a body would fill their tables of requests. */
+  /** Room for a whole batch: one ask a body would fill the peer's table of requests. */
+  private hasRoom(session: number): boolean {
+    return this.asks.countOf(session) <= bodiesInFlightPerPeerMax - askSize
+  }
+
   private able(): ReadonlyArray<readonly [session: number, peer: Peer]> {
     return [...this.peers].filter(
-      ([, peer]) =>
-        !peer.leaving && peer.inFlight <= bodiesInFlightPerPeerMax - askSize && this.branchOf(peer) !== undefined
+      ([session, peer]) => !peer.leaving && this.hasRoom(session) && this.branchOf(peer) !== undefined
     )
   }
 
@@ -386,10 +383,10 @@ export class Sync {
   private assign(now: number): ReadonlyArray<SyncEffect> {
     const effects: Array<SyncEffect> = []
     let able = this.able()
-    const turn = ({ stalledAt, inFlight }: Peer): number =>
-      inFlight + (now - stalledAt < stallsWithinMs ? bodiesInFlightPerPeerMax : 0)
+    const turn = ([session, { stalledAt }]: readonly [number, Peer]): number =>
+      this.asks.countOf(session) + (now - stalledAt < stallsWithinMs ? bodiesInFlightPerPeerMax : 0)
     while (able.length > 0) {
-      const [session, peer] = able.reduce((best, next) => (turn(next[1]) < turn(best[1]) ? next : best))
+      const [session, peer] = able.reduce((best, next) => (turn(next) < turn(best) ? next : best))
       const ids = this.nextFor(peer)
       if (ids.length === 0) {
         // What it cannot take no other with the same branch can, unless it lacks some of it.
@@ -397,9 +394,9 @@ export class Sync {
         able = able.filter(([, other]) => other !== peer && !isDone(other))
         continue
       }
-      for (const id of ids) this.note(id, session, now)
+      for (const id of ids) this.asks.note(id, session, now)
       effects.push({ _tag: "AskBodies", session, ids })
-      able = able.filter(([, { inFlight }]) => inFlight <= bodiesInFlightPerPeerMax - askSize)
+      able = able.filter(([other]) => this.hasRoom(other))
     }
     return effects
   }
@@ -408,7 +405,7 @@ export class Sync {
   private nextFor(peer: Peer): ReadonlyArray<string> {
     const ids: Array<string> = []
     for (const id of this.branchOf(peer)!.wanted) {
-      if (this.inFlight.has(id) || peer.lacks.has(id)) continue
+      if (this.asks.of(id).length > 0 || peer.lacks.has(id)) continue
       if (ids.push(id) === askSize) break
     }
     return ids
@@ -418,22 +415,21 @@ export class Sync {
   private hurry(now: number): ReadonlyArray<SyncEffect> {
     return [...this.branches.values()].flatMap(({ wanted }) => {
       const [id] = wanted
-      const asks = id === undefined ? undefined : this.inFlight.get(id)
-      if (id === undefined || asks === undefined || asks.length > 1 || now - asks[0]!.since < hurryMs) return []
+      const [ask, second] = id === undefined ? [] : this.asks.of(id)
+      if (id === undefined || ask === undefined || second !== undefined || now - ask.since < hurryMs) return []
       const other = this.otherFor(id)
       if (other === undefined) return []
       reached("body-hurried")
-      this.note(id, other, now)
+      this.asks.note(id, other, now)
       return [{ _tag: "AskBodies" as const, session: other, ids: [id] }]
     })
   }
 
   /** A peer with room that has this body and was not asked for it. */
   private otherFor(id: string): number | undefined {
-    const asked = this.inFlight.get(id) ?? []
+    const isAsked = (session: number): boolean => this.asks.of(id).some((ask) => ask.session === session)
     return this.able().find(
-      ([session, peer]) =>
-        this.branchOf(peer)!.wanted.has(id) && !peer.lacks.has(id) && !asked.some((ask) => ask.session === session)
+      ([session, peer]) => this.branchOf(peer)!.wanted.has(id) && !peer.lacks.has(id) && !isAsked(session)
     )?.[0]
   }
 
@@ -443,11 +439,13 @@ export class Sync {
    */
   private sweep(now: number): ReadonlyArray<SyncEffect> {
     const late = new Map<number, Array<string>>()
-    for (const [id, asks] of this.inFlight)
+    for (const [id, asks] of this.asks.all())
       for (const { session, since } of asks) {
         if (now - since <= requestMsMax) continue
-        if (now - since > peerIdleMsMax) this.lose(id, session)
-        else if (asks.some((ask) => now - ask.since <= requestMsMax) || this.otherFor(id) !== undefined)
+        if (now - since > peerIdleMsMax) {
+          reached("body-lost")
+          this.asks.release(id, session)
+        } else if (asks.some((ask) => now - ask.since <= requestMsMax) || this.otherFor(id) !== undefined)
           late.set(session, [...(late.get(session) ?? []), id])
       }
     return [...late].flatMap(([session, ids]) => {
@@ -456,16 +454,11 @@ export class Sync {
     })
   }
 
-  private lose(id: string, session: number): void {
-    reached("body-lost")
-    this.release(id, session)
-  }
-
   /** The peer does not give these: they are wanted of others. */
   private takeBack(session: number, ids: ReadonlyArray<string>): void {
     const peer = this.peers.get(session)
     for (const id of ids) {
-      this.release(id, session)
+      this.asks.release(id, session)
       peer?.lacks.add(id)
     }
     if (peer === undefined || peer.lacks.size < bodiesAheadMax) return
@@ -493,23 +486,5 @@ export class Sync {
     if (peer === undefined || peer.leaving) return []
     peer.leaving = true
     return [{ _tag: "Drop", session, reason }]
-  }
-
-  private note(id: string, session: number, now: number): void {
-    this.inFlight.set(id, [...(this.inFlight.get(id) ?? []), { session, since: now }])
-    this.peers.get(session)!.inFlight++
-  }
-
-  /** Waits for a body no longer: not from this session, or, if none is given, from nobody. */
-  private release(id: string, session?: number): void {
-    const asks = this.inFlight.get(id)
-    if (asks === undefined) return
-    const rest = session === undefined ? [] : asks.filter((ask) => ask.session !== session)
-    for (const ask of asks) {
-      const peer = this.peers.get(ask.session)
-      if (peer !== undefined && !rest.includes(ask)) peer.inFlight--
-    }
-    if (rest.length > 0) this.inFlight.set(id, rest)
-    else this.inFlight.delete(id)
   }
 }
