@@ -94,7 +94,7 @@ type Reader = Pick<ChainReader, "find" | "bestAt" | "tip">
 type Stretch = ReadonlyArray<string | undefined>
 
 /** Headers walked between two turns for others: some milliseconds where they come from the disk. */
-const headersPerTurn = 1_024
+const headersPerTurn = 256
 
 /**
  * Bodies lacking among the `limit` blocks that follow on the best branch towards a header. What lies on the heaviest branch

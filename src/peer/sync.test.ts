@@ -108,6 +108,14 @@ test("headers are asked of who claims what we do not know, though heavier ones a
   expect(headersOf(sync.claimed(2, claimOf("unknown-a", 20n), 4))).toEqual([2])
 })
 
+test("of two that give the same headers one is asked on, also where heavier ones are known", () => {
+  const sync = syncOf()
+  for (const session of [1, 2]) sync.joined(session, claimOf("unknown-a", 400n), 0)
+  const full = { ...page, last: "side-15", more: true }
+  expect(headersOf(sync.headersJudged(1, { ...full, news: true }, 1))).toEqual([1])
+  expect(headersOf(sync.headersJudged(2, full, 2))).toEqual([])
+})
+
 const asksOf = (effects: ReadonlyArray<SyncEffect>): ReadonlyArray<string> =>
   effects.flatMap((effect) => (effect._tag === "AskBodies" ? effect.ids : []))
 const askedOf = (session: number, effects: ReadonlyArray<SyncEffect>): ReadonlyArray<string> =>
@@ -203,7 +211,7 @@ test("a branch that cannot become ours is forgotten with the word of whoever has
 test("a branch that is found by a long walk is looked at seldom, one on the way less so", () => {
   const sync = syncOf()
   sync.joined(1, claim, 0)
-  sync.missing(claim.hash, { ids: [], walked: 100_000 }, 0)
+  sync.missing(claim.hash, { ids: [], walked: 50_000 }, 0)
   expect(looksOf(sync.tick(9_999))).toEqual([])
   // It grows by a header: it is no new branch.
   expect(looksOf(sync.headersJudged(1, { ...page, headerWork: 501n, last: "main-501" }, 9_999))).toEqual([])

@@ -81,7 +81,7 @@ const idlePagesMax = Math.ceil(headersAheadMax / headersPerMessageMax)
 const wantedLow = bodiesInFlightPerPeerMax / 2
 /** Headers that the chain walks for nothing. After a longer walk no such branch is looked at for ten times as long as it took. */
 const walkFree = 64
-const restMsPerHeader = 0.1
+const restMsPerHeader = 0.2
 
 const noClaim: Claim = { height: 0, work: 0n, hash: "" }
 
