@@ -150,3 +150,20 @@ test(
     }),
   30_000
 )
+
+test("bodies that were stored before a crash could land them move the tip after the start, without an offer", () =>
+  forSeeds(3, () => {
+    const { chain, blocks } = headersOnly(3, 6)
+    for (const block of blocks) chain.store.saveBody(block)
+    const before = marksReached()["stored-resumed"]
+    const actor = actorOf(chain)
+    return within([actor], () =>
+      Effect.gen(function* () {
+        expect<number>(chain.store.tip().header.height).toBe(3)
+        yield* missing(actor, 1, blocks.at(-1)!)
+        yield* Effect.sleep(1_000)
+        expect(chain.store.tip().header.id).toBe(blocks.at(-1)!.header.id)
+        expect(marksReached()["stored-resumed"] - before).toBe(1)
+      })
+    )
+  }))

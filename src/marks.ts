@@ -58,7 +58,7 @@ export type Mark = keyof typeof marks
 /** Marks that a simulation need not reach: why it hardly can, and the test that does. */
 export const unsimulated: Readonly<Partial<Record<Mark, string>>> = {
   "hello-replayed": "needs one binding on two connections, which TLS never gives: src/transport/native.test.ts",
-  "stored-resumed": "needs a crash between two parts of a landing of more than 256 blocks: actors/chain.test.ts",
+  "stored-resumed": "needs a crash after bodies were stored and before they landed, which are one commit by now: actors/chain.test.ts",
   "inbox-dropped-new": "needs an inbox filled by others while its actor stands still: actors/inbox.test.ts",
   "body-lost": "needs a peer that is mute for longer than a session may be: src/peer/sync.test.ts"
 }
