@@ -153,7 +153,7 @@ test(
 
 test("bodies that were stored before a crash could land them move the tip after the start, without an offer", () =>
   forSeeds(3, () => {
-    const { chain, blocks } = headersOnly(3, 6)
+    const { chain, blocks } = headersOnly(3, 6, 3)
     for (const block of blocks) chain.store.saveBody(block)
     const before = marksReached()["stored-resumed"]
     const actor = actorOf(chain)
