@@ -151,7 +151,7 @@ export class SimDisk {
     const real = db.transaction.bind(db)
     const around = <A>(run: () => A): A => {
       if (db !== this.db) throw new PowerLoss("the machine is off")
-      if (this.lossAt !== undefined || (!synced && this.before === undefined)) this.before = this.read()
+      if (synced ? this.lossAt !== undefined : this.before === undefined) this.before = this.read()
       const done = run()
       this.commits++
       if (this.lossAt !== undefined) this.losePower(this.lossAt)
