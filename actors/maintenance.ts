@@ -18,6 +18,8 @@ import {
 export interface MaintenancePorts {
   readonly ourId: string
   readonly seeds: ReadonlyArray<string>
+  /** False: a node that speaks to no peers, whatever its directory knows. */
+  readonly dials: boolean
   readonly session: (id: SessionId) => ActorRef<SessionMessage> | undefined
   /** Begins a dial; its failure comes back as DialFailed. */
   readonly dial: (endpoint: string) => void
@@ -119,7 +121,7 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
     }
     for (const [endpoint, since] of state.dialled) if (now - since > dialMsMax) state.dialled.delete(endpoint)
     const outbound = all.filter(({ direction }) => direction === "outbound").length
-    const room = outboundSessionsMax - outbound - state.dialled.size
+    const room = ports.dials ? outboundSessionsMax - outbound - state.dialled.size : 0
     for (const endpoint of state.directory.toDial(connected, room, now)) {
       state.directory.dialling(endpoint, now)
       state.dialled.set(endpoint, now)

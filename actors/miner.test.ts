@@ -1,13 +1,26 @@
 /** The miner and its threads, which die, do not start, or are too few. */
 import { expect, test } from "bun:test"
 import { Effect, Exit, Fiber, Logger, References } from "effect"
-import { specOf } from "../test/fixtures.ts"
+import type { Block } from "../src/block/block.ts"
+import type { BlockRefused, Busy, Unavailable } from "../src/node.ts"
+import { keyOf, specOf, TestChain } from "../test/fixtures.ts"
+import { within } from "../test/sim/counter.ts"
 import { startAlone } from "../test/sim/node.ts"
 import { mineOrdersMax } from "../src/limits.ts"
 import { forSeeds } from "../src/sim/world.ts"
 import type { StartThread } from "../src/io/worker.ts"
 import { search } from "../src/miner/search.ts"
-import type { SearchJob, SearchReport } from "./protocol.ts"
+import { Actor, type ActorRef, type Reply } from "./actor.ts"
+import { makeMiner } from "./miner.ts"
+import type { ChainMessage, MempoolMessage, MinerMessage, SearchJob, SearchReport } from "./protocol.ts"
+
+/** An actor of which only what it is told matters. */
+const unasked = (name: string) => ({
+  name,
+  offer: () => Effect.succeed(true),
+  ask: () => Effect.die(new Error("nobody asks here")),
+  depth: () => 0
+})
 
 /** Twelve bits: a thousand tries and more; the miner tries one of them itself. */
 const spec = specOf({ difficulty: { rule: "fixed", blockMs: 1000, bits: 12 } })
@@ -123,6 +136,44 @@ test("without a thread an order hears so, and the node's own wish goes on in pla
       expect<number>(wishing.store.tip().header.height).toBeGreaterThan(10)
       yield* wishing.tree.stop
     })
+  }))
+
+test("an order is not answered with a block that came second: another is sealed", () =>
+  forSeeds(5, () => {
+    const { rules, store } = new TestChain(specOf())
+    const outcomes = ["stored", "stored", "attached"] as const
+    let offers = 0
+    const chain: ActorRef<ChainMessage> = {
+      ...unasked("chain"),
+      tell: (message) => {
+        if (message._tag === "OfferBlock") message.reply.succeed({ outcome: outcomes[offers++]! })
+        return true
+      }
+    }
+    const mempool: ActorRef<MempoolMessage> = {
+      ...unasked("mempool"),
+      tell: (message) => {
+        if (message._tag === "Select") message.reply.succeed([])
+        return true
+      }
+    }
+    const { start } = holdThreads()
+    const options = { threads: 0, proposer: keyOf(1).address, onDemand: false, everyMs: undefined }
+    const own = { extra: new Uint8Array(0), triesInPlace: 1_000 }
+    const miner: Actor<never, MinerMessage> = new Actor(
+      makeMiner({
+        ...{ rules, store, chain, mempool, self: () => miner, startThread: start, hashed: () => {} },
+        options: { ...options, ...own }
+      })
+    ) as never
+    return within([miner], () =>
+      Effect.map(
+        miner.ask((reply: Reply<Block, BlockRefused | Busy | Unavailable>) => ({
+          ...{ _tag: "MineNow", proposer: undefined, reply }
+        } as const)),
+        () => expect(offers).toBe(3)
+      )
+    )
   }))
 
 test("orders that wait are bounded: one too many is Busy, those before it are served in their order", () =>

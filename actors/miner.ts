@@ -10,6 +10,7 @@
 import { Clock, Effect, type Scope } from "effect"
 import type { Block } from "../src/block/block.ts"
 import { makeHeader } from "../src/block/header.ts"
+import type { BlockReject } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import type { Address } from "../src/crypto/address.ts"
 import type { StartThread, Thread } from "../src/io/worker.ts"
@@ -118,6 +119,8 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     state.order = undefined
     state.phase = "idle"
     state.block = undefined
+    // What the job was made for may still be pending.
+    state.poolGrew = true
     for (const { thread } of state.slots) thread?.post(noJob)
   }
 
@@ -211,18 +214,21 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     const sealed: Block = { ...state.block!, header: makeHeader({ ...state.block!.header, nonce }) }
     state.block = sealed
     state.phase = "offered"
-    const judged = (reject: Extract<MinerMessage, { _tag: "Judged" }>["reject"]): void =>
-      void ports.self().tell({ _tag: "Judged", job, reject })
+    const judged = (attached: boolean, reject?: BlockReject): void =>
+      void ports.self().tell({ _tag: "Judged", job, attached, reject })
     const taken = ports.chain.tell({
       _tag: "OfferBlock",
       block: sealed,
       from: undefined,
-      reply: replyWith(() => judged(undefined), judged)
+      reply: replyWith(
+        ({ outcome }) => judged(outcome === "attached"),
+        (reject) => judged(false, reject)
+      )
     })
     if (!taken) abandon(state)
   }
 
-  const judged = (state: State, reject: Extract<MinerMessage, { _tag: "Judged" }>["reject"]): void => {
+  const judged = (state: State, { attached, reject }: Extract<MinerMessage, { _tag: "Judged" }>): void => {
     const { order, block } = state
     state.order = undefined
     state.phase = "idle"
@@ -231,7 +237,9 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
       state.sealedAt = nowOf(state)
       // What did not fit may fit the next one.
       state.poolGrew ||= block!.transactions.length > 0
-      order?.reply.succeed(block!)
+      // A block that came second is not what was ordered.
+      if (attached) order?.reply.succeed(block!)
+      else if (order !== undefined) state.orders.unshift(order)
     } else order?.reply.fail(new BlockRefused({ reject }))
     begin(state)
   }
@@ -276,7 +284,7 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
         ports.hashed(message.hashes)
         return message.nonce !== undefined && state.phase === "searching" ? offer(state, message.nonce) : undefined
       case "Judged":
-        return state.phase === "offered" ? judged(state, message.reject) : undefined
+        return state.phase === "offered" ? judged(state, message) : undefined
     }
   }
 

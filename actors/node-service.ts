@@ -22,9 +22,9 @@ import type {
   ReadyView,
   Stats,
   TransactionRefused,
-  TransactionView,
-  Unavailable
+  TransactionView
 } from "../src/node.ts"
+import { Unavailable } from "../src/node.ts"
 import type { Snapshot, SnapshotRow } from "../src/store/snapshot.ts"
 import type { ActorRef, Reply } from "./actor.ts"
 import type { EventHub } from "./event-hub.ts"
@@ -220,7 +220,11 @@ export const makeNode = (ports: NodePorts): NodeShape => {
           }),
           mineMsMax
         ),
-        ({ header }) => read(() => blockView(snapshot.rowOf(header.hash)!))
+        ({ header }) =>
+          Effect.flatMap(
+            read(() => mapRow(snapshot.rowOf(header.hash), blockView)),
+            (view): Answer<BlockView> => (view === undefined ? Effect.fail(overtaken) : Effect.succeed(view))
+          )
       ),
     tip: () => read(() => snapshot.tip()),
     blockAt: (height) => read(() => mapRow(snapshot.rowAt(height), blockView)),
@@ -250,6 +254,9 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     listen: (afterId, onEvent) => ports.events.listen(afterId, onEvent)
   }
 }
+
+/** Sealed and attached, and undone before it could be shown. */
+const overtaken = new Unavailable({ actor: "miner", reason: "another branch has won meanwhile: order again" })
 
 const mapRow = <A>(row: SnapshotRow | undefined, f: (row: SnapshotRow) => A): A | undefined =>
   row === undefined ? undefined : f(row)

@@ -121,7 +121,8 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
   }
 
   const punish = (state: State, fault: { readonly code: string; readonly points: number }): void => {
-    if (state.remote !== undefined) ports.maintenance.tell({ _tag: "Misbehaved", session: id, ...fault })
+    const { code, points } = fault
+    if (state.remote !== undefined) ports.maintenance.tell({ _tag: "Misbehaved", session: id, code, points })
   }
 
   const output = (state: State, out: ChannelOutput): Effect.Effect<void> | void => {

@@ -178,8 +178,13 @@ export type MinerMessage =
     }
   /** A mining thread has ended, or could not begin. */
   | { readonly _tag: "ThreadFailed"; readonly thread: number; readonly reason: string }
-  /** The chain's verdict on our block. */
-  | { readonly _tag: "Judged"; readonly job: number; readonly reject: BlockReject | undefined }
+  /** The chain's verdict on our block. Neither attached nor refused: another branch was faster. */
+  | {
+      readonly _tag: "Judged"
+      readonly job: number
+      readonly attached: boolean
+      readonly reject: BlockReject | undefined
+    }
   /** Time to seal by the clock, or to refresh the template. */
   | { readonly _tag: "Tick" }
 

@@ -4,12 +4,40 @@
  */
 import type { Scheduler } from "effect"
 
-type Task = () => void
+export type Task = () => void
+
+/** What waits to run, first in, first out. */
+export class RunQueue {
+  private tasks: Array<Task | undefined> = []
+  /** Where the oldest stands; those before it have run. */
+  private head = 0
+
+  get empty(): boolean {
+    return this.head === this.tasks.length
+  }
+
+  push(task: Task): void {
+    this.tasks.push(task)
+  }
+
+  /** The oldest, taken out. The queue must not be empty. */
+  shift(): Task {
+    const task = this.tasks[this.head]!
+    this.tasks[this.head++] = undefined
+    return task
+  }
+
+  /** Forgets the places of those that have run, if that is worth it. */
+  tidy(): void {
+    if (this.head <= 1024 && !this.empty) return
+    this.tasks.splice(0, this.head)
+    this.head = 0
+  }
+}
 
 export class SlicedScheduler implements Scheduler.Scheduler {
   readonly executionMode = "async" as const
-  private queue: Array<Task | undefined> = []
-  private head = 0
+  private readonly queue = new RunQueue()
   private armed = false
   private sliceEnd = 0
   private readonly sliceMs: number
@@ -36,33 +64,24 @@ export class SlicedScheduler implements Scheduler.Scheduler {
 
   /** Everything that waits, now: for a caller that needs its answer in this very call. */
   private readonly flush = (): void => {
-    while (this.head < this.queue.length) this.next()
+    while (!this.queue.empty) this.queue.shift()()
   }
 
   private readonly slice = (): void => {
-    if (this.head === this.queue.length) return this.rearm()
+    if (this.queue.empty) return this.rearm()
     this.sliceEnd = performance.now() + this.sliceMs
     try {
-      do this.next()
-      while (this.head < this.queue.length && performance.now() < this.sliceEnd)
+      do this.queue.shift()()
+      while (!this.queue.empty && performance.now() < this.sliceEnd)
     } finally {
       // Also when a task has thrown: it must not take those behind it along.
       this.rearm()
     }
   }
 
-  private next(): void {
-    const task = this.queue[this.head]!
-    this.queue[this.head++] = undefined
-    task()
-  }
-
   private rearm(): void {
-    if (this.head > 1024 || this.head === this.queue.length) {
-      this.queue.splice(0, this.head)
-      this.head = 0
-    }
-    this.armed = this.queue.length > 0
+    this.queue.tidy()
+    this.armed = !this.queue.empty
     if (this.armed) setImmediate(this.slice)
   }
 }

@@ -194,7 +194,7 @@ const squeezed = <S extends { readonly inboxMax: number }>(by: number, spec: S):
 const squeezedPool = (by: number): PoolBounds => ({
   transactionsMax: Math.floor(poolBounds.transactionsMax / (by * by)),
   bytesMax: poolBounds.bytesMax,
-  waitMsMax: Math.floor(poolBounds.waitMsMax / by)
+  waitMsMax: Math.floor(poolBounds.waitMsMax / (by * by))
 })
 
 /** The actors around chain and pool, in the order in which they lean on each other. */
@@ -249,6 +249,7 @@ class Door {
       makeMaintenance({
         ourId: nodeId,
         seeds: options.config.peers?.seeds ?? [],
+        dials: options.config.peers !== undefined,
         session: sessions.find,
         begin: () => sessions.each((session) => session.tell({ _tag: "Close", reason: "the directory begins anew" })),
         dial: (endpoint) => void base.fork(this.dial(endpoint)),

@@ -1,12 +1,13 @@
 /** The command tree: every command, its flags and what `--help` teaches. What they do stands in one file each. */
 import { homedir } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { Clock, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/cli"
 import { presets } from "../chain/presets.ts"
 import { defaults, type NodeConfig, parseEndpoint } from "../config.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { useEngine } from "../crypto/signature.ts"
+import type { Recording } from "../flight/record.ts"
 import { readText } from "../io/files.ts"
 import { Random } from "../io/random.ts"
 import { attempt } from "./attempt.ts"
@@ -14,7 +15,9 @@ import { keystorePath } from "./data-folder.ts"
 import { failure } from "./failure.ts"
 import { init } from "./init.ts"
 import { devKey, exportKey, importKey, type KeyOptions, listKeys, newKey, openKey } from "./keys.ts"
+import { replay } from "./replay.ts"
 import { send } from "./send.ts"
+import { simCommand } from "./sim-command.ts"
 import { freshFolder, start } from "./start.ts"
 import { status } from "./status.ts"
 import { verify } from "./verify.ts"
@@ -62,6 +65,12 @@ const startFlags = {
   adminTokenFile: optional(
     "admin-token-file",
     "File with the token of admin routes; default: admin.token in the data folder"
+  ),
+  record: optional("record", "Journal every input into this folder, so that cairn replay can run this node again"),
+  recordMaxMb: Flag.Int("record-max-mb").pipe(
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 1_048_576 }))),
+    Flag.withDescription("Megabytes of journal to keep, in two epochs; each begins with a copy of the database on top"),
+    Flag.withDefault(1024)
   ),
   signatureEngine: Flag.Literals("signature-engine", ["auto", "libsecp256k1", "secp256k1-node", "noble"]).pipe(
     Flag.withDescription("Who checks signatures; auto takes the fastest that loads"),
@@ -120,11 +129,20 @@ const configOf = (input: StartInput): NodeConfig => {
   }
 }
 
+const recordingOf = ({ record, recordMaxMb }: StartInput): Recording | undefined =>
+  Option.isNone(record) ? undefined : { folder: resolve(record.value), bytesMax: recordMaxMb * 1024 * 1024 }
+
 const startCommand = (startedAt: number) =>
   Command.make("start", startFlags, (input) =>
     Effect.flatMap(
       attempt(() => configOf(input)),
-      (config) => start({ config, spec: undefinedIfNone(input.spec) ?? (config.dev ? "dev" : undefined), startedAt })
+      (config) =>
+        start({
+          config,
+          spec: undefinedIfNone(input.spec) ?? (config.dev ? "dev" : undefined),
+          recording: recordingOf(input),
+          startedAt
+        })
     )
   ).pipe(
     Command.withDescription("Runs a node until it is told to stop (SIGTERM or Ctrl-C)"),
@@ -137,6 +155,10 @@ const startCommand = (startedAt: number) =>
       {
         command: "cairn start --dev --data-dir B --http-port 8081 --p2p-port 19101 --p2p-seeds 127.0.0.1:19100",
         description: "A second node that follows the first"
+      },
+      {
+        command: "cairn start --data-dir mine --record mine-flight",
+        description: "Journals every input; later: cairn replay mine-flight"
       }
     ])
   )
@@ -290,6 +312,40 @@ const verifyCommand = Command.make("verify", { dataDir }, ({ dataDir: folder }) 
   Command.withDescription("Replays the whole stored chain by its rules and compares the result with what is stored")
 )
 
+const replayCommand = Command.make(
+  "replay",
+  {
+    folder: Argument.String("dir").pipe(
+      Argument.withDescription("Folder of a recording, or of one of its epochs; it is only read")
+    ),
+    until: optional("until", "Stop when the tip has this height; or after an entry of the journal: step:4711"),
+    trace: optional("trace", "Print every message that this actor handled: chain, mempool, session-3, …; all: of all")
+  },
+  ({ folder, until, trace }) =>
+    Effect.flatMap(Clock.Clock, (clock) =>
+      attempt(() => {
+        useEngine(loadEngine("auto")!)
+        return replay({
+          folder,
+          until: undefinedIfNone(until),
+          trace: undefinedIfNone(trace),
+          now: () => clock.currentTimeMillisUnsafe()
+        })
+      })
+    )
+).pipe(
+  Command.withDescription(
+    "Runs a recorded node again, offline, and stops at the first thing that it does otherwise; exit code 1 if there is one"
+  ),
+  Command.withExamples([
+    { command: "cairn replay mine-flight", description: "Every epoch of a recording: same state root, same digest?" },
+    {
+      command: "cairn replay mine-flight/epoch-000002 --until 1200 --trace chain",
+      description: "What the chain actor handled until the tip had height 1200"
+    }
+  ])
+)
+
 /** The command tree. */
 export const makeRoot = (startedAt: number) =>
   Command.make("cairn").pipe(
@@ -300,6 +356,8 @@ export const makeRoot = (startedAt: number) =>
       keysCommand,
       sendCommand,
       statusCommand,
-      verifyCommand
+      verifyCommand,
+      replayCommand,
+      simCommand
     ])
   )

@@ -44,6 +44,7 @@ const flags = {
     maximum: 1_000_000
   }).pipe(Flag.optional),
   twice: yes("twice", "In a swarm: run every seed a second time and compare the digests"),
+  reach: yes("reach", "In a swarm: fail unless every rare path was reached by some run"),
   out: Flag.String("out").pipe(
     Flag.withDescription("Folder for the recordings of a swarm's failures; file of a shrunk scenario"),
     Flag.withDefault("")
@@ -116,6 +117,7 @@ const run = (input: Input): void | Promise<void> => {
       ms,
       fixed,
       twice: input.twice,
+      reach: input.reach,
       folder: input.out === "" ? "." : input.out
     })
   return simOne({ nodes: 5, faults: [], ...fixed, seed: input.seed, ms }, look, Option.getOrUndefined(input.record))

@@ -271,6 +271,8 @@ export const simSwarm = async (wish: {
   readonly ms: number
   readonly fixed: Partial<SimOptions>
   readonly twice: boolean
+  /** Fail unless every rare path was reached. */
+  readonly reach: boolean
   readonly folder: string
 }): Promise<void> => {
   const wall = performance.now.bind(performance)
@@ -338,5 +340,12 @@ export const simSwarm = async (wish: {
       "simulation-failed",
       `${failed.length} of ${results.length} seeds failed.`,
       `Look at one: cairn sim --replay ${wish.folder}/seed-${failed[0]!.seed}.json --timeline out.html`
+    )
+  if (wish.reach && unreached.length > 0)
+    throw failure(
+      "failed",
+      "paths-unreached",
+      `${unreached.length} rare paths were reached by no run: ${unreached.join(", ")}.`,
+      "Run more seeds, or give the simulator what leads there."
     )
 }

@@ -4,13 +4,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Clock, Context, Deferred, Effect, Exit, Logger, References } from "effect"
 import { SlicedScheduler } from "../../actors/scheduler.ts"
-import { startTree, type Tree } from "../../actors/tree.ts"
+import { startTree, type Tree, type TreeOptions } from "../../actors/tree.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
 import { formatAddress, isAddress, parseAddress, type Address } from "../crypto/address.ts"
 import { devMnemonic } from "../crypto/keys.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { engine, useEngine } from "../crypto/signature.ts"
+import { type Recording, startRecorded } from "../flight/record.ts"
 import { makeApp } from "../http/app.ts"
 import { loadPage } from "../http/page.ts"
 import { type HttpServer, serveHttp } from "../http/server.ts"
@@ -22,7 +23,7 @@ import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
 import { lockFolder } from "../store/lock.ts"
 import { Snapshot } from "../store/snapshot.ts"
 import { ChainStore } from "../store/store.ts"
-import { attempt } from "./attempt.ts"
+import { attempt, failureOfStore } from "./attempt.ts"
 import {
   databasePath,
   isInitialised,
@@ -41,6 +42,8 @@ export interface StartOptions {
   readonly config: NodeConfig
   /** Initialises an empty folder with this spec; undefined: it must have been initialised. */
   readonly spec: string | undefined
+  /** Journals every input, for `cairn replay`; undefined: nothing is recorded. */
+  readonly recording: Recording | undefined
   /** When the process began, for the "ready in" line. */
   readonly startedAt: number
 }
@@ -80,7 +83,7 @@ const openStore = (folder: string, rules: Rules) =>
         }
       },
       catch: (error) => {
-        if (error instanceof StoreFault) return failure("dataFolder", error.code, error.message, error.hint)
+        if (error instanceof StoreFault) return failureOfStore(error)
         throw error
       }
     }),
@@ -170,7 +173,15 @@ const hearSignals = Effect.sync(() => {
   return Deferred.await(asked)
 })
 
-const run = ({ config, spec, startedAt }: StartOptions): Effect.Effect<void, Failure> =>
+/** Starts the actors, recorded or not. */
+const launch = (options: TreeOptions, recording: Recording | undefined): Effect.Effect<Tree, Failure> =>
+  Effect.mapError(recording === undefined ? startTree(options) : startRecorded(options, recording), (fault) =>
+    fault._tag === "FlightFault"
+      ? failure("failed", fault.code, fault.message, "Name another folder with --record, or leave it out.")
+      : failure("failed", "listen-failed", fault.message, "Choose another port with --p2p-port, or --no-p2p.")
+  )
+
+const run = ({ config, spec, recording, startedAt }: StartOptions): Effect.Effect<void, Failure> =>
   Effect.scoped(
     Effect.gen(function* () {
       // Before anything else: who is told to stop while starting must stop as it should.
@@ -195,7 +206,7 @@ const run = ({ config, spec, startedAt }: StartOptions): Effect.Effect<void, Fai
       const server: HttpServer = yield* serveHttp(config.http, (url) =>
         Effect.runPromiseWith(context)(
           Effect.gen(function* () {
-            const tree = yield* startTree({
+            const options: TreeOptions = {
               config,
               rules,
               store,
@@ -215,26 +226,13 @@ const run = ({ config, spec, startedAt }: StartOptions): Effect.Effect<void, Fai
                 mineThreads: config.mining.threads,
                 startedAt
               }
-            })
+            }
+            const tree = yield* launch(options, recording)
             Deferred.doneUnsafe(built, Exit.succeed(tree))
             const hosts = config.http.host === "127.0.0.1" || config.http.host === "::1" ? ["localhost"] : []
             return makeApp({ node: tree.node, context, adminToken, page: yield* Effect.promise(() => page), hosts })
           }).pipe(
-            Effect.tapError((fault) =>
-              Effect.sync(() =>
-                Deferred.doneUnsafe(
-                  built,
-                  Exit.fail(
-                    failure(
-                      "failed",
-                      "listen-failed",
-                      fault.message,
-                      "Choose another port with --p2p-port, or --no-p2p."
-                    )
-                  )
-                )
-              )
-            )
+            Effect.tapError((fault) => Effect.sync(() => Deferred.doneUnsafe(built, Exit.fail(fault))))
           )
         ).catch(() => ({ fetch: () => new Response("failed", { status: 500 }) }))
       ).pipe(

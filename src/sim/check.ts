@@ -92,9 +92,12 @@ export const checkAcknowledged = (
   return undefined
 }
 
-/** Nothing is pending that the tip has confirmed or made impossible, and the pool in memory is the one on disk. */
-export const checkPool = (node: SimNode, pool: PoolView, inMemory: number): string | undefined => {
-  if (inMemory !== pool.size) return `${node.name}: ${inMemory} transfers are pending, and ${pool.size} on its disk`
+/** When nothing is under way, the pool in memory is the one on disk. */
+export const checkMemory = ({ name }: SimNode, pool: PoolView, inMemory: number): string | undefined =>
+  inMemory === pool.size ? undefined : `${name}: ${inMemory} transfers are pending, and ${pool.size} on its disk`
+
+/** Nothing is pending that the tip has confirmed or made impossible. */
+export const checkPool = (node: SimNode, pool: PoolView): string | undefined => {
   for (const transaction of pool.values()) {
     const { sender, nonce } = transaction.transfer
     if (nonceAt(node, sender) >= nonce)

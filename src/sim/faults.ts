@@ -9,7 +9,7 @@ import { peerPort } from "./node.ts"
 import type { Action } from "./plan.ts"
 import { liarKey } from "./wallets.ts"
 
-export type FaultAction = Exclude<Action, { do: "pay" | "conflict" | "replace" | "pace" | "order" }>
+export type FaultAction = Exclude<Action, { do: "pay" | "conflict" | "replace" | "pace" | "order" | "flood" }>
 
 export interface FaultParts extends SimParts {
   readonly nodes: ReadonlyMap<string, SimNode>
@@ -241,6 +241,8 @@ export class Faults {
   private lie(action: Extract<FaultAction, { do: "byzantine" }>): Effect.Effect<void, unknown> {
     const { world, net, tracer, rules } = this.parts
     const victim = this.node(action.node)
+    const target = ({ address, store }: SimNode) => ({ host: address, port: peerPort, store })
+    const others = [...this.parts.nodes.values()].filter((node) => node !== victim && node.up)
     const act = acts[action.act]
     if (act === undefined || !victim.up) return Effect.void
     const i = this.liars++
@@ -248,14 +250,15 @@ export class Faults {
     const address = `10.66.${i >> 8}.${i & 255}`
     tracer.note(victim.name, "byzantine", `${action.act} from ${host.name}`)
     host.fork(
-      act({
+      act.play({
         host,
         address,
         tcp: net.door(host, address),
         key: liarKey(i),
         rules,
         dice: makeDice(action.seed),
-        victim: { host: victim.address, port: peerPort, store: victim.store }
+        victim: target(victim),
+        others: others.map(target)
       })
     )
     return Effect.andThen(

@@ -1,7 +1,7 @@
 /**
  * The fence around a world. Who reads the machine's clock or chance, or sets its timers, while a world runs is found out, also if
- * whoever did it survives that. What cannot be fenced here is kept out by test/tidy.test.ts: randomBytes, process.hrtime, Bun's own
- * clocks, SQL's random() and datetime('now').
+ * whoever did it survives that. What cannot be fenced here is kept out by test/tidy.test.ts: what is imported by name from
+ * node:crypto, node:process and node:timers, crypto.subtle, Temporal, SQL's random() and datetime('now').
  */
 
 /** Something of the world outside was used while a world ran: the run would differ from machine to machine. */
@@ -13,15 +13,18 @@ export class Leak extends Error {
 const outside: ReadonlyArray<readonly [owner: object, name: string]> = [
   [Date, "now"],
   [performance, "now"],
+  [performance, "mark"],
   [Math, "random"],
   [crypto, "getRandomValues"],
   [crypto, "randomUUID"],
-  [process, "hrtime"],
-  [Bun, "nanoseconds"],
+  ...["hrtime", "uptime", "cpuUsage", "nextTick"].map((name) => [process, name] as const),
   ...["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch", "Worker"].map(
     (name) => [globalThis, name] as const
   ),
-  ...["listen", "connect", "serve", "udpSocket", "sleep", "spawn", "spawnSync"].map((name) => [Bun, name] as const)
+  ...["listen", "connect", "serve", "udpSocket", "sleep", "sleepSync", "spawn", "spawnSync"].map(
+    (name) => [Bun, name] as const
+  ),
+  ...["nanoseconds", "randomUUIDv7"].map((name) => [Bun, name] as const)
 ]
 
 const RealDate = Date
@@ -41,7 +44,13 @@ export const fenced = <A>(f: () => A): A => {
   const leak = (name: string): never => {
     throw (found ??= new Leak(`${name} was used inside a world`))
   }
-  for (const [owner, name] of outside) Reflect.set(owner, name, () => leak(name))
+  for (const [owner, name] of outside) {
+    // A function, so that `new` finds it out too.
+    const trap = function (): never {
+      return leak(name)
+    }
+    Reflect.set(owner, name, Object.assign(trap, { bigint: trap }))
+  }
   globalThis.Date = fencedDate(leak)
   try {
     return f()

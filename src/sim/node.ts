@@ -6,6 +6,7 @@ import { Deferred, Effect, Exit, type Fiber } from "effect"
 import type { Tagged } from "../../actors/actor.ts"
 import { startTree, type Tree } from "../../actors/tree.ts"
 import type { Rules } from "../chain/rules.ts"
+import type { NodeConfig } from "../config.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { toHex } from "../codec/bytes.ts"
 import { makeApp } from "../http/app.ts"
@@ -32,8 +33,12 @@ export interface SimNodeOptions {
   readonly rules: Rules
   /** Addresses with port. */
   readonly seeds: ReadonlyArray<string>
-  /** Hashes a second of its one thread; none: it mines only when asked. */
+  /** Hashes a second of its one thread; 0: the thread stands still. */
   readonly hashesPerSecond: number
+  /** How it mines otherwise than with that thread. */
+  readonly mining?: Partial<NodeConfig["mining"]>
+  /** Nonces tried in place before the thread is asked; none, so that every block takes its time. */
+  readonly triesInPlace?: number
   /** See TreeOptions. */
   readonly squeeze: number
 }
@@ -77,6 +82,8 @@ export class SimNode {
   gaveUp: (why: string) => void = () => {}
   /** Called when one of its actors has died, with the first line of why. */
   crashed: (what: string) => void = () => {}
+  /** Called when something that ran there has died of a bug: nobody else may notice. */
+  died: (why: string) => void = () => {}
   /** Called when its tip has moved. */
   moved: () => void = () => {}
   private requests = 0
@@ -166,7 +173,7 @@ export class SimNode {
       return Effect.map(this.await(host, host.fork(tree.stop)), () => {
         this.end()
         this.parts.net.lose(this.name, false)
-        this.disk.lose()
+        this.disk.lose(false)
       })
     })
   }
@@ -176,7 +183,7 @@ export class SimNode {
     if (!this.up) return
     this.end()
     this.parts.net.lose(this.name, mute)
-    this.disk.lose()
+    this.disk.lose(mute)
   }
 
   /** Loses power within the next commit. `down` is told when it has. */
@@ -230,7 +237,7 @@ export class SimNode {
         proposer: options.key.address,
         tls: { key: "", cert: "" },
         doors: { tcp: parts.net.door(host, options.address), startThread: threads.start },
-        triesInPlace: 0,
+        triesInPlace: options.triesInPlace ?? 0,
         squeeze: options.squeeze,
         spy: this.spy(),
         facts: {
@@ -280,7 +287,7 @@ export class SimNode {
       signatureEngine: "auto",
       http: { host: "", port: 0, adminToken: undefined },
       peers: { host: options.address, port: peerPort, advertise: undefined, seeds: options.seeds },
-      mining: { threads: 1, proposer: undefined, onDemand: false, everyMs: undefined }
+      mining: { threads: 1, proposer: undefined, onDemand: false, everyMs: undefined, ...options.mining }
     } as const
   }
 
@@ -324,6 +331,10 @@ export class SimNode {
     this.asking.add(off)
     fiber.addObserver((exit) => {
       this.asking.delete(off)
+      if (Exit.isFailure(exit) && host.alive) {
+        const bug = exit.cause.reasons.find((reason) => "defect" in reason)
+        if (bug !== undefined && "defect" in bug) this.died(String(bug.defect))
+      }
       Deferred.doneUnsafe(answer, exit)
     })
     return Deferred.await(answer)

@@ -62,6 +62,8 @@ export type Action = { readonly at: number } & (
   /** A transfer, then one that takes its place for twice the fee. */
   | { readonly do: "replace"; readonly wallet: number; readonly node: string }
   | { readonly do: "pace"; readonly node: string; readonly hashesPerSecond: number }
+  /** So many questions at a time, as a page that went wild would ask. */
+  | { readonly do: "flood"; readonly node: string; readonly count: number }
   /** A block is ordered, as POST /api/mine does. */
   | { readonly do: "order"; readonly node: string }
   /** An actor fails, so many messages one after the other: a bug of ours. */
@@ -136,7 +138,8 @@ const planWork = (sketch: Sketch, wallets: number, paysPerMinute: number): void 
       actions.push({ at, do: "pay", wallet, node: dice.pick(names), count, http: dice.chance(0.3) })
     }
   }
-  each(sketch, 10 * minuteMs, () => ({ do: "order" }))
+  each(sketch, 4 * minuteMs, () => ({ do: "order" }))
+  each(sketch, 4 * minuteMs, () => ({ do: "flood", count: between(dice, 20, 300) }))
   for (const at of timesOf(sketch, 10 * minuteMs))
     actions.push({ at, do: "pace", node: dice.pick(names), hashesPerSecond: dice.chance(0.3) ? 0 : pace(dice) })
 }
@@ -174,8 +177,17 @@ const fault: Readonly<Record<Fault, (sketch: Sketch) => void>> = {
   },
   "torn-write": (sketch) =>
     each(sketch, 8 * minuteMs, (dice) => ({ do: "torn-write", ms: between(dice, 500, minuteMs) })),
-  "disk-full": (sketch) =>
-    each(sketch, 10 * minuteMs, (dice) => ({ do: "disk-full", ms: between(dice, 1_000, 3 * minuteMs) })),
+  "disk-full": (sketch) => {
+    const { dice, names, actions } = sketch
+    for (const at of timesOf(sketch, 10 * minuteMs)) {
+      const full = { node: dice.pick(names), ms: between(dice, 1_000, 3 * minuteMs) }
+      actions.push({ at, do: "disk-full", ...full })
+      // An operator who sees it stops the node.
+      const stopsAt = at + dice.int(full.ms)
+      if (dice.chance(0.3) && stopsAt < sketch.options.ms)
+        actions.push({ at: stopsAt, do: "restart", node: full.node, ms: 5_000 })
+    }
+  },
   "clock-skew": (sketch) =>
     each(sketch, 8 * minuteMs, (dice) => ({
       do: "clock-skew",
@@ -257,6 +269,6 @@ export const swarmOptions = (seed: number, ms: number): SimOptions => {
     blockMs: dice.pick([2_000, 5_000, 10_000]),
     strategy: dice.pick(["uniform", "uniform", "sparse", "fifo"] as const),
     preempt: dice.pick([0, 0.02, 0.2]),
-    squeeze: dice.pick([1, 1, 1, 64])
+    squeeze: dice.pick([1, 1, 1, 16, 64])
   }
 }

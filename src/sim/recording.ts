@@ -19,6 +19,7 @@ const ActionForm = Schema.Union([
   Schema.Struct({ ...happening, do: Schema.Literal("conflict"), wallet: Count, nodes: Schema.Tuple([Name, Name]) }),
   Schema.Struct({ ...onNode, do: Schema.Literal("replace"), wallet: Count }),
   Schema.Struct({ ...onNode, do: Schema.Literal("pace"), hashesPerSecond: Count }),
+  Schema.Struct({ ...onNode, do: Schema.Literal("flood"), count: Count }),
   Schema.Struct({ ...onNode, do: Schema.Literal("order") }),
   Schema.Struct({ ...onNode, do: Schema.Literal("bug"), actor: Name, times: Count }),
   Schema.Struct({ ...onNode, ...lasting, do: Schema.Literal("thread") }),

@@ -9,12 +9,14 @@ import { parseSpec } from "../block/genesis.ts"
 import { presets } from "../chain/presets.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import { Result } from "effect"
+import type { NodeShape } from "../node.ts"
 import { type Choices, SeededChoices } from "./choices.ts"
 import {
   checkAcknowledged,
   checkBounds,
   checkCondemned,
   checkHistory,
+  checkMemory,
   checkPool,
   checkTip,
   heavierBranch,
@@ -143,6 +145,7 @@ class Simulation {
       })
       node.moved = () => this.tipMoved(node)
       node.crashed = (what) => this.crashed(name, what)
+      node.died = (why) => this.violated(`${name}: a call died: ${why}`)
       this.nodes.set(name, node)
     })
     this.faults = new Faults({ ...parts, nodes: this.nodes, rules: this.rules, started: (node) => this.started(node) })
@@ -254,14 +257,24 @@ class Simulation {
       case "replace":
         return at(action.node).up ? this.wallets.replace(action.wallet, at(action.node)) : Effect.void
       case "order":
-        return at(action.node).up
-          ? Effect.asVoid(Effect.exit(at(action.node).ask(({ node }) => node.mine(undefined))))
-          : Effect.void
+        return this.ignoring(at(action.node), (node) => node.mine(undefined))
+      case "flood": {
+        const account = walletKey(0).address
+        const one = this.ignoring(at(action.node), (node) => node.account(account))
+        return Effect.forEach(Array.from({ length: action.count }), () => one, { concurrency: "unbounded", discard: true })
+      }
       case "pace":
         return Effect.sync(() => void (at(action.node).pace.hashesPerSecond = action.hashesPerSecond))
       default:
         return this.faults.act(action)
     }
+  }
+
+  /** Asks a node something of which the answer does not matter; that the node dies of it does, and is heard of. */
+  private ignoring(node: SimNode, ask: (shape: NodeShape) => Effect.Effect<unknown, unknown>): Effect.Effect<void> {
+    return Effect.suspend(() => (node.up ? Effect.exit(node.ask(({ node: shape }) => ask(shape))) : Effect.void)).pipe(
+      Effect.asVoid
+    )
   }
 
   private watchBans(): Effect.Effect<void> {
@@ -315,7 +328,8 @@ class Simulation {
       for (const node of this.up()) {
         this.violated(checkHistory(node, this.rules) ?? checkBounds(node))
         const { pendingTransactions } = yield* node.ask(({ node: shape }) => shape.stats())
-        this.violated(checkPool(node, poolView(node, this.rules), pendingTransactions))
+        const pool = poolView(node, this.rules)
+        this.violated(checkPool(node, pool) ?? checkMemory(node, pool, pendingTransactions))
         yield* this.checkBans(node, [...this.nodes.keys()])
       }
       yield* this.stopAll()

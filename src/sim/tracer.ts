@@ -38,6 +38,7 @@ export class Tracer {
   private readonly waiting = new WeakMap<object, Waiting>()
   private messages: Array<Waiting> = []
   private forgotten = 0
+  private numbered = 0
   private readonly spans: Array<{ -readonly [K in keyof Span]: Span[K] }> = []
   private readonly notes: Array<Note> = []
   private readonly blocks = new Map<string, Sealed>()
@@ -60,6 +61,13 @@ export class Tracer {
     readonly told: (actor: string, message: Tagged, taken: boolean) => void
     readonly begun: (actor: string, message: Tagged) => void
   } {
+    // The digest numbers actors as they first handle something, whether or not their lanes are kept.
+    const numbers = new Map<string, number>()
+    const numberOf = (actor: string): number => {
+      const number = numbers.get(actor) ?? this.numbered++
+      numbers.set(actor, number)
+      return number
+    }
     const lanes = new Map<string, number>()
     const laneOf = (actor: string): number => {
       const known = lanes.get(actor)
@@ -77,11 +85,10 @@ export class Tracer {
         this.handled++
         const ms = this.world.elapsed - (this.toldAt.get(message) ?? 0)
         if (ms > waitMsMax) this.waited(node, actor, message._tag, ms)
-        const lane = laneOf(actor)
-        this.world.trace.add((lane << 8) ^ this.kind(message._tag))
+        this.world.trace.add((numberOf(actor) << 8) ^ this.kind(message._tag))
         const { onBegun, messages } = this.options
         onBegun?.({ at: this.world.elapsed, step: this.world.steps, node, actor, message })
-        if (messages) this.begun(lane, message)
+        if (messages) this.begun(laneOf(actor), message)
       }
     }
   }

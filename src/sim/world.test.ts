@@ -1,8 +1,9 @@
 /** The world itself: what it finds, what it refuses, and that a seed is a run. */
 import { describe, expect, test } from "bun:test"
-import { Clock, Effect, Exit, Fiber, Ref } from "effect"
-import { Leak } from "./fence.ts"
-import { Stuck, World } from "./world.ts"
+import { Clock, Effect, Exit, Fiber, Queue, Ref } from "effect"
+import { Random as RandomBytes } from "../io/random.ts"
+import { SeededChoices } from "./choices.ts"
+import { startMs, Stuck, World } from "./world.ts"
 
 const failing = (preempt: number): number => {
   let lost = 0
@@ -48,26 +49,6 @@ test("timers fire by time, those of one time in the order in which they were set
   expect(world.idle).toBe(true)
 })
 
-describe("a world has no door to ours", () => {
-  const leaks: Readonly<Record<string, () => unknown>> = {
-    now: () => Date.now(),
-    random: () => Math.random(),
-    setTimeout: () => setTimeout(() => {}, 1),
-    getRandomValues: () => crypto.getRandomValues(new Uint8Array(1))
-  }
-  for (const [name, leak] of Object.entries(leaks))
-    test(`${name} is found out, even if whoever used it survives that; afterwards it works again`, () => {
-      expect(() => new World(1).run(Effect.ignoreCause(Effect.sync(leak)))).toThrow(Leak)
-      const timer = leak()
-      clearTimeout(timer as never)
-    })
-
-  test("a promise and a deadlock are Stuck", () => {
-    expect(() => new World(1).run(Effect.promise(() => Promise.resolve(1)))).toThrow(Stuck)
-    expect(() => new World(1).run(Effect.never)).toThrow(Stuck)
-  })
-})
-
 test("time is the world's: a year is over at once, and the same for all", () => {
   const exit = new World(1).run(
     Effect.gen(function* () {
@@ -77,4 +58,130 @@ test("time is the world's: a year is over at once, and the same for all", () => 
     })
   )
   expect(exit).toEqual(Exit.succeed(365 * 24 * 3600 * 1000))
+})
+
+describe("a machine whose power goes", () => {
+  test("does nothing more: no operation, no finalizer, no timer", () => {
+    for (let seed = 0; seed < 50; seed++) {
+      const world = new World(seed, 0.2)
+      const host = world.host("a")
+      const did: Array<string> = []
+      const say = (what: string) => Effect.sync(() => void did.push(`${what} ${host.alive ? "on" : "off"}`))
+      const burst = Effect.forEach([1, 2, 3], () => Effect.andThen(say("work"), Effect.yieldNow), { discard: true })
+      const work = Effect.forever(Effect.andThen(burst, Effect.sleep(3)))
+      world.run(
+        Effect.gen(function* () {
+          host.fork(Effect.ensuring(work, say("finalizer")))
+          host.fork(Effect.onInterrupt(Effect.never, () => say("interrupted")))
+          host.fork(Effect.onExit(work, () => say("exit")))
+          host.after(100, () => void did.push("timer"))
+          yield* Effect.sleep(20 + seed)
+          const before = did.length
+          host.kill()
+          expect([before > 5, host.waiting]).toEqual([true, 0])
+          host.fork(say("born dead"))
+          host.after(1, () => void did.push("late timer"))
+          yield* Effect.sleep(10_000)
+          expect(did.length).toBe(before)
+        })
+      )
+      expect([world.idle, did.filter((what) => !/^work on$/.test(what))]).toEqual([true, []])
+    }
+  })
+
+  test("leaves the others as they were, and another may take its place", () => {
+    const world = new World(1)
+    const beats: Record<string, number> = { a: 0, b: 0, again: 0 }
+    const beat = (name: string) =>
+      world.host(name).fork(Effect.forever(Effect.andThen(Effect.sleep(10), Effect.sync(() => void beats[name]!++))))
+    world.run(
+      Effect.gen(function* () {
+        const a = world.host("a")
+        a.fork(Effect.forever(Effect.andThen(Effect.sleep(10), Effect.sync(() => void beats["a"]!++))))
+        beat("b")
+        yield* Effect.sleep(105)
+        a.kill()
+        beat("again")
+        yield* Effect.sleep(100)
+      })
+    )
+    expect(beats).toEqual({ a: 10, b: 20, again: 9 })
+  })
+
+  test("keeps a clock of its own that may be off, and chance of its own that is the same in every run", () => {
+    const run = (seed: number) => {
+      const world = new World(seed)
+      const [a, b] = [world.host("a"), world.host("b")]
+      b.skewMs = -5_000
+      const read: Array<number> = []
+      world.run(
+        Effect.gen(function* () {
+          yield* Effect.sleep(10)
+          for (const host of [a, b]) host.fork(Effect.map(Clock.currentTimeMillis, (now) => read.push(now - startMs)))
+          yield* Effect.sleep(1)
+        })
+      )
+      return { read: read.toSorted((x, y) => x - y), bytes: [a, b].map(({ dice }) => dice.bytes(4).toHex()) }
+    }
+    expect(run(1).read).toEqual([-4_990, 10])
+    expect(run(1)).toEqual(run(1))
+    expect(run(1).bytes[0]).not.toBe(run(1).bytes[1])
+    expect(run(1).bytes).not.toEqual(run(2).bytes)
+  })
+})
+
+describe("one seed", () => {
+  const digest = (seed: number): string => {
+    const world = new World(seed, 0.2)
+    world.run(
+      Effect.gen(function* () {
+        const inbox = yield* Queue.bounded<number>(4)
+        for (let i = 0; i < 6; i++)
+          world.host(`h${i}`).fork(
+            Effect.gen(function* () {
+              const bytes = yield* RandomBytes
+              for (let turn = 0; turn < 20; turn++) {
+                yield* Effect.sleep(1 + (bytes(1)[0]! % 7))
+                yield* Queue.offer(inbox, i)
+              }
+            })
+          )
+        for (let i = 0; i < 120; i++) world.trace.add(yield* Queue.take(inbox))
+      })
+    )
+    return world.digest
+  }
+
+  test("is one run, step by step, and another seed another", () => {
+    const digests = Array.from({ length: 20 }, (_, seed) => digest(seed))
+    expect(digests).toEqual(Array.from({ length: 20 }, (_, seed) => digest(seed)))
+    expect(new Set(digests).size).toBe(20)
+  })
+})
+
+test("a world that finds no end is Stuck, and what an audit throws ends the run", () => {
+  const forever = Effect.forever(Effect.yieldNow)
+  expect(() => new World({ choices: new SeededChoices(1), stepsMax: 1_000 }).run(forever)).toThrow(Stuck)
+  const world = new World(1)
+  world.audit = () => {
+    if (world.steps === 100) throw new Error("seen at step 100")
+  }
+  expect(() => world.run(forever)).toThrow("seen at step 100")
+})
+
+test("what asks for it may settle through promises: their microtasks are run after each step, and time goes on meanwhile", () => {
+  const world = new World(1)
+  const program = Effect.callback<number>((resume) => {
+    const settled = world.promised()
+    const work = async (): Promise<void> => {
+      await Promise.resolve()
+      await new Promise<void>((done) => void world.home.after(5_000, done))
+      settled()
+      resume(Effect.succeed(world.elapsed))
+    }
+    void work()
+  })
+  expect(world.run(program)).toEqual(Exit.succeed(5_000))
+  const lost = Effect.callback<number>(() => void world.promised())
+  expect(() => world.run(lost)).toThrow("a promise waits for the world outside")
 })

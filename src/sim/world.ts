@@ -28,8 +28,24 @@ interface Lane {
   readonly tasks: Array<() => void>
 }
 
+/** Decides every step in the place of choices, and hears what the step did to the world: how explore.ts tries all orders. */
+export interface Guide {
+  /**
+   * What goes next, and after how many of its operations it is preempted, 0: not at all. It is offered the timers that are due
+   * (ids below 0), then the lanes that can run (from 0), each the longest waiting first. `late`: nothing could run any more, so
+   * time passes with this step.
+   */
+  readonly next: (enabled: ReadonlyArray<number>, late: boolean) => { readonly at: number; readonly ops: number }
+  /** The step in hand has made a lane runnable, set a timer, or drawn the dice of a host. */
+  readonly touched: (what: number | string) => void
+  /** The step in hand could be preempted here. */
+  readonly operation: () => void
+}
+
 export interface WorldOptions {
   readonly choices: Choices
+  /** Takes the place of choices. Nothing may settle through a promise then. */
+  readonly guide?: Guide
   /** The probability that a fiber is interrupted between two of its operations. */
   readonly preempt?: number
   readonly stepsMax?: number
@@ -43,6 +59,9 @@ export const startMs = Date.UTC(2026, 10, 21)
 /** A preempted fiber has done at most so many operations since it was resumed. */
 const preemptOpsMax = 10
 
+/** Lanes count from 0 up, timers from -1 down. */
+const timerId = ({ turn }: Timer): number => -turn - 1
+
 export class World {
   /** Where whoever drives the run is at home: a machine that never dies. */
   readonly home: Host
@@ -54,11 +73,14 @@ export class World {
   private readonly seed: number
   private readonly runnable: Array<Lane> = []
   private readonly timers = new Timers()
+  /** All timers that are set, for the guide: it may take any of those due at one instant. */
+  private guidedTimers: Array<Timer> = []
   private laneCount = 0
   private hostCount = 0
   private nowMs = startMs
   private promises = 0
   private stepCount = 0
+  readonly guide: Guide | undefined
   /** Called after every step. What it throws ends the run. */
   audit: (() => void) | undefined
   /** The fiber that is entered first in this task was chosen: it need not yield to be one. */
@@ -74,6 +96,7 @@ export class World {
     this.preempt = given.preempt ?? preempt
     this.stepsMax = given.stepsMax ?? stepsMax
     this.seed = given.seed ?? 0
+    this.guide = given.guide
     this.home = this.host("world")
   }
 
@@ -130,7 +153,10 @@ export class World {
 
   /** For hosts. */
   setTimer(at: number, fire: () => void): Timer {
-    return this.timers.set(at, fire)
+    const timer = this.timers.set(at, fire)
+    if (this.guide !== undefined) this.guidedTimers.push(timer)
+    this.guide?.touched(timerId(timer))
+    return timer
   }
 
   /** For hosts. */
@@ -140,6 +166,7 @@ export class World {
 
   /** For hosts. */
   schedule(lane: Lane, task: () => void): void {
+    this.guide?.touched(lane.id)
     if (lane.tasks.push(task) === 1) this.runnable.push(lane)
   }
 
@@ -151,33 +178,57 @@ export class World {
 
   private step(): void {
     if (++this.stepCount > this.stepsMax) throw new Stuck(`no end after ${this.stepsMax} steps`)
+    if (this.guide !== undefined) return this.guided(this.guide)
     const due = this.timers.peek()
     if (this.runnable.length === 0 && due === undefined && this.promises === 0)
       throw new Stuck("nothing can run and no timer is set")
     if (due !== undefined && (due.at <= this.nowMs || (this.runnable.length === 0 && this.promises === 0)))
       this.fire(due)
-    else if (this.runnable.length > 0) this.dispatch()
+    else if (this.runnable.length > 0) this.choose()
     if (this.promises > 0) this.settle(due)
     this.audit?.()
   }
 
+  private guided(guide: Guide): void {
+    const due = this.dueTimers()
+    const enabled = [...due.map(timerId), ...this.runnable.map(({ id }) => id)]
+    if (enabled.length === 0) throw new Stuck("nothing can run and no timer is set")
+    const { at, ops } = guide.next(enabled, due.length > 0 && due[0]!.at > this.nowMs)
+    if (at < due.length) this.fire(due[at]!)
+    else this.dispatch(at - due.length, ops || -1)
+    this.audit?.()
+  }
+
+  private dueTimers(): ReadonlyArray<Timer> {
+    const first = this.timers.peek()
+    if (first === undefined || (first.at > this.nowMs && this.runnable.length > 0)) return []
+    this.guidedTimers = this.guidedTimers.filter(({ fire }) => fire !== undefined)
+    const instant = Math.max(first.at, this.nowMs)
+    return this.guidedTimers.filter(({ at }) => at <= instant).sort((a, b) => a.at - b.at || a.turn - b.turn)
+  }
+
+  /** A timer whose `fire` is empty leaves the heap when it is looked at next. */
   private fire(due: Timer): void {
-    this.timers.pop()
     this.nowMs = Math.max(this.nowMs, due.at)
-    this.trace.add(-due.turn - 1)
+    this.trace.add(timerId(due))
     this.trace.add(this.nowMs - startMs)
     const { fire } = due
     due.fire = undefined
     fire!()
   }
 
-  private dispatch(): void {
+  private choose(): void {
+    const at = this.runnable.length === 1 ? 0 : this.choices.pick("order", this.runnable.length)
+    const budget = this.preempt === 0 ? -1 : this.choices.rare("preempt", this.preempt, preemptOpsMax) || -1
+    this.dispatch(at, budget)
+  }
+
+  private dispatch(at: number, budget: number): void {
     const { runnable } = this
-    const at = runnable.length === 1 ? 0 : this.choices.pick("order", runnable.length)
     const lane = runnable[at]!
     const task = lane.tasks.shift()!
     if (lane.tasks.length === 0) runnable.splice(at, 1)
-    this.budget = this.preempt === 0 ? -1 : this.choices.rare("preempt", this.preempt, preemptOpsMax) || -1
+    this.budget = budget
     this.granted = true
     this.trace.add(lane.id)
     task()
@@ -276,6 +327,7 @@ export class Host implements Scheduler.Scheduler {
       this.seen.add(fiber)
       return resumedInline || !this.up
     }
+    world.guide?.operation()
     return (world.budget > 0 && --world.budget === 0) || !this.up
   }
 
@@ -288,7 +340,10 @@ export class Host implements Scheduler.Scheduler {
   private within<A, E>(program: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return program.pipe(
       Effect.provideService(Clock.Clock, this.clock()),
-      Effect.provideService(Random, (length) => this.dice.bytes(length)),
+      Effect.provideService(Random, (length) => {
+        this.world.guide?.touched(`dice of ${this.name}`)
+        return this.dice.bytes(length)
+      }),
       Effect.provideService(References.PreventSchedulerYield, false),
       Effect.provideService(References.MinimumLogLevel, "Error"),
       Effect.provideService(Logger.CurrentLoggers, new Set([this.logger]))

@@ -1,0 +1,98 @@
+/**
+ * What callers ask of the node's actors, as bytes and back. Only these calls are inputs: whatever else an outsider asks is
+ * read from the last commit, and the actors never hear of it.
+ */
+import { Cause, Effect, type Exit, Result } from "effect"
+import { decode, encode, type Packable } from "../codec/msgpack.ts"
+import { addressBytes } from "../crypto/address.ts"
+import type { Address } from "../crypto/address.ts"
+import type { Ledger } from "../ledger/ledger.ts"
+import type { TransactionId } from "../ledger/transaction.ts"
+import type { NodeShape } from "../node.ts"
+
+/** The calls that reach actors. */
+export const methods = [
+  "submit",
+  "mine",
+  "transaction",
+  "account",
+  "accounts",
+  "pending",
+  "peers",
+  "stats",
+  "ready"
+] as const
+export type Method = (typeof methods)[number]
+
+/** The arguments of a call as bytes. */
+export const packArgs = <M extends Method>(method: M, args: Parameters<NodeShape[M]>): Uint8Array => {
+  const plain: ReadonlyArray<unknown> =
+    method === "submit" ? [(args as Parameters<NodeShape["submit"]>)[0].bytes] : args
+  return encode(plain.map((arg) => (arg === undefined ? null : (arg as Packable))))
+}
+
+const bytesOf = (value: Packable | undefined, length: number): Uint8Array | undefined =>
+  value instanceof Uint8Array && value.length === length ? value : undefined
+
+/** A page that is asked for: a cursor or none, and how many rows. */
+const pageOf = ([cursor, limit]: ReadonlyArray<Packable>): readonly [string | undefined, number] | undefined =>
+  (cursor === null || typeof cursor === "string") && typeof limit === "number" && limit > 0
+    ? [cursor ?? undefined, limit]
+    : undefined
+
+/** The call that a journal names. It dies if there is no such call or its arguments are none. */
+export const callOf = (
+  node: NodeShape,
+  ledger: Ledger,
+  { method, args }: { readonly method: string; readonly args: Uint8Array }
+): Effect.Effect<unknown, unknown> =>
+  find(node, ledger, method, args) ?? Effect.die(new Error(`the node has no such call: ${method}`))
+
+const find = (
+  node: NodeShape,
+  ledger: Ledger,
+  method: string,
+  bytes: Uint8Array
+): Effect.Effect<unknown, unknown> | undefined => {
+  const decoded = decode(bytes)
+  if (Result.isFailure(decoded) || !Array.isArray(decoded.success)) return undefined
+  const args = decoded.success as ReadonlyArray<Packable>
+  switch (method) {
+    case "submit": {
+      const transaction = args[0] instanceof Uint8Array ? ledger.decode(args[0]) : undefined
+      return transaction === undefined || Result.isFailure(transaction) ? undefined : node.submit(transaction.success)
+    }
+    case "mine": {
+      const proposer = bytesOf(args[0], addressBytes)
+      return proposer === undefined && args[0] !== null ? undefined : node.mine(proposer as Address | undefined)
+    }
+    case "transaction": {
+      const id = bytesOf(args[0], 32)
+      return id === undefined ? undefined : node.transaction(id as TransactionId)
+    }
+    case "account": {
+      const address = bytesOf(args[0], addressBytes)
+      return address === undefined ? undefined : node.account(address as Address)
+    }
+    case "accounts":
+    case "pending": {
+      const page = pageOf(args)
+      return page === undefined ? undefined : node[method](...page)
+    }
+    case "peers":
+    case "stats":
+    case "ready":
+      return node[method]()
+    default:
+      return undefined
+  }
+}
+
+/** What a caller heard, in a word: "ok", or the name of what went wrong. */
+export const outcomeOf = (exit: Exit.Exit<unknown, unknown>): string => {
+  if (exit._tag === "Success") return "ok"
+  if (Cause.hasInterruptsOnly(exit.cause)) return "cancelled"
+  const reason = exit.cause.reasons[0]
+  const error = reason !== undefined && "error" in reason ? (reason.error as { readonly _tag?: string }) : undefined
+  return error?._tag ?? "failed"
+}

@@ -1,0 +1,84 @@
+/** The doors as they are, for a node that is recorded: what happens at them becomes inputs. And doors that lead nowhere. */
+import { Cause, Effect, Exit } from "effect"
+import type { Tcp, Wire } from "../io/tcp.ts"
+import type { StartThread } from "../io/worker.ts"
+import type { Input } from "./entry.ts"
+import type { Outside } from "./deck.ts"
+
+const faultOf = (cause: Cause.Cause<{ readonly message: string }>): string => {
+  const reason = cause.reasons.find((one) => "error" in one)
+  return reason !== undefined && "error" in reason ? reason.error.message : Cause.pretty(cause)
+}
+
+/** The outside behind real doors. */
+export const liveOutside = (doors: {
+  readonly tcp: Tcp
+  readonly startThread: StartThread
+  readonly random: (length: number) => Uint8Array
+}): Outside => {
+  const wires = new Map<number, Wire>()
+  let last = 0
+
+  /** Numbers a connection and tells of it and of all that it does. */
+  const tell = (wire: Wire, dial: number, hear: (input: Input) => void) => {
+    const number = ++last
+    wires.set(number, wire)
+    hear({ kind: "wire", wire: number, dial, host: wire.remoteHost, binding: wire.binding })
+    return {
+      data: (bytes: Uint8Array) => hear({ kind: "data", wire: number, bytes }),
+      drained: () => hear({ kind: "drained", wire: number }),
+      closed: (reason: string) => hear({ kind: "closed", wire: number, reason })
+    }
+  }
+
+  return {
+    random: doors.random,
+    listen: (at, identity, hear) => {
+      const exit = Effect.runSyncExit(doors.tcp.listen(at, identity, (wire) => tell(wire, 0, hear)))
+      return Exit.isSuccess(exit)
+        ? { ...exit.value, fault: "" }
+        : { port: 0, fault: faultOf(exit.cause) || "it cannot listen", close: () => {} }
+    },
+    dial: (dial, to, identity, hear) => {
+      const fiber = Effect.runFork(doors.tcp.dial(to, identity, (wire) => tell(wire, dial, hear)))
+      fiber.addObserver((exit) => {
+        const fault = Exit.isSuccess(exit) ? "" : faultOf(exit.cause) || "it failed"
+        hear({ kind: "dialled", dial, fault })
+      })
+      return () => fiber.interruptUnsafe()
+    },
+    wire: (number) => {
+      const wire = wires.get(number)!
+      wires.delete(number)
+      return wire
+    },
+    thread: (thread, file, hear) => {
+      const failed = (reason: string): void => hear({ kind: "ended", thread, reason })
+      try {
+        const message = (report: unknown): void => hear({ kind: "report", thread, json: JSON.stringify(report) })
+        return doors.startThread<unknown, unknown>(file, { message, failed })
+      } catch (error) {
+        failed((error as Error).message)
+        return { post: () => {}, terminate: () => {} }
+      }
+    }
+  }
+}
+
+const nothing = (): void => {}
+
+/** The outside of a replay. It is never asked for what a journal says. */
+export const nowhere: Outside = {
+  listen: () => ({ port: 0, fault: "nobody listens in a replay", close: nothing }),
+  dial: () => nothing,
+  wire: () => ({
+    write: () => true,
+    queued: () => 0,
+    pause: nothing,
+    resume: nothing,
+    end: nothing,
+    terminate: nothing
+  }),
+  thread: () => ({ post: nothing, terminate: nothing }),
+  random: (length) => new Uint8Array(length)
+}
