@@ -1,7 +1,9 @@
 /** What must hold in every run, whatever happens in it. A checker gives what is wrong in words, or nothing. */
 import { Result } from "effect"
+import { isBest, parentId } from "../chain/reader.ts"
 import type { Rules } from "../chain/rules.ts"
 import { toHex } from "../codec/bytes.ts"
+import { toTarget } from "../consensus/difficulty.ts"
 import type { Address } from "../crypto/address.ts"
 import { decodeAccount, keyOf as entryKey } from "../ledger/account.ts"
 import type { Transaction } from "../ledger/transaction.ts"
@@ -26,6 +28,27 @@ export const checkTip = (node: SimNode, rules: Rules): string | undefined => {
 export const checkHistory = (node: SimNode, rules: Rules): string | undefined => {
   const outcome = auditChain(node.store, rules)
   return typeof outcome === "number" ? undefined : `${node.name}: ${outcome}`
+}
+
+const heavierSql = `SELECT hash FROM headers h WHERE work > ? AND has_body = 1
+  AND NOT EXISTS (SELECT 1 FROM invalid i WHERE i.hash = h.hash) ORDER BY work DESC LIMIT 16`
+
+/** The tip of a branch that is here as a whole and has more work than the tip; while the chain decides there may be one. */
+export const heavierBranch = ({ store }: SimNode): string | undefined => {
+  const whole = (id: string): boolean => {
+    let row = store.find(id)
+    while (row?.hasBody === true && !isBest(store, row.header)) row = store.find(parentId(row.header))
+    return row?.hasBody === true
+  }
+  const rows = store.db.query<{ hash: Uint8Array }, [Uint8Array]>(heavierSql).all(toTarget(store.tip().work))
+  return rows.map(({ hash }) => toHex(hash)).find(whole)
+}
+
+/** No block that an honest node has had as its tip is held invalid. */
+export const checkCondemned = ({ name, store }: SimNode, wasTip: (id: string) => boolean): string | undefined => {
+  const rows = store.db.query<{ hash: Uint8Array; code: string }, []>("SELECT hash, code FROM invalid").all()
+  const wrong = rows.find(({ hash }) => wasTip(toHex(hash)))
+  return wrong === undefined ? undefined : `${name} holds an honest block invalid, as ${wrong.code}: ${toHex(wrong.hash)}`
 }
 
 /** Nothing holds more than its bound. */
@@ -68,6 +91,10 @@ export const checkAcknowledged = (
   }
   return undefined
 }
+
+/** When nothing is under way, the pool in memory is the one on disk. */
+export const checkMemory = ({ name }: SimNode, pool: PoolView, inMemory: number): string | undefined =>
+  inMemory === pool.size ? undefined : `${name}: ${inMemory} transfers are pending, and ${pool.size} on its disk`
 
 /** Nothing is pending that the tip has confirmed or made impossible. */
 export const checkPool = (node: SimNode, pool: PoolView): string | undefined => {

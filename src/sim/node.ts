@@ -21,6 +21,8 @@ import { makeThreads, type Pace } from "./thread.ts"
 import type { Tracer } from "./tracer.ts"
 import type { Host, World } from "./world.ts"
 
+/** What an actor dies of when a plan has asked for it. */
+export const askedFor = "a bug was asked for"
 /** The port on which every simulated node hears its peers. */
 export const peerPort = 19_100
 
@@ -78,6 +80,8 @@ export class SimNode {
   skewMs = 0
   /** Called when its process has given up: the supervision has escalated. */
   gaveUp: (why: string) => void = () => {}
+  /** Called when one of its actors has died, with the first line of why. */
+  crashed: (what: string) => void = () => {}
   /** Called when something that ran there has died of a bug: nobody else may notice. */
   died: (why: string) => void = () => {}
   /** Called when its tip has moved. */
@@ -126,6 +130,7 @@ export class SimNode {
       this.starting = true
       const host = this.parts.world.host(this.name)
       host.skewMs = this.skewMs
+      host.crashed = (what, cause) => this.crashed(`${what}: ${cause.split("\n", 1)[0]}`)
       return Effect.onExit(this.await(host, host.fork(this.boot(host))), () =>
         Effect.sync(() => (this.starting = false))
       )
@@ -269,7 +274,7 @@ export class SimNode {
         if (left === 0) return
         if (left === 1) this.bugs.delete(name)
         else this.bugs.set(name, left - 1)
-        throw new Error(`a bug was asked for in ${actor}`)
+        throw new Error(`${askedFor} in ${actor}`)
       }
     }
   }

@@ -14,16 +14,20 @@ import { type Choices, SeededChoices } from "./choices.ts"
 import {
   checkAcknowledged,
   checkBounds,
+  checkCondemned,
   checkHistory,
+  checkMemory,
   checkPool,
   checkTip,
+  heavierBranch,
   type PoolView,
   poolView,
   Violation
 } from "./check.ts"
+import { diskRetryMsMax } from "../limits.ts"
 import { Faults } from "./faults.ts"
 import { SimNet } from "./net.ts"
-import { peerPort, SimNode } from "./node.ts"
+import { askedFor, peerPort, SimNode } from "./node.ts"
 import type { Action, Plan } from "./plan.ts"
 import type { Run } from "./trace.ts"
 import { Tracer, type TracerOptions } from "./tracer.ts"
@@ -68,8 +72,12 @@ export interface Report {
 const quietMs = 30 * 60_000
 /** Virtual milliseconds without mining after which everyone has everything. */
 const settleMs = 15_000
+/** How far ahead a header's time may be: less than the clocks of plans are off. */
+const futureMsMax = 60_000
 /** Steps between two looks at bounds and progress. */
 const lookEvery = 256
+/** Virtual milliseconds between two looks at the choice of branch. */
+const choiceLookMs = 1_000
 /** Virtual milliseconds between two looks at bans. */
 const banLookMs = 30_000
 /** Height up to which every reorganisation is followed by a replay of all of history. */
@@ -85,6 +93,7 @@ export const rulesOf = (plan: Plan): Rules => {
     name: "simulated",
     ledger: { ...dev.ledger, chainId: "simulated", feeMin: 10, reward: 5_000 },
     difficulty: { rule: "asert", blockMs: plan.blockMs, halfLifeMs: 30 * plan.blockMs, bitsStart: bits, bitsMin: 4 },
+    time: { medianBlocks: 11, futureMsMax },
     genesis: { time: startMs, note: "", alloc: [] }
   })
   if (Result.isFailure(parsed)) throw new Error(JSON.stringify(parsed.failure))
@@ -135,10 +144,12 @@ class Simulation {
         squeeze: plan.squeeze
       })
       node.moved = () => this.tipMoved(node)
+      node.crashed = (what) => this.crashed(name, what)
       node.died = (why) => this.violated(`${name}: a call died: ${why}`)
       this.nodes.set(name, node)
     })
     this.faults = new Faults({ ...parts, nodes: this.nodes, rules: this.rules, started: (node) => this.started(node) })
+    this.tracer.waited = (...late) => this.waited(...late)
     this.world.audit = () => this.look()
   }
 
@@ -162,6 +173,25 @@ class Simulation {
   /** The run is over, and why. The first reason counts. */
   private violated(what: string | undefined): void {
     if (what !== undefined && this.wrong === undefined) this.wrong = new Violation(what)
+  }
+
+  /** No actor dies but of a bug that the plan asks for. */
+  private crashed(name: string, what: string): void {
+    if (!what.includes(askedFor)) this.violated(`${name}: ${what}`)
+  }
+
+  /** Nobody lets a message lie, but who waits for room on his disk, and who waits for him. */
+  private waited(name: string, actor: string, kind: string, ms: number): void {
+    if (!this.lacksRoom(name, ms)) this.violated(`${name}: a ${kind} has waited for ${actor} for ${ms} ms`)
+  }
+
+  /** Did a node's disk have no room so many milliseconds ago, or has it not been tried again since? */
+  private lacksRoom(name: string, ms: number): boolean {
+    const { elapsed } = this.world
+    return this.plan.actions.some(
+      (one) =>
+        one.do === "disk-full" && one.node === name && elapsed > one.at && elapsed < one.at + one.ms + diskRetryMsMax + ms
+    )
   }
 
   private look(): void {
@@ -196,6 +226,7 @@ class Simulation {
     return Effect.gen({ self: this }, function* () {
       yield* Effect.forEach(this.nodes.values(), (node) => node.start(), { concurrency: "unbounded", discard: true })
       yield* Effect.forkDetach(this.watchBans())
+      yield* Effect.forkDetach(this.watchChoice())
       for (const action of this.plan.actions) {
         const wait = action.at - this.world.elapsed
         if (wait > 0) yield* Effect.sleep(wait)
@@ -251,9 +282,26 @@ class Simulation {
     return Effect.forever(
       Effect.gen({ self: this }, function* () {
         yield* Effect.sleep(banLookMs)
-        for (const node of this.up()) yield* this.checkBans(node, ids)
+        for (const node of this.up()) {
+          this.violated(checkCondemned(node, (id) => this.tracer.wasTip(id)))
+          yield* this.checkBans(node, ids)
+        }
       })
     )
+  }
+
+  /** A heavier branch that is here may be under way to be the tip at one look, but not still at the next. */
+  private watchChoice(): Effect.Effect<void> {
+    const last = new Map<string, string>()
+    const look = Effect.sync(() => {
+      for (const node of this.up()) {
+        const heavier = heavierBranch(node)
+        if (heavier !== undefined && last.get(node.name) === heavier && !this.lacksRoom(node.name, choiceLookMs))
+          this.violated(`${node.name}: ${heavier} has more work than the tip, and all its blocks are here`)
+        last.set(node.name, heavier ?? "")
+      }
+    })
+    return Effect.forever(Effect.andThen(Effect.sleep(choiceLookMs), look))
   }
 
   private checkBans(node: SimNode, honest: ReadonlyArray<string>): Effect.Effect<void> {
@@ -279,7 +327,9 @@ class Simulation {
       yield* this.agree()
       for (const node of this.up()) {
         this.violated(checkHistory(node, this.rules) ?? checkBounds(node))
-        this.violated(checkPool(node, poolView(node, this.rules)))
+        const { pendingTransactions } = yield* node.ask(({ node: shape }) => shape.stats())
+        const pool = poolView(node, this.rules)
+        this.violated(checkPool(node, pool) ?? checkMemory(node, pool, pendingTransactions))
         yield* this.checkBans(node, [...this.nodes.keys()])
       }
       yield* this.stopAll()

@@ -4,6 +4,8 @@ import type { Tagged } from "../../actors/actor.ts"
 import type { Lane, Note, Run, Sealed, Sent, Span, TipAt } from "./trace.ts"
 import type { World } from "./world.ts"
 
+/** Virtual milliseconds after which a message that is not handled is told of: handling takes none, restarts take a few tenths of a second. */
+const waitMsMax = 500
 /** Messages kept for the timeline: the newest. */
 const messagesMax = 200_000
 /** Notes, spans, blocks and tips kept of each. */
@@ -43,6 +45,9 @@ export class Tracer {
   private readonly tips: Array<TipAt> = []
   /** Messages handled. */
   handled = 0
+  /** Hears of messages that have waited for long. */
+  waited: (node: string, actor: string, kind: string, ms: number) => void = () => {}
+  private readonly toldAt = new WeakMap<object, number>()
   /** What node ids and addresses are called here. */
   readonly names = new Map<string, string>()
 
@@ -73,10 +78,13 @@ export class Tracer {
     }
     return {
       told: (actor, message, taken) => {
+        this.toldAt.set(message, this.world.elapsed)
         if (this.options.messages) this.told(laneOf(actor), message, taken)
       },
       begun: (actor, message) => {
         this.handled++
+        const ms = this.world.elapsed - (this.toldAt.get(message) ?? 0)
+        if (ms > waitMsMax) this.waited(node, actor, message._tag, ms)
         this.world.trace.add((numberOf(actor) << 8) ^ this.kind(message._tag))
         const { onBegun, messages } = this.options
         onBegun?.({ at: this.world.elapsed, step: this.world.steps, node, actor, message })
@@ -116,6 +124,11 @@ export class Tracer {
     this.world.trace.addText(block.id)
     if (this.blocks.size < rowsMax && !this.blocks.has(block.id)) this.blocks.set(block.id, { ...block, at })
     if (this.tips.length < rowsMax) this.tips.push({ node, at, block: block.id })
+  }
+
+  /** Was this block the tip of a node? */
+  wasTip(id: string): boolean {
+    return this.blocks.has(id)
   }
 
   /** All that was kept. */

@@ -1,6 +1,7 @@
 /** People who pay: each has a key with money from genesis, asks a node for the next nonce, signs, submits, and remembers what was acknowledged. */
 import { Clock, Effect } from "effect"
 import { toHex, utf8 } from "../codec/bytes.ts"
+import type { Address } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import { type Keypair, keypairOf } from "../crypto/keys.ts"
 import type { Amount } from "../ledger/amount.ts"
@@ -23,6 +24,11 @@ export const nodeKey = (i: number): Keypair => keypairOf(sha256(utf8(`simulated 
 
 /** The i-th liar's key. */
 export const liarKey = (i: number): Keypair => keypairOf(sha256(utf8(`simulated liar ${i}`)))
+
+/** Of so many transfers of a wallet one goes where nobody was ever paid: the state grows, and what is undone must shrink it. */
+const newcomerEvery = 3
+const newcomer = (wallet: number, nonce: number): Address =>
+  sha256(utf8(`simulated newcomer ${wallet} ${nonce}`)).slice(0, 20) as Address
 
 export class Wallets {
   /** By transaction id. What was replaced is not here any more. */
@@ -85,6 +91,10 @@ export class Wallets {
     })
   }
 
+  private next(wallet: number): Address {
+    return this.keys[(wallet + 1) % this.keys.length]!.address
+  }
+
   private get feeMin(): number {
     return this.rules.spec.ledger.feeMin
   }
@@ -94,7 +104,7 @@ export class Wallets {
       signTransfer(
         {
           chainId: this.rules.spec.ledger.chainId,
-          recipient: this.keys[(wallet + 1) % this.keys.length]!.address,
+          recipient: wish.nonce % newcomerEvery === 0 ? newcomer(wallet, wish.nonce) : this.next(wallet),
           amount: (wish.amount ?? 5) as Amount,
           fee: wish.fee as Amount,
           nonce: wish.nonce as Nonce,

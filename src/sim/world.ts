@@ -8,7 +8,7 @@
  * for by `promised`, for code that is promises all through (the HTTP app): its microtasks are run after each step.
  */
 import { drainMicrotasks } from "bun:jsc"
-import { Clock, Context, Duration, Effect, Exit, type Fiber, References, type Scheduler } from "effect"
+import { Clock, Context, Duration, Effect, Exit, type Fiber, Logger, References, type Scheduler } from "effect"
 import { Random } from "../io/random.ts"
 import { type Choices, SeededChoices } from "./choices.ts"
 import { type Dice, makeDice } from "./dice.ts"
@@ -252,6 +252,8 @@ export class Host implements Scheduler.Scheduler {
   readonly dice: Dice
   /** How far its clock is off, in milliseconds. */
   skewMs = 0
+  /** Hears what an actor here died of, as its supervisor logs it. */
+  crashed: (actor: string, cause: string) => void = () => {}
   private readonly world: World
   private readonly timers = new Set<Timer>()
   private readonly seen = new WeakSet<object>()
@@ -329,6 +331,12 @@ export class Host implements Scheduler.Scheduler {
     return (world.budget > 0 && --world.budget === 0) || !this.up
   }
 
+  private readonly logger = Logger.make<unknown, void>(({ message }) => {
+    const [what, facts] = Array.isArray(message) ? message : [message]
+    const cause = (facts as { readonly cause?: unknown } | undefined)?.cause
+    if (typeof cause === "string") this.crashed(String(what), cause)
+  })
+
   private within<A, E>(program: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return program.pipe(
       Effect.provideService(Clock.Clock, this.clock()),
@@ -337,7 +345,8 @@ export class Host implements Scheduler.Scheduler {
         return this.dice.bytes(length)
       }),
       Effect.provideService(References.PreventSchedulerYield, false),
-      Effect.provideService(References.MinimumLogLevel, "None")
+      Effect.provideService(References.MinimumLogLevel, "Error"),
+      Effect.provideService(Logger.CurrentLoggers, new Set([this.logger]))
     )
   }
 

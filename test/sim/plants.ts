@@ -1,0 +1,197 @@
+/**
+ * Mistakes that a person could make, each as a change of one place of the real source: what the swarm must find.
+ * plant-preload.ts makes the change while the file is loaded, hunt.ts looks for it, docs/testing.md says what came of it.
+ */
+import type { Fault } from "../../src/sim/plan.ts"
+
+export interface Plant {
+  readonly name: string
+  /** The mistake, and what comes of it. */
+  readonly what: string
+  /** From the root of the repository. */
+  readonly file: string
+  /** Stands exactly once in the file. */
+  readonly find: string
+  readonly replace: string
+  /** A run that finds it has at least one of these faults. None: it shows without any. */
+  readonly needs: ReadonlyArray<Fault>
+  /** What a run that finds it says. */
+  readonly shows: RegExp
+}
+
+/** The file's text with the mistake in it. Throws if its place is not there, or there twice. */
+export const plantIn = (text: string, { name, file, find, replace }: Plant): string => {
+  const parts = text.split(find)
+  if (parts.length !== 2) throw new Error(`the place of "${name}" stands ${parts.length - 1} times in ${file}`)
+  return parts.join(replace)
+}
+
+const neverConfirmed = /is confirmed everywhere|is pending, and the account is at|are pending, and \d+ on its disk/
+
+/** Those that take long to find come first. */
+export const plants: ReadonlyArray<Plant> = [
+  {
+    name: "inbox-without-bound",
+    what: "An inbox takes whatever comes.",
+    file: "actors/inbox.ts",
+    find: `    if (!this.full) return this.append(message)
+`,
+    replace: `    return this.append(message)
+`,
+    needs: [],
+    shows: /holds \d+ inbox, \d+ are allowed/
+  },
+  {
+    name: "slots-kept",
+    what: "A body that came, or whose peer has left, keeps its place in the count of what its peer is asked for: the download stalls.",
+    file: "src/peer/sync.ts",
+    find: `    if (peer !== undefined) peer.inFlight--
+`,
+    replace: "",
+    needs: [],
+    shows: /not within 30 minutes of quiet/
+  },
+  {
+    name: "answer-before-commit",
+    what: "The pool answers as soon as it has admitted a transfer; its row is written with the batch.",
+    file: "actors/mempool.ts",
+    find: `    if (refused === undefined) state.fresh.push({ transaction, from: undefined, reply })
+`,
+    replace: `    if (refused === undefined) {
+      state.fresh.push({ transaction, from: undefined, reply })
+      reply.succeed({ pending: state.pool.totals.count, account: view(state, transaction.transfer.sender) })
+    }
+`,
+    needs: ["torn-write", "disk-full", "crash"],
+    shows: /was acknowledged and is lost/
+  },
+  {
+    name: "lost-wake-up",
+    what: "An actor with an empty inbox makes what wakes it in an operation of its own, as `Deferred.make` reads best. A message that comes in between wakes nobody.",
+    file: "actors/actor.ts",
+    find: `    this.wake = Deferred.makeUnsafe<void>()
+    return Deferred.await(this.wake)`,
+    replace: `    return Effect.flatMap(Deferred.make<void>(), (wake) => {
+      this.wake = wake
+      return Deferred.await(wake)
+    })`,
+    needs: [],
+    shows: /has waited for \w/
+  },
+  {
+    name: "undo-leaves-entry",
+    what: "What a landing changes in the state is written; what it takes away again is not deleted. A reorganisation leaves accounts behind that nobody was paid into being.",
+    file: "src/store/store.ts",
+    find: `      if (value === undefined) this.sql.deleteEntry.run(keyBytes(key))
+      else this.sql.setEntry.run(keyBytes(key), value, units)`,
+    replace: `      if (value !== undefined) this.sql.setEntry.run(keyBytes(key), value, units)`,
+    needs: [],
+    shows: /the entries hold|entries follow from the blocks|is not what the blocks say/
+  },
+  {
+    name: "undo-off-by-one",
+    what: "The index of transactions is undone from the second on, as if the first were a coinbase.",
+    file: "src/store/store.ts",
+    find: `for (const { id } of block.transactions) this.sql.deleteTransaction.run(id)`,
+    replace: `for (const { id } of block.transactions.slice(1)) this.sql.deleteTransaction.run(id)`,
+    needs: [],
+    shows: /UNIQUE constraint failed: transactions\.id/
+  },
+  {
+    name: "two-of-one-nonce",
+    what: "A transfer that takes the place of another of its nonce comes in, and the other stays.",
+    file: "src/mempool/pool.ts",
+    find: `    if (replaced !== undefined) this.remove(replaced)
+`,
+    replace: "",
+    needs: [],
+    shows: neverConfirmed
+  },
+  {
+    name: "clock-ahead-is-a-lie",
+    what: "A block that comes early by the clock of who judges it is priced, though its miner may be honest and its clock ahead.",
+    file: "src/chain/reject.ts",
+    find: `"time-too-far-ahead": { blame: "nobody"`,
+    replace: `"time-too-far-ahead": { blame: "peer"`,
+    needs: ["clock-skew"],
+    shows: /has banned \w+, which is honest/
+  },
+  {
+    name: "synchronous-normal",
+    what: "A commit returns before it is on disk.",
+    file: "src/store/db.ts",
+    find: `db.run("PRAGMA synchronous = FULL")`,
+    replace: `db.run("PRAGMA synchronous = NORMAL")`,
+    needs: ["torn-write", "crash"],
+    shows: /was acknowledged and is lost/
+  },
+  {
+    name: "longest-chain",
+    what: "The higher branch wins, not the one with more work.",
+    file: "src/chain/choose.ts",
+    find: `(candidate: Pick<Row, "work">, tip: Pick<Row, "work">): boolean => candidate.work > tip.work`,
+    replace: `(candidate: Row, tip: Row): boolean => candidate.header.height > tip.header.height`,
+    needs: [],
+    shows: /has more work than the tip|one tip/
+  },
+  {
+    name: "reorganisation-forgets",
+    what: "Of a losing branch only the transfers of its last block go back to the pool.",
+    file: "actors/chain.ts",
+    find: `  const returned: ReadonlyArray<Transaction> = landing.detached
+    .flatMap`,
+    replace: `  const returned: ReadonlyArray<Transaction> = landing.detached
+    .slice(0, 1)
+    .flatMap`,
+    needs: [],
+    shows: neverConfirmed
+  },
+  {
+    name: "ancestors-of-the-best",
+    what: "A header on a side branch is held against the median time of the best branch, as soon as that has blocks as high.",
+    file: "src/chain/reader.ts",
+    find: `while (lowest.height > height && !isBest(reader, lowest)) {`,
+    replace: `while (lowest.height > height && reader.bestAt(height) === undefined) {`,
+    needs: [],
+    shows: /holds an honest block invalid, as time-too-early/
+  },
+  {
+    name: "fees-of-the-plan",
+    what: "A block that is attached after others pays its proposer their fees, too: right for one block, wrong in a reorganisation.",
+    file: "src/chain/connect.ts",
+    find: `this.rules.ledger.applyReward(state, header, fees)`,
+    replace: `this.rules.ledger.applyReward(state, header, this.attached.reduce((sum, one) => sum + one.fees, fees) as Amount)`,
+    needs: [],
+    shows: /a block changes the supply by its reward/
+  },
+  {
+    name: "restart-forgets",
+    what: "A node that starts does not read its table of pending transfers.",
+    file: "actors/mempool.ts",
+    find: `    fill(state)
+    return state`,
+    replace: `    return state`,
+    needs: ["crash", "torn-write", "disk-full"],
+    shows: neverConfirmed
+  },
+  {
+    name: "told-before-commit",
+    what: "Everyone hears of a new tip before it is on disk: the pool asks the old state what is confirmed.",
+    file: "actors/chain.ts",
+    find: `      const outcome = yield* whenRoom(ports, state, () => commit(ports, { state, plan, reader, now }))
+      if (Result.isSuccess(outcome)) {
+        markReorg(plan.detach.length)
+        for (const { block } of outcome.success.attached) attached.add(block.header.id)
+        yield* ports.moved(moveOf(outcome.success, store.tip(), offers))
+`,
+    replace: `      const outcome = runPlan(plan, { rules: ports.rules, reader, verified: ports.verified })
+      if (Result.isSuccess(outcome)) {
+        markReorg(plan.detach.length)
+        for (const { block } of outcome.success.attached) attached.add(block.header.id)
+        yield* ports.moved(moveOf(outcome.success, reader.find(plan.attach.at(-1)!)!, offers))
+        yield* whenRoom(ports, state, () => commit(ports, { state, plan, reader, now }))
+`,
+    needs: [],
+    shows: /are pending, and \d+ on its disk/
+  }
+]
