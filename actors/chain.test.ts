@@ -1,17 +1,20 @@
 /** The chain's actor: what it says that it lacks, and what it holds while it runs for long. */
 import { expect, test } from "bun:test"
 import { Effect } from "effect"
-import type { Block } from "../src/block/block.ts"
+import { type Block, transactionRootOf } from "../src/block/block.ts"
+import type { Header, Height } from "../src/block/header.ts"
+import type { Lacking } from "../src/chain/branch.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
+import type { Millis } from "../src/ledger/transaction.ts"
 import { branchBelowMax } from "../src/limits.ts"
 import { marksReached } from "../src/marks.ts"
 import { forSeeds } from "../src/sim/world.ts"
 import { DiskRoom } from "../src/store/room.ts"
-import { TestChain } from "../test/fixtures.ts"
+import { forge, TestChain, transfer } from "../test/fixtures.ts"
 import { within } from "../test/sim/counter.ts"
 import { Actor } from "./actor.ts"
 import { makeChain } from "./chain.ts"
-import type { BlockVerdict, ChainMessage } from "./protocol.ts"
+import type { BlockVerdict, ChainMessage, HeadersVerdict } from "./protocol.ts"
 
 /** The chain's actor over a store, as it begins after a start. */
 const actorOf = ({ rules, store, verified }: TestChain) =>
@@ -19,10 +22,20 @@ const actorOf = ({ rules, store, verified }: TestChain) =>
 
 type ChainActor = ReturnType<typeof actorOf>
 
-const missing = (actor: ChainActor, limit: number) =>
-  actor.ask<ReadonlyArray<string>>((reply): ChainMessage => ({ _tag: "MissingBodies", limit, reply }))
+/** Bodies that the branch of a block lacks. */
+const missing = (actor: ChainActor, limit: number, { header }: Block) =>
+  Effect.map(
+    actor.ask<Lacking | undefined>(
+      (reply): ChainMessage => ({ _tag: "MissingBodies", head: header.id, limit, reply })
+    ),
+    (lacking) => lacking?.ids
+  )
 const offer = (actor: ChainActor, block: Block) =>
   actor.ask<BlockVerdict, BlockReject>((reply): ChainMessage => ({ _tag: "OfferBlock", block, from: undefined, reply }))
+
+/** The work of a header so many blocks above the tip, all of one difficulty. */
+const workAbove = ({ store, rules }: TestChain, blocks: number): bigint =>
+  store.tip().work + BigInt(blocks) * rules.consensus.work(store.tip().header)
 
 /** A chain that knows only the headers of a longer one, which parts from it at a height. */
 const headersOnly = (own: number, theirs: number, fork = 0) => {
@@ -35,21 +48,25 @@ const headersOnly = (own: number, theirs: number, fork = 0) => {
   return { chain, other, blocks }
 }
 
+const idsOf = (blocks: ReadonlyArray<Block>): ReadonlyArray<string> => blocks.map(({ header }) => header.id)
+
 test("a longer branch that parts below the tip is asked for from the fork on, also after a start", () =>
   forSeeds(3, () => {
     const { chain, blocks } = headersOnly(6, 9, 2)
     const before = marksReached()
     const actor = actorOf(chain)
-    const ids = blocks.map(({ header }) => header.id)
+    const ids = idsOf(blocks)
     return within([actor], () =>
       Effect.gen(function* () {
-        expect(yield* missing(actor, 100)).toEqual(ids)
-        expect(yield* missing(actor, 3)).toEqual(ids.slice(0, 3))
+        const head = blocks.at(-1)!
+        expect(yield* missing(actor, 100, head)).toEqual(ids)
+        expect(yield* missing(actor, 3, head)).toEqual(ids.slice(0, 3))
+        expect(yield* missing(actor, 100, blocks[2]!)).toEqual(ids.slice(0, 3))
         yield* offer(actor, blocks[0]!)
-        expect(yield* missing(actor, 100)).toEqual(ids.slice(1))
+        expect(yield* missing(actor, 100, head)).toEqual(ids.slice(1))
         for (const block of blocks.slice(1)) yield* offer(actor, block)
         expect(chain.store.tip().header.id).toBe(ids.at(-1)!)
-        expect(yield* missing(actor, 100)).toEqual([])
+        expect(yield* missing(actor, 100, head)).toEqual([])
         const after = marksReached()
         expect(after["branch-below"]).toBeGreaterThan(before["branch-below"])
         expect(after["reorg-above-3"] - before["reorg-above-3"]).toBe(1)
@@ -63,8 +80,54 @@ test("what only extends the best branch is asked for above the tip", () =>
     const actor = actorOf(chain)
     return within([actor], () =>
       Effect.gen(function* () {
-        expect(yield* missing(actor, 100)).toEqual(blocks.map(({ header }) => header.id))
-        expect(yield* missing(actor, 2)).toEqual(blocks.slice(0, 2).map(({ header }) => header.id))
+        const head = blocks.at(-1)!
+        expect(yield* missing(actor, 100, head)).toEqual(idsOf(blocks))
+        expect(yield* missing(actor, 2, head)).toEqual(idsOf(blocks.slice(0, 2)))
+      })
+    )
+  }))
+
+test("a lighter branch is asked for beside a heavier one whose bodies nobody gives, and becomes ours", () =>
+  forSeeds(3, () => {
+    const { chain, blocks } = headersOnly(2, 12, 2)
+    const honest = chain.fork(2).mine(3, [], 78)
+    const rows = honest.map(({ header }, i) => ({ header, work: workAbove(chain, i + 1), hasBody: false }))
+    chain.store.saveHeaders(rows)
+    const actor = actorOf(chain)
+    return within([actor], () =>
+      Effect.gen(function* () {
+        const head = honest.at(-1)!
+        expect(yield* missing(actor, 100, head)).toEqual(idsOf(honest))
+        for (const block of honest) yield* offer(actor, block)
+        expect(chain.store.tip().header.id).toBe(head.header.id)
+        expect(yield* missing(actor, 100, head)).toEqual([])
+        expect(yield* missing(actor, 100, blocks.at(-1)!)).toEqual(idsOf(blocks))
+      })
+    )
+  }))
+
+test("a block that its own body refutes is asked for no longer, nor what builds on it, and another takes its place", () =>
+  forSeeds(3, () => {
+    const chain = new TestChain()
+    const [good] = chain.fork(0).mine(1)
+    const spend = transfer({ from: 0, to: 1, nonce: 1 })
+    const twice = { ...chain.next(), transactions: [spend, spend] }
+    const bad = { ...twice, header: forge(twice, { transactionRoot: transactionRootOf(twice.transactions) }).header }
+    const time = (bad.header.time + 1_000) as Millis
+    const child = forge(bad, { height: 2 as Height, previous: bad.header.hash, time })
+    const actor = actorOf(chain)
+    return within([actor], () =>
+      Effect.gen(function* () {
+        const heights = (headers: ReadonlyArray<Header>) =>
+          Effect.map(
+            actor.ask<HeadersVerdict>((reply): ChainMessage => ({ _tag: "OfferHeaders", headers, reply })),
+            ({ heaviest }) => heaviest.height
+          )
+        expect(yield* heights([bad.header, child.header])).toBe(2)
+        expect(yield* missing(actor, 100, child)).toEqual([bad.header.id, child.header.id])
+        expect(yield* Effect.flip(offer(actor, bad))).toMatchObject({ code: "transaction-duplicate" })
+        for (const block of [bad, child]) expect(yield* missing(actor, 100, block)).toBeUndefined()
+        expect(yield* heights([good!.header])).toBe(1)
       })
     )
   }))
@@ -87,3 +150,20 @@ test(
     }),
   30_000
 )
+
+test("bodies that were stored before a crash could land them move the tip after the start, without an offer", () =>
+  forSeeds(3, () => {
+    const { chain, blocks } = headersOnly(3, 6, 3)
+    for (const block of blocks) chain.store.saveBody(block)
+    const before = marksReached()["stored-resumed"]
+    const actor = actorOf(chain)
+    return within([actor], () =>
+      Effect.gen(function* () {
+        expect<number>(chain.store.tip().header.height).toBe(3)
+        yield* missing(actor, 1, blocks.at(-1)!)
+        yield* Effect.sleep(1_000)
+        expect(chain.store.tip().header.id).toBe(blocks.at(-1)!.header.id)
+        expect(marksReached()["stored-resumed"] - before).toBe(1)
+      })
+    )
+  }))

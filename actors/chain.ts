@@ -13,18 +13,17 @@ import { Clock, Effect, Result } from "effect"
 import { assert } from "../src/assert.ts"
 import type { Block } from "../src/block/block.ts"
 import type { Header } from "../src/block/header.ts"
-import { type BranchHeader, HeaderBranch } from "../src/chain/branch.ts"
+import { type BranchHeader, HeaderBranch, type Lacking, lackingUpTo } from "../src/chain/branch.ts"
 import { checkBody, checkHeader } from "../src/chain/check.ts"
 import { choosePlan, type Plan, wins } from "../src/chain/choose.ts"
 import { type Landing, runPlan } from "../src/chain/connect.ts"
-import { OrphanRoom } from "../src/chain/orphans.ts"
 import { ancestryOf, type ChainReader, isBest, parentId, type Row } from "../src/chain/reader.ts"
 import { type BlockReject, reject, verdicts } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import type { VerifiedLeaves } from "../src/chain/verified.ts"
 import { toHex } from "../src/codec/bytes.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
-import { branchBelowMax, chainBatchMax, chainInboxMax, headersAheadMax, orphanBlocksMax } from "../src/limits.ts"
+import { branchBelowMax, chainBatchMax, chainInboxMax, headersAheadMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
@@ -64,7 +63,6 @@ interface State {
   /** Bodies that passed their own checks and are not on disk yet, by block id. */
   readonly offers: Map<string, Offer>
   readonly branch: HeaderBranch
-  readonly orphans: OrphanRoom
   /** After start: stored bodies may extend the tip. Looked for once, without an offer. */
   resume: boolean
 }
@@ -133,10 +131,14 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     })
   }
 
-  /** Remembers a hash that its own header proves bad. Without room on the disk it is judged again the next time. */
+  /** Remembers a hash that is bad for ever. Without room on the disk it is judged again the next time. */
   const condemn = (state: State, refused: BlockReject, id: string | undefined): void => {
     if (id === undefined || !verdicts[refused.code].condemns || refused.code === "known-invalid") return
-    ports.disk.try(writer, state.clock.currentTimeMillisUnsafe(), () => store.markInvalid(id, refused.code))
+    const done = ports.disk.try(writer, state.clock.currentTimeMillisUnsafe(), () =>
+      forget(store, state, id, refused.code)
+    )
+    if (Result.isFailure(done)) return
+    for (const { reply } of done.success) reply.fail(reject("parent-invalid", "an ancestor was refused"))
   }
 
   const offerBlock = (state: State, block: Block, from: Source, reply: Reply<BlockVerdict, BlockReject>): void => {
@@ -146,10 +148,7 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     const row = known ?? judgeHeader(state, block.header, readerOf(state).find)
     if ("code" in row) {
       condemn(state, row, id)
-      if (row.code !== "parent-unknown") return reply.fail(row)
-      reached("orphan-admitted")
-      state.orphans.admit(block)
-      return reply.succeed({ outcome: "orphaned" })
+      return reply.fail(row)
     }
     const refused =
       store.invalidCode(id) === undefined
@@ -160,47 +159,19 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
       return reply.fail(refused)
     }
     state.offers.set(id, { block, from, row: { ...row, hasBody: true }, reply })
-    for (const child of state.orphans.release(id)) {
-      reached("orphan-released")
-      offerBlock(state, child, from, silent)
-    }
   }
 
-  /** Bodies that a branch lacks between the best branch and one of its headers, oldest first. */
-  const lackingUpTo = (reader: ChainReader, id: string): ReadonlyArray<string> => {
-    const ids: Array<string> = []
-    let walk = reader.find(id)
-    while (walk !== undefined && !isBest(reader, walk.header)) {
-      if (!walk.hasBody) ids.push(walk.header.id)
-      walk = reader.find(parentId(walk.header))
-    }
-    return ids.reverse()
-  }
-
-  const missing = (state: State, limit: number): ReadonlyArray<string> => {
-    const reader = readerOf(state)
-    const tip = store.tip().header
-    let height = tip.height + 1
-    // After a turn to another branch its bodies are missing from the fork point on.
-    while (
-      height > 1 &&
-      state.branch.at(height - 1) !== undefined &&
-      state.branch.at(height - 1) !== store.bestAt(height - 1)?.header.id
-    )
-      height--
-    // The list may begin above the fork point: what lies below it is walked.
-    const lowest = state.branch.at(height)
-    const ids = lowest === undefined ? [] : [...lackingUpTo(reader, lowest)]
-    if (ids.length > 1) reached("branch-below")
-    state.branch.trim(Math.min(height, tip.height))
-    const end = height + limit
-    for (height++; height < end; height++) {
-      const id = state.branch.at(height)
-      if (id === undefined) break
-      if (reader.find(id)?.hasBody !== true) ids.push(id)
-    }
-    return ids.slice(0, limit)
-  }
+  /** Bodies that a branch lacks, with turns for others on a long way. Undefined: it cannot become ours. */
+  const missing = (state: State, head: string, limit: number): Effect.Effect<Lacking | undefined> =>
+    Effect.gen(function* () {
+      if (store.invalidCode(head) !== undefined) return undefined
+      const walk = lackingUpTo(readerOf(state), state.branch, { head, limit })
+      for (;;) {
+        const { done, value } = walk.next()
+        if (done === true) return value
+        yield* Effect.yieldNow
+      }
+    })
 
   return {
     name: "chain",
@@ -210,7 +181,7 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     open: Effect.map(Clock.Clock, (clock) => {
       const branch = new HeaderBranch(branchHeader(store.tip()))
       branch.grow(branchHeader(store.heaviest()), (id) => branchHeader(store.find(id)!))
-      return { clock, offers: new Map(), branch, orphans: new OrphanRoom(), resume: true }
+      return { clock, offers: new Map(), branch, resume: true }
     }),
     step: (state, message) => {
       switch (message._tag) {
@@ -219,13 +190,12 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
         case "OfferBlock":
           return offerBlock(state, message.block, message.from, message.reply)
         case "MissingBodies":
-          return message.reply.succeed(missing(state, message.limit))
+          return Effect.map(missing(state, message.head, message.limit), message.reply.succeed)
       }
     },
     settle: (state) => (state.offers.size > 0 || state.resume ? land(ports, state, readerOf(state)) : undefined),
-    bounds: ({ offers, orphans, branch }) => [
-      { of: "offers", used: offers.size, max: chainBatchMax + orphanBlocksMax },
-      { of: "orphans", used: orphans.size, max: orphanBlocksMax },
+    bounds: ({ offers, branch }) => [
+      { of: "offers", used: offers.size, max: chainBatchMax },
       { of: "header-branch", used: branch.size, max: headersAheadMax + branchBelowMax },
       { of: "verified-leaves", used: ports.verified.size, max: ports.verified.max }
     ]
@@ -246,8 +216,6 @@ const whenRoom = <A>({ disk }: ChainPorts, { clock }: State, decision: () => A):
       yield* Effect.sleep(retryMs)
     }
   })
-
-const silent: Reply<BlockVerdict, BlockReject> = { succeed: () => {}, fail: () => {}, abandoned: () => true }
 
 /** Lands the best branch that the blocks in hand complete, again until there is no better; stores the rest; answers. */
 const land = (ports: ChainPorts, state: State, reader: ChainReader): Effect.Effect<void> =>
@@ -270,7 +238,7 @@ const land = (ports: ChainPorts, state: State, reader: ChainReader): Effect.Effe
         const { id, reject: why } = outcome.failure
         refused.set(id, why)
         reached("block-condemned")
-        yield* whenRoom(ports, state, () => forget(store, state, id, why))
+        yield* whenRoom(ports, state, () => forget(store, state, id, why.code))
       }
     }
     state.resume = false
@@ -376,19 +344,28 @@ const commit = (
   return outcome
 }
 
-/** A block that broke its plan: it and its descendants are invalid from now on. */
-const forget = (store: ChainStore, state: State, id: string, why: BlockReject): void => {
+/**
+ * A block that breaks a rule: it and its descendants are invalid from now on, and the heaviest branch is one without it.
+ * Gives the blocks in hand that went with it.
+ */
+const forget = (store: ChainStore, state: State, id: string, code: BlockReject["code"]): ReadonlyArray<Offer> => {
   const offer = state.offers.get(id)
-  if (offer !== undefined) store.saveHeaders([offer.row])
-  state.offers.delete(id)
-  store.markInvalid(id, why.code)
-  for (const [other, { row }] of state.offers) {
-    if (store.invalidCode(parentId(row.header)) === undefined) continue
-    store.markInvalid(other, "parent-invalid")
-    state.offers.delete(other)
+  const gone: Array<Offer> = []
+  store.decide(() => {
+    if (offer !== undefined) store.saveHeaders([offer.row])
+    store.markInvalid(id, code)
+    for (const other of [...state.offers.values()].sort((a, b) => a.row.header.height - b.row.header.height)) {
+      if (store.invalidCode(parentId(other.row.header)) === undefined) continue
+      store.markInvalid(other.row.header.id, "parent-invalid")
+      gone.push(other)
+    }
+  })
+  for (const header of [id, ...gone.map(({ row }) => row.header.id)]) state.offers.delete(header)
+  if (store.find(id) !== undefined) {
+    state.branch.begin(branchHeader(store.tip()))
+    state.branch.grow(branchHeader(store.heaviest()), (parent) => branchHeader(store.find(parent)!))
   }
-  state.branch.begin(branchHeader(store.tip()))
-  state.branch.grow(branchHeader(store.heaviest()), (parent) => branchHeader(store.find(parent)!))
+  return gone
 }
 
 const moveOf = (landing: Landing, tip: Row, offers: ReadonlyMap<string, Offer>): TipMoved => {

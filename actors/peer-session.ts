@@ -71,6 +71,8 @@ interface State {
   remote: Remote | undefined
   admitted: boolean
   session: Session
+  /** The last that it said of its tip. */
+  claim: Extract<SyncMessage, { _tag: "Claimed" }>["tip"]
   paused: boolean
   /** Blocks asked for by the peer and not sent yet. */
   readonly toServe: Array<{ readonly request: number; readonly hash: Uint8Array }>
@@ -185,11 +187,8 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
         })
       case "Claimed":
         ports.maintenance.tell({ _tag: "Measured", session: id, latencyMs: undefined, height: effect.height })
-        return void ports.sync.tell({
-          _tag: "Claimed",
-          session: id,
-          tip: { height: effect.height, work: fromTarget(effect.work), hash: effect.tip }
-        })
+        state.claim = { height: effect.height, work: fromTarget(effect.work), hash: effect.tip }
+        return void ports.sync.tell({ _tag: "Claimed", session: id, tip: state.claim })
       case "Headers":
         return headers(state, effect)
       case "Block":
@@ -331,14 +330,14 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     send(status())
     const now = state.clock.currentTimeMillisUnsafe()
     perform(state, [...state.session.askPeers(now), ...state.session.sendPing(now)])
-    return Effect.flatMap(Effect.andThen(join, announcePool), () => {
+    return Effect.flatMap(Effect.andThen(join(state), announcePool), () => {
       const waits = state.early.splice(0).flatMap((message) => hear(state, message) ?? [])
       return Effect.all(waits, { discard: true })
     })
   }
 
-  /** The download must not miss us. */
-  const join = ports.sync.offer({ _tag: "Joined", session: id, tip: { height: 0, work: 0n, hash: "" } })
+  /** The download must not miss us, nor, if it has begun anew, what the peer has claimed so far. */
+  const join = (state: State) => ports.sync.offer({ _tag: "Joined", session: id, tip: state.claim })
 
   /** A peer that has just come may lack what was announced while it was away, and a miner that lacks a nonce waits for it. */
   const announcePool = ports.mempool.offer({
@@ -397,7 +396,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
           about: new Uint8Array(0)
         })
       case "Rejoin":
-        return state.admitted ? Effect.asVoid(join) : undefined
+        return state.admitted ? Effect.asVoid(join(state)) : undefined
       case "Closed":
       case "Close":
         return end(state, message.reason)
@@ -426,6 +425,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       remote: undefined,
       admitted: false,
       session: new Session(now),
+      claim: { height: 0, work: 0n, hash: "" },
       paused: false,
       toServe: [],
       early: []

@@ -10,6 +10,7 @@
  */
 import type { Block } from "../src/block/block.ts"
 import type { BlockHash, Header } from "../src/block/header.ts"
+import type { Lacking } from "../src/chain/branch.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
 import type { Address } from "../src/crypto/address.ts"
 import type { TransactionReject } from "../src/ledger/reject.ts"
@@ -34,9 +35,9 @@ export type SessionId = number
 // ── chain ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface HeadersVerdict {
-  /** Headers of the page that are known now. */
+  /** Headers of the page that were not known before. */
   readonly known: number
-  /** The last good header of the page; where to ask on. */
+  /** The last good header of the page: the sender's branch has it. */
   readonly last: Header | undefined
   readonly reject: BlockReject | undefined
   /** The heaviest header known after the page. */
@@ -44,7 +45,7 @@ export interface HeadersVerdict {
 }
 
 export interface BlockVerdict {
-  readonly outcome: "attached" | "stored" | "known" | "orphaned"
+  readonly outcome: "attached" | "stored" | "known"
 }
 
 export type ChainMessage =
@@ -55,8 +56,13 @@ export type ChainMessage =
       readonly from: Source
       readonly reply: Reply<BlockVerdict, BlockReject>
     }
-  /** Bodies missing on the heaviest header branch, oldest first. */
-  | { readonly _tag: "MissingBodies"; readonly limit: number; readonly reply: Reply<ReadonlyArray<string>> }
+  /** Which bodies does the branch of this header lack? Undefined: it cannot become ours. */
+  | {
+      readonly _tag: "MissingBodies"
+      readonly head: string
+      readonly limit: number
+      readonly reply: Reply<Lacking | undefined>
+    }
 
 /** A header page that does not fit is asked for again by its session's timeout; a block waits, so sockets slow down. */
 export const chainOverflow: Readonly<Record<ChainMessage["_tag"], Overflow>> = {
@@ -248,7 +254,6 @@ export type SyncMessage =
       readonly session: SessionId
       readonly id: string
       readonly reject: BlockReject | undefined
-      readonly outcome: BlockVerdict["outcome"] | undefined
     }
   /** The peer does not have what we asked for, or did not answer in time. */
   | {
@@ -257,7 +262,7 @@ export type SyncMessage =
       readonly ids: ReadonlyArray<string>
       readonly stalled: boolean
     }
-  | { readonly _tag: "Missing"; readonly ids: ReadonlyArray<string> }
+  | { readonly _tag: "Missing"; readonly head: string; readonly lacking: Lacking | undefined }
   | TipMoved
   | { readonly _tag: "Tick" }
   | { readonly _tag: "View"; readonly reply: Reply<SyncView> }

@@ -31,7 +31,10 @@ const makeBench = () => {
     makeSync({ store: chain.store, chain: judge.ref, self: () => sync, session: () => session.ref, rejoin: () => {} })
   ) as never
   const other = chain.fork(0)
-  return { sync, judged: judge.kept, said: session.kept, blocks: other.mine(3), other }
+  const blocks = other.mine(3)
+  /** What the chain does before it says that headers are good. */
+  const know = (): void => chain.store.saveHeaders(blocks.map(({ header }) => other.store.find(header.id)!))
+  return { sync, judged: judge.kept, said: session.kept, blocks, other, know }
 }
 
 const fillInbox = (sync: ActorRef<SyncMessage>): void => {
@@ -42,10 +45,10 @@ const tagsOf = (list: ReadonlyArray<{ readonly _tag: string }>) => list.map(({ _
 
 test("a verdict on headers comes through, at once and without a tick", () =>
   forSeeds(10, () => {
-    const { sync, judged, blocks, other } = makeBench()
+    const { sync, judged, blocks, other, know } = makeBench()
     return within([sync], () =>
       Effect.gen(function* () {
-        const tip = { height: 3, work: other.store.tip().work, hash: "" }
+        const tip = { height: 3, work: other.store.tip().work, hash: blocks[2]!.header.id }
         sync.tell({ _tag: "Joined", session: 1, tip })
         yield* sync.offer({ _tag: "Headers", session: 1, headers: blocks.map(({ header }) => header), asked: true })
         yield* Effect.sleep(1)
@@ -53,6 +56,7 @@ test("a verdict on headers comes through, at once and without a tick", () =>
         if (offer?._tag !== "OfferHeaders") throw new Error(`the chain was told ${offer?._tag}`)
         fillInbox(sync)
         expect(sync.depth()).toBe(syncInboxMax)
+        know()
         offer.reply.succeed({
           known: 3,
           last: blocks[2]!.header,
@@ -87,5 +91,38 @@ test("verdicts on bodies come through, as many as can be out at a time", () =>
           expect(said.filter(({ _tag }) => _tag === "Punish").length).toBe(sent)
         }),
       options
+    )
+  }))
+
+test("a refused body is priced, and asked for again of others only", () =>
+  forSeeds(10, () => {
+    const { sync, judged, said, blocks, other, know } = makeBench()
+    const { id } = blocks[0]!.header
+    const tip = { height: 3, work: other.store.tip().work, hash: blocks[2]!.header.id }
+    /** The chain answers the last look. */
+    const list = Effect.gen(function* () {
+      yield* Effect.sleep(1)
+      const look = judged.splice(0).find((message) => message._tag === "MissingBodies")
+      look?.reply.succeed({ ids: [id], walked: 1 })
+      yield* Effect.sleep(1)
+      return look?.head
+    })
+    return within([sync], () =>
+      Effect.gen(function* () {
+        know()
+        sync.tell({ _tag: "Joined", session: 1, tip })
+        expect(yield* list).toBe(tip.hash)
+        expect(said.splice(0)).toEqual([{ _tag: "AskBodies", ids: [id] }])
+        yield* sync.offer({ _tag: "Body", session: 1, block: blocks[0]! })
+        yield* Effect.sleep(1)
+        const offer = judged.find((message) => message._tag === "OfferBlock")
+        offer!.reply.fail(reject("transaction-root-wrong", "planted"))
+        yield* list
+        yield* list
+        expect(tagsOf(said.splice(0))).toEqual(["Punish"])
+        sync.tell({ _tag: "Joined", session: 2, tip })
+        yield* Effect.sleep(1)
+        expect(said).toEqual([{ _tag: "AskBodies", ids: [id] }])
+      })
     )
   }))

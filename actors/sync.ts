@@ -43,6 +43,9 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
   const locator = (): ReadonlyArray<BlockHash> =>
     locatorHeights(store.tip().header.height).map((height) => store.bestAt(height)!.header.hash)
 
+  const workOf = (id: string): bigint | undefined =>
+    store.invalidCode(id) === undefined ? store.find(id)?.work : undefined
+
   const perform = (effects: ReadonlyArray<SyncEffect>): void => {
     for (const effect of effects) {
       switch (effect._tag) {
@@ -58,8 +61,9 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
         case "Look":
           chain.tell({
             _tag: "MissingBodies",
+            head: effect.head,
             limit: bodiesAheadMax,
-            reply: replyWith((ids) => void self().tell({ _tag: "Missing", ids }))
+            reply: replyWith((lacking) => void self().tell({ _tag: "Missing", head: effect.head, lacking }))
           })
       }
     }
@@ -86,13 +90,8 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
     const { session: id, headers, asked } = message
     const [first] = headers
     if (first === undefined) {
-      return perform(
-        state.machine.headersJudged(
-          id,
-          { headerWork: store.heaviest().work, asked, more: false },
-          state.clock.currentTimeMillisUnsafe()
-        )
-      )
+      const page = { headerWork: store.heaviest().work, last: undefined, news: false, asked, more: false }
+      return perform(state.machine.headersJudged(id, page, state.clock.currentTimeMillisUnsafe()))
     }
     // An announcement whose parent we lack says that we are behind.
     if (!asked && store.find(parentId(first)) === undefined) {
@@ -113,7 +112,7 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
   ): Effect.Effect<unknown> => {
     perform(state.machine.bodyCame(id, block.header.id, state.clock.currentTimeMillisUnsafe()))
     const judged = (reject: BlockReject | undefined) =>
-      void self().tell({ _tag: "BodyJudged", session: id, id: block.header.id, reject, outcome: undefined })
+      void self().tell({ _tag: "BodyJudged", session: id, id: block.header.id, reject })
     return chain.offer({ _tag: "OfferBlock", block, from: id, reply: replyWith(() => judged(undefined), judged) })
   }
 
@@ -147,23 +146,24 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
         return effect === undefined ? undefined : Effect.asVoid(effect)
       }
       case "HeadersJudged": {
-        const { reject, heaviest } = message.verdict
+        const { reject, heaviest, last, known } = message.verdict
         if (reject !== undefined) punish(message.session, reject)
         const more = message.full && reject === undefined
-        return perform(
-          machine.headersJudged(message.session, { headerWork: heaviest.work, asked: message.asked, more }, now)
-        )
+        const page = { headerWork: heaviest.work, last: last?.id, news: known > 0, asked: message.asked, more }
+        return perform(machine.headersJudged(message.session, page, now))
       }
       case "Body":
         return Effect.asVoid(offerBody(state, message))
       case "BodyJudged":
-        if (message.reject !== undefined) punish(message.session, message.reject)
-        return
+        if (message.reject === undefined) return
+        punish(message.session, message.reject)
+        return perform(machine.bodyRefused(message.session, message.id, now))
       case "NotGiven":
         return perform(machine.notGiven(message.session, message, now))
       case "Missing":
-        state.began ??= message.ids.length > 0 ? { height: store.tip().header.height, at: now } : undefined
-        return perform(machine.missing(message.ids, now))
+        if (message.lacking !== undefined && message.lacking.ids.length > 0)
+          state.began ??= { height: store.tip().header.height, at: now }
+        return perform(machine.missing(message.head, message.lacking, now))
       case "TipMoved":
         return perform(machine.tipMoved({ height: message.tip.height, work: message.work }, now))
       case "Tick":
@@ -177,7 +177,8 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
   const open = Effect.map(Clock.Clock, (clock): State => {
     const { header, work } = store.tip()
     ports.rejoin()
-    return { clock, machine: new Sync({ height: header.height, work }, store.heaviest().work), began: undefined }
+    const machine = new Sync({ height: header.height, work }, store.heaviest().work, workOf)
+    return { clock, machine, began: undefined }
   })
 
   return {

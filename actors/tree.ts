@@ -185,11 +185,13 @@ const tellAdmitted =
     }
   }
 
-/** The actor with a smaller inbox, but not so small that it could not work. */
-const squeezed = <S extends { readonly inboxMax: number }>(by: number, spec: S): S => ({
+/** The actor with a smaller inbox, but not so small that it could not work: a session stops reading before its own is full. */
+const squeezed = <S extends { readonly inboxMax: number }>(by: number, spec: S, least = 4): S => ({
   ...spec,
-  inboxMax: Math.max(4, Math.floor(spec.inboxMax / by))
+  inboxMax: Math.max(least, Math.floor(spec.inboxMax / by))
 })
+/** More than the messages at which a session stops reading. */
+const sessionInboxLeast = 96
 
 const squeezedPool = (by: number): PoolBounds => ({
   transactionsMax: Math.floor(poolBounds.transactionsMax / (by * by)),
@@ -323,8 +325,9 @@ class Door {
     const around = { sync: this.core.sync, mempool: this.core.mempool, maintenance: this.maintenance }
     const channel = this.channelOver(wire)
     const self = (): ActorRef<SessionMessage> => actor
+    const spec = makeSession({ id, direction, dialled, rules, store, snapshot, channel, wire, self, ended, ...around })
     const actor: Actor<never, SessionMessage> = new Actor(
-      makeSession({ id, direction, dialled, rules, store, snapshot, channel, wire, self, ended, ...around }),
+      squeezed(options.squeeze ?? 1, spec, sessionInboxLeast),
       watch
     ) as never
     const fiber = fork(actor.run)

@@ -90,8 +90,10 @@ export const banScore = 100
 /** Milliseconds of a ban (L-E6, longer: theirs is 300 s and lifted by any datagram). */
 export const banMs = 60 * 60 * 1000
 
-/** Block bodies asked for ahead of the connected tip, over all peers. */
+/** Block bodies wanted ahead of the best branch on one branch that a peer has. */
 export const bodiesAheadMax = 1_024
+/** Milliseconds after which the body that a branch needs next is asked of a second peer. */
+export const hurryMs = 2_000
 /** Block bodies in flight from one peer. */
 export const bodiesInFlightPerPeerMax = 32
 /** Headers known above the tip without their bodies; beyond it no more are taken until bodies have come. */
@@ -100,8 +102,6 @@ export const headersAheadMax = 1_000_000
 export const branchBelowMax = 4_096
 /** Invalid block hashes remembered; the oldest goes first. */
 export const invalidBlocksMax = 10_000
-/** Blocks whose parent is unknown, waiting for it; the oldest goes first. */
-export const orphanBlocksMax = 64
 
 /** Pending transactions (L row 1.3: 5,000; ours are small and indexed). Full: the cheapest goes, or the new one is refused. */
 export const pendingTransactionsMax = 50_000

@@ -8,12 +8,13 @@ export const marks = {
   "reorg-1": "a reorganisation left one block",
   "reorg-above-3": "a reorganisation left more than three blocks",
   "reorg-above-10": "a reorganisation left more than ten blocks",
-  "orphan-admitted": "a block whose parent is unknown waits for it",
-  "orphan-released": "an orphan's parent came",
   "headers-refused": "a page of headers held one that breaks a rule, or does not fit here",
   "block-condemned": "a block broke its plan: it and its descendants are invalid from now on",
   "stored-resumed": "after a start, bodies stored before it moved the tip",
+  "branch-aside": "bodies of another branch than the heaviest were wanted",
   "branch-below": "the heaviest header branch parts from the best below what its list holds",
+  "body-false": "a body was refused, and is asked of others",
+  "body-hurried": "the body that is needed next was asked of a second peer",
   "body-late": "a body did not come in time and is taken from its peer, to be asked of another",
   "body-lost": "a body was asked for so long ago that it is asked for again",
   "peer-too-slow": "a peer was dropped because it stalled twice",
@@ -53,6 +54,14 @@ export const marks = {
 } as const
 
 export type Mark = keyof typeof marks
+
+/** Marks that a simulation need not reach: why it hardly can, and the test that does. */
+export const unsimulated: Readonly<Partial<Record<Mark, string>>> = {
+  "hello-replayed": "needs one binding on two connections, which TLS never gives: src/transport/native.test.ts",
+  "stored-resumed": "needs a crash after bodies were stored and before they landed, which are one commit by now: actors/chain.test.ts",
+  "inbox-dropped-new": "needs an inbox filled by others while its actor stands still: actors/inbox.test.ts",
+  "body-lost": "needs a peer that is mute for longer than a session may be: src/peer/sync.test.ts"
+}
 
 const counts = Object.fromEntries(Object.keys(marks).map((mark) => [mark, 0])) as Record<Mark, number>
 

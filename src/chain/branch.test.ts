@@ -1,6 +1,8 @@
 /** The heaviest header branch against a walk over all headers. */
 import { expect, test } from "bun:test"
-import { type BranchHeader, HeaderBranch } from "./branch.ts"
+import type { Header } from "../block/header.ts"
+import { type BranchHeader, HeaderBranch, lackingUpTo } from "./branch.ts"
+import type { Row } from "./reader.ts"
 
 const genesis: BranchHeader = { id: "g", previous: "", height: 0, work: 1n }
 
@@ -56,4 +58,78 @@ test("a trimmed branch still turns to a branch that left below its beginning", (
   for (let i = 0; i < 5000; i++) side = extend(side, "s", 2n)
   expect(branch.heaviest.id).toBe(side.id)
   expect(branch.at(5100)).toBe("s5100")
+})
+
+/** A reader over the pseudo-random tree: of some blocks the body is here, and one branch that is whole is the best. */
+const readerOver = (headers: ReadonlyArray<BranchHeader>, tip: BranchHeader, isHere: (id: string) => boolean) => {
+  const known = new Map(headers.map((header) => [header.id, header]))
+  const best: Array<BranchHeader> = []
+  for (let walk = tip; ; walk = known.get(walk.previous)!) {
+    best[walk.height] = walk
+    if (walk.height === 0) break
+  }
+  const rowOf = ({ id, previous, height, work }: BranchHeader): Row => ({
+    header: { id, height, previous: { toHex: () => previous } } as unknown as Header,
+    work,
+    hasBody: best[height]?.id === id || isHere(id)
+  })
+  const found = (header: BranchHeader | undefined): Row | undefined => (header === undefined ? undefined : rowOf(header))
+  return {
+    find: (id: string) => found(known.get(id)),
+    bestAt: (height: number) => found(best[height]),
+    tip: () => rowOf(tip)
+  }
+}
+
+/** What a walk over all headers says: of the lowest `limit` blocks above the best branch those without a body. */
+const naive = (reader: ReturnType<typeof readerOver>, head: string, limit: number): ReadonlyArray<string> => {
+  const path: Array<Row> = []
+  let walk = reader.find(head)!
+  while (reader.bestAt(walk.header.height)?.header.id !== walk.header.id) {
+    path.unshift(walk)
+    walk = reader.find(walk.header.previous.toHex())!
+  }
+  return path.slice(0, limit).flatMap(({ header, hasBody }) => (hasBody ? [] : [header.id]))
+}
+
+const finish = <A>(walk: Generator<void, A>): { readonly answer: A; readonly turns: number } => {
+  for (let turns = 0; ; turns++) {
+    const step = walk.next()
+    if (step.done === true) return { answer: step.value, turns }
+  }
+}
+
+test("what any branch lacks is what a walk over all its headers finds, wherever the list begins", () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const headers = tree(seed, 120)
+    const reader = readerOver(headers, headers[40 + seed]!, (id) => id.length % 3 === 0)
+    for (const start of [genesis, headers[40 + seed]!, headers[110]!]) {
+      const branch = new HeaderBranch(start)
+      for (const header of headers) branch.grow(header, (id) => headers.find((one) => one.id === id)!)
+      for (const { id } of headers)
+        for (const limit of [1, 7, 200]) {
+          const { answer } = finish(lackingUpTo(reader, branch, { head: id, limit }))
+          expect([seed, id, answer?.ids]).toEqual([seed, id, naive(reader, id, limit)])
+        }
+      expect(finish(lackingUpTo(reader, branch, { head: "unknown", limit: 1 })).answer).toBeUndefined()
+    }
+  }
+})
+
+test("on the heaviest branch no answer costs a walk; beside it one costs its length, with turns for others", () => {
+  const line = (name: string, count: number, work: bigint): ReadonlyArray<BranchHeader> =>
+    Array.from({ length: count }, (_, i) => ({
+      id: `${name}${i + 1}`,
+      previous: i === 0 ? "g" : `${name}${i}`,
+      height: i + 1,
+      work: 1n + work * BigInt(i + 1)
+    }))
+  const [heavy, light] = [line("h", 10_000, 3n), line("l", 10_000, 2n)]
+  const reader = readerOver([genesis, ...heavy, ...light], genesis, () => false)
+  const branch = new HeaderBranch(genesis)
+  for (const header of heavy) branch.grow(header, () => genesis)
+  const { answer, turns } = finish(lackingUpTo(reader, branch, { head: "h10000", limit: 3 }))
+  expect([answer, turns]).toEqual([{ ids: ["h1", "h2", "h3"], walked: 1 }, 0])
+  const beside = finish(lackingUpTo(reader, branch, { head: "l10000", limit: 3 }))
+  expect(beside).toEqual({ answer: { ids: ["l1", "l2", "l3"], walked: 10_000 }, turns: 39 })
 })

@@ -1,11 +1,20 @@
 /** The download over many peers: everything wanted comes, bounds hold, the slow are replaced. */
 import { expect, test } from "bun:test"
 import { makeDice } from "../sim/dice.ts"
-import { bodiesInFlightPerPeerMax } from "../limits.ts"
-import { Sync, type SyncEffect } from "./sync.ts"
+import { bodiesInFlightPerPeerMax, hurryMs, requestMsMax } from "../limits.ts"
+import { type Claim, Sync, type SyncEffect } from "./sync.ts"
 
-const claim = { height: 500, work: 500n }
+/** Heads that the chain knows: a name is a branch, the number behind it the work of the header. */
+const workOf = (id: string): bigint | undefined => (id.startsWith("unknown") ? undefined : BigInt(id.split("-")[1]!))
+const claimOf = (hash: string, work = workOf(hash)!): Claim => ({ height: Number(work), work, hash })
+const claim = claimOf("main-500")
 const idOf = (i: number): string => `block-${i}`
+const idsOf = (from: number, count: number): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, i) => idOf(from + i))
+const syncOf = (): Sync => new Sync({ height: 0, work: 1n }, 500n, workOf)
+/** The chain's answer to the look that is out. */
+const listed = (sync: Sync, ids: ReadonlyArray<string>, now: number, head = claim.hash) =>
+  sync.missing(head, { ids, walked: 1 }, now)
 
 test("with honest, lacking and stalling peers all bodies come, none is asked of two at once, bounds hold", () => {
   for (let seed = 0; seed < 40; seed++) {
@@ -16,7 +25,7 @@ test("with honest, lacking and stalling peers all bodies come, none is asked of 
         (_, i) => [i + 1, i === 0 ? "honest" : dice.pick(["honest", "lacks", "stalls"])] as const
       )
     )
-    const sync = new Sync({ height: 0, work: 1n }, 500n)
+    const sync = syncOf()
     const missing = new Set(Array.from({ length: 300 }, (_, i) => idOf(i)))
     const asked = new Map<string, number>()
     const perPeer = new Map<number, Set<string>>([...kinds.keys()].map((id) => [id, new Set()]))
@@ -25,7 +34,7 @@ test("with honest, lacking and stalling peers all bodies come, none is asked of 
     const pending: Array<SyncEffect> = []
     const take = (effects: ReadonlyArray<SyncEffect>): void => {
       for (const effect of effects) {
-        if (effect._tag === "Look") pending.push(...sync.missing([...missing].slice(0, 100), now))
+        if (effect._tag === "Look") pending.push(...listed(sync, [...missing].slice(0, 100), now))
         else pending.push(effect)
       }
     }
@@ -77,46 +86,160 @@ test("with honest, lacking and stalling peers all bodies come, none is asked of 
 })
 
 test("headers are asked of one peer at a time, of the best first, and of another when they do not come", () => {
-  const sync = new Sync({ height: 0, work: 1n }, 1n)
-  expect(sync.joined(1, { height: 5, work: 5n }, 0)).toEqual([{ _tag: "AskHeaders", session: 1 }])
-  expect(sync.joined(2, { height: 1, work: 1n }, 0)).toEqual([])
-  expect(sync.claimed(1, { height: 9, work: 9n }, 1)).toEqual([])
-  sync.claimed(2, { height: 12, work: 12n }, 1)
+  const sync = syncOf()
+  expect(sync.joined(1, claimOf("unknown-a", 5n), 0)).toEqual([{ _tag: "AskHeaders", session: 1 }])
+  expect(sync.joined(2, claimOf("unknown-b", 1n), 0)).toEqual([])
+  expect(sync.claimed(1, claimOf("unknown-c", 9n), 1)).toEqual([])
+  sync.claimed(2, claimOf("unknown-d", 12n), 1)
   expect(sync.tick(20_000).filter(({ _tag }) => _tag === "AskHeaders")).toEqual([{ _tag: "AskHeaders", session: 2 }])
+})
+
+const page = { headerWork: 500n, last: undefined, news: false, asked: true, more: false }
+const headersOf = (effects: ReadonlyArray<SyncEffect>): ReadonlyArray<number> =>
+  effects.flatMap((effect) => (effect._tag === "AskHeaders" ? [effect.session] : []))
+
+test("headers are asked of who claims what we do not know, though heavier ones are known; not of who showed nothing", () => {
+  const sync = syncOf()
+  expect(headersOf(sync.joined(1, claim, 0))).toEqual([])
+  expect(headersOf(sync.joined(2, claimOf("unknown-a", 20n), 0))).toEqual([2])
+  expect(headersOf(sync.headersJudged(2, { ...page, last: "side-15", news: true, more: true }, 1))).toEqual([2])
+  expect(headersOf(sync.headersJudged(2, page, 2))).toEqual([])
+  expect(headersOf(sync.tick(3))).toEqual([])
+  expect(headersOf(sync.claimed(2, claimOf("unknown-a", 20n), 4))).toEqual([2])
+})
+
+test("of two that give the same headers one is asked on, also where heavier ones are known", () => {
+  const sync = syncOf()
+  for (const session of [1, 2]) sync.joined(session, claimOf("unknown-a", 400n), 0)
+  const full = { ...page, last: "side-15", more: true }
+  expect(headersOf(sync.headersJudged(1, { ...full, news: true }, 1))).toEqual([1])
+  expect(headersOf(sync.headersJudged(2, full, 2))).toEqual([])
 })
 
 const asksOf = (effects: ReadonlyArray<SyncEffect>): ReadonlyArray<string> =>
   effects.flatMap((effect) => (effect._tag === "AskBodies" ? effect.ids : []))
+const askedOf = (session: number, effects: ReadonlyArray<SyncEffect>): ReadonlyArray<string> =>
+  asksOf(effects.filter((effect) => "session" in effect && effect.session === session))
 const dropsOf = (effects: ReadonlyArray<SyncEffect>): ReadonlyArray<number> =>
   effects.flatMap((effect) => (effect._tag === "Drop" ? [effect.session] : []))
+const looksOf = (effects: ReadonlyArray<SyncEffect>): ReadonlyArray<string> =>
+  effects.flatMap((effect) => (effect._tag === "Look" ? [effect.head] : []))
 
 test("a peer that stalls once is kept, one that stalls again is dropped once and asked of nothing more", () => {
-  const sync = new Sync({ height: 0, work: 1n }, 500n)
+  const sync = syncOf()
   sync.joined(1, claim, 0)
-  const wanted = Array.from({ length: 3 * bodiesInFlightPerPeerMax }, (_, i) => idOf(i))
-  const first = asksOf(sync.missing(wanted, 0))
-  const once = sync.notGiven(1, { ids: first, stalled: true }, 10_000)
+  const first = asksOf(listed(sync, idsOf(0, 3 * bodiesInFlightPerPeerMax), 0))
+  expect(first.length).toBe(bodiesInFlightPerPeerMax)
+  const once = [first.slice(0, 16), first.slice(16)].flatMap((ids) => sync.notGiven(1, { ids, stalled: true }, 10_000))
   const second = asksOf(once)
-  expect([dropsOf(once), second.length > 0]).toEqual([[], true])
+  expect([dropsOf(once), second.length]).toEqual([[], bodiesInFlightPerPeerMax])
   const twice = sync.notGiven(1, { ids: second, stalled: true }, 20_000)
   expect([dropsOf(twice), asksOf(twice)]).toEqual([[1], []])
   expect(sync.tick(30_001)).not.toContainEqual(expect.objectContaining({ session: 1 }))
 })
 
 test("what a peer that leaves was asked for is asked of another", () => {
-  const sync = new Sync({ height: 0, work: 1n }, 500n)
+  const sync = syncOf()
   sync.joined(1, claim, 0)
-  const asked = asksOf(sync.missing([idOf(1), idOf(2)], 0))
+  const asked = asksOf(listed(sync, [idOf(1), idOf(2)], 0))
   sync.joined(2, claim, 1)
   const effects = sync.left(1, 2)
   expect(effects.filter(({ _tag }) => _tag === "AskBodies")).toMatchObject([{ session: 2, ids: asked }])
 })
 
 test("a peer that lacks a body is not asked for it again until it claims again", () => {
-  const sync = new Sync({ height: 0, work: 1n }, 500n)
+  const sync = syncOf()
   sync.joined(1, claim, 0)
-  expect(asksOf(sync.missing([idOf(1)], 0))).toEqual([idOf(1)])
+  expect(asksOf(listed(sync, [idOf(1)], 0))).toEqual([idOf(1)])
   expect(asksOf(sync.notGiven(1, { ids: [idOf(1)], stalled: false }, 1))).toEqual([])
   expect(asksOf(sync.tick(2))).toEqual([])
   expect(asksOf(sync.claimed(1, claim, 3))).toEqual([idOf(1)])
+})
+
+test("of who gave a false body it is not asked again; of another at once", () => {
+  const sync = syncOf()
+  sync.joined(1, claim, 0)
+  listed(sync, [idOf(1)], 0)
+  expect(looksOf(sync.bodyCame(1, idOf(1), 1))).toEqual([claim.hash])
+  sync.bodyRefused(1, idOf(1), 2)
+  // The look was out before the body was refused: what it finds may be of before.
+  expect(looksOf(listed(sync, [], 3))).toEqual([claim.hash])
+  expect(asksOf(listed(sync, [idOf(1)], 5))).toEqual([])
+  for (let now = 6; now < 30_000; now += 1_000) {
+    expect(asksOf(sync.tick(now))).toEqual([])
+    expect(asksOf(listed(sync, [idOf(1)], now))).toEqual([])
+  }
+  expect(askedOf(2, sync.joined(2, claim, 30_000))).toEqual([idOf(1)])
+})
+
+test("each peer is asked for the branch that it has, and for no other", () => {
+  const sync = syncOf()
+  expect(looksOf(sync.joined(1, claim, 0))).toEqual([claim.hash])
+  expect(looksOf(sync.joined(2, claimOf("side-400"), 0))).toEqual([])
+  const heavy = sync.missing(claim.hash, { ids: ["heavy"], walked: 1 }, 0)
+  expect([askedOf(1, heavy), askedOf(2, heavy), looksOf(heavy)]).toEqual([["heavy"], [], ["side-400"]])
+  const light = sync.missing("side-400", { ids: ["light"], walked: 1 }, 0)
+  expect([askedOf(1, light), askedOf(2, light)]).toEqual([[], ["light"]])
+  sync.bodyCame(2, "light", 1)
+  expect(asksOf(sync.tipMoved({ height: 4, work: 400n }, 2))).toEqual([])
+  expect(sync.bounds.find(({ of }) => of === "branches")?.used).toBe(1)
+})
+
+test("who announces a header or shows a page of them is asked for it, whatever it claims", () => {
+  const sync = syncOf()
+  sync.joined(1, claimOf("unknown-a", 0n), 0)
+  expect(looksOf(sync.headersJudged(1, { ...page, last: "side-40", asked: false }, 1))).toEqual(["side-40"])
+  expect(askedOf(1, sync.missing("side-40", { ids: ["b"], walked: 1 }, 1))).toEqual(["b"])
+})
+
+test("a claim of a header that we do not know asks for no body until we know it, and no false work is believed", () => {
+  const sync = new Sync({ height: 0, work: 1n }, 1n, (id) => (id === "low" ? 1n : undefined))
+  expect(sync.joined(1, claimOf("unknown-a", 900n), 0)).toEqual([{ _tag: "AskHeaders", session: 1 }])
+  expect(sync.claimed(1, claimOf("low", 900n), 0)).toEqual([])
+  expect(sync.state).toBe("headers")
+})
+
+test("a branch that cannot become ours is forgotten with the word of whoever has it", () => {
+  const sync = syncOf()
+  sync.joined(1, claim, 0)
+  sync.joined(2, claim, 0)
+  sync.missing(claim.hash, undefined, 1)
+  expect(sync.tick(2)).toEqual([])
+  expect(sync.bounds.find(({ of }) => of === "branches")?.used).toBe(0)
+})
+
+test("a branch that is found by a long walk is looked at seldom, one on the way less so", () => {
+  const sync = syncOf()
+  sync.joined(1, claim, 0)
+  sync.missing(claim.hash, { ids: [], walked: 50_000 }, 0)
+  expect(looksOf(sync.tick(9_999))).toEqual([])
+  // It grows by a header: it is no new branch.
+  expect(looksOf(sync.headersJudged(1, { ...page, headerWork: 501n, last: "main-501" }, 9_999))).toEqual([])
+  expect(looksOf(sync.joined(2, claimOf("side-40"), 9_999))).toEqual(["side-40"])
+  sync.missing("side-40", { ids: [], walked: 1 }, 9_999)
+  expect(looksOf(sync.tick(10_000))).toEqual(["main-501"])
+})
+
+test("the body that is needed next is asked of a second peer soon, of a third never; who held it back has stalled", () => {
+  const sync = syncOf()
+  for (const session of [1, 2, 3]) sync.joined(session, claim, 0)
+  expect(askedOf(1, listed(sync, [idOf(1), idOf(2)], 0))).toEqual([idOf(1), idOf(2)])
+  expect(asksOf(sync.tick(hurryMs - 1))).toEqual([])
+  expect(askedOf(2, sync.tick(hurryMs))).toEqual([idOf(1)])
+  expect(asksOf(sync.tick(hurryMs + 1_000))).toEqual([])
+  expect(asksOf(sync.bodyCame(2, idOf(1), hurryMs + 1_000))).toEqual([])
+  const stalled = sync.notGiven(1, { ids: [idOf(1)], stalled: true }, requestMsMax)
+  expect([dropsOf(stalled), asksOf(stalled)]).toEqual([[], []])
+  expect(dropsOf(sync.notGiven(1, { ids: [idOf(2)], stalled: true }, 2 * requestMsMax))).toEqual([1])
+})
+
+test("who has stalled is asked when the others are busy", () => {
+  const sync = syncOf()
+  sync.joined(1, claim, 0)
+  listed(sync, [idOf(1)], 0)
+  sync.notGiven(1, { ids: [idOf(1)], stalled: true }, requestMsMax)
+  sync.joined(2, claim, requestMsMax)
+  sync.tick(requestMsMax + 1)
+  const asks = listed(sync, idsOf(10, bodiesInFlightPerPeerMax), requestMsMax + 2)
+  expect([askedOf(1, asks), askedOf(2, asks)]).toEqual([idsOf(26, 16), idsOf(10, 16)])
 })

@@ -1,41 +1,74 @@
 /**
  * Headers first, then bodies, from many peers at once: who is asked for what. A machine over all sessions: events in,
  * asks out. It knows ids and claims only; the chain judges.
+ *
+ *   a peer's word (status, announcement, page) → its head: the heaviest header of its branch that we know
+ *   head with more work than our tip → Look → the bodies that its branch lacks → AskBodies, of peers with that head only
+ *
+ * So each peer is asked for what it says to have, and a branch that nobody gives keeps nobody from another.
  */
 import {
   bodiesAheadMax,
   bodiesInFlightPerPeerMax,
   headersAheadMax,
   headersPerMessageMax,
+  hurryMs,
+  openSessionsMax,
   peerIdleMsMax,
-  requestMsMax,
-  openSessionsMax
+  requestMsMax
 } from "../limits.ts"
 import { reached } from "../marks.ts"
+import { Asks } from "./asks.ts"
 
-export interface Claim {
+/** A height and the cumulative work of a branch that ends there. */
+export interface Progress {
   readonly height: number
   readonly work: bigint
+}
+
+/** What a peer says of its best branch; `hash` is the id of its end. Believed when we know that header. */
+export interface Claim extends Progress {
+  readonly hash: string
 }
 
 export type SyncEffect =
   | { readonly _tag: "AskHeaders"; readonly session: number }
   | { readonly _tag: "AskBodies"; readonly session: number; readonly ids: ReadonlyArray<string> }
-  /** Ask the chain which bodies it lacks. */
-  | { readonly _tag: "Look" }
+  /** Ask the chain which bodies the branch of this header lacks. */
+  | { readonly _tag: "Look"; readonly head: string }
   | { readonly _tag: "Drop"; readonly session: number; readonly reason: string }
+
+/** A known header with its cumulative work. */
+interface Head {
+  readonly id: string
+  readonly work: bigint
+}
 
 interface Peer {
   claim: Claim
+  /** Its claim names a header that we do not know. */
+  unknown: boolean
+  /** The heaviest header that we know its branch to have. */
+  head: Head | undefined
   /** What it claimed when it was asked for headers, and when that was. */
   askedHeaders: { readonly claim: Claim; readonly at: number } | undefined
   /** Full pages in a row that led to no heavier header: a long fork, or a peer that plays for time. */
   idlePages: number
   readonly lacks: Set<string>
-  inFlight: number
   stalledAt: number
   /** Was told to go: nothing more is asked of it. */
   leaving: boolean
+}
+
+/** What the branch of a head lacks. */
+interface Branch {
+  /** Oldest first, with those that were asked for and have not come. */
+  wanted: Set<string>
+  /** The list is to be made, or made anew. */
+  stale: boolean
+  lookedAt: number
+  /** Headers that the chain walked to make it. */
+  walked: number
 }
 
 /** A peer that stalls twice within this time makes room for another. */
@@ -44,22 +77,34 @@ const stallsWithinMs = peerIdleMsMax
 const askSize = 16
 /** Pages without a heavier header that the longest fork we would hold can take. */
 const idlePagesMax = Math.ceil(headersAheadMax / headersPerMessageMax)
+/** Below so many wanted bodies a list is made anew. */
+const wantedLow = bodiesInFlightPerPeerMax / 2
+/** Headers that the chain walks for nothing. After a longer walk no such branch is looked at for ten times as long as it took. */
+const walkFree = 64
+const restMsPerHeader = 0.2
+
+const noClaim: Claim = { height: 0, work: 0n, hash: "" }
 
 export class Sync {
   private readonly peers = new Map<number, Peer>()
-  /** Wanted bodies in the order in which the chain needs them. */
-  private wanted: ReadonlyArray<string> = []
-  private readonly inFlight = new Map<string, { readonly session: number; readonly since: number }>()
+  /** By the heads of peers that have more work than our tip. */
+  private readonly branches = new Map<string, Branch>()
+  /** A body is asked of two at most. */
+  private readonly asks = new Asks()
   /** Work of the heaviest header and of the tip that the chain has. */
   private headerWork = 0n
-  private tip: Claim = { height: 0, work: 0n }
-  /** When the chain was asked what it lacks, until it answers; and what came since, which it may list though it has it by now. */
-  private lookedAt: number | undefined
+  private tip: Progress
+  private readonly workOf: (id: string) => bigint | undefined
+  /** The look that the chain has not answered; and what came since, which it may list though it has it by now. */
+  private looking: { readonly head: string; readonly at: number } | undefined
   private readonly came = new Set<string>()
+  private restUntil = Number.NEGATIVE_INFINITY
 
-  constructor(tip: Claim, headerWork: bigint) {
+  /** `workOf`: the cumulative work of a header that the chain knows and does not know to be invalid. */
+  constructor(tip: Progress, headerWork: bigint, workOf: (id: string) => bigint | undefined) {
     this.tip = tip
     this.headerWork = headerWork
+    this.workOf = workOf
   }
 
   /** The best claim, for the progress line. */
@@ -69,41 +114,45 @@ export class Sync {
 
   /** What it holds, and at most. */
   get bounds(): ReadonlyArray<{ readonly of: string; readonly used: number; readonly max: number }> {
-    const asked = openSessionsMax * bodiesInFlightPerPeerMax
-    const lacks = Math.max(0, ...[...this.peers.values()].map((peer) => peer.lacks.size))
+    const most = (sizes: ReadonlyArray<number>): number => Math.max(0, ...sizes)
     return [
       { of: "peers", used: this.peers.size, max: openSessionsMax },
-      { of: "bodies-wanted", used: this.wanted.length, max: bodiesAheadMax + asked },
-      { of: "bodies-asked", used: this.inFlight.size, max: asked },
+      { of: "branches", used: this.branches.size, max: openSessionsMax },
+      {
+        of: "bodies-wanted",
+        used: most([...this.branches.values()].map(({ wanted }) => wanted.size)),
+        max: bodiesAheadMax
+      },
+      { of: "bodies-asked", used: this.asks.size, max: openSessionsMax * bodiesInFlightPerPeerMax },
       { of: "bodies-came", used: this.came.size, max: bodiesAheadMax },
-      { of: "bodies-lacked", used: lacks, max: bodiesAheadMax }
+      { of: "bodies-lacked", used: most([...this.peers.values()].map(({ lacks }) => lacks.size)), max: bodiesAheadMax }
     ]
   }
 
   get state(): "idle" | "headers" | "bodies" {
-    if (this.inFlight.size > 0 || this.wanted.length > 0) return "bodies"
+    if (this.asks.size > 0 || [...this.branches.values()].some(({ wanted }) => wanted.size > 0)) return "bodies"
     return this.asksHeaders() ? "headers" : "idle"
   }
 
   joined(session: number, claim: Claim, now: number): ReadonlyArray<SyncEffect> {
     this.peers.set(session, {
-      claim,
+      claim: noClaim,
+      unknown: false,
+      head: undefined,
       askedHeaders: undefined,
       idlePages: 0,
       lacks: new Set(),
-      inFlight: 0,
       stalledAt: Number.NEGATIVE_INFINITY,
       leaving: false
     })
-    return [...this.headers(session, now), ...this.assign(now)]
+    return this.claimed(session, claim, now)
   }
 
   left(session: number, now: number): ReadonlyArray<SyncEffect> {
     this.peers.delete(session)
-    const lost = [...this.inFlight].filter(([, ask]) => ask.session === session).map(([id]) => id)
-    for (const id of lost) this.inFlight.delete(id)
-    this.wanted = [...lost, ...this.wanted]
-    return [...this.anyHeaders(now), ...this.assign(now)]
+    this.asks.leave(session)
+    this.prune()
+    return [...this.anyHeaders(now), ...this.look(now), ...this.assign(now)]
   }
 
   claimed(session: number, claim: Claim, now: number): ReadonlyArray<SyncEffect> {
@@ -111,29 +160,34 @@ export class Sync {
     if (peer === undefined) return []
     peer.claim = claim
     peer.lacks.clear()
-    return [...this.headers(session, now), ...this.assign(now)]
+    this.resolve(peer)
+    this.prune()
+    return [...this.headers(session, now), ...this.look(now), ...this.assign(now)]
   }
 
-  /** The chain has judged a page: `headerWork` is its heaviest now; `more`: the page was full, there may be another. */
+  /**
+   * The chain has judged a page: `headerWork` is its heaviest now, `last` the last good header of the page, `news`: some of
+   * it was new, `more`: the page was full, there may be another.
+   */
   headersJudged(
     session: number,
-    page: { readonly headerWork: bigint; readonly asked: boolean; readonly more: boolean },
+    page: {
+      readonly headerWork: bigint
+      readonly last: string | undefined
+      readonly news: boolean
+      readonly asked: boolean
+      readonly more: boolean
+    },
     now: number
   ): ReadonlyArray<SyncEffect> {
     const heavier = page.headerWork > this.headerWork
     this.headerWork = page.headerWork
     const peer = this.peers.get(session)
-    if (peer === undefined || !page.asked) return this.look(now)
-    const believed = peer.askedHeaders?.claim
-    peer.askedHeaders = undefined
-    peer.idlePages = heavier ? 0 : peer.idlePages + 1
-    if (peer.idlePages > idlePagesMax) return [...this.drop(session, "headers without end"), ...this.look(now)]
-    // Of several peers that give the same headers one is enough; the others are asked when it has no more.
-    if (page.more && (heavier || !this.asksHeaders())) return [...this.ask(session, now), ...this.look(now)]
-    // It had the chance to show its work. What it did not show is not believed until it claims again.
-    if (!page.more && peer.claim === believed && believed.work > this.headerWork)
-      peer.claim = { height: 0, work: this.headerWork }
-    return [...this.anyHeaders(now), ...this.look(now)]
+    if (peer !== undefined && page.last !== undefined) this.learn(peer, page.last)
+    for (const other of this.peers.values()) if (other.unknown) this.resolve(other)
+    this.prune()
+    const asks = peer === undefined || !page.asked ? [] : this.pageCame(session, { ...page, heavier }, now)
+    return [...asks, ...this.look(now), ...this.assign(now)]
   }
 
   /** The peer has more than it announced, or announced what does not fit on what we know: ask it from our locator. */
@@ -141,23 +195,44 @@ export class Sync {
     return this.ask(session, now)
   }
 
-  /** What the chain lacks, oldest first. */
-  missing(ids: ReadonlyArray<string>, now: number): ReadonlyArray<SyncEffect> {
-    this.wanted = ids.filter((id) => !this.inFlight.has(id) && !this.came.has(id))
-    this.lookedAt = undefined
+  /** What the branch of a head lacks, oldest first; undefined: it cannot become ours. */
+  missing(
+    head: string,
+    lacking: { readonly ids: ReadonlyArray<string>; readonly walked: number } | undefined,
+    now: number
+  ): ReadonlyArray<SyncEffect> {
+    if (this.looking?.head !== head) return []
+    this.looking = undefined
+    const branch = this.branches.get(head)
+    if (lacking === undefined) {
+      for (const peer of this.peers.values()) if (peer.head?.id === head) peer.head = undefined
+      this.prune()
+    } else if (branch !== undefined) {
+      if (lacking.walked > walkFree) this.restUntil = now + lacking.walked * restMsPerHeader
+      branch.wanted = new Set(lacking.ids.filter((id) => !this.came.has(id)))
+      branch.walked = lacking.walked
+    }
     this.came.clear()
-    return this.assign(now)
+    return [...this.look(now), ...this.assign(now)]
   }
 
-  /** A body came; the chain judges it next. From whomever: it is wanted no longer, also of another that was asked since. */
+  /** A body came; the chain judges it next. From whomever: it is wanted no longer, also of another that was asked too. */
   bodyCame(_session: number, id: string, now: number): ReadonlyArray<SyncEffect> {
-    if (this.inFlight.has(id)) this.release(id)
-    else this.wanted = this.wanted.filter((other) => other !== id)
-    const effects = [...this.assign(now)]
-    if (this.wanted.length === 0 && this.inFlight.size < bodiesInFlightPerPeerMax / 2) effects.push(...this.look(now))
+    this.asks.release(id)
+    for (const branch of this.branches.values())
+      if (branch.wanted.delete(id) && branch.wanted.size < wantedLow) branch.stale = true
+    const effects = [...this.look(now), ...this.assign(now)]
     // What does not fit is asked for twice.
-    if (this.lookedAt !== undefined && this.came.size < bodiesAheadMax) this.came.add(id)
+    if (this.looking !== undefined && this.came.size < bodiesAheadMax) this.came.add(id)
     return effects
+  }
+
+  /** The chain has refused a body: another may have the true one. */
+  bodyRefused(session: number, id: string, now: number): ReadonlyArray<SyncEffect> {
+    reached("body-false")
+    this.takeBack(session, [id])
+    for (const branch of this.branches.values()) branch.stale = true
+    return [...this.look(now), ...this.assign(now)]
   }
 
   notGiven(
@@ -165,15 +240,16 @@ export class Sync {
     given: { readonly ids: ReadonlyArray<string>; readonly stalled: boolean },
     now: number
   ): ReadonlyArray<SyncEffect> {
-    const lost = given.ids.filter((id) => this.inFlight.get(id)?.session === session)
-    this.takeBack(session, lost)
-    const slow = given.stalled && lost.length > 0 ? this.stalled(session, now) : []
+    this.takeBack(session, given.ids)
+    // It stalls also where another gave what it did not.
+    const slow = given.stalled && given.ids.length > 0 ? this.stalled(session, now) : []
     return [...slow, ...this.assign(now)]
   }
 
-  tipMoved(tip: Claim, now: number): ReadonlyArray<SyncEffect> {
+  tipMoved(tip: Progress, now: number): ReadonlyArray<SyncEffect> {
     this.tip = tip
     if (tip.work > this.headerWork) this.headerWork = tip.work
+    this.prune()
     return this.assign(now)
   }
 
@@ -182,8 +258,179 @@ export class Sync {
     for (const peer of this.peers.values()) {
       if (peer.askedHeaders !== undefined && now - peer.askedHeaders.at > requestMsMax) peer.askedHeaders = undefined
     }
-    if (this.lookedAt !== undefined && now - this.lookedAt > requestMsMax) this.lookedAt = undefined
-    return [...this.sweep(now), ...this.anyHeaders(now), ...this.look(now), ...this.assign(now)]
+    if (this.looking !== undefined && now - this.looking.at > requestMsMax) this.looking = undefined
+    for (const branch of this.branches.values())
+      if (branch.wanted.size === 0 || now - branch.lookedAt > requestMsMax) branch.stale = true
+    return [
+      ...this.sweep(now),
+      ...this.hurry(now),
+      ...this.anyHeaders(now),
+      ...this.look(now),
+      ...this.assign(now)
+    ]
+  }
+
+  // ── what peers have ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Is what it claims known by now? */
+  private resolve(peer: Peer): void {
+    const interesting = peer.claim.work > this.tip.work
+    peer.unknown = interesting && this.workOf(peer.claim.hash) === undefined
+    if (interesting && !peer.unknown) this.learn(peer, peer.claim.hash)
+  }
+
+  /** The peer's branch has this header. Its work is what the chain has counted, whatever was claimed. */
+  private learn(peer: Peer, id: string): void {
+    const work = this.workOf(id)
+    if (work === undefined || work <= (peer.head?.work ?? this.tip.work)) return
+    const before = peer.head === undefined ? undefined : this.branches.get(peer.head.id)
+    peer.head = { id, work }
+    // Mostly the branch has grown: what it lacked it lacks still, and the peer has said that it has it.
+    if (work > this.tip.work && !this.branches.has(id))
+      this.branches.set(id, {
+        wanted: new Set(before?.wanted),
+        stale: true,
+        lookedAt: Number.NEGATIVE_INFINITY,
+        walked: before?.walked ?? 0
+      })
+  }
+
+  /** Forgets branches that nobody has, or that we have no use for. */
+  private prune(): void {
+    const heads = new Set<string>()
+    for (const { head } of this.peers.values()) if (head !== undefined && head.work > this.tip.work) heads.add(head.id)
+    for (const id of this.branches.keys()) if (!heads.has(id)) this.branches.delete(id)
+  }
+
+  private branchOf({ head }: Peer): Branch | undefined {
+    return head === undefined ? undefined : this.branches.get(head.id)
+  }
+
+  /** Looks at a branch whose list is to be made, one at a time. */
+  private look(now: number): ReadonlyArray<SyncEffect> {
+    if (this.looking !== undefined) return []
+    for (const [head, branch] of this.branches) {
+      if (!branch.stale || (branch.walked > walkFree && now < this.restUntil)) continue
+      branch.stale = false
+      branch.lookedAt = now
+      this.looking = { head, at: now }
+      this.came.clear()
+      return [{ _tag: "Look", head }]
+    }
+    return []
+  }
+
+  // ── headers ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private pageCame(
+    session: number,
+    page: { readonly news: boolean; readonly more: boolean; readonly heavier: boolean },
+    now: number
+  ): ReadonlyArray<SyncEffect> {
+    const peer = this.peers.get(session)!
+    const believed = peer.askedHeaders?.claim
+    peer.askedHeaders = undefined
+    peer.idlePages = page.heavier ? 0 : peer.idlePages + 1
+    if (peer.idlePages > idlePagesMax) return this.drop(session, "headers without end")
+    // Of several peers that give the same headers one is enough; the others are asked when it has no more.
+    if (page.more && (page.news || !this.asksHeaders())) return this.ask(session, now)
+    // It had the chance to show its work. What it did not show is not believed until it claims again.
+    if (!page.more && peer.unknown && peer.claim === believed) {
+      peer.claim = noClaim
+      peer.unknown = false
+    }
+    return this.anyHeaders(now)
+  }
+
+  private asksHeaders(): boolean {
+    return [...this.peers.values()].some(({ askedHeaders }) => askedHeaders !== undefined)
+  }
+
+  private headers(session: number, now: number): ReadonlyArray<SyncEffect> {
+    const peer = this.peers.get(session)
+    return peer !== undefined && peer.unknown && peer.claim.work > this.tip.work ? this.ask(session, now) : []
+  }
+
+  private anyHeaders(now: number): ReadonlyArray<SyncEffect> {
+    if (this.asksHeaders()) return []
+    const [best] = [...this.peers]
+      .filter(([, { unknown }]) => unknown)
+      .sort(([, a], [, b]) => (a.claim.work < b.claim.work ? 1 : -1))
+    return best === undefined ? [] : this.headers(best[0], now)
+  }
+
+  private ask(session: number, now: number): ReadonlyArray<SyncEffect> {
+    const peer = this.peers.get(session)
+    if (peer === undefined || peer.leaving || peer.askedHeaders !== undefined) return []
+    peer.askedHeaders = { claim: peer.claim, at: now }
+    return [{ _tag: "AskHeaders", session }]
+  }
+
+  // ── bodies ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Room for a whole batch: one ask a body would fill the peer's table of requests. */
+  private hasRoom(session: number): boolean {
+    return this.asks.countOf(session) <= bodiesInFlightPerPeerMax - askSize
+  }
+
+  private able(): ReadonlyArray<readonly [session: number, peer: Peer]> {
+    return [...this.peers].filter(
+      ([session, peer]) => !peer.leaving && this.hasRoom(session) && this.branchOf(peer) !== undefined
+    )
+  }
+
+  /** Gives wanted bodies to peers that have them, batch by batch: those that stalled last, else the least busy first. */
+  private assign(now: number): ReadonlyArray<SyncEffect> {
+    const effects: Array<SyncEffect> = []
+    let able = this.able()
+    const turn = ([session, { stalledAt }]: readonly [number, Peer]): number =>
+      this.asks.countOf(session) + (now - stalledAt < stallsWithinMs ? bodiesInFlightPerPeerMax : 0)
+    while (able.length > 0) {
+      const [session, peer] = able.reduce((best, next) => (turn(next) < turn(best) ? next : best))
+      const ids = this.nextFor(peer)
+      if (ids.length === 0) {
+        // What it cannot take no other with the same branch can, unless it lacks some of it.
+        const isDone = (other: Peer): boolean => peer.lacks.size === 0 && this.branchOf(other) === this.branchOf(peer)
+        able = able.filter(([, other]) => other !== peer && !isDone(other))
+        continue
+      }
+      for (const id of ids) this.asks.note(id, session, now)
+      effects.push({ _tag: "AskBodies", session, ids })
+      able = able.filter(([other]) => this.hasRoom(other))
+    }
+    return effects
+  }
+
+  /** The oldest bodies of its branch that nobody was asked for and that it may have, one batch. */
+  private nextFor(peer: Peer): ReadonlyArray<string> {
+    const ids: Array<string> = []
+    for (const id of this.branchOf(peer)!.wanted) {
+      if (this.asks.of(id).length > 0 || peer.lacks.has(id)) continue
+      if (ids.push(id) === askSize) break
+    }
+    return ids
+  }
+
+  /** The body that a branch needs next holds up all others: when it is not there soon, a second peer is asked too. */
+  private hurry(now: number): ReadonlyArray<SyncEffect> {
+    return [...this.branches.values()].flatMap(({ wanted }) => {
+      const [id] = wanted
+      const [ask, second] = id === undefined ? [] : this.asks.of(id)
+      if (id === undefined || ask === undefined || second !== undefined || now - ask.since < hurryMs) return []
+      const other = this.otherFor(id)
+      if (other === undefined) return []
+      reached("body-hurried")
+      this.asks.note(id, other, now)
+      return [{ _tag: "AskBodies" as const, session: other, ids: [id] }]
+    })
+  }
+
+  /** A peer with room that has this body and was not asked for it. */
+  private otherFor(id: string): number | undefined {
+    const isAsked = (session: number): boolean => this.asks.of(id).some((ask) => ask.session === session)
+    return this.able().find(
+      ([session, peer]) => this.branchOf(peer)!.wanted.has(id) && !peer.lacks.has(id) && !isAsked(session)
+    )?.[0]
   }
 
   /**
@@ -192,42 +439,41 @@ export class Sync {
    */
   private sweep(now: number): ReadonlyArray<SyncEffect> {
     const late = new Map<number, Array<string>>()
-    const able = this.able()
-    for (const [id, { session, since }] of this.inFlight) {
-      if (now - since <= requestMsMax) continue
-      if (now - since > peerIdleMsMax) this.loseAsk(id)
-      else if (able.some(([other, { lacks }]) => other !== session && !lacks.has(id)))
-        late.set(session, [...(late.get(session) ?? []), id])
-    }
+    for (const [id, asks] of this.asks.all())
+      for (const { session, since } of asks) {
+        if (now - since <= requestMsMax) continue
+        if (now - since > peerIdleMsMax) {
+          reached("body-lost")
+          this.asks.release(id, session)
+        } else if (asks.some((ask) => now - ask.since <= requestMsMax) || this.otherFor(id) !== undefined)
+          late.set(session, [...(late.get(session) ?? []), id])
+      }
     return [...late].flatMap(([session, ids]) => {
       this.takeBack(session, ids)
       return this.stalled(session, now)
     })
   }
 
-  private loseAsk(id: string): void {
-    reached("body-lost")
-    this.release(id)
-    this.wanted = [id, ...this.wanted]
-  }
-
-  /** The peer does not give these: they are wanted again, of others. */
+  /** The peer does not give these: they are wanted of others. */
   private takeBack(session: number, ids: ReadonlyArray<string>): void {
     const peer = this.peers.get(session)
     for (const id of ids) {
-      this.release(id)
+      this.asks.release(id, session)
       peer?.lacks.add(id)
     }
-    this.wanted = [...ids, ...this.wanted]
     if (peer === undefined || peer.lacks.size < bodiesAheadMax) return
     // It has nothing of what we need: it is asked again when it claims again.
-    peer.claim = { height: 0, work: 0n }
+    peer.claim = noClaim
+    peer.unknown = false
+    peer.head = undefined
     peer.lacks.clear()
+    this.prune()
   }
 
   private stalled(session: number, now: number): ReadonlyArray<SyncEffect> {
     const peer = this.peers.get(session)
-    if (peer === undefined) return []
+    // Bodies asked for together are late together: one stall, however often it is heard of.
+    if (peer === undefined || now - peer.stalledAt < requestMsMax) return []
     reached("body-late")
     const again = now - peer.stalledAt < stallsWithinMs
     peer.stalledAt = now
@@ -240,85 +486,5 @@ export class Sync {
     if (peer === undefined || peer.leaving) return []
     peer.leaving = true
     return [{ _tag: "Drop", session, reason }]
-  }
-
-  private release(id: string): void {
-    const ask = this.inFlight.get(id)
-    if (ask === undefined) return
-    this.inFlight.delete(id)
-    const peer = this.peers.get(ask.session)
-    if (peer !== undefined) peer.inFlight--
-  }
-
-  private look(now: number): ReadonlyArray<SyncEffect> {
-    if (this.headerWork <= this.tip.work || this.lookedAt !== undefined) return []
-    this.lookedAt = now
-    this.came.clear()
-    return [{ _tag: "Look" }]
-  }
-
-  private asksHeaders(): boolean {
-    return [...this.peers.values()].some(({ askedHeaders }) => askedHeaders !== undefined)
-  }
-
-  private headers(session: number, now: number): ReadonlyArray<SyncEffect> {
-    const peer = this.peers.get(session)
-    return peer !== undefined && peer.claim.work > this.headerWork ? this.ask(session, now) : []
-  }
-
-  private anyHeaders(now: number): ReadonlyArray<SyncEffect> {
-    if (this.asksHeaders()) return []
-    const [best] = [...this.peers].sort(([, a], [, b]) => (a.claim.work < b.claim.work ? 1 : -1))
-    return best === undefined ? [] : this.headers(best[0], now)
-  }
-
-  private ask(session: number, now: number): ReadonlyArray<SyncEffect> {
-    const peer = this.peers.get(session)
-    if (peer === undefined || peer.leaving || peer.askedHeaders !== undefined) return []
-    peer.askedHeaders = { claim: peer.claim, at: now }
-    return [{ _tag: "AskHeaders", session }]
-  }
-
-  /** Peers of which a whole batch can be asked: one ask a body would fill their tables of requests. */
-  private able(): ReadonlyArray<readonly [session: number, peer: Peer]> {
-    return [...this.peers].filter(
-      ([, { claim, inFlight, leaving }]) =>
-        !leaving && claim.work > this.tip.work && inFlight <= bodiesInFlightPerPeerMax - askSize
-    )
-  }
-
-  /** Gives wanted bodies to peers that can have them, the least busy first, each within its bound. */
-  private assign(now: number): ReadonlyArray<SyncEffect> {
-    if (this.wanted.length === 0) return []
-    const asks = new Map<number, Array<string>>()
-    const left: Array<string> = []
-    const able = this.able()
-    let room = able.reduce((sum, [, { inFlight }]) => sum + bodiesInFlightPerPeerMax - inFlight, 0)
-    for (const [at, id] of this.wanted.entries()) {
-      if (room === 0) {
-        left.push(...this.wanted.slice(at))
-        break
-      }
-      if (this.inFlight.has(id)) continue
-      const session = able
-        .filter(([, peer]) => peer.inFlight < bodiesInFlightPerPeerMax && !peer.lacks.has(id))
-        .sort(([, a], [, b]) => Math.floor(a.inFlight / askSize) - Math.floor(b.inFlight / askSize))[0]?.[0]
-      if (session === undefined) {
-        left.push(id)
-        continue
-      }
-      room--
-      this.peers.get(session)!.inFlight++
-      this.inFlight.set(id, { session, since: now })
-      asks.set(session, [...(asks.get(session) ?? []), id])
-    }
-    this.wanted = left
-    return [...asks].flatMap(([session, ids]) =>
-      Array.from({ length: Math.ceil(ids.length / askSize) }, (_, i) => ({
-        _tag: "AskBodies" as const,
-        session,
-        ids: ids.slice(i * askSize, (i + 1) * askSize)
-      }))
-    )
   }
 }

@@ -173,7 +173,7 @@ const fault: Readonly<Record<Fault, (sketch: Sketch) => void>> = {
       actions.push(dice.chance(0.25) ? { ...down, do: "restart" } : { ...down, do: "crash", mute: dice.chance(0.5) })
     }
     each(sketch, 20 * minuteMs, () => ({ do: "thread", ms: dice.pick([0, 500, 30_000]) }))
-    each(sketch, 15 * minuteMs, () => ({ do: "bug", actor: dice.pick(actors), times: dice.pick([1, 1, 1, 2, 8]) }))
+    each(sketch, 8 * minuteMs, () => ({ do: "bug", actor: dice.pick(actors), times: dice.pick([1, 1, 2, 8]) }))
   },
   "torn-write": (sketch) =>
     each(sketch, 8 * minuteMs, (dice) => ({ do: "torn-write", ms: between(dice, 500, minuteMs) })),

@@ -51,7 +51,9 @@ export class Wallets {
       if (account._tag === "Failure") return
       const { nextNonce } = account.value
       for (let i = 0; i < wish.count; i++) {
-        const transfer = yield* this.sign(wallet, { nonce: nextNonce + i, fee: this.feeMin })
+        // Some pay more than they must: who comes first, and who has to leave a full pool, is decided by that.
+        const fee = this.feeMin * (1 + ((nextNonce + i + wallet) % 3))
+        const transfer = yield* this.sign(wallet, { nonce: nextNonce + i, fee })
         if (!(yield* this.submit(node, transfer, wish.http))) return
       }
     })

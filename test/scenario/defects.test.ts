@@ -157,7 +157,7 @@ test("the true body is taken from the next who has it, though another gave a fal
   )
 })
 
-test.todo("a block whose body nobody gives does not keep a node from another of the same work", () => {
+test("a block whose body nobody gives does not keep a node from another of the same work", () => {
   play(rules, 1, (stage) =>
     Effect.gen(function* () {
       const a = yield* stage.node("a")
