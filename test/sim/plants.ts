@@ -43,10 +43,10 @@ export const plants: ReadonlyArray<Plant> = [
   },
   {
     name: "slots-kept",
-    what: "A body that came, or whose peer has left, keeps its place in the count of what its peer is asked for: the download stalls.",
-    file: "src/peer/sync.ts",
-    find: `    if (peer !== undefined) peer.inFlight--
-`,
+    what: "A body that came or was given up keeps its place in the count of what its peer is asked for: the download stalls.",
+    file: "src/peer/asks.ts",
+    find: `
+      else this.counts.set(ask.session, this.countOf(ask.session) - 1)`,
     replace: "",
     needs: [],
     shows: /not within 30 minutes of quiet/
