@@ -74,10 +74,9 @@ const quietMs = 30 * 60_000
 const settleMs = 15_000
 /** How far ahead a header's time may be: less than the clocks of plans are off. */
 const futureMsMax = 60_000
-/** Steps between two looks at bounds: an inbox that overflows is empty again a little later. */
-const lookEvery = 32
-/** Steps between two words about progress. */
-const tellEvery = 256
+/** Steps between two looks at bounds and progress; in a flood an inbox is full and empty again within few. */
+const lookEvery = 256
+const lookEveryInFloods = 8
 /** Virtual milliseconds between two looks at the choice of branch. */
 const choiceLookMs = 1_000
 /** Virtual milliseconds between two looks at bans. */
@@ -121,6 +120,8 @@ class Simulation {
   private readonly options: RunOptions
   private readonly faults: Faults
   private wrong: Violation | undefined
+  /** Floods of questions that are not answered yet. */
+  private floods = 0
   /** The nodes before they were stopped. */
   private final: Report["nodes"] | undefined
 
@@ -200,9 +201,9 @@ class Simulation {
     if (this.wrong !== undefined) throw this.wrong
     const { steps } = this.world
     if (this.options.until?.(this.world.elapsed, steps) === true) throw new Enough()
-    if (steps % lookEvery !== 0) return
+    if (steps % (this.floods > 0 ? lookEveryInFloods : lookEvery) !== 0) return
     for (const node of this.up()) this.violated(checkBounds(node))
-    if (steps % tellEvery === 0) this.options.onProgress?.(this.world.elapsed, steps)
+    if (steps % lookEvery === 0) this.options.onProgress?.(this.world.elapsed, steps)
   }
 
   private up(): ReadonlyArray<SimNode> {
@@ -263,7 +264,9 @@ class Simulation {
       case "flood": {
         const account = walletKey(0).address
         const one = this.ignoring(at(action.node), (node) => node.account(account))
-        return Effect.forEach(Array.from({ length: action.count }), () => one, { concurrency: "unbounded", discard: true })
+        const all = Effect.forEach(Array.from({ length: action.count }), () => one, { concurrency: "unbounded", discard: true })
+        this.floods++
+        return Effect.ensuring(all, Effect.sync(() => void this.floods--))
       }
       case "pace":
         return Effect.sync(() => void (at(action.node).pace.hashesPerSecond = action.hashesPerSecond))
