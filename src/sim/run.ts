@@ -74,8 +74,10 @@ const quietMs = 30 * 60_000
 const settleMs = 15_000
 /** How far ahead a header's time may be: less than the clocks of plans are off. */
 const futureMsMax = 60_000
-/** Steps between two looks at bounds and progress. */
-const lookEvery = 256
+/** Steps between two looks at bounds: an inbox that overflows is empty again a little later. */
+const lookEvery = 32
+/** Steps between two words about progress. */
+const tellEvery = 256
 /** Virtual milliseconds between two looks at the choice of branch. */
 const choiceLookMs = 1_000
 /** Virtual milliseconds between two looks at bans. */
@@ -199,8 +201,8 @@ class Simulation {
     const { steps } = this.world
     if (this.options.until?.(this.world.elapsed, steps) === true) throw new Enough()
     if (steps % lookEvery !== 0) return
-    this.options.onProgress?.(this.world.elapsed, steps)
     for (const node of this.up()) this.violated(checkBounds(node))
+    if (steps % tellEvery === 0) this.options.onProgress?.(this.world.elapsed, steps)
   }
 
   private up(): ReadonlyArray<SimNode> {

@@ -108,6 +108,12 @@ test("the commands of docs/testing.md work as they are written", async () => {
   }
 }, 120_000)
 
+test("the command of docs/planted.md finds what is planted", async () => {
+  const [command] = commandsOf("docs/planted.md")
+  const child = Bun.spawn(["sh", "-c", command!], { cwd: root, stdout: "pipe", stderr: "inherit" })
+  expect(JSON.parse(await new Response(child.stdout).text())).toMatchObject({ plant: "longest-chain", found: {} })
+}, 120_000)
+
 test.each(["docs/testing.md", "docs/exploring.md"])("the examples in %s run", async (page) => {
   const blocks = [...readFileSync(join(root, page), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)]
   expect(blocks.length).toBeGreaterThan(0)

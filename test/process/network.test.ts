@@ -25,7 +25,8 @@ describe("one node", () => {
     const node = await start({ mining: { onDemand: true } })
     const paid = transfer({ from: 0, to: 1, nonce: 1, amount: 50, fee: 2, time: now })
     const { pending } = await run(node.tree.node.submit(paid))
-    expect(pending).toBe(1)
+    // It may be in a block by the time of the answer.
+    expect(pending).toBeLessThanOrEqual(1)
     await until(
       "the transfer is in a block",
       async () => (await run(node.tree.node.transaction(paid.id)))?.block !== undefined

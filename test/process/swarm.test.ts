@@ -22,13 +22,13 @@ test.each(lines)("cairn sim %s", async (flags) => {
   const { code, out, err } = await run("sim", ...flags.split(/\s+/), "--quiet", "--out", home.path)
   expect([code, code === 0 ? "" : err]).toEqual([0, ""])
   expect(tableOf(out)).toMatchObject(flags.includes("--swarm") ? { failed: [] } : { failure: null })
-})
+}, 300_000)
 
 test("a fixed swarm holds, and reaches every rare path", async () => {
   const { code, out, err } = await run("sim", "--swarm", "100", "--hours", "0.25", "--reach", "--out", home.path)
   expect([code, code === 0 ? "" : err]).toEqual([0, ""])
   expect(tableOf(out)).toMatchObject({ runs: 100, failed: [], unreached: [] })
-})
+}, 900_000)
 
 test("seeds of this commit hold, and are the same run twice", async () => {
   const { stdout: head } = Bun.spawnSync(["git", "rev-parse", "HEAD"], { cwd: import.meta.dir, stderr: "ignore" })
@@ -38,4 +38,4 @@ test("seeds of this commit hold, and are the same run twice", async () => {
   )
   expect([from, code, code === 0 ? "" : err]).toEqual([from, 0, ""])
   expect(tableOf(out)).toMatchObject({ runs: 20, failed: [] })
-})
+}, 600_000)
