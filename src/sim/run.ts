@@ -75,7 +75,7 @@ const settleMs = 15_000
 /** How far ahead a header's time may be: less than the clocks of plans are off. */
 const futureMsMax = 60_000
 /** Steps between two looks at bounds: an inbox that overflows is empty again a little later. */
-const lookEvery = 32
+const lookEvery = 16
 /** Steps between two words about progress. */
 const tellEvery = 256
 /** Virtual milliseconds between two looks at the choice of branch. */
