@@ -31,6 +31,55 @@ const neverConfirmed = /is confirmed everywhere|is pending, and the account is a
 /** Those that take long to find come first. */
 export const plants: ReadonlyArray<Plant> = [
   {
+    name: "slots-kept",
+    what: "A body that came or was given up keeps its place in the count of what its peer is asked for: the download stalls.",
+    file: "src/peer/asks.ts",
+    find: `
+      else this.counts.set(ask.session, this.countOf(ask.session) - 1)`,
+    replace: "",
+    needs: [],
+    shows: /not within 30 minutes of quiet/
+  },
+  {
+    name: "told-before-commit",
+    what: "Everyone hears of a new tip before it is on disk: the pool asks the old state what is confirmed.",
+    file: "actors/chain.ts",
+    find: `      const outcome = yield* whenRoom(ports, state, () => commit(ports, { state, plan, reader, now }))
+      if (Result.isSuccess(outcome)) {
+        markReorg(plan.detach.length)
+        for (const { block } of outcome.success.attached) attached.add(block.header.id)
+        yield* ports.moved(moveOf(outcome.success, store.tip(), offers))
+`,
+    replace: `      const outcome = runPlan(plan, { rules: ports.rules, reader, verified: ports.verified })
+      if (Result.isSuccess(outcome)) {
+        markReorg(plan.detach.length)
+        for (const { block } of outcome.success.attached) attached.add(block.header.id)
+        yield* ports.moved(moveOf(outcome.success, reader.find(plan.attach.at(-1)!)!, offers))
+        yield* whenRoom(ports, state, () => commit(ports, { state, plan, reader, now }))
+`,
+    needs: [],
+    shows: /are pending, and \d+ on its disk/
+  },
+  {
+    name: "clock-ahead-is-a-lie",
+    what: "A block that comes early by the clock of who judges it is priced, though its miner may be honest and its clock ahead.",
+    file: "src/chain/reject.ts",
+    find: `"time-too-far-ahead": { blame: "nobody"`,
+    replace: `"time-too-far-ahead": { blame: "peer"`,
+    needs: ["clock-skew"],
+    shows: /has banned \w+, which is honest/
+  },
+  {
+    name: "two-of-one-nonce",
+    what: "A transfer that takes the place of another of its nonce comes in, and the other stays.",
+    file: "src/mempool/pool.ts",
+    find: `    if (replaced !== undefined) this.remove(replaced)
+`,
+    replace: "",
+    needs: [],
+    shows: neverConfirmed
+  },
+  {
     name: "inbox-without-bound",
     what: "An inbox takes whatever comes.",
     file: "actors/inbox.ts",
@@ -40,16 +89,6 @@ export const plants: ReadonlyArray<Plant> = [
 `,
     needs: [],
     shows: /holds \d+ inbox, \d+ are allowed/
-  },
-  {
-    name: "slots-kept",
-    what: "A body that came or was given up keeps its place in the count of what its peer is asked for: the download stalls.",
-    file: "src/peer/asks.ts",
-    find: `
-      else this.counts.set(ask.session, this.countOf(ask.session) - 1)`,
-    replace: "",
-    needs: [],
-    shows: /not within 30 minutes of quiet/
   },
   {
     name: "answer-before-commit",
@@ -96,25 +135,6 @@ export const plants: ReadonlyArray<Plant> = [
     replace: `for (const { id } of block.transactions.slice(1)) this.sql.deleteTransaction.run(id)`,
     needs: [],
     shows: /UNIQUE constraint failed: transactions\.id/
-  },
-  {
-    name: "two-of-one-nonce",
-    what: "A transfer that takes the place of another of its nonce comes in, and the other stays.",
-    file: "src/mempool/pool.ts",
-    find: `    if (replaced !== undefined) this.remove(replaced)
-`,
-    replace: "",
-    needs: [],
-    shows: neverConfirmed
-  },
-  {
-    name: "clock-ahead-is-a-lie",
-    what: "A block that comes early by the clock of who judges it is priced, though its miner may be honest and its clock ahead.",
-    file: "src/chain/reject.ts",
-    find: `"time-too-far-ahead": { blame: "nobody"`,
-    replace: `"time-too-far-ahead": { blame: "peer"`,
-    needs: ["clock-skew"],
-    shows: /has banned \w+, which is honest/
   },
   {
     name: "synchronous-normal",
@@ -173,25 +193,5 @@ export const plants: ReadonlyArray<Plant> = [
     replace: `    return state`,
     needs: ["crash", "torn-write", "disk-full"],
     shows: neverConfirmed
-  },
-  {
-    name: "told-before-commit",
-    what: "Everyone hears of a new tip before it is on disk: the pool asks the old state what is confirmed.",
-    file: "actors/chain.ts",
-    find: `      const outcome = yield* whenRoom(ports, state, () => commit(ports, { state, plan, reader, now }))
-      if (Result.isSuccess(outcome)) {
-        markReorg(plan.detach.length)
-        for (const { block } of outcome.success.attached) attached.add(block.header.id)
-        yield* ports.moved(moveOf(outcome.success, store.tip(), offers))
-`,
-    replace: `      const outcome = runPlan(plan, { rules: ports.rules, reader, verified: ports.verified })
-      if (Result.isSuccess(outcome)) {
-        markReorg(plan.detach.length)
-        for (const { block } of outcome.success.attached) attached.add(block.header.id)
-        yield* ports.moved(moveOf(outcome.success, reader.find(plan.attach.at(-1)!)!, offers))
-        yield* whenRoom(ports, state, () => commit(ports, { state, plan, reader, now }))
-`,
-    needs: [],
-    shows: /are pending, and \d+ on its disk/
   }
 ]
