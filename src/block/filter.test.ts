@@ -247,8 +247,9 @@ test("counts in another form, beyond the limit or of other bytes are refused", (
     return Result.isFailure(decoded) ? `${decoded.failure.code}: ${decoded.failure.what}` : "taken"
   }
   const form = "filter-malformed: the form of the number of elements"
-  for (const hex of ["", "fd", "fd01", "fe010000", "fdfc00", "fd0000", "fe00000000", "feffff0000", "ff0100000000000000"])
-    expect([hex, refused(hex)]).toEqual([hex, form])
+  const cut = ["", "fd", "fd01", "fdff", "fe010000", "fe000001"]
+  const long = ["fdfc00", "fd0000", "fe00000000", "feffff0000", "ff0100000000000000", "ff0000010000000000"]
+  for (const hex of [...cut, ...long]) expect([hex, refused(hex)]).toEqual([hex, form])
   for (const hex of ["fe01000200", "feffffffff"])
     expect([hex, refused(hex)]).toEqual([hex, "filter-malformed: the number of elements"])
   expect(refused("00")).toBe("taken")

@@ -40,7 +40,10 @@ export const accountElements = (block: Pick<Block, "header" | "transactions">): 
   ...block.transactions.flatMap(({ transfer }) => [transfer.sender, transfer.recipient])
 ]
 
-/** The key of a block's filter: the first 16 bytes of the block's hash, so that strangers match in other blocks each time. */
+/**
+ * The key of a block's filter: the first 16 bytes of its hash, so that an address that matches one block by chance does
+ * not match the others too. Those bytes hold the zeros of the seal; what is left differs from block to block all the same.
+ */
 const keyOf = (hash: BlockHash): SipKey => sipKey(hash.subarray(0, sipKeyBytes))
 
 const rangeOf = (count: number): number => count * filterFalsePositives
@@ -123,7 +126,7 @@ const holds = (places: Float64Array, place: number): boolean => {
 
 /** May the element be one of the block's? False: it is not. */
 export const matches = ({ key, places }: Filter, element: Uint8Array): boolean =>
-  places.length > 0 && holds(places, placeOf(key, element, rangeOf(places.length)))
+  holds(places, placeOf(key, element, rangeOf(places.length)))
 
 /** May any of the elements be one of the block's? False: none is. */
 export const matchesAny = (filter: Filter, elements: Iterable<Uint8Array>): boolean => {

@@ -61,6 +61,8 @@ test("the bounds of the length are reached and never passed", () => {
   const high = Float64Array.from({ length: 10 }, () => 10 * divisor - 1)
   expect(encodeGolomb(low, 10 * divisor)).toHaveLength(golombBytes(10, 10 * divisor).min)
   expect(encodeGolomb(high, 10 * divisor)).toHaveLength(golombBytes(10, 10 * divisor).max)
+  expect(golombBytes(1, 5 * divisor)).toEqual({ min: 3, max: 3 })
+  expect(golombBytes(1, 5 * divisor + 1)).toEqual({ min: 3, max: 4 })
   expect([golombBytes(0, 0), golombBytes(1, 1)]).toEqual([{ min: 0, max: 0 }, { min: 3, max: 3 }])
 })
 
@@ -77,7 +79,8 @@ test("of another length, count or range a code is refused, each for its reason",
   expect(decodeGolomb(bytes, 4, range - 1)).toEqual({ wrong: "a value out of its range" })
   expect(decodeGolomb(bytes.slice(0, 9), 4, range)).toEqual({ wrong: "the length" })
   expect(decodeGolomb(bytes.slice(0, 10), 4, range)).toEqual({ wrong: "the end" })
-  expect(decodeGolomb(new Uint8Array([...encodeGolomb(new Float64Array(4), range), 0]), 4, range)).toEqual({ wrong: "the end" })
+  const longer = new Uint8Array([...encodeGolomb(new Float64Array(4), range), 0])
+  expect(decodeGolomb(longer, 4, range)).toEqual({ wrong: "the end" })
   expect(decodeGolomb(new Uint8Array([0]), 0, 0)).toEqual({ wrong: "the length" })
   // One number takes 20 bits, so the last four of its three bytes are filling.
   for (const filling of [1, 2, 4, 8]) {

@@ -6,7 +6,10 @@ import { toHex } from "../../src/codec/bytes.ts"
 import { sha256 } from "../../src/crypto/hash.ts"
 import { sipHashInto, sipKey } from "../../src/crypto/siphash.ts"
 import { makeDice } from "../../src/sim/dice.ts"
-import { printTable, rate, type Row } from "./table.ts"
+import { printTable, rate as rateOf, type Row } from "./table.ts"
+
+/** Many short slices: the best of them met no other work on the machine. */
+const rate = (f: () => void, calls: number): number => rateOf(f, Math.ceil(calls / 10), 60)
 
 const dice = makeDice(1)
 const addresses = (count: number): ReadonlyArray<Uint8Array> => Array.from({ length: count }, () => dice.bytes(20))
@@ -86,7 +89,6 @@ printTable("block filters", [
   },
   ...benchBlock(addresses(21), [20]),
   ...benchBlock(addresses(4_001), [1, 20, 1_000]),
-  ...benchBlock(addresses(40_001), [20]),
-  benchClient(addresses(21)),
+  ...benchBlock(addresses(40_001), []),
   benchClient(addresses(4_001))
 ])
