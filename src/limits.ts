@@ -17,6 +17,8 @@ export const noteBytesMax = 280
 export const chainIdBytesMax = 32
 /** Bytes of one encoded transaction: fixed fields, longest chain id and note. Longer: refused before decoding. */
 export const transactionBytesMax = 1024
+/** Elements of one block filter. 131,072: an element of a block costs it at least 32 bytes. More: refused before decoding. */
+export const filterElementsMax = blockBytesMax / 32
 /** Bytes of a chain spec file; a genesis of some ten thousand accounts. */
 export const specBytesMax = 2 * 1024 * 1024
 
@@ -155,6 +157,7 @@ export const headerCacheMax = 4_096
 export const stopMsMax = 8_000
 
 assert(frameBytesMax > blockBytesMax, "a block fits a frame")
+assert(2 * blockTransactionsMax + 1 <= filterElementsMax, "a filter has room for proposer, senders and recipients")
 assert(headersPerMessageMax * 256 <= frameBytesMax, "a page of headers fits a frame")
 assert(hashesPerMessageMax * transactionBytesMax <= frameBytesMax, "the answer to a gettx fits a frame")
 assert(pendingPerSenderMax <= nonceGapMax, "a full sender queue fits its gap")

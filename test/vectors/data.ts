@@ -1,6 +1,6 @@
 /**
  * The vectors of docs/vectors that another implementation of the data formats needs: keys, transfers, headers, trees,
- * blocks. `bun test/vectors/data.ts` writes them; src/chain/vectors.test.ts holds them against the code byte for byte.
+ * blocks, block filters. `bun test/vectors/data.ts` writes them; src/chain/vectors.test.ts holds them against the code byte for byte.
  */
 import { toTarget } from "../../src/consensus/difficulty.ts"
 import { makeHello, nodeIdOf } from "../../src/transport/hello.ts"
@@ -9,13 +9,23 @@ import { encodeMessage, type Message } from "../../src/peer/message.ts"
 import { join } from "node:path"
 import { Result } from "effect"
 import { encodeBlock, extraHashOf, transactionRootOf } from "../../src/block/block.ts"
+import {
+  accountElements,
+  decodeFilter,
+  type Filter,
+  filterHash,
+  filterHeaderStart,
+  makeFilter,
+  matches,
+  nextFilterHeader
+} from "../../src/block/filter.ts"
 import { type ChainSpec, formatSpec, parseSpec, specHash } from "../../src/block/genesis.ts"
-import { chainTag, type Header, type HeaderFields, makeHeader, sealDigest } from "../../src/block/header.ts"
+import { type BlockHash, chainTag, type Header, type HeaderFields, makeHeader, sealDigest } from "../../src/block/header.ts"
 import { merkleProof, merkleRoot } from "../../src/block/merkle.ts"
 import { StateTree } from "../../src/block/state-tree.ts"
 import { presets } from "../../src/chain/presets.ts"
 import { genesisState, makeRules } from "../../src/chain/rules.ts"
-import { toHex, utf8 } from "../../src/codec/bytes.ts"
+import { fromHex, toHex, utf8, writeU32 } from "../../src/codec/bytes.ts"
 import { formatAddress } from "../../src/crypto/address.ts"
 import { type Hash32, sha256 } from "../../src/crypto/hash.ts"
 import { accountKey, accountPath, devMnemonic } from "../../src/crypto/keys.ts"
@@ -287,6 +297,62 @@ const blocks = () => {
   }
 }
 
+/** The element i of made filters: u32 i and sixteen zeros. */
+const elementOf = (i: number): Uint8Array => {
+  const out = new Uint8Array(20)
+  writeU32(out, 0, i)
+  return out
+}
+
+const filterText = ({ bytes, places }: Filter) => ({
+  places: [...places],
+  bytes: toHex(bytes),
+  filter_hash: toHex(filterHash(bytes))
+})
+
+const filterRefusal = (hash: BlockHash, name: string, hex: string) => {
+  const decoded = decodeFilter(hash, fromHex(hex)!)
+  if (Result.isSuccess(decoded)) throw new Error(`a filter: ${name}`)
+  return { name, bytes: hex, what: decoded.failure.what }
+}
+
+const filters = () => {
+  const hash = sha256(new Uint8Array([0])) as Uint8Array as BlockHash
+  const made = { none: [], one: [7], "two at one place": [757, 1872], many: Array.from({ length: 300 }, (_, i) => i) }
+  const many = makeFilter(hash, made.many.map(elementOf))
+  let previous = filterHeaderStart
+  const chain = [dev.genesis, firstBlock().block].map((block) => {
+    const elements = accountElements(block)
+    const filter = makeFilter(block.header.hash, elements)
+    previous = nextFilterHeader(previous, filterHash(filter.bytes))
+    return { hash: block.header.id, elements: elements.map(toHex), ...filterText(filter), filter_header: toHex(previous) }
+  })
+  return {
+    about: "Block filters, docs/protocol.md. Element i of a made filter is u32 i and sixteen zero bytes.",
+    chain,
+    made: {
+      hash: toHex(hash),
+      filters: Object.entries(made).map(([name, elements]) => ({
+        name,
+        elements,
+        ...filterText(makeFilter(hash, elements.map(elementOf)))
+      })),
+      matches_many: [0, 299, 300, 301, 1_542_521, 1_542_522].map((i) => [i, matches(many, elementOf(i))])
+    },
+    refused: Object.entries({
+      "no bytes": "",
+      "a count longer than need be": "fd0100000010",
+      "a count of 64 bits": "ff0100000000000000000010",
+      "more elements than a filter may hold": "fe01000200",
+      "cut off": "010000",
+      "bytes after the end": "0100001000",
+      "a byte after the end that the length allows": `08${"00".repeat(21)}`,
+      "a place out of its range": "01c00000",
+      "filling that is not zero": "01000011"
+    }).map(([name, hex]) => filterRefusal(hash, name, hex))
+  }
+}
+
 /** A hello and one frame of each kind, docs/protocol.md "Peers". The key is the first of the mnemonic. */
 const peers = () => {
   const key = accountKey(devMnemonic, 0)
@@ -343,6 +409,7 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       header: headers(),
       merkle: trees(),
       block: blocks(),
+      filter: filters(),
       peer: peers()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
   )
