@@ -68,8 +68,13 @@ const samples = async (): Promise<Readonly<Record<RouteName, () => Response | Pr
     pending: () => get("/api/transactions/pending"),
     submit: () => post("/api/transactions", paid),
     transaction: () => get(`/api/transactions/${paid.id}`),
+    transactionProof: async () => {
+      await Effect.runPromise(node.tree.node.mine(undefined))
+      return get(`/api/transactions/${paid.id}/proof`)
+    },
     accounts: () => get("/api/accounts?limit=2"),
     account: () => get(`/api/accounts/${address}`),
+    accountProof: () => get(`/api/accounts/${address}/proof`),
     mine: () => post("/api/mine", {}, { authorization: `Bearer ${token}` }),
     peers: () => get("/api/peers"),
     hash: () => get("/api/hash/sha256/a%2Fb")
