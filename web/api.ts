@@ -23,6 +23,8 @@ export const blocks = (): Promise<ReplyOf<"chain">> => ask("/api/chain?limit=8")
 export const pending = (): Promise<ReplyOf<"pending">> => ask("/api/transactions/pending?limit=8")
 export const accounts = (): Promise<ReplyOf<"accounts">> => ask("/api/accounts?limit=8")
 export const account = (address: string): Promise<ReplyOf<"account">> => ask(`/api/accounts/${address}`)
+export const transactionProof = (id: string): Promise<ReplyOf<"transactionProof">> =>
+  ask(`/api/transactions/${id}/proof`)
 export const peers = (): Promise<ReplyOf<"peers">> => ask("/api/peers")
 export const submit = (transfer: unknown): Promise<ReplyOf<"submit">> => ask("/api/transactions", transfer)
 export const mine = (): Promise<ReplyOf<"mine">> => ask("/api/mine", {})

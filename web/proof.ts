@@ -1,0 +1,93 @@
+/** Proofs on the page: checked here, by the very code that nodes and the command line check them with, and drawn. */
+import { Result } from "effect"
+import { formatProof, type Proven, parseProof, verifyProof } from "../src/block/proof.ts"
+import { fromHex, toHex } from "../src/codec/bytes.ts"
+import { formatAddress } from "../src/crypto/address.ts"
+import { format } from "../src/ledger/amount.ts"
+import type { ChainFacts } from "./wallet.ts"
+
+/** What the page shows of a proof: one sentence, and if it holds the file and, of a transfer, its way up. */
+export interface Shown {
+  readonly holds: boolean
+  readonly sentence: string
+  readonly file: string | undefined
+  readonly way: SVGElement | undefined
+}
+
+const sentenceOf = (proven: Proven, { prefix, decimals, symbol }: ChainFacts): string => {
+  const { height, id } = proven.header
+  if (proven.kind === "transaction") {
+    const { sender, recipient, amount } = proven.transaction.transfer
+    const [from, to] = [sender, recipient].map((address) => formatAddress(address, prefix))
+    return `${from} paid ${to} ${format(amount, decimals)} ${symbol} in block ${height}, ${id}.`
+  }
+  const { account, address } = proven
+  const has = account === undefined ? "was never paid" : `has ${format(account.balance, decimals)} ${symbol}`
+  return `${formatAddress(address, prefix)} ${has} after block ${height}, ${id}.`
+}
+
+const judge = (bytes: Uint8Array, facts: ChainFacts, subject?: Uint8Array): Shown => {
+  const outcome = verifyProof(bytes, { subject })
+  if (Result.isFailure(outcome)) return refused(outcome.failure)
+  const proven = outcome.success
+  const way = proven.kind === "transaction" ? drawWay(proven) : undefined
+  return { holds: true, sentence: `✓ Proven here: ${sentenceOf(proven, facts)}`, file: formatProof(bytes), way }
+}
+
+const refused = ({ code, message }: { readonly code: string; readonly message: string }): Shown => ({
+  holds: false,
+  sentence: `✗ ${message} (${code})`,
+  file: undefined,
+  way: undefined
+})
+
+/** Judges the proof that the node gave for a transaction id. */
+export const judgeReply = (proof: string, id: string, facts: ChainFacts): Shown =>
+  judge(fromHex(proof) ?? new Uint8Array(0), facts, fromHex(id))
+
+/** Judges the text of a proof file. */
+export const judgeFile = (text: string, facts: ChainFacts): Shown => {
+  const bytes = parseProof(text)
+  return Result.isFailure(bytes) ? refused(bytes.failure) : judge(bytes.success, facts)
+}
+
+const levelHeight = 44
+const spread = 40
+const radius = 8
+
+const svg = (name: string, attributes: Readonly<Record<string, string | number>>, title?: string): SVGElement => {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name)
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value))
+  if (title !== undefined) made.append(Object.assign(svg("title", {}), { textContent: title }))
+  return made
+}
+
+const dot = (x: number, y: number, kind: "way" | "beside", hash: Uint8Array): SVGElement =>
+  svg("circle", { cx: x, cy: y, r: radius, class: kind }, toHex(hash))
+
+/** The root on top, the transfer below; filled what is computed here, hollow what the proof brings. */
+const drawWay = ({ way, steps }: Extract<Proven, { readonly kind: "transaction" }>): SVGElement => {
+  const lines: Array<SVGElement> = []
+  const dots = [dot(0, 0, "way", way.at(-1)!)]
+  const xs = [0]
+  let x = 0
+  for (let level = steps.length - 1, y = 0; level >= 0; level--, y += levelHeight) {
+    const { sibling, left } = steps[level]!
+    const [own, other] = left ? [x + spread, x - spread] : [x - spread, x + spread]
+    const below = y + levelHeight
+    lines.push(svg("line", { x1: x, y1: y, x2: other, y2: below }))
+    lines.push(svg("line", { x1: x, y1: y, x2: own, y2: below, class: "way" }))
+    dots.push(dot(other, below, "beside", sibling), dot(own, below, "way", way[level]!))
+    xs.push(own, other)
+    x = own
+  }
+  const margin = 2 * radius
+  const from = Math.min(...xs) - margin
+  const width = Math.max(...xs) - from + margin
+  const height = steps.length * levelHeight + 2 * margin
+  const label = `The way from the transfer up to the transaction root of the header, in ${steps.length} steps`
+  const viewBox = `${from} ${-margin} ${width} ${height}`
+  const drawn = svg("svg", { viewBox, width, height, role: "img", "aria-label": label })
+  drawn.append(...lines, ...dots)
+  return drawn
+}
