@@ -19,11 +19,11 @@ const sentenceOf = (proven: Proven, { prefix, decimals, symbol }: ChainFacts): s
   if (proven.kind === "transaction") {
     const { sender, recipient, amount } = proven.transaction.transfer
     const [from, to] = [sender, recipient].map((address) => formatAddress(address, prefix))
-    return `${from} paid ${to} ${format(amount, decimals)} ${symbol} in block ${height}, ${id}.`
+    return `${from} paid ${to} ${format(amount, decimals)} ${symbol}. Header ${id} of height ${height} commits to it.`
   }
   const { account, address } = proven
   const has = account === undefined ? "was never paid" : `has ${format(account.balance, decimals)} ${symbol}`
-  return `${formatAddress(address, prefix)} ${has} after block ${height}, ${id}.`
+  return `${formatAddress(address, prefix)} ${has}. Header ${id} of height ${height} commits to it.`
 }
 
 const judge = (bytes: Uint8Array, facts: ChainFacts, subject?: Uint8Array): Shown => {

@@ -4,7 +4,7 @@ import { Result } from "effect"
 import { forge, keyOf, specOf, transfer } from "../../test/fixtures.ts"
 import { makeRules } from "../chain/rules.ts"
 import { fromHex, toHex, utf8 } from "../codec/bytes.ts"
-import { zeroHash } from "../crypto/hash.ts"
+import { asHash, zeroHash } from "../crypto/hash.ts"
 import { type AccountState, encodeAccount, keyOf as entryKey } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
 import type { Nonce, Transaction } from "../ledger/transaction.ts"
@@ -127,6 +127,20 @@ describe("a transfer in its block", () => {
     expect(codeOf(encodeProof({ ...first, transaction: second.transaction }))).toBe("proof-root-wrong")
   })
 
+  test("is proven over 15 steps, as deep as the largest block, and not over 16, though the hashes be right", () => {
+    const [transaction] = transactions as [Transaction]
+    const withSteps = (count: number): Uint8Array => {
+      const root = transaction.leaf.slice()
+      for (let i = 0; i < count; i++) hashNodeInto(root, zeroHash, root)
+      const { header } = forge(genesis, { height: 1 as Height, transactionRoot: asHash(root) })
+      const steps = Array.from({ length: 15 }, () => ({ sibling: zeroHash, left: false }))
+      const bytes = encodeProof({ kind: "transaction", header, transaction, steps })
+      bytes[bytes.length - 15 * 32 - 3] = count
+      return new Uint8Array([...bytes, ...new Uint8Array((count - 15) * 32)])
+    }
+    expect([codeOf(withSteps(15)), codeOf(withSteps(16))]).toEqual(["holds", "proof-malformed"])
+  })
+
   test("cannot be a node of the tree: 64 bytes of two hashes are no transfer", () => {
     const block = blockOf(transactions.slice(0, 4))
     const proof = proveTransaction(block, 0)!
@@ -185,6 +199,21 @@ describe("an account in the state", () => {
       expect(codeOf(encodeProof({ kind: "account", header, address, state }))).toBe("proof-malformed")
     }
   })
+})
+
+test("a proof beyond its limit is refused, though its hashes be right", () => {
+  const beside = (length: number): Uint8Array => {
+    const tree = new StateTree(() => undefined)
+    const stateRoot = tree.update([[entryKey(keyOf(1).address), new Uint8Array(length)]])
+    const pages = tree.pages()
+    const { header } = forge(genesis, { height: 1 as Height, stateRoot })
+    const { address } = keyOf(0)
+    const state = prove((name) => pages.get(name), entryKey(address))
+    return encodeProof({ kind: "account", header, address, state })
+  }
+  const rest = beside(0).length
+  expect(codeOf(beside(proofBytesMax - rest))).toBe("holds")
+  expect(codeOf(beside(proofBytesMax - rest + 1))).toBe("proof-malformed")
 })
 
 test("a reader who trusts a header, or asks for one thing, is not served another", () => {
@@ -250,7 +279,7 @@ describe("from anybody", () => {
       `{"format":"cairn-proof-1","proof":"0"}`,
       `{"format":"cairn-proof-1","proof":7}`,
       `{"format":"cairn-proof-1","proof":"00","amount":"a lot"}`,
-      " ".repeat(40_000)
+      formatProof(bytes) + " ".repeat(40_000)
     ]
     for (const text of refused) {
       const parsed = parseProof(text)

@@ -165,7 +165,7 @@ const decodeTransactionProof = (header: Header, rest: Uint8Array): Result.Result
 
 const decodeAccountProof = (header: Header, rest: Uint8Array): Result.Result<Proof, ProofReject> => {
   const state = decodeStateProof(rest.subarray(addressBytes))
-  if (rest.length < addressBytes || state === undefined) return malformed("its way through the state")
+  if (state === undefined) return malformed("its way through the state")
   return Result.succeed({ kind: "account", header, address: rest.slice(0, addressBytes) as Uint8Array as Address, state })
 }
 
