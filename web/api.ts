@@ -20,6 +20,9 @@ const ask = async <A>(path: string, body?: unknown): Promise<A> => {
 export const info = (): Promise<ReplyOf<"info">> => ask("/api/info")
 export const stats = (): Promise<ReplyOf<"stats">> => ask("/api/stats")
 export const blocks = (): Promise<ReplyOf<"chain">> => ask("/api/chain?limit=8")
+/** Hash of the best branch's block at a height; undefined if there is none. */
+export const hashAt = async (height: number): Promise<string | undefined> =>
+  (await ask<ReplyOf<"headers">>(`/api/headers?from_height=${height}&limit=1`)).headers[0]?.hash
 export const pending = (): Promise<ReplyOf<"pending">> => ask("/api/transactions/pending?limit=8")
 export const accounts = (): Promise<ReplyOf<"accounts">> => ask("/api/accounts?limit=8")
 export const account = (address: string): Promise<ReplyOf<"account">> => ask(`/api/accounts/${address}`)

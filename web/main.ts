@@ -3,7 +3,7 @@ import type { Keypair } from "../src/crypto/keys.ts"
 import { type Amount, format } from "../src/ledger/amount.ts"
 import { proofTextMax } from "../src/block/proof.ts"
 import * as api from "./api.ts"
-import { judgeFile, judgeReply, type Shown } from "./proof.ts"
+import { judgeFile, judgeReply, type Shown, strange } from "./proof.ts"
 import { addressText, type ChainFacts, devKey, makeKey, readKey, sign } from "./wallet.ts"
 
 const element = <E extends HTMLElement = HTMLElement>(id: string): E => document.getElementById(id) as E
@@ -79,19 +79,25 @@ const confirmedRow = (one: Extract<Confirmed, { kind: "transfer" }>): HTMLLIElem
   button.type = "button"
   button.textContent = "Prove"
   button.onclick = () =>
-    void attempt(async () => showProof(judgeReply((await api.transactionProof(one.id)).proof, one.id, facts), one.id))
+    void attempt(async () => {
+      const { proof } = await api.transactionProof(one.id)
+      await showProof(judgeReply(proof, one.id, facts), one.id)
+    })
   item.lastElementChild!.append(button)
   return item
 }
 
-const showProof = ({ holds, sentence, file, way }: Shown, name: string): void => {
+const showProof = async (judged: Shown, name: string): Promise<void> => {
+  const header = judged.held?.header
+  const known = header === undefined || (await api.hashAt(header.height)) === header.id
+  const { sentence, held } = known ? judged : strange(header)
   element("proof").hidden = false
   element("proof-verdict").textContent = sentence
-  element("proof-verdict").className = holds ? "good" : "bad"
-  element("proof-way").replaceChildren(...(way === undefined ? [] : [way]))
+  element("proof-verdict").className = held === undefined ? "bad" : "good"
+  element("proof-way").replaceChildren(...(held?.way === undefined ? [] : [held.way]))
   const link = element<HTMLAnchorElement>("proof-file")
-  link.hidden = file === undefined
-  link.href = `data:application/json;charset=utf-8,${encodeURIComponent(file ?? "")}`
+  link.hidden = held === undefined
+  link.href = `data:application/json;charset=utf-8,${encodeURIComponent(held?.file ?? "")}`
   link.download = `proof-${name.slice(0, 12)}.json`
 }
 
@@ -256,7 +262,7 @@ input("proof-check").onchange = () =>
   void attempt(async () => {
     const file = input("proof-check").files?.[0]
     // One character more than any proof has is enough to be refused.
-    if (file !== undefined) showProof(judgeFile(await file.slice(0, proofTextMax + 1).text(), facts), "checked")
+    if (file !== undefined) await showProof(judgeFile(await file.slice(0, proofTextMax + 1).text(), facts), "checked")
   })
 element<HTMLButtonElement>("mine").onclick = () => void attempt(async () => void (await api.mine()))
 void attempt(begin)

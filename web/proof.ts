@@ -1,17 +1,20 @@
 /** Proofs on the page: checked here, by the very code that nodes and the command line check them with, and drawn. */
 import { Result } from "effect"
-import { formatProof, type Proven, parseProof, verifyProof } from "../src/block/proof.ts"
+import type { Header } from "../src/block/header.ts"
+import { formatProof, parseProof, type ProofReject, type Proven, verifyProof } from "../src/block/proof.ts"
 import { fromHex, toHex } from "../src/codec/bytes.ts"
 import { formatAddress } from "../src/crypto/address.ts"
 import { format } from "../src/ledger/amount.ts"
 import type { ChainFacts } from "./wallet.ts"
 
-/** What the page shows of a proof: one sentence, and if it holds the file and, of a transfer, its way up. */
+/** What the page shows of a proof: one sentence, and if it holds its header, the file and, of a transfer, its way up. */
 export interface Shown {
-  readonly holds: boolean
   readonly sentence: string
-  readonly file: string | undefined
-  readonly way: SVGElement | undefined
+  readonly held?: {
+    readonly header: Header
+    readonly file: string
+    readonly way: SVGElement | undefined
+  }
 }
 
 const sentenceOf = (proven: Proven, { prefix, decimals, symbol }: ChainFacts): string => {
@@ -31,14 +34,15 @@ const judge = (bytes: Uint8Array, facts: ChainFacts, subject?: Uint8Array): Show
   if (Result.isFailure(outcome)) return refused(outcome.failure)
   const proven = outcome.success
   const way = proven.kind === "transaction" ? drawWay(proven) : undefined
-  return { holds: true, sentence: `✓ Proven here: ${sentenceOf(proven, facts)}`, file: formatProof(bytes), way }
+  const held = { header: proven.header, file: formatProof(bytes), way }
+  return { sentence: `✓ Proven here: ${sentenceOf(proven, facts)}`, held }
 }
 
-const refused = ({ code, message }: { readonly code: string; readonly message: string }): Shown => ({
-  holds: false,
-  sentence: `✗ ${message} (${code})`,
-  file: undefined,
-  way: undefined
+const refused = ({ code, message }: ProofReject): Shown => ({ sentence: `✗ ${message} (${code})` })
+
+/** A proof may stand on a header that somebody made up: its hashes hold, and it shows nothing of this chain. */
+export const strange = ({ id, height }: Header): Shown => ({
+  sentence: `✗ Its hashes hold, but this node has another block at height ${height}, or none: it does not know header ${id}.`
 })
 
 /** Judges the proof that the node gave for a transaction id. */

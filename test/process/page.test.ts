@@ -1,6 +1,6 @@
 /** The page in a real browser, served by the built binary: a person makes a key, pays, and sees it happen. */
 import { afterAll, expect, test } from "bun:test"
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { until } from "../network.ts"
 import { folder, run, type Running, start } from "./binary.ts"
@@ -72,6 +72,10 @@ test.if(chromium !== undefined)(
       )
     await choose(kept.replace("cairn-proof-1", "cairn-proof-2"))
     await until("another file is refused", async () => (await text("proof-verdict")).includes("(proof-malformed)"))
+    const strangers = JSON.parse(readFileSync(join(import.meta.dir, "../../docs/vectors/proof.json"), "utf8")).transactions
+    await choose(JSON.stringify({ format: "cairn-proof-1", proof: strangers[3].proof }))
+    await until("a header of another branch is no proof", async () => (await text("proof-verdict")).includes("does not know"))
+    expect(await page.evaluate<boolean>(`document.querySelector("#proof-way svg") === null`)).toBe(true)
     await choose(kept)
     await until("the kept file holds", async () => (await text("proof-verdict")).includes(`paid ${fresh} 2.5`))
     await press("Mine one now")
