@@ -53,6 +53,9 @@ const factsOf = (proven: Proven, prefix: string) =>
     ? { kind: proven.kind, transaction: formatTransfer(proven.transaction, prefix) }
     : { kind: proven.kind, address: formatAddress(proven.address, prefix), account: proven.account ?? null }
 
+/** A header from anybody may say a time that no calendar has. */
+const timeText = (ms: number): string => (ms <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`)
+
 const show = (proven: Proven, { prefix, trusted }: { readonly prefix: string; readonly trusted: boolean }): void => {
   const { header } = proven
   const sealBits = header.height === 0 ? 0 : bitsOf(header.target)
@@ -66,7 +69,7 @@ const show = (proven: Proven, { prefix, trusted }: { readonly prefix: string; re
       ...rows([
         ...(proven.kind === "transaction" ? ([["id", toHex(proven.transaction.id)]] as const) : []),
         ["header", header.id],
-        ["height", `${header.height}, ${new Date(header.time).toISOString()}`],
+        ["height", `${header.height}, ${timeText(header.time)}`],
         ["sealed", header.height === 0 ? "no: a genesis" : `with about 2^${sealBits} hashes`],
         ["trusted", trusted ? "yes: it is the header that you named" : "no: the file brings it; compare it, or use --header"]
       ])

@@ -75,6 +75,16 @@ test("an account is proven, and that another was never paid", async () => {
   expect((await proof("verify", file))[1]).toMatchObject({ kind: "account", address: stranger, account: null })
 }, 30_000)
 
+test("a header that somebody made up, with a time beyond every calendar, is shown as one that is not trusted", async () => {
+  await proof("get", stranger, "--node", node.http, "--out", file)
+  const good = readFileSync(file, "utf8")
+  const { proof: hex } = JSON.parse(good) as { proof: string }
+  // Height 0, which needs no seal, and time 2^53 - 1; the state root stays.
+  writeFileSync(file, good.replace(hex, `${hex.slice(0, 18)}${"00".repeat(8)}ffffffffffff1f00${hex.slice(50)}`))
+  const [code, told] = await proof("verify", file)
+  expect([code, told["header"]]).toMatchObject([0, { height: 0, time: Number.MAX_SAFE_INTEGER, trusted: false }])
+}, 30_000)
+
 test("what does not hold ends with exit code 3 and says why", async () => {
   await proof("get", ids[2]!, "--node", node.http, "--out", file)
   const good = readFileSync(file, "utf8")
