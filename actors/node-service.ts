@@ -1,12 +1,15 @@
 /** The node as outsiders see it, answered by asks to actors and by reads of the last commit. See src/node.ts. */
 import { Clock, Effect } from "effect"
+import { assert } from "../src/assert.ts"
 import { summarize, decodePage } from "../src/block/state-page.ts"
 import type { BlockHash } from "../src/block/header.ts"
+import { proveTransaction } from "../src/block/proof.ts"
 import type { Address } from "../src/crypto/address.ts"
 import { locatorHeights } from "../src/chain/locator.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import { equal, fromHex, toHex } from "../src/codec/bytes.ts"
 import { zeroHash } from "../src/crypto/hash.ts"
+import { keyOf } from "../src/ledger/account.ts"
 import type { Amount } from "../src/ledger/amount.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
 import type {
@@ -86,6 +89,29 @@ const makeTransaction = (ports: NodePorts): NodeShape["transaction"] => {
               ([pending]) => (pending === undefined ? undefined : { transaction: pending, block: undefined })
             )
     )
+}
+
+/** Proofs from one commit: header, body and state tree belong together. */
+const makeProofs = (ports: NodePorts): Pick<NodeShape, "transactionProof" | "accountProof"> => {
+  const { snapshot } = ports
+  const read = readOf(ports)
+  return {
+    transactionProof: (id) =>
+      read(() => {
+        const place = snapshot.place(id)
+        const row = place === undefined ? undefined : snapshot.rowAt(place.height)
+        if (place === undefined || row === undefined) return undefined
+        const proof = proveTransaction(snapshot.block(row), place.position)
+        assert(proof !== undefined, "the index names a transaction that its block has")
+        const confirmations = snapshot.tip().header.height - place.height + 1
+        return { proof, index: place.position, count: row.transactions, confirmations }
+      }),
+    accountProof: (address) =>
+      read(() => {
+        const { header } = snapshot.tip()
+        return { kind: "account", header, address, state: snapshot.prove(keyOf(address)) }
+      })
+  }
 }
 
 const makeAccounts = (ports: NodePorts): NodeShape["accounts"] => {
@@ -243,6 +269,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
       ),
     blocksDownFrom: (height, limit) => read(() => snapshot.rowsDownFrom(height, limit).map(blockView)),
     transaction: makeTransaction(ports),
+    ...makeProofs(ports),
     account: (address) => mempool.ask<AccountView>((reply) => ({ _tag: "Account", address, reply })),
     accounts: makeAccounts(ports),
     pending: (cursor, limit) => mempool.ask((reply) => ({ _tag: "Pending", cursor, limit, reply })),

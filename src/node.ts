@@ -2,6 +2,7 @@
 import { Context, Data, type Effect } from "effect"
 import type { Block } from "./block/block.ts"
 import type { BlockHash, Header, Height } from "./block/header.ts"
+import type { AccountProof, TransactionProof } from "./block/proof.ts"
 import type { BlockReject } from "./chain/reject.ts"
 import type { Rules } from "./chain/rules.ts"
 import type { Address } from "./crypto/address.ts"
@@ -73,6 +74,15 @@ export interface TransactionView {
   readonly block:
     | { readonly hash: BlockHash; readonly height: Height; readonly index: number; readonly confirmations: number }
     | undefined
+}
+
+/** A proof with what the node says beside it and the header does not commit to. */
+export interface TransactionProofView {
+  readonly proof: TransactionProof
+  readonly index: number
+  /** Transactions of the block. */
+  readonly count: number
+  readonly confirmations: number
 }
 
 export interface Tip {
@@ -193,7 +203,11 @@ export interface NodeShape {
   /** Best-branch blocks from a height down, at most `limit`. */
   readonly blocksDownFrom: (height: number, limit: number) => Answer<ReadonlyArray<BlockView>>
   readonly transaction: (id: TransactionId) => Answer<TransactionView | undefined>
+  /** Proof that the best branch has it; undefined if it has not. */
+  readonly transactionProof: (id: TransactionId) => Answer<TransactionProofView | undefined>
   readonly account: (address: Address) => Answer<AccountView>
+  /** Proof of the account, or that there is none, against the tip. */
+  readonly accountProof: (address: Address) => Answer<AccountProof>
   /** Accounts by balance, largest first. */
   readonly accounts: (cursor: string | undefined, limit: number) => Answer<Page<AccountView> | undefined>
   /** Pending transactions in the order in which they would be mined. */

@@ -20,9 +20,14 @@ const ask = async <A>(path: string, body?: unknown): Promise<A> => {
 export const info = (): Promise<ReplyOf<"info">> => ask("/api/info")
 export const stats = (): Promise<ReplyOf<"stats">> => ask("/api/stats")
 export const blocks = (): Promise<ReplyOf<"chain">> => ask("/api/chain?limit=8")
+/** Hash of the best branch's block at a height; undefined if there is none. */
+export const hashAt = async (height: number): Promise<string | undefined> =>
+  (await ask<ReplyOf<"headers">>(`/api/headers?from_height=${height}&limit=1`)).headers[0]?.hash
 export const pending = (): Promise<ReplyOf<"pending">> => ask("/api/transactions/pending?limit=8")
 export const accounts = (): Promise<ReplyOf<"accounts">> => ask("/api/accounts?limit=8")
 export const account = (address: string): Promise<ReplyOf<"account">> => ask(`/api/accounts/${address}`)
+export const transactionProof = (id: string): Promise<ReplyOf<"transactionProof">> =>
+  ask(`/api/transactions/${id}/proof`)
 export const peers = (): Promise<ReplyOf<"peers">> => ask("/api/peers")
 export const submit = (transfer: unknown): Promise<ReplyOf<"submit">> => ask("/api/transactions", transfer)
 export const mine = (): Promise<ReplyOf<"mine">> => ask("/api/mine", {})

@@ -1,7 +1,9 @@
 /** The page: what the node knows, live, and a wallet that signs here. Text from outside enters as text nodes only. */
 import type { Keypair } from "../src/crypto/keys.ts"
 import { type Amount, format } from "../src/ledger/amount.ts"
+import { proofTextMax } from "../src/block/proof.ts"
 import * as api from "./api.ts"
+import { judgeFile, judgeReply, type Shown, strange } from "./proof.ts"
 import { addressText, type ChainFacts, devKey, makeKey, readKey, sign } from "./wallet.ts"
 
 const element = <E extends HTMLElement = HTMLElement>(id: string): E => document.getElementById(id) as E
@@ -10,6 +12,9 @@ const input = (id: string): HTMLInputElement => element<HTMLInputElement>(id)
 let facts: ChainFacts
 let key: Keypair | undefined
 let newest = -1
+
+type Confirmed = Awaited<ReturnType<typeof api.blocks>>["chain"][number]["transactions"][number]
+const transfersShown = 8
 
 const money = (units: number): string => {
   const [whole = "", fraction = ""] = format(units as Amount, facts.decimals).split(".")
@@ -62,6 +67,38 @@ const showBlocks = async (): Promise<void> => {
   })
   newest = chain[0]?.height ?? newest
   fill("blocks", rows, "no blocks")
+  const transfers = chain.flatMap(({ transactions }) => transactions.filter((one) => one.kind === "transfer"))
+  fill("transfers", transfers.slice(0, transfersShown).map(confirmedRow), "none in the last blocks")
+}
+
+/** A confirmed transfer, and the button that asks for its proof and checks it. */
+const confirmedRow = (one: Extract<Confirmed, { kind: "transfer" }>): HTMLLIElement => {
+  const parties = `${short(one.sender)} → ${short(one.recipient)}`
+  const item = row(parties, `${money(one.amount)} ${facts.symbol} `, `/api/transactions/${one.id}`, one.id)
+  const button = document.createElement("button")
+  button.type = "button"
+  button.textContent = "Prove"
+  button.onclick = () =>
+    void attempt(async () => {
+      const { proof } = await api.transactionProof(one.id)
+      await showProof(judgeReply(proof, one.id, facts), one.id)
+    })
+  item.lastElementChild!.append(button)
+  return item
+}
+
+const showProof = async (judged: Shown, name: string): Promise<void> => {
+  const header = judged.held?.header
+  const known = header === undefined || (await api.hashAt(header.height)) === header.id
+  const { sentence, held } = known ? judged : strange(header)
+  element("proof").hidden = false
+  element("proof-verdict").textContent = sentence
+  element("proof-verdict").className = held === undefined ? "bad" : "good"
+  element("proof-way").replaceChildren(...(held?.way === undefined ? [] : [held.way]))
+  const link = element<HTMLAnchorElement>("proof-file")
+  link.hidden = held === undefined
+  link.href = `data:application/json;charset=utf-8,${encodeURIComponent(held?.file ?? "")}`
+  link.download = `proof-${name.slice(0, 12)}.json`
 }
 
 const showPending = async (): Promise<void> => {
@@ -221,5 +258,11 @@ element<HTMLFormElement>("import-form").onsubmit = (event) => {
   if (read === undefined) say("That is neither 64 hex characters of a key nor a mnemonic.", "bad")
   else use(read, undefined)
 }
+input("proof-check").onchange = () =>
+  void attempt(async () => {
+    const file = input("proof-check").files?.[0]
+    // One character more than any proof has is enough to be refused.
+    if (file !== undefined) await showProof(judgeFile(await file.slice(0, proofTextMax + 1).text(), facts), "checked")
+  })
 element<HTMLButtonElement>("mine").onclick = () => void attempt(async () => void (await api.mine()))
 void attempt(begin)

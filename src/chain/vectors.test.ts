@@ -7,9 +7,11 @@ import { makeVectors, vectorsFolder } from "../../test/vectors/data.ts"
 import { decodeBlock } from "../block/block.ts"
 import { decodeHeader } from "../block/header.ts"
 import { parseSpec } from "../block/genesis.ts"
+import { subjectOf, verifyProof } from "../block/proof.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { isAddress, parseAddress } from "../crypto/address.ts"
 import { verify } from "../crypto/signature.ts"
+import { encodeAccount } from "../ledger/account.ts"
 import { decodeTransaction } from "../ledger/transaction.ts"
 import { formatTransfer, parseTransfer } from "../ledger/transfer-text.ts"
 import { presets } from "./presets.ts"
@@ -59,4 +61,24 @@ test("headers and the block are read from their bytes", () => {
   const { bytes, hash, transaction_ids } = JSON.parse(read("block.json")).block
   const block = Result.getOrThrow(decodeBlock(fromHex(bytes)!, dev.ledger))
   expect([block.header.id, block.transactions.map(({ id }) => toHex(id))]).toEqual([hash, transaction_ids])
+})
+
+test("each proof holds for its header and subject alone, and what is no proof is refused for its reason", () => {
+  const { transactions, accounts, refused } = JSON.parse(read("proof.json"))
+  for (const { id, address, header, proof } of [...transactions, ...accounts]) {
+    const proven = Result.getOrThrow(verifyProof(fromHex(proof)!))
+    expect([toHex(subjectOf(proven)), proven.header.id]).toEqual([id ?? address, header])
+  }
+  const block = Result.getOrThrow(decodeBlock(fromHex(JSON.parse(read("block.json")).block.bytes)!, dev.ledger))
+  const state = new Map<string, string>(JSON.parse(read("block.json")).block.state)
+  for (const { address, proof } of accounts) {
+    const proven = Result.getOrThrow(verifyProof(fromHex(proof)!, { header: block.header.hash }))
+    const account = proven.kind === "account" ? proven.account : undefined
+    expect(account === undefined ? undefined : toHex(encodeAccount(account))).toBe(state.get(address))
+  }
+  expect(accounts.filter(({ address }: { address: string }) => !state.has(address)).length).toBe(2)
+  for (const { name, code, proof } of refused) {
+    const outcome = verifyProof(fromHex(proof)!)
+    expect([name, Result.isFailure(outcome) && outcome.failure.code]).toEqual([name, code])
+  }
 })

@@ -15,6 +15,7 @@ import { keystorePath } from "./data-folder.ts"
 import { failure } from "./failure.ts"
 import { init } from "./init.ts"
 import { devKey, exportKey, importKey, type KeyOptions, listKeys, newKey, openKey } from "./keys.ts"
+import { checkProof, getProof } from "./proof.ts"
 import { replay } from "./replay.ts"
 import { send } from "./send.ts"
 import { simCommand } from "./sim-command.ts"
@@ -177,12 +178,16 @@ const initCommand = Command.make(
   ])
 )
 
+const prefix = Flag.String("prefix").pipe(
+  Flag.withDescription("Prefix of the chain's addresses"),
+  Flag.withDefault("crn")
+)
 const keyFlags = {
   keystore: Flag.String("keystore").pipe(
     Flag.withDescription("Folder of the key files"),
     Flag.withDefault(keystorePath(home))
   ),
-  prefix: Flag.String("prefix").pipe(Flag.withDescription("Prefix of the chain's addresses"), Flag.withDefault("crn")),
+  prefix,
   passphraseFile: optional("passphrase-file", "File with the passphrase; else it is asked for")
 }
 const keyName = Argument.String("name").pipe(Argument.withDescription("Name of the key: a-z, 0-9, hyphen"))
@@ -312,6 +317,42 @@ const verifyCommand = Command.make("verify", { dataDir }, ({ dataDir: folder }) 
   Command.withDescription("Replays the whole stored chain by its rules and compares the result with what is stored")
 )
 
+const proofGetCommand = Command.make(
+  "get",
+  {
+    subject: Argument.String("id").pipe(Argument.withDescription("Transaction id, or address of an account")),
+    node: nodeUrl,
+    out: Flag.String("out").pipe(Flag.withDescription("File to write"))
+  },
+  (input) => attempt(() => getProof(input))
+).pipe(Command.withDescription("Takes a proof from a node and checks it"))
+
+const proofVerifyCommand = Command.make(
+  "verify",
+  {
+    file: Argument.String("file").pipe(Argument.withDescription("File that cairn proof get or the page wrote")),
+    header: optional("header", "Block hash or whole header, in hex, that you trust: the proof must be against it"),
+    of: optional("of", "Transaction id or address that the proof must be about"),
+    prefix
+  },
+  ({ file, header, of, prefix: addresses }) =>
+    attempt(() =>
+      checkProof({ file, header: undefinedIfNone(header), of: undefinedIfNone(of), prefix: addresses })
+    )
+).pipe(Command.withDescription("Checks a proof without a node: what it shows, against which header; exit code 3 if it does not hold"))
+
+const proofCommand = Command.make("proof").pipe(
+  Command.withDescription("Proofs that a transfer is in a block, or of what an account has, that hold without trust in a node"),
+  Command.withSubcommands([proofGetCommand, proofVerifyCommand]),
+  Command.withExamples([
+    {
+      command: "cairn proof get crn1q5jjwsx35h5rfkxzmhv3e8gr5ny44hgtnc5tzzv --out account.json",
+      description: "What the first development account has, with the way to the tip's state root"
+    },
+    { command: "cairn proof verify account.json", description: "Checks it, offline" }
+  ])
+)
+
 const replayCommand = Command.make(
   "replay",
   {
@@ -357,6 +398,7 @@ export const makeRoot = (startedAt: number) =>
       sendCommand,
       statusCommand,
       verifyCommand,
+      proofCommand,
       replayCommand,
       simCommand
     ])

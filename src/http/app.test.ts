@@ -1,14 +1,18 @@
 /** The HTTP interface over a whole node, without a socket: every route keeps its contract, every refusal its code. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { Context, Effect, Exit, Schema } from "effect"
+import { Context, Effect, Exit, Result, Schema } from "effect"
 import type { Hono } from "hono"
 import { keyOf, transfer } from "../../test/fixtures.ts"
 import { startNode, type TestNode } from "../../test/network.ts"
+import { checkMerkleProof } from "../block/merkle.ts"
+import { verifyProof } from "../block/proof.ts"
+import { fromHex, toHex } from "../codec/bytes.ts"
 import { formatAddress } from "../crypto/address.ts"
+import { asHash } from "../crypto/hash.ts"
 import { formatTransfer } from "../ledger/transfer-text.ts"
 import { eventsKeptMax } from "../limits.ts"
 import { makeApp } from "./app.ts"
-import { aliases, type Route, type RouteName, routes } from "./contract.ts"
+import { aliases, type ReplyOf, type Route, type RouteName, routes } from "./contract.ts"
 import { pathOf } from "./openapi.ts"
 
 let node: TestNode
@@ -68,8 +72,13 @@ const samples = async (): Promise<Readonly<Record<RouteName, () => Response | Pr
     pending: () => get("/api/transactions/pending"),
     submit: () => post("/api/transactions", paid),
     transaction: () => get(`/api/transactions/${paid.id}`),
+    transactionProof: async () => {
+      await Effect.runPromise(node.tree.node.mine(undefined))
+      return get(`/api/transactions/${paid.id}/proof`)
+    },
     accounts: () => get("/api/accounts?limit=2"),
     account: () => get(`/api/accounts/${address}`),
+    accountProof: () => get(`/api/accounts/${address}/proof`),
     mine: () => post("/api/mine", {}, { authorization: `Bearer ${token}` }),
     peers: () => get("/api/peers"),
     hash: () => get("/api/hash/sha256/a%2Fb")
@@ -122,6 +131,55 @@ describe("every route", () => {
       "/*"
     ])
     expect(app.routes.map(({ path }) => path).filter((path) => !known.has(path))).toEqual([])
+  })
+})
+
+describe("a proof", () => {
+  const bytes = (hex: string): Uint8Array => fromHex(hex)!
+
+  test("of a transaction holds, by its bytes and by the fields beside them (RFC 6962)", async () => {
+    const sent = [1, 2, 3].map((nonce) =>
+      formatTransfer(transfer({ from: 2, to: 1, nonce, time: Date.now(), fee: 5 }), "crn")
+    )
+    for (const one of sent) expect((await post("/api/transactions", one)).status).toBe(201)
+    expect(await problemOf(get(`/api/transactions/${sent[0]!.id}/proof`))).toEqual([404, "transaction-pending"])
+    await Effect.runPromise(node.tree.node.mine(undefined))
+    await Effect.runPromise(node.tree.node.mine(undefined))
+    const [row] = await Effect.runPromise(node.tree.node.headersFrom(node.store.tip().header.height - 1, 1))
+    const { header } = row!
+    for (const { id } of sent) {
+      const reply = (await (await get(`/api/transactions/${id}/proof`)).json()) as ReplyOf<"transactionProof">
+      const expected = { header: header.hash, subject: bytes(id) }
+      expect(Result.isSuccess(verifyProof(bytes(reply.proof), expected))).toBe(true)
+      expect([reply.header, reply.hash, reply.height]).toEqual([toHex(header.bytes), header.id, header.height])
+      expect(reply.confirmations).toBe(2)
+      const { index, count } = reply
+      const proof = reply.siblings.map(bytes)
+      const claim = { root: header.transactionRoot, leaf: asHash(bytes(reply.leaf)), index, count, proof }
+      expect([checkMerkleProof(claim), checkMerkleProof({ ...claim, index: index + 1 })]).toEqual([true, false])
+    }
+  })
+
+  test("of an account holds against the tip, and of one that was never paid", async () => {
+    const { header } = node.store.tip()
+    const stranger = formatAddress(keyOf(77).address, "crn")
+    for (const [text, key] of [
+      [address, keyOf(0)],
+      [stranger, keyOf(77)]
+    ] as const) {
+      const reply = (await (await get(`/api/accounts/${text}/proof`)).json()) as ReplyOf<"accountProof">
+      const proven = Result.getOrThrow(verifyProof(bytes(reply.proof), { header: header.hash, subject: key.address }))
+      expect(proven.kind === "account" ? (proven.account ?? null) : proven.kind).toEqual(reply.account as never)
+      const { account } = (await (await get(`/api/accounts/${text}`)).json()) as ReplyOf<"account">
+      expect(reply.account?.balance ?? 0).toBe(account.confirmed_balance)
+      expect(reply.account === null).toBe(text === stranger)
+    }
+  })
+
+  test("of what is not there is refused", async () => {
+    expect(await problemOf(get(`/api/transactions/${"00".repeat(32)}/proof`))).toEqual([404, "transaction-not-found"])
+    expect(await problemOf(get("/api/accounts/crn1qqqqqqqqqqqqq/proof"))).toEqual([400, "address-invalid"])
+    expect(await problemOf(post(`/api/accounts/${address}/proof`, {}))).toEqual([405, "method-not-allowed"])
   })
 })
 

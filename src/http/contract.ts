@@ -8,6 +8,7 @@ import { httpPageMax } from "../limits.ts"
 const text = Schema.String
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const hash = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u))
+const bytes = Schema.String.check(Schema.isPattern(/^(?:[0-9a-f]{2})*$/u))
 const nullable = <S extends Schema.Top>(schema: S) => Schema.NullOr(schema)
 const list = <S extends Schema.Top>(schema: S) => Schema.Array(schema)
 
@@ -335,6 +336,25 @@ export const routes = {
       block: nullable(Schema.Struct({ hash, height: count, index: count, confirmations: count }))
     })
   }),
+  transactionProof: route({
+    method: "GET",
+    path: "/api/transactions/:id{[0-9a-fA-F]{64}}/proof",
+    auth: "public",
+    summary: "Proof that a confirmed transaction is in its block, to be checked against the header alone.",
+    status: 200,
+    refusals: { 404: "there is none, or no block has it yet" },
+    reply: Schema.Struct({
+      proof: bytes,
+      header: bytes,
+      hash,
+      height: count,
+      index: count,
+      count,
+      leaf: hash,
+      siblings: list(hash),
+      confirmations: count
+    })
+  }),
   submit: route({
     method: "POST",
     path: "/api/transactions",
@@ -377,6 +397,23 @@ export const routes = {
     status: 200,
     refusals: { 400: "not an address of this chain" },
     reply: Schema.Struct({ account: Account })
+  }),
+  accountProof: route({
+    method: "GET",
+    path: "/api/accounts/:address{[a-z0-9]{10,90}}/proof",
+    auth: "public",
+    summary: "Proof of an account, or that there is none, against the state root of the tip.",
+    status: 200,
+    refusals: { 400: "not an address of this chain" },
+    reply: Schema.Struct({
+      proof: bytes,
+      header: bytes,
+      hash,
+      height: count,
+      account: nullable(Schema.Struct({ balance: count, nonce: count })),
+      leaf: nullable(Schema.Struct({ path: hash, value: bytes })),
+      siblings: list(hash)
+    })
   }),
   mine: route({
     method: "POST",

@@ -11,6 +11,7 @@ import { aliases, type RouteName, routes } from "./contract.ts"
 import type { Input, Output } from "./exchange.ts"
 import {
   accountJson,
+  accountProofJson,
   blockJson,
   capabilities,
   headerJson,
@@ -18,7 +19,8 @@ import {
   peerJson,
   peerStates,
   serviceJson,
-  statsJson
+  statsJson,
+  transactionProofJson
 } from "./json.ts"
 import { pathOf } from "./openapi.ts"
 import { problem, type Problem } from "./problem.ts"
@@ -37,6 +39,12 @@ const badCursor = problem(
   400,
   "cursor-invalid",
   "This cursor is not one of ours, or what it named is gone. Begin without one."
+)
+
+const transactionMissing = problem(
+  404,
+  "transaction-not-found",
+  "No block of the best branch has it, and it is not pending."
 )
 
 /** A block's hash names its content for ever; its confirmations change until it is settled. */
@@ -241,8 +249,7 @@ const moneyHandlers = (
       ),
     transaction: ({ params }) =>
       Effect.map(node.transaction(fromHex(params["id"]!.toLowerCase())! as Uint8Array as TransactionId), (view) => {
-        if (view === undefined)
-          return problem(404, "transaction-not-found", "No block of the best branch has it, and it is not pending.")
+        if (view === undefined) return transactionMissing
         const { transaction, block: place } = view
         const at =
           place === undefined
@@ -303,9 +310,29 @@ const moneyHandlers = (
   }
 }
 
+/** Proofs that need a header and nothing else. */
+const proofHandlers = (node: NodeShape): Pick<Handlers, "transactionProof" | "accountProof"> => ({
+  transactionProof: ({ params }) =>
+    Effect.gen(function* () {
+      const id = fromHex(params["id"]!.toLowerCase())! as Uint8Array as TransactionId
+      const view = yield* node.transactionProof(id)
+      if (view !== undefined) return { reply: transactionProofJson(view) }
+      return (yield* node.transaction(id)) === undefined
+        ? transactionMissing
+        : problem(404, "transaction-pending", "It is pending: no block has it yet, so nothing can prove it. Ask later.")
+    }),
+  accountProof: ({ params }) => {
+    const address = addressIn(node, params["address"]!)
+    return "code" in address
+      ? Effect.succeed(address)
+      : Effect.map(node.accountProof(address), (proof) => ({ reply: accountProofJson(proof) }))
+  }
+})
+
 /** A handler for every route. */
 export const makeHandlers = (node: NodeShape): Handlers => ({
   ...nodeHandlers(node),
   ...chainHandlers(node),
-  ...moneyHandlers(node)
+  ...moneyHandlers(node),
+  ...proofHandlers(node)
 })

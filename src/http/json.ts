@@ -1,11 +1,23 @@
 /** The node's values as the JSON of the contract. */
-import { concat, toHex, utf8 } from "../codec/bytes.ts"
+import { concat, equal, toHex, utf8 } from "../codec/bytes.ts"
+import { type AccountProof, encodeProof } from "../block/proof.ts"
+import { pathOf } from "../block/state-tree.ts"
 import { bitsOf } from "../consensus/difficulty.ts"
 import { type Address, formatAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
+import { decodeAccount, keyOf } from "../ledger/account.ts"
 import { formatTransfer } from "../ledger/transfer-text.ts"
 import { frameBytesMax, pendingTransactionsMax, sessionsMax } from "../limits.ts"
-import type { AccountView, BlockView, HeaderView, NodeFacts, PeerView, Stats, SyncView } from "../node.ts"
+import type {
+  AccountView,
+  BlockView,
+  HeaderView,
+  NodeFacts,
+  PeerView,
+  Stats,
+  SyncView,
+  TransactionProofView
+} from "../node.ts"
 import type { ReplyOf, RouteName } from "./contract.ts"
 
 /** One field of a route's reply. */
@@ -67,6 +79,37 @@ export const accountJson = (facts: NodeFacts, view: AccountView): Json<"account"
   pending_outgoing: view.pendingOutgoing,
   pending_incoming: view.pendingIncoming
 })
+
+export const transactionProofJson = (view: TransactionProofView): ReplyOf<"transactionProof"> => {
+  const { proof, index, count, confirmations } = view
+  const { header, transaction, steps } = proof
+  return {
+    proof: toHex(encodeProof(proof)),
+    header: toHex(header.bytes),
+    hash: header.id,
+    height: header.height,
+    index,
+    count,
+    leaf: toHex(transaction.leaf),
+    siblings: steps.map(({ sibling }) => toHex(sibling)),
+    confirmations
+  }
+}
+
+export const accountProofJson = (proof: AccountProof): ReplyOf<"accountProof"> => {
+  const { header, address, state } = proof
+  const { leaf, siblings } = state
+  const own = leaf !== undefined && equal(leaf.path, pathOf(keyOf(address)))
+  return {
+    proof: toHex(encodeProof(proof)),
+    header: toHex(header.bytes),
+    hash: header.id,
+    height: header.height,
+    account: own ? decodeAccount(leaf.value) : null,
+    leaf: leaf === undefined ? null : { path: toHex(leaf.path), value: toHex(leaf.value) },
+    siblings: siblings.map(toHex)
+  }
+}
 
 export const peerJson = (peer: PeerView): Json<"peers", "peer_records">[number] => ({
   node_id: peer.nodeId,

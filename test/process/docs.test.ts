@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Subprocess } from "bun"
+import { proofRejectCodes } from "../../src/block/proof.ts"
 import { blame } from "../../src/ledger/reject.ts"
 import { verdicts } from "../../src/chain/reject.ts"
 import { until } from "../network.ts"
@@ -129,6 +130,6 @@ test.each(["docs/testing.md", "docs/exploring.md"])("the examples in %s run", as
 
 test("every code that can be given is in docs/errors.md", () => {
   const page = readFileSync(join(root, "docs/errors.md"), "utf8")
-  const codes = [...Object.keys(blame), ...Object.keys(verdicts)]
+  const codes = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes]
   expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])
 })

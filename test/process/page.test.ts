@@ -1,9 +1,9 @@
 /** The page in a real browser, served by the built binary: a person makes a key, pays, and sees it happen. */
 import { afterAll, expect, test } from "bun:test"
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { until } from "../network.ts"
-import { folder, type Running, start } from "./binary.ts"
+import { folder, run, type Running, start } from "./binary.ts"
 import { chromium, open, type Page } from "./browser.ts"
 
 if (chromium === undefined)
@@ -54,6 +54,30 @@ test.if(chromium !== undefined)(
     await until("it is sent", async () => (await text("outcome")).startsWith("Sent."))
     await until("the block comes by itself", async () => (await text("height")) === "1")
     await until("the blocks are listed", async () => (await text("blocks")).includes("1 transfer"))
+    await press("Prove")
+    await until("the proof is checked", async () => (await text("proof-verdict")).includes("Proven here: crn1"))
+    expect(await text("proof-verdict")).toContain(`paid ${fresh} 2.5`)
+    expect(await page.evaluate<number>(`document.querySelectorAll("#proof-way circle").length`)).toBe(1)
+    const kept = decodeURIComponent(
+      await page.evaluate<string>(`document.getElementById("proof-file").getAttribute("href").split(",")[1]`)
+    )
+    const proofFile = join(home.path, "kept.json")
+    writeFileSync(proofFile, kept)
+    const checked = await run("proof", "verify", proofFile)
+    expect([checked.code, JSON.parse(checked.out).transaction.recipient]).toEqual([0, fresh])
+    const choose = (content: string) =>
+      page!.evaluate(
+        `{ const files = new DataTransfer(); files.items.add(new File([${JSON.stringify(content)}], "p.json"));
+           const chooser = document.getElementById("proof-check"); chooser.files = files.files; chooser.dispatchEvent(new Event("change")) }`
+      )
+    await choose(kept.replace("cairn-proof-1", "cairn-proof-2"))
+    await until("another file is refused", async () => (await text("proof-verdict")).includes("(proof-malformed)"))
+    const strangers = JSON.parse(readFileSync(join(import.meta.dir, "../../docs/vectors/proof.json"), "utf8")).transactions
+    await choose(JSON.stringify({ format: "cairn-proof-1", proof: strangers[3].proof }))
+    await until("a header of another branch is no proof", async () => (await text("proof-verdict")).includes("does not know"))
+    expect(await page.evaluate<boolean>(`document.querySelector("#proof-way svg") === null`)).toBe(true)
+    await choose(kept)
+    await until("the kept file holds", async () => (await text("proof-verdict")).includes(`paid ${fresh} 2.5`))
     await press("Mine one now")
     await until("another block", async () => (await text("height")) === "2")
     const sizes = [

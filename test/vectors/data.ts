@@ -22,14 +22,15 @@ import {
 import { type ChainSpec, formatSpec, parseSpec, specHash } from "../../src/block/genesis.ts"
 import { type BlockHash, chainTag, type Header, type HeaderFields, makeHeader, sealDigest } from "../../src/block/header.ts"
 import { merkleProof, merkleRoot } from "../../src/block/merkle.ts"
-import { StateTree } from "../../src/block/state-tree.ts"
+import { type AccountProof, encodeProof, type Proof, proveTransaction, verifyProof } from "../../src/block/proof.ts"
+import { prove, StateTree } from "../../src/block/state-tree.ts"
 import { presets } from "../../src/chain/presets.ts"
 import { genesisState, makeRules } from "../../src/chain/rules.ts"
 import { fromHex, toHex, utf8, writeU32 } from "../../src/codec/bytes.ts"
 import { formatAddress } from "../../src/crypto/address.ts"
 import { type Hash32, sha256 } from "../../src/crypto/hash.ts"
 import { accountKey, accountPath, devMnemonic } from "../../src/crypto/keys.ts"
-import { makeAccountLedger } from "../../src/ledger/account.ts"
+import { keyOf, makeAccountLedger } from "../../src/ledger/account.ts"
 import { amount } from "../../src/ledger/amount.ts"
 import type { LedgerRules } from "../../src/ledger/ledger.ts"
 import {
@@ -252,6 +253,68 @@ const trees = () => {
   }
 }
 
+const provenRow = (name: string, proof: Proof) => ({
+  name,
+  header: proof.header.id,
+  ...(proof.kind === "transaction" ? { id: toHex(proof.transaction.id) } : { address: toHex(proof.address) }),
+  proof: toHex(encodeProof(proof))
+})
+
+/** Proofs in blocks of 1 to 8 transfers and in the state of three accounts; and bytes that prove nothing. */
+const proofs = () => {
+  const { block, entries } = firstBlock()
+  const list = Array.from({ length: 8 }, (_, i) => signTransfer(fieldsOf({ nonce: (i + 1) as Nonce }), alice))
+  const blockWith = (transactions: ReadonlyArray<Transaction>) => ({
+    ...block,
+    transactions,
+    header: seal({ ...block.header, transactionRoot: transactionRootOf(transactions) })
+  })
+  const transfers = [1, 2, 3, 5, 8].flatMap((count) => {
+    const whole = blockWith(list.slice(0, count))
+    const places = [...new Set([0, count >> 1, count - 1])]
+    return places.map((index) => provenRow(`${index} of ${count}`, proveTransaction(whole, index)!))
+  })
+  const tree = new StateTree(() => undefined)
+  tree.update(entries)
+  const pages = tree.pages()
+  const accountProof = (address: AccountProof["address"]): AccountProof => ({
+    kind: "account",
+    header: block.header,
+    address,
+    state: prove((name) => pages.get(name), keyOf(address))
+  })
+  const absent = [accountKey(devMnemonic, 7).address, accountKey(devMnemonic, 9).address]
+  const three = blockWith(list.slice(0, 3))
+  const second = proveTransaction(three, 1)!
+  const bytes = encodeProof(second)
+  const doubled = { ...three, transactions: [...three.transactions, three.transactions[2]!] }
+  const unsealed = { ...second, header: makeHeader({ ...three.header, target: new Uint8Array(32) as Header["target"] }) }
+  const bent = [
+    ["the last leaf doubled (CVE-2012-2459)", encodeProof(proveTransaction(doubled, 3)!)],
+    ["another block's header", encodeProof({ ...second, header: block.header })],
+    ["a header that nobody worked for", encodeProof(unsealed)],
+    ["one side changed", encodeProof({ ...second, steps: second.steps.map((step) => ({ ...step, left: false })) })],
+    ["one step too few", encodeProof({ ...second, steps: second.steps.slice(1) })],
+    ["one byte short", bytes.subarray(0, -1)],
+    ["one byte more", new Uint8Array([...bytes, 0])],
+    ["kind 3", patched(bytes, 0, [3])],
+    ["nothing", new Uint8Array(0)]
+  ] as const
+  return {
+    about: "Proofs, docs/protocol.md. The headers stand at height 1 of the development chain; keys are those of address.json.",
+    transactions: transfers,
+    accounts: [
+      ...[alice, bob, carol].map(({ address }, i) => provenRow(`key ${i}`, accountProof(address))),
+      ...absent.map((address) => provenRow("never paid", accountProof(address)))
+    ],
+    refused: bent.map(([name, wrong]) => {
+      const outcome = verifyProof(wrong)
+      if (Result.isSuccess(outcome)) throw new Error(`it holds: ${name}`)
+      return { name, code: outcome.failure.code, proof: toHex(wrong) }
+    })
+  }
+}
+
 const supplyOf = (name: string, rules: LedgerRules, allocated: number, heights: ReadonlyArray<number>) => {
   const ledger = makeAccountLedger(rules, amount(allocated))
   const { reward, rewardHalvingBlocks, supplyMax } = rules
@@ -410,6 +473,7 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       merkle: trees(),
       block: blocks(),
       filter: filters(),
+      proof: proofs(),
       peer: peers()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
   )
