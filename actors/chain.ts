@@ -330,14 +330,15 @@ const candidate = (store: ChainStore, state: State, reader: ChainReader): Row | 
   return best
 }
 
-/** Does the branch of a row reach the best branch through bodies that are here? */
+/** Does the branch of a row reach the best branch through bodies that are here, where it can be undone? */
 const isWhole = (store: ChainStore, reader: ChainReader, row: Row): boolean => {
   let walk: Row | undefined = row
   while (walk !== undefined && !isBest(reader, walk.header)) {
     if (!walk.hasBody || store.invalidCode(walk.header.id) !== undefined) return false
     walk = reader.find(parentId(walk.header))
   }
-  return walk !== undefined
+  // Below the floor of a loaded snapshot nothing can be undone until its past is proven.
+  return walk !== undefined && walk.header.height >= store.floor()
 }
 
 /** Checks signatures not checked before, with a turn for others between slices. A wrong one is left for the plan to find. */

@@ -1,7 +1,6 @@
 /** The node as outsiders see it, answered by asks to actors and by reads of the last commit. See src/node.ts. */
 import { Clock, Effect } from "effect"
 import { summarize, decodePage } from "../src/block/state-page.ts"
-import type { BlockHash } from "../src/block/header.ts"
 import type { Address } from "../src/crypto/address.ts"
 import { locatorHeights } from "../src/chain/locator.ts"
 import type { Rules } from "../src/chain/rules.ts"
@@ -237,8 +236,9 @@ export const makeNode = (ports: NodePorts): NodeShape => {
       }),
     locator: (limit) =>
       read(() =>
-        locatorHeights(snapshot.tip().header.height, limit).map(
-          (height) => snapshot.rowAt(height)!.header.hash as BlockHash
+        locatorHeights(snapshot.tip().header.height, limit).flatMap(
+          // The past of a loaded snapshot is not shown before it is proven.
+          (height) => snapshot.rowAt(height)?.header.hash ?? []
         )
       ),
     blocksDownFrom: (height, limit) => read(() => snapshot.rowsDownFrom(height, limit).map(blockView)),

@@ -19,6 +19,7 @@ import { replay } from "./replay.ts"
 import { send } from "./send.ts"
 import { simCommand } from "./sim-command.ts"
 import { freshFolder, start } from "./start.ts"
+import { loadSnapshotFile, makeSnapshotFile } from "./snapshot.ts"
 import { status } from "./status.ts"
 import { verify } from "./verify.ts"
 
@@ -312,6 +313,54 @@ const verifyCommand = Command.make("verify", { dataDir }, ({ dataDir: folder }) 
   Command.withDescription("Replays the whole stored chain by its rules and compares the result with what is stored")
 )
 
+const snapshotCommand = Command.make("snapshot").pipe(
+  Command.withDescription("A chain's headers, state and last blocks in one file: a node from it need not replay the past"),
+  Command.withSubcommands([
+    Command.make(
+      "make",
+      {
+        dataDir,
+        out: Flag.String("out").pipe(Flag.withDescription("File to write; must not be there")),
+        height: Flag.Int("height").pipe(
+          Flag.withSchema(whole(Number.MAX_SAFE_INTEGER)),
+          Flag.withDescription("Height of its last block; default: the tip"),
+          Flag.optional
+        )
+      },
+      ({ dataDir: folder, out, height }) =>
+        Effect.flatMap(Clock.Clock, (clock) =>
+          attempt(() =>
+            makeSnapshotFile({
+              dataDir: folder,
+              out,
+              height: undefinedIfNone(height),
+              now: () => clock.currentTimeMillisUnsafe()
+            })
+          )
+        )
+    ).pipe(Command.withDescription("Writes a snapshot; the folder's node may be running")),
+    Command.make(
+      "load",
+      {
+        file: Argument.String("file").pipe(Argument.withDescription("Snapshot to load")),
+        dataDir,
+        spec: optional("spec", `Chain spec of a folder without one: a file, or ${presetNames}; default: the preset it fits`)
+      },
+      ({ file, dataDir: folder, spec }) =>
+        Effect.flatMap(Clock.Clock, (clock) =>
+          attempt(() =>
+            loadSnapshotFile({
+              file,
+              dataDir: folder,
+              spec: undefinedIfNone(spec),
+              now: () => clock.currentTimeMillisUnsafe()
+            })
+          )
+        )
+    ).pipe(Command.withDescription("Makes a data folder of a snapshot, after checking all that can be checked"))
+  ])
+)
+
 const replayCommand = Command.make(
   "replay",
   {
@@ -357,6 +406,7 @@ export const makeRoot = (startedAt: number) =>
       sendCommand,
       statusCommand,
       verifyCommand,
+      snapshotCommand,
       replayCommand,
       simCommand
     ])
