@@ -22,6 +22,7 @@ import { freshFolder, start } from "./start.ts"
 import { loadSnapshotFile, makeSnapshotFile } from "./snapshot.ts"
 import { status } from "./status.ts"
 import { verify } from "./verify.ts"
+import { verifyPast } from "./verify-past.ts"
 
 const home = join(homedir(), ".cairn")
 const presetNames = Object.keys(presets).join(", ")
@@ -305,9 +306,20 @@ const statusCommand = Command.make("status", { node: nodeUrl }, ({ node }) => at
   Command.withDescription("How a running node is; exit code 0 if it is ready")
 )
 
-const verifyCommand = Command.make("verify", { dataDir }, ({ dataDir: folder }) =>
+const verifyFlags = {
+  dataDir,
+  past: yes("past", "Replay only what lies below a loaded snapshot, and keep what is proven"),
+  from: optional("from", "With --past: the folder of a chain that has the old blocks; its node may be running")
+}
+
+const verifyCommand = Command.make("verify", verifyFlags, ({ dataDir: folder, past, from }) =>
   Effect.flatMap(Clock.Clock, (clock) =>
-    attempt(() => verify({ dataDir: folder, now: () => clock.currentTimeMillisUnsafe() }))
+    attempt(() => {
+      const now = () => clock.currentTimeMillisUnsafe()
+      if (past) return verifyPast({ dataDir: folder, from: undefinedIfNone(from), now })
+      if (Option.isSome(from)) throw failure("usage", "past-missing", "--from goes with --past.")
+      verify({ dataDir: folder, now })
+    })
   )
 ).pipe(
   Command.withDescription("Replays the whole stored chain by its rules and compares the result with what is stored")

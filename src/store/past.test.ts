@@ -1,0 +1,89 @@
+/** The past of a loaded snapshot is replayed to the state that was loaded, or found false, and remembered so. */
+import { expect, test } from "bun:test"
+import { concat } from "../codec/bytes.ts"
+import { VerifiedLeaves } from "../chain/verified.ts"
+import { snapshotBlocksMax } from "../limits.ts"
+import { forge, specOf, TestChain, transfer } from "../../test/fixtures.ts"
+import { auditChain } from "./audit.ts"
+import { openDatabase } from "./db.ts"
+import { bodiesOf, nextOfPast, provePast } from "./past.ts"
+import { loadSnapshot, openSnapshot } from "./snapshot-load.ts"
+import { makeSnapshot } from "./snapshot-make.ts"
+import { ChainStore } from "./store.ts"
+
+const below = 30
+const verified = new VerifiedLeaves(2)
+
+/** A chain whose first `below` blocks lie below its snapshot; block 10 pays. */
+const longChain = (): TestChain => {
+  const chain = new TestChain(specOf({ difficulty: { rule: "fixed", blockMs: 1000, bits: 1 } }))
+  chain.mine(9)
+  chain.mine(1, [transfer({ from: 0, to: 9, nonce: 1 })])
+  chain.mine(below - 10 + snapshotBlocksMax)
+  return chain
+}
+
+const loaded = (chain: TestChain): ChainStore => {
+  const parts: Array<Uint8Array> = []
+  const out = { write: (bytes: Uint8Array) => void parts.push(bytes.slice()) }
+  makeSnapshot(chain.store.db, chain.rules, { out, height: undefined, progress: () => {} })
+  const bytes = concat(...parts)
+  let at = 0
+  const opened = openSnapshot({ read: (length) => bytes.slice(at, (at += Math.min(length, bytes.length - at))) })
+  const db = openDatabase(":memory:")
+  loadSnapshot(db, chain.rules, { ...opened, now: chain.now, progress: () => {} })
+  return new ChainStore(db, chain.rules)
+}
+
+const chain = longChain()
+const source = bodiesOf(chain.store.db, chain.rules)
+const count = (store: ChainStore, table: string): number =>
+  store.db.query<{ n: number }, []>(`SELECT COUNT(*) AS n FROM ${table}`).get()!.n
+
+test("replayed to its end, the chain is as if there had been no snapshot", () => {
+  const store = loaded(chain)
+  expect(store.floor()).toBe(below)
+  expect(nextOfPast(store, 100)).toEqual([])
+  for (const proven of [12, 24]) {
+    provePast(store, chain.rules, { blocks: nextOfPast(store, 12, source), verified })
+    expect(store.proven()).toBe(proven)
+  }
+  expect(count(store, "past_state")).toBeGreaterThan(0)
+  // A restart goes on where it was.
+  const again = new ChainStore(store.db, chain.rules)
+  provePast(again, chain.rules, { blocks: nextOfPast(again, 100, source), verified })
+  expect([again.floor(), again.proven(), count(again, "past_state"), count(again, "past_pages")]).toEqual([
+    0,
+    undefined,
+    0,
+    0
+  ])
+  expect(nextOfPast(again, 100, source)).toEqual([])
+  const whole = new TestChain(chain.rules.spec)
+  Object.assign(whole, { store: again })
+  expect(whole.dump()).toBe(chain.dump())
+  expect(auditChain(again, chain.rules)).toBe(count(again, "state"))
+  const counters = "SELECT key, value FROM meta WHERE key IN ('transactions', 'value', 'entries') ORDER BY key"
+  expect(again.db.query(counters).all()).toEqual(chain.store.db.query(counters).all())
+})
+
+test("a body that is not the header's is as good as none", () => {
+  const store = loaded(chain)
+  const other = longChain()
+  other.store.db.run("UPDATE bodies SET body = (SELECT body FROM bodies WHERE n = 11) WHERE n = 4")
+  other.store.db.run("UPDATE bodies SET body = x'00' WHERE n = 3")
+  const blocks = nextOfPast(store, 100, bodiesOf(other.store.db, chain.rules))
+  expect(blocks.map(({ header }) => Number(header.height))).toEqual([1])
+})
+
+test("a past that breaks a rule is remembered, and the database is not opened again", () => {
+  const store = loaded(chain)
+  // The work is done, the state below is not what it says: what a forger with the work of all would have to show.
+  const first = chain.store.block(chain.store.bestAt(1)!.header.id)!
+  const forged = forge(first, { stateRoot: first.header.previous })
+  expect(() => provePast(store, chain.rules, { blocks: [forged], verified })).toThrow("state-root-wrong")
+  expect(store.proven()).toBe(0)
+  expect(() => new ChainStore(store.db, chain.rules)).toThrow(
+    expect.objectContaining({ code: "past-invalid", message: expect.stringContaining(forged.header.id) })
+  )
+})
