@@ -199,7 +199,20 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
       if (id === undefined) break
       if (reader.find(id)?.hasBody !== true) ids.push(id)
     }
-    return ids.slice(0, limit)
+    return ids.length === 0 ? missingOfPast(limit) : ids.slice(0, limit)
+  }
+
+  /** Bodies that the next blocks to be replayed of a loaded snapshot's past lack: a window that moves as they are. */
+  const missingOfPast = (limit: number): ReadonlyArray<string> => {
+    const proven = store.proven()
+    if (proven === undefined) return []
+    const ids: Array<string> = []
+    for (let height = proven + 1; height <= Math.min(store.floor(), proven + limit); height++) {
+      const row = store.bestAt(height)
+      assert(row !== undefined, "the best branch has a header at every height")
+      if (!row.hasBody) ids.push(row.header.id)
+    }
+    return ids
   }
 
   return {

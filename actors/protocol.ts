@@ -55,7 +55,7 @@ export type ChainMessage =
       readonly from: Source
       readonly reply: Reply<BlockVerdict, BlockReject>
     }
-  /** Bodies missing on the heaviest header branch, oldest first. */
+  /** Bodies missing on the heaviest header branch, oldest first; if there are none, those of a loaded snapshot's past. */
   | { readonly _tag: "MissingBodies"; readonly limit: number; readonly reply: Reply<ReadonlyArray<string>> }
 
 /** A header page that does not fit is asked for again by its session's timeout; a block waits, so sockets slow down. */
@@ -80,6 +80,13 @@ export interface TipMoved {
   readonly touched: ReadonlyArray<string>
   readonly from: Source
 }
+
+// ── past ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** `GoOn`: there may be more to replay at once. */
+export type PastMessage = { readonly _tag: "Tick" } | { readonly _tag: "GoOn" }
+
+export const pastOverflow: Readonly<Record<PastMessage["_tag"], Overflow>> = { Tick: "keep-latest", GoOn: "keep-latest" }
 
 // ── mempool ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

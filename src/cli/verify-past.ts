@@ -13,8 +13,8 @@ import { type Failure, failure } from "./failure.ts"
 import { formatDuration, print } from "./output.ts"
 import { makeReplayProgress } from "./verify.ts"
 
-/** Blocks replayed in one transaction. */
-const blocksPerGroup = 256
+/** Replayed in one transaction. */
+const group = { blocks: 256, transactions: 4_096 } as const
 
 export interface VerifyPastOptions {
   readonly dataDir: string
@@ -41,7 +41,7 @@ const replay = (store: ChainStore, rules: Rules, options: { readonly source: Bod
   // Signatures are checked as the blocks are attached: nothing has been checked before.
   const verified = new VerifiedLeaves(2)
   for (let proven = first; proven !== undefined; proven = store.proven()) {
-    const blocks = nextOfPast(store, blocksPerGroup, options.source)
+    const blocks = nextOfPast(store, group, options.source)
     if (blocks.length === 0) throw lacking(proven + 1)
     provePast(store, rules, { blocks, verified })
     progress(proven + blocks.length, floor)

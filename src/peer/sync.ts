@@ -34,6 +34,8 @@ interface Peer {
   readonly lacks: Set<string>
   inFlight: number
   stalledAt: number
+  /** Did not have a block that it was asked for: not asked for a loaded snapshot's past, until it claims again. */
+  bare: boolean
   /** Was told to go: nothing more is asked of it. */
   leaving: boolean
 }
@@ -56,6 +58,8 @@ export class Sync {
   /** When the chain was asked what it lacks, until it answers; and what came since, which it may list though it has it by now. */
   private lookedAt: number | undefined
   private readonly came = new Set<string>()
+  /** Height below which a loaded snapshot lacks bodies; 0: none. */
+  private floor = 0
 
   constructor(tip: Claim, headerWork: bigint) {
     this.tip = tip
@@ -93,6 +97,7 @@ export class Sync {
       lacks: new Set(),
       inFlight: 0,
       stalledAt: Number.NEGATIVE_INFINITY,
+      bare: false,
       leaving: false
     })
     return [...this.headers(session, now), ...this.assign(now)]
@@ -110,6 +115,7 @@ export class Sync {
     const peer = this.peers.get(session)
     if (peer === undefined) return []
     peer.claim = claim
+    peer.bare = false
     peer.lacks.clear()
     return [...this.headers(session, now), ...this.assign(now)]
   }
@@ -167,6 +173,8 @@ export class Sync {
   ): ReadonlyArray<SyncEffect> {
     const lost = given.ids.filter((id) => this.inFlight.get(id)?.session === session)
     this.takeBack(session, lost)
+    const peer = this.peers.get(session)
+    if (peer !== undefined && !given.stalled && lost.length > 0) peer.bare = true
     const slow = given.stalled && lost.length > 0 ? this.stalled(session, now) : []
     return [...slow, ...this.assign(now)]
   }
@@ -175,6 +183,11 @@ export class Sync {
     this.tip = tip
     if (tip.work > this.headerWork) this.headerWork = tip.work
     return this.assign(now)
+  }
+
+  /** Blocks up to this height are wanted too, after all that is newer, of whoever stands above it; 0: none are. */
+  pastUpTo(height: number): void {
+    this.floor = height
   }
 
   /** Time passes: what does not come is asked of another, and what is lacking is looked for again. */
@@ -251,7 +264,7 @@ export class Sync {
   }
 
   private look(now: number): ReadonlyArray<SyncEffect> {
-    if (this.headerWork <= this.tip.work || this.lookedAt !== undefined) return []
+    if ((this.headerWork <= this.tip.work && this.floor === 0) || this.lookedAt !== undefined) return []
     this.lookedAt = now
     this.came.clear()
     return [{ _tag: "Look" }]
@@ -282,8 +295,10 @@ export class Sync {
   /** Peers of which a whole batch can be asked: one ask a body would fill their tables of requests. */
   private able(): ReadonlyArray<readonly [session: number, peer: Peer]> {
     return [...this.peers].filter(
-      ([, { claim, inFlight, leaving }]) =>
-        !leaving && claim.work > this.tip.work && inFlight <= bodiesInFlightPerPeerMax - askSize
+      ([, { claim, inFlight, leaving, bare }]) =>
+        !leaving &&
+        (claim.work > this.tip.work || (this.floor > 0 && claim.height >= this.floor && !bare)) &&
+        inFlight <= bodiesInFlightPerPeerMax - askSize
     )
   }
 

@@ -20,23 +20,30 @@ import type { ChainStore } from "./store.ts"
 /** A body from elsewhere for a header of the past; undefined: not there, or not the header's. */
 export type BodySource = (header: Header) => Block | undefined
 
-/** Transactions after which a group of blocks is closed: what may be held and judged at a time. */
-const transactionsPerGroup = 4_096
+/** What may be replayed at a time: so many blocks, closed by the one with which there are so many transactions. */
+export interface PastGroup {
+  readonly blocks: number
+  readonly transactions: number
+}
 
-/** The next blocks of the past, at most `max`, as far as their bodies are here or given. None: the first of them is lacking. */
-export const nextOfPast = (store: ChainStore, max: number, source: BodySource = () => undefined): ReadonlyArray<Block> => {
+/** The next blocks of the past, as far as their bodies are here or given. None: the first of them is lacking. */
+export const nextOfPast = (
+  store: ChainStore,
+  max: PastGroup,
+  source: BodySource = () => undefined
+): ReadonlyArray<Block> => {
   const blocks: Array<Block> = []
   const proven = store.proven()
   if (proven === undefined) return blocks
   let transactions = 0
-  for (let height = proven + 1; height <= store.floor() && blocks.length < max; height++) {
+  for (let height = proven + 1; height <= store.floor() && blocks.length < max.blocks; height++) {
     const row = store.bestAt(height)
     assert(row !== undefined, "the best branch has a header at every height")
     const block = store.block(row.header.id) ?? source(row.header)
     if (block === undefined) break
     blocks.push(block)
     transactions += block.transactions.length
-    if (transactions >= transactionsPerGroup) break
+    if (transactions >= max.transactions) break
   }
   return blocks
 }

@@ -10,7 +10,7 @@ import { amount } from "../ledger/amount.ts"
 import type { Nonce } from "../ledger/transaction.ts"
 import { snapshotBlocksMax } from "../limits.ts"
 import { forge, keyOf, seal, specOf, TestChain, transfer } from "../../test/fixtures.ts"
-import { openDatabase } from "./db.ts"
+import { load, make, memory, readerOf } from "../../test/snapshots.ts"
 import {
   ChunkReader,
   ChunkWriter,
@@ -23,32 +23,7 @@ import {
   kinds,
   SnapshotFault
 } from "./snapshot-file.ts"
-import { loadSnapshot, openSnapshot } from "./snapshot-load.ts"
-import { type Made, makeSnapshot } from "./snapshot-make.ts"
-import { ChainStore } from "./store.ts"
-
-/** A file in memory. */
-const memory = () => {
-  const parts: Array<Uint8Array> = []
-  return { write: (bytes: Uint8Array) => void parts.push(bytes.slice()), bytes: () => concat(...parts) }
-}
-
-const readerOf = (bytes: Uint8Array) => {
-  let at = 0
-  return { read: (length: number) => bytes.slice(at, (at += Math.min(length, bytes.length - at))) }
-}
-
-const make = (chain: TestChain, height?: number): { readonly bytes: Uint8Array; readonly made: Made } => {
-  const out = memory()
-  const made = makeSnapshot(chain.store.db, chain.rules, { out, height, progress: () => {} })
-  return { bytes: out.bytes(), made }
-}
-
-const load = (bytes: Uint8Array, chain: TestChain): ChainStore => {
-  const db = openDatabase(":memory:")
-  loadSnapshot(db, chain.rules, { ...openSnapshot(readerOf(bytes)), now: chain.now, progress: () => {} })
-  return new ChainStore(db, chain.rules)
-}
+import type { ChainStore } from "./store.ts"
 
 const codeOf = (f: () => unknown): string => {
   try {

@@ -246,6 +246,7 @@ export class ChainStore implements ChainReader {
       this.sql.insertBody.run(row.n, encodeBody(block))
       this.sql.hasBody.run(row.n)
       this.rows.delete(block.header.id)
+      this.bestRows.delete(String(block.header.height))
     })
   }
 
