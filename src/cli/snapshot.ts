@@ -106,9 +106,9 @@ const settle = (staged: string, dataDir: string, rules: Rules): void => {
   const lock = lockFolder(dataDir)
   try {
     refuseUsed(dataDir)
-    install(staged, databasePath(dataDir))
-    // Last, or else a folder without its chain would belong to one.
+    // First: a folder with a spec alone is one that was initialised; a chain without a spec is nobody's.
     if (!isInitialised(dataDir)) saveSpec(dataDir, rules.spec)
+    install(staged, databasePath(dataDir))
   } finally {
     lock.release()
   }

@@ -1,5 +1,5 @@
 /** The download over many peers: everything wanted comes, bounds hold, the slow are replaced. */
-import { expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { makeDice } from "../sim/dice.ts"
 import { bodiesInFlightPerPeerMax } from "../limits.ts"
 import { Sync, type SyncEffect } from "./sync.ts"
@@ -119,4 +119,38 @@ test("a peer that lacks a body is not asked for it again until it claims again",
   expect(asksOf(sync.notGiven(1, { ids: [idOf(1)], stalled: false }, 1))).toEqual([])
   expect(asksOf(sync.tick(2))).toEqual([])
   expect(asksOf(sync.claimed(1, claim, 3))).toEqual([idOf(1)])
+})
+
+describe("the past of a loaded snapshot", () => {
+  const claim = { height: 100, work: 100n }
+  const start = (): Sync => {
+    const sync = new Sync(claim, claim.work)
+    sync.joined(1, claim, 0)
+    return sync
+  }
+  const tagsOf = (effects: ReadonlyArray<SyncEffect>): ReadonlyArray<string> => effects.map(({ _tag }) => _tag)
+
+  test("is looked for when nothing newer is lacking, and asked of who stands above it", () => {
+    const sync = start()
+    expect(tagsOf(sync.tick(1_000))).toEqual([])
+    sync.pastUpTo(50)
+    expect(tagsOf(sync.tick(2_000))).toEqual(["Look"])
+    sync.joined(2, { height: 49, work: 49n }, 2_000)
+    expect(sync.missing([idOf(1), idOf(2)], 2_000)).toEqual([
+      { _tag: "AskBodies", session: 1, ids: [idOf(1), idOf(2)] }
+    ])
+    sync.pastUpTo(0)
+    sync.bodyCame(1, idOf(1), 3_000)
+    sync.bodyCame(1, idOf(2), 3_000)
+    expect(tagsOf(sync.tick(4_000))).toEqual([])
+  })
+
+  test("is not asked again of a peer that does not have it, before it claims again", () => {
+    const sync = start()
+    sync.pastUpTo(50)
+    sync.missing([idOf(1)], 0)
+    expect(sync.notGiven(1, { ids: [idOf(1)], stalled: false }, 1_000)).toEqual([])
+    expect(sync.missing([idOf(1), idOf(2)], 2_000)).toEqual([])
+    expect(tagsOf(sync.claimed(1, { height: 101, work: 100n }, 3_000))).toEqual(["AskBodies"])
+  })
 })

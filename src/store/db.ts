@@ -89,6 +89,8 @@ export const openExisting = (path: string): Database => {
   let db: Database | undefined
   try {
     db = openReadonly(path)
+    // A copy of the state may be larger than the memory.
+    db.run("PRAGMA temp_store = FILE")
     migrate(db)
     return db
   } catch (error) {
