@@ -15,7 +15,7 @@ import { makeChain } from "./chain.ts"
 import type { BlockVerdict, ChainMessage } from "./protocol.ts"
 import type { Block } from "../src/block/block.ts"
 
-const below = 40
+const below = 100
 const spec = specOf({ difficulty: { rule: "fixed", blockMs: 1000, bits: 1 } })
 const longChain = (): TestChain => {
   const chain = new TestChain(spec)
@@ -105,7 +105,8 @@ test("a node is ready at once and proves its past as bodies come", () =>
       yield* Effect.sleep(2_000)
       expect(store.proven()).toBe(10)
       bring(11, 11)
-      yield* Effect.sleep(2_000)
+      // One reminder is enough for all that is here.
+      yield* Effect.sleep(1_000)
       expect([store.floor(), store.proven()]).toEqual([0, undefined])
       expect(yield* node.tree.node.metrics()).toContain(`cairn_past_proven_blocks ${below}`)
       expect((yield* node.tree.node.blockAt(6))?.block.transactions.length).toBe(1)

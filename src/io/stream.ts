@@ -1,25 +1,16 @@
 /** Long files: read and written piece by piece in bounded memory; a written one is there whole or not at all. */
-import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs"
+import { closeSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { faulting } from "./files.ts"
 
 /** A file from its beginning to its end. Every method throws FileFault. */
 export class FileReader {
-  /** Bytes that the system says it has: for progress, not for bounds. */
-  readonly size: number
   private readonly path: string
   private readonly file: number
-  private at = 0
 
   constructor(path: string) {
     this.path = path
     this.file = faulting(path, () => openSync(path, "r"))
-    this.size = faulting(path, () => fstatSync(this.file).size)
-  }
-
-  /** Bytes read so far. */
-  get position(): number {
-    return this.at
   }
 
   /** The next `length` bytes; fewer only at the end of the file. */
@@ -30,7 +21,6 @@ export class FileReader {
       for (let read = -1; read !== 0 && filled < length; filled += read)
         read = readSync(this.file, bytes, filled, length - filled, null)
     })
-    this.at += filled
     return filled === length ? bytes : bytes.slice(0, filled)
   }
 

@@ -135,7 +135,6 @@ describe("the past of a loaded snapshot", () => {
     expect(tagsOf(sync.tick(1_000))).toEqual([])
     sync.pastUpTo(50)
     expect(tagsOf(sync.tick(2_000))).toEqual(["Look"])
-    sync.joined(2, { height: 49, work: 49n }, 2_000)
     expect(sync.missing([idOf(1), idOf(2)], 2_000)).toEqual([
       { _tag: "AskBodies", session: 1, ids: [idOf(1), idOf(2)] }
     ])
@@ -143,6 +142,13 @@ describe("the past of a loaded snapshot", () => {
     sync.bodyCame(1, idOf(1), 3_000)
     sync.bodyCame(1, idOf(2), 3_000)
     expect(tagsOf(sync.tick(4_000))).toEqual([])
+  })
+
+  test("is not asked of who stands below it", () => {
+    const sync = new Sync(claim, claim.work)
+    sync.joined(1, { height: 49, work: 49n }, 0)
+    sync.pastUpTo(50)
+    expect(sync.missing([idOf(1)], 0)).toEqual([])
   })
 
   test("is not asked again of a peer that does not have it, before it claims again", () => {

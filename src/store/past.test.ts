@@ -60,11 +60,12 @@ test("replayed to its end, the chain is as if there had been no snapshot", () =>
 
 test("a body that is not the header's is as good as none", () => {
   const store = loaded(chain)
-  const other = longChain()
-  other.store.db.run("UPDATE bodies SET body = (SELECT body FROM bodies WHERE n = 11) WHERE n = 4")
-  other.store.db.run("UPDATE bodies SET body = x'00' WHERE n = 3")
-  const blocks = nextOfPast(store, upTo(100), bodiesOf(other.store.db, chain.rules))
-  expect(blocks.map(({ header }) => Number(header.height))).toEqual([1])
+  for (const body of ["(SELECT body FROM bodies WHERE n = 11)", "x'00'"]) {
+    const other = longChain()
+    other.store.db.run(`UPDATE bodies SET body = ${body} WHERE n = 3`)
+    const blocks = nextOfPast(store, upTo(100), bodiesOf(other.store.db, chain.rules))
+    expect(blocks.map(({ header }) => Number(header.height))).toEqual([1])
+  }
 })
 
 test("a past that breaks a rule is remembered, and the database is not opened again", () => {

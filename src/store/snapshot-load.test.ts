@@ -1,7 +1,7 @@
 /** A snapshot comes back as the chain that it was made of, and nothing that is wrong in it gets past the rules. */
 import { describe, expect, test } from "bun:test"
-import { compare, concat, writeU32 } from "../codec/bytes.ts"
-import { type Header, headerBytes, type HeaderFields, makeHeader } from "../block/header.ts"
+import { compare, concat, readU32, writeU32 } from "../codec/bytes.ts"
+import { type Header, headerBytes, type HeaderFields, makeHeader, meetsTarget } from "../block/header.ts"
 import { encodeBlock } from "../block/block.ts"
 import { buildTree } from "../block/state-build.ts"
 import { pathOf } from "../block/state-tree.ts"
@@ -25,15 +25,17 @@ import {
 } from "./snapshot-file.ts"
 import type { ChainStore } from "./store.ts"
 
-const codeOf = (f: () => unknown): string => {
+/** Code and words of a refusal. */
+const refusalOf = (f: () => unknown): string => {
   try {
     f()
     return "taken"
   } catch (error) {
     if (!(error instanceof SnapshotFault)) throw error
-    return error.code
+    return `${error.code}: ${error.message}`
   }
 }
+const codeOf = (f: () => unknown): string => refusalOf(f).split(":")[0]!
 
 /** What a snapshot says, to be written again with something else in it. */
 interface Parts {
@@ -173,7 +175,22 @@ describe("a file that is damaged", () => {
     expect(codeOf(() => load(out.bytes(), chain))).toBe("snapshot-malformed")
     const long = good.slice()
     writeU32(long, 9, 0xffff_ffff)
-    expect(codeOf(() => load(long, chain))).toBe("snapshot-malformed")
+    expect(refusalOf(() => load(long, chain))).toContain("a part of 4294967295 bytes")
+  })
+
+  test("or has its parts in another order, or lacks a whole one, is refused", () => {
+    const parts: Array<Uint8Array> = []
+    for (let at = 8; at < good.length; ) {
+      const end = at + 5 + readU32(good, at + 1) + 32
+      parts.push(good.slice(at, end))
+      at = end
+    }
+    const fileOfParts = (order: ReadonlyArray<Uint8Array>): Uint8Array => concat(good.slice(0, 8), ...order)
+    expect(fileOfParts(parts)).toEqual(good)
+    const at = parts.length - 5
+    const swapped = [...parts.slice(0, at), parts[at + 1]!, parts[at]!, ...parts.slice(at + 2)]
+    expect(codeOf(() => load(fileOfParts(swapped), chain))).toBe("snapshot-damaged")
+    expect(codeOf(() => load(fileOfParts(parts.filter((_, i) => i !== at)), chain))).toBe("snapshot-damaged")
   })
 })
 
@@ -208,21 +225,24 @@ describe("a file whose checksums are right and that lies", () => {
   test("about a header: its link, its seal, its target, its time, its height", () => {
     const at = 30
     const original = chain.store.bestAt(at + 1)!.header
-    const put = (header: Header): string =>
-      lie({ headers: parts.headers.map((bytes, i) => (i === at ? header.bytes : bytes)) })
+    const put = (header: Header): string => {
+      const headers = parts.headers.map((bytes, i) => (i === at ? header.bytes : bytes))
+      return refusalOf(() => load(fileOf({ ...parts, headers }), chain))
+    }
     const sealed = (fields: Partial<HeaderFields>): Header =>
       seal({ header: makeHeader({ ...original, ...fields }), transactions: [], extra: new Uint8Array(0) }).header
     const target = original.target.slice() as typeof original.target
     target[31]! ^= 1
-    const lies = [
-      sealed({ previous: chain.store.bestAt(at - 1)!.header.hash }),
-      sealed({ target }),
-      sealed({ time: chain.store.bestAt(1)!.header.time }),
-      sealed({ time: (chain.now + 10_000_000) as Header["time"] }),
-      sealed({ height: (original.height + 1) as Header["height"] }),
-      makeHeader({ ...original, nonce: original.nonce + 1 })
-    ]
-    expect(lies.map(put)).toEqual(lies.map(() => "snapshot-header-refused"))
+    const lies = {
+      "parent-unknown": sealed({ previous: chain.store.bestAt(at - 1)!.header.hash }),
+      "target-wrong": sealed({ target }),
+      "time-too-early": sealed({ time: chain.store.bestAt(1)!.header.time }),
+      "time-too-far-ahead": sealed({ time: (chain.now + 10_000_000) as Header["time"] }),
+      "height-wrong": sealed({ height: (original.height + 1) as Header["height"] }),
+      "seal-wrong": unsealed(original)
+    }
+    for (const [code, header] of Object.entries(lies))
+      expect(put(header)).toStartWith(`snapshot-header-refused: Header ${at + 1} breaks the rules: ${code}`)
     expect(lie({ headers: without(parts.headers, at) })).toBe("snapshot-header-refused")
     expect(lie({ headers: parts.headers.slice(0, -1) })).toBe("snapshot-malformed")
   })
@@ -246,14 +266,33 @@ describe("a file whose checksums are right and that lies", () => {
     const { blocks } = parts
     const at = blocks.findIndex((bytes) => bytes.length > headerBytes + 100)
     const stolen = concat(blocks[at]!.slice(0, headerBytes), blocks[at + 1]!.slice(headerBytes))
-    const put = (bytes: Uint8Array): string => lie({ blocks: blocks.map((block, i) => (i === at ? bytes : block)) })
-    expect(put(stolen)).toBe("snapshot-block-refused")
-    expect(put(blocks[at]!.slice(0, -1))).toBe("snapshot-block-refused")
-    expect(put(blocks[at + 1]!)).toBe("snapshot-block-refused")
+    const put = (bytes: Uint8Array): string => {
+      const changed = blocks.map((block, i) => (i === at ? bytes : block))
+      return refusalOf(() => load(fileOf({ ...parts, blocks: changed }), chain))
+    }
+    expect(put(stolen)).toContain("snapshot-block-refused: Block")
+    expect(put(stolen)).toContain("transaction-root-wrong")
+    expect(put(blocks[at]!.slice(0, -1))).toContain("block-malformed")
+    expect(put(blocks[at + 1]!)).toContain("parent-unknown")
     expect(lie({ blocks: without(blocks, at) })).toBe("snapshot-block-refused")
     expect(lie({ blocks: blocks.slice(0, -1) })).toBe("snapshot-malformed")
     expect(lie({ blocks: [...blocks, blocks.at(-1)!] })).toBe("snapshot-block-refused")
   })
+})
+
+/** The header with a nonce that does not seal it. */
+const unsealed = (header: Header): Header => {
+  for (let nonce = 0; ; nonce++) {
+    const other = makeHeader({ ...header, nonce })
+    if (!meetsTarget(other.hash, other.target)) return other
+  }
+}
+
+test("a folder whose state is damaged makes no snapshot", () => {
+  const broken = new TestChain()
+  broken.mine(2)
+  broken.store.db.run("UPDATE state SET value = zeroblob(16) WHERE key = (SELECT key FROM state LIMIT 1)")
+  expect(() => make(broken, 0)).toThrow("the state does not have the root of its header")
 })
 
 /** Headers sealed by someone who has the work, over a state of his own. */

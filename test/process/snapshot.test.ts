@@ -10,7 +10,7 @@ import { makeDice } from "../../src/sim/dice.ts"
 import { specOf, TestChain } from "../fixtures.ts"
 import { until } from "../network.ts"
 import { make, steal } from "../snapshots.ts"
-import { folder, run, type Running, start } from "./binary.ts"
+import { binary, folder, run, type Running, start } from "./binary.ts"
 
 const home = folder()
 const at = (...names: ReadonlyArray<string>): string => join(home.path, ...names)
@@ -86,6 +86,18 @@ test("is refused where anything is wrong, and then nothing has changed", async (
   ])
   expect([readdirSync(at("other")), existsSync(at("absent"))]).toEqual([before, false])
   expect(errorOf(await run("snapshot", "load", file, "--data-dir", at("source")))).toEqual([5, "store-exists"])
+}, 60_000)
+
+test("killed while it loads, it leaves no chain, and can be loaded again", async () => {
+  const args = ["snapshot", "load", file, "--data-dir", at("killed")]
+  const child = Bun.spawn([binary, ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe" })
+  // The first word on how far it is.
+  await child.stderr.getReader().read()
+  child.kill("SIGKILL")
+  await child.exited
+  expect(child.signalCode).toBe("SIGKILL")
+  expect(readdirSync(at("killed"))).toEqual([expect.stringMatching(/^\.loading-\d+$/)])
+  expect((await run(...args)).code).toBe(0)
 }, 60_000)
 
 test("loaded, it is the chain; its past can be proven from another folder, and then all is as if replayed", async () => {
