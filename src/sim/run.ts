@@ -264,7 +264,10 @@ class Simulation {
       case "flood": {
         const account = walletKey(0).address
         const one = this.ignoring(at(action.node), (node) => node.account(account))
-        const all = Effect.forEach(Array.from({ length: action.count }), () => one, { concurrency: "unbounded", discard: true })
+        const all = Effect.forEach(Array.from({ length: action.count }), () => one, {
+          concurrency: "unbounded",
+          discard: true
+        })
         this.floods++
         return Effect.ensuring(all, Effect.sync(() => void this.floods--))
       }
