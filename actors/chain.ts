@@ -13,7 +13,7 @@ import { Clock, Effect, Result } from "effect"
 import { assert } from "../src/assert.ts"
 import type { Block } from "../src/block/block.ts"
 import type { Header } from "../src/block/header.ts"
-import { type BranchHeader, HeaderBranch, type Lacking, lackingUpTo } from "../src/chain/branch.ts"
+import { type BranchHeader, HeaderBranch, type Lacking, lackingUpTo, pastHead } from "../src/chain/branch.ts"
 import { checkBody, checkHeader } from "../src/chain/check.ts"
 import { choosePlan, type Plan, wins } from "../src/chain/choose.ts"
 import { type Landing, runPlan } from "../src/chain/connect.ts"
@@ -164,6 +164,7 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
   /** Bodies that a branch lacks, with turns for others on a long way. Undefined: it cannot become ours. */
   const missing = (state: State, head: string, limit: number): Effect.Effect<Lacking | undefined> =>
     Effect.gen(function* () {
+      if (head === pastHead) return missingOfPast(state, limit)
       if (store.invalidCode(head) !== undefined) return undefined
       const walk = lackingUpTo(readerOf(state), state.branch, { head, limit })
       for (;;) {
@@ -172,6 +173,19 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
         yield* Effect.yieldNow
       }
     })
+
+  /** Bodies that the next blocks to be replayed of a loaded snapshot's past lack: a window that moves as they are. */
+  const missingOfPast = ({ offers }: State, limit: number): Lacking => {
+    const ids: Array<string> = []
+    const proven = store.proven() ?? store.floor()
+    const end = Math.min(store.floor(), proven + limit)
+    for (let height = proven + 1; height <= end; height++) {
+      const row = store.bestAt(height)
+      assert(row !== undefined, "the best branch has a header at every height")
+      if (!row.hasBody && !offers.has(row.header.id)) ids.push(row.header.id)
+    }
+    return { ids, walked: end - proven }
+  }
 
   return {
     name: "chain",
@@ -298,14 +312,15 @@ const candidate = (store: ChainStore, state: State, reader: ChainReader): Row | 
   return best
 }
 
-/** Does the branch of a row reach the best branch through bodies that are here? */
+/** Does the branch of a row reach the best branch through bodies that are here, where it can be undone? */
 const isWhole = (store: ChainStore, reader: ChainReader, row: Row): boolean => {
   let walk: Row | undefined = row
   while (walk !== undefined && !isBest(reader, walk.header)) {
     if (!walk.hasBody || store.invalidCode(walk.header.id) !== undefined) return false
     walk = reader.find(parentId(walk.header))
   }
-  return walk !== undefined
+  // Below the floor of a loaded snapshot nothing can be undone until its past is proven.
+  return walk !== undefined && walk.header.height >= store.floor()
 }
 
 /** Checks signatures not checked before, with a turn for others between slices. A wrong one is left for the plan to find. */

@@ -2,7 +2,6 @@
 import { Clock, Effect } from "effect"
 import { assert } from "../src/assert.ts"
 import { summarize, decodePage } from "../src/block/state-page.ts"
-import type { BlockHash } from "../src/block/header.ts"
 import { proveTransaction } from "../src/block/proof.ts"
 import type { Address } from "../src/crypto/address.ts"
 import { locatorHeights } from "../src/chain/locator.ts"
@@ -263,8 +262,9 @@ export const makeNode = (ports: NodePorts): NodeShape => {
       }),
     locator: (limit) =>
       read(() =>
-        locatorHeights(snapshot.tip().header.height, limit).map(
-          (height) => snapshot.rowAt(height)!.header.hash as BlockHash
+        locatorHeights(snapshot.tip().header.height, limit).flatMap(
+          // The past of a loaded snapshot is not shown before it is proven.
+          (height) => snapshot.rowAt(height)?.header.hash ?? []
         )
       ),
     blocksDownFrom: (height, limit) => read(() => snapshot.rowsDownFrom(height, limit).map(blockView)),

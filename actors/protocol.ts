@@ -56,7 +56,7 @@ export type ChainMessage =
       readonly from: Source
       readonly reply: Reply<BlockVerdict, BlockReject>
     }
-  /** Which bodies does the branch of this header lack? Undefined: it cannot become ours. */
+  /** Which bodies does the branch of this header lack, or for `pastHead` the past? Undefined: it cannot become ours. */
   | {
       readonly _tag: "MissingBodies"
       readonly head: string
@@ -86,6 +86,13 @@ export interface TipMoved {
   readonly touched: ReadonlyArray<string>
   readonly from: Source
 }
+
+// ── past ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** `GoOn`: there may be more to replay at once. */
+export type PastMessage = { readonly _tag: "Tick" } | { readonly _tag: "GoOn" }
+
+export const pastOverflow: Readonly<Record<PastMessage["_tag"], Overflow>> = { Tick: "keep-latest", GoOn: "keep-latest" }
 
 // ── mempool ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -168,6 +168,7 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
         return perform(machine.tipMoved({ height: message.tip.height, work: message.work }, now))
       case "Tick":
         if (machine.state === "idle") state.began = undefined
+        machine.pastUpTo(store.floor())
         return perform(machine.tick(now))
       case "View":
         return message.reply.succeed(view(state))

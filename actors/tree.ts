@@ -3,6 +3,7 @@
  *
  *   root ─┬─ core (rest-for-one): chain → mempool → miner → sync
  *         ├─ edge (one-for-one): maintenance, ticker
+ *         ├─ past (gives up at once): past, where a snapshot was loaded
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
 import { Cause, Clock, Effect, Exit, Fiber } from "effect"
@@ -42,6 +43,7 @@ import { makeMempool } from "./mempool.ts"
 import { type HeldBound, labelOf, Metrics, showBounds, type Labels } from "./metrics.ts"
 import { makeMiner } from "./miner.ts"
 import { makeNode } from "./node-service.ts"
+import { makePasts, startPasts } from "./past.ts"
 import { makeSession } from "./peer-session.ts"
 import type {
   ChainMessage,
@@ -381,6 +383,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const supervise = (name: string, strategy: GroupOptions["strategy"], actors: Parameters<typeof startGroup>[1]) =>
       startGroup({ name, strategy, ...restarts, onRestart: (actor) => restarted({ actor }) }, actors)
     const inner = yield* supervise("core", "rest-for-one", [chain, mempool, miner, sync])
+    const past = makePasts({ rules, store: options.store, disk: base.disk }, { watch: base.watch, metrics })
     const ticker = makeTicker([
       [minerTickMs(config.mining.everyMs), () => miner.tell({ _tag: "Tick" })],
       [1_000, () => sync.tell({ _tag: "Tick" })],
@@ -388,10 +391,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       // Also those that nobody has let in yet: a peer that drips its hello is not waited for.
       [2_000, () => sessions.each((session) => session.tell({ _tag: "Tick" }))],
       [1_000, hashes.tick],
-      [60_000, () => mempool.tell({ _tag: "Expire" })]
+      [60_000, () => mempool.tell({ _tag: "Expire" })],
+      ...past.map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
     ])
     const outer = yield* supervise("edge", "one-for-one", [maintenance, ticker])
-    const actors = [chain, mempool, miner, sync, maintenance]
+    const last = past.length === 0 ? undefined : yield* startPasts(past)
+    const actors = [chain, mempool, miner, sync, maintenance, ...past]
     const bounds = (): ReadonlyArray<HeldBound> => [
       ...actors.flatMap(boundsOf),
       ...sessions.all().flatMap(boundsOf),
@@ -422,10 +427,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       base.stopping = true
       close()
       yield* sessions.closeAll(1_000)
+      if (last !== undefined) yield* last.stop(500)
       yield* outer.stop(1_000)
       yield* inner.stop(stopMsMax - 3_000)
     })
-    return { node, failed: Effect.raceFirst(inner.failed, outer.failed), stop, bounds }
+    const gaveUp = Effect.raceFirst(inner.failed, outer.failed)
+    return { node, failed: last === undefined ? gaveUp : Effect.raceFirst(gaveUp, last.failed), stop, bounds }
   })
 
 const boundsOf = ({ name, bounds }: Pick<AnySession, "name" | "bounds">): ReadonlyArray<HeldBound> =>

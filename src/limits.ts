@@ -153,6 +153,12 @@ export const stateEntriesMax = 65_536
 /** Headers held in memory. */
 export const headerCacheMax = 4_096
 
+/**
+ * Blocks that a snapshot holds up to its tip, with which the node that loads it can leave a branch; a deeper one is not
+ * followed before the past is proven. No honest network has gone back so far; more would cost each loading their replay.
+ */
+export const snapshotBlocksMax = 256
+
 /** Milliseconds between SIGTERM and exit. */
 export const stopMsMax = 8_000
 

@@ -82,6 +82,9 @@ export class HeaderBranch {
   }
 }
 
+/** In place of a header's id: what lacks bodies is the past of a loaded snapshot. */
+export const pastHead = "past"
+
 /** Bodies that a branch lacks, oldest first, and how many headers were walked to find them. */
 export interface Lacking {
   readonly ids: ReadonlyArray<string>

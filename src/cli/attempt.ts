@@ -3,16 +3,18 @@ import { Effect } from "effect"
 import { ApiError } from "../http/client.ts"
 import { FileFault } from "../io/files.ts"
 import { StoreFault } from "../store/db.ts"
+import { SnapshotFault } from "../store/snapshot-file.ts"
 import { Failure, failure } from "./failure.ts"
 
 /** A damaged chain is another exit than a folder that cannot be used. */
 export const failureOfStore = ({ code, message, hint }: StoreFault): Failure =>
-  failure(code === "store-corrupt" ? "corrupt" : "dataFolder", code, message, hint)
+  failure(code === "store-corrupt" || code === "past-invalid" ? "corrupt" : "dataFolder", code, message, hint)
 
 /** What each kind of error means for the command's end; others are bugs and stay so. */
 const failureOf = (error: unknown): Failure => {
   if (error instanceof Failure) return error
   if (error instanceof StoreFault) return failureOfStore(error)
+  if (error instanceof SnapshotFault) return failure("refused", error.code, error.message, error.hint)
   if (error instanceof FileFault) return failure("failed", error.code, error.message)
   if (error instanceof ApiError) {
     return error.status === 0

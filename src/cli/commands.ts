@@ -20,8 +20,10 @@ import { replay } from "./replay.ts"
 import { send } from "./send.ts"
 import { simCommand } from "./sim-command.ts"
 import { freshFolder, start } from "./start.ts"
+import { loadSnapshotFile, makeSnapshotFile } from "./snapshot.ts"
 import { status } from "./status.ts"
 import { verify } from "./verify.ts"
+import { verifyPast } from "./verify-past.ts"
 
 const home = join(homedir(), ".cairn")
 const presetNames = Object.keys(presets).join(", ")
@@ -309,9 +311,20 @@ const statusCommand = Command.make("status", { node: nodeUrl }, ({ node }) => at
   Command.withDescription("How a running node is; exit code 0 if it is ready")
 )
 
-const verifyCommand = Command.make("verify", { dataDir }, ({ dataDir: folder }) =>
+const verifyFlags = {
+  dataDir,
+  past: yes("past", "Replay only what lies below a loaded snapshot, and keep what is proven"),
+  from: optional("from", "With --past: the folder of a chain that has the old blocks; its node may be running")
+}
+
+const verifyCommand = Command.make("verify", verifyFlags, ({ dataDir: folder, past, from }) =>
   Effect.flatMap(Clock.Clock, (clock) =>
-    attempt(() => verify({ dataDir: folder, now: () => clock.currentTimeMillisUnsafe() }))
+    attempt(() => {
+      const now = () => clock.currentTimeMillisUnsafe()
+      if (past) return verifyPast({ dataDir: folder, from: undefinedIfNone(from), now })
+      if (Option.isSome(from)) throw failure("usage", "past-missing", "--from goes with --past.")
+      verify({ dataDir: folder, now })
+    })
   )
 ).pipe(
   Command.withDescription("Replays the whole stored chain by its rules and compares the result with what is stored")
@@ -350,6 +363,54 @@ const proofCommand = Command.make("proof").pipe(
       description: "What the first development account has, with the way to the tip's state root"
     },
     { command: "cairn proof verify account.json", description: "Checks it, offline" }
+  ])
+)
+
+const snapshotCommand = Command.make("snapshot").pipe(
+  Command.withDescription("A chain's headers, state and last blocks in one file: a node from it need not replay the past"),
+  Command.withSubcommands([
+    Command.make(
+      "make",
+      {
+        dataDir,
+        out: Flag.String("out").pipe(Flag.withDescription("File to write; must not be there")),
+        height: Flag.Int("height").pipe(
+          Flag.withSchema(whole(Number.MAX_SAFE_INTEGER)),
+          Flag.withDescription("Height of its last block; default: the tip"),
+          Flag.optional
+        )
+      },
+      ({ dataDir: folder, out, height }) =>
+        Effect.flatMap(Clock.Clock, (clock) =>
+          attempt(() =>
+            makeSnapshotFile({
+              dataDir: folder,
+              out,
+              height: undefinedIfNone(height),
+              now: () => clock.currentTimeMillisUnsafe()
+            })
+          )
+        )
+    ).pipe(Command.withDescription("Writes a snapshot; the folder's node may be running")),
+    Command.make(
+      "load",
+      {
+        file: Argument.String("file").pipe(Argument.withDescription("Snapshot to load")),
+        dataDir,
+        spec: optional("spec", `Chain spec of a folder without one: a file, or ${presetNames}; default: the preset it fits`)
+      },
+      ({ file, dataDir: folder, spec }) =>
+        Effect.flatMap(Clock.Clock, (clock) =>
+          attempt(() =>
+            loadSnapshotFile({
+              file,
+              dataDir: folder,
+              spec: undefinedIfNone(spec),
+              now: () => clock.currentTimeMillisUnsafe()
+            })
+          )
+        )
+    ).pipe(Command.withDescription("Makes a data folder of a snapshot, after checking all that can be checked"))
   ])
 )
 
@@ -399,6 +460,7 @@ export const makeRoot = (startedAt: number) =>
       statusCommand,
       verifyCommand,
       proofCommand,
+      snapshotCommand,
       replayCommand,
       simCommand
     ])

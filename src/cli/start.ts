@@ -2,8 +2,9 @@
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Clock, Context, Deferred, Effect, Exit, Logger, References } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Exit, Logger, References } from "effect"
 import { SlicedScheduler } from "../../actors/scheduler.ts"
+import type { Escalation } from "../../actors/supervisor.ts"
 import { startTree, type Tree, type TreeOptions } from "../../actors/tree.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
@@ -181,6 +182,18 @@ const launch = (options: TreeOptions, recording: Recording | undefined): Effect.
       : failure("failed", "listen-failed", fault.message, "Choose another port with --p2p-port, or --no-p2p.")
   )
 
+/** What an escalation is to an operator: the store's own word, if that was the cause. */
+const failureOfEscalation = ({ group, child, cause }: Escalation): Failure => {
+  const error = Cause.squash(cause)
+  if (error instanceof StoreFault) return failureOfStore(error)
+  return failure(
+    "failed",
+    "supervision-gave-up",
+    `${child} failed more often than ${group} allows.`,
+    "The log above has the cause. Start again; if it fails again, run: cairn verify."
+  )
+}
+
 const run = ({ config, spec, recording, startedAt }: StartOptions): Effect.Effect<void, Failure> =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -242,14 +255,7 @@ const run = ({ config, spec, recording, startedAt }: StartOptions): Effect.Effec
       )
       const tree = yield* Deferred.await(built)
       banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
-      const escalated = Effect.mapError(tree.failed, ({ group, child }) =>
-        failure(
-          "failed",
-          "supervision-gave-up",
-          `${child} failed more often than ${group} allows.`,
-          "The log above has the cause. Start again; if it fails again, run: cairn verify."
-        )
-      )
+      const escalated = Effect.mapError(tree.failed, failureOfEscalation)
       const ended = yield* Effect.exit(Effect.raceFirst(untilSignal, escalated))
       if (isTerminal()) process.stderr.write("\nstopping …\n")
       yield* server.stop(500)

@@ -20,8 +20,16 @@ const corrupt = (message: string): Failure =>
     "Restore a backup, or remove chain.db: the node downloads the chain again from its peers."
   )
 
+const unproven = (floor: number): Failure =>
+  failure(
+    "refused",
+    "past-unproven",
+    `Blocks 1 to ${floor} are not proven: this chain was loaded from a snapshot.`,
+    "Prove them first: cairn verify --past --from DIR. Or start the node: it does so with what its peers have."
+  )
+
 /** Says how far the replay is, and how long it will take. */
-const makeReplayProgress = (now: () => number): ((height: number, of: number) => void) => {
+export const makeReplayProgress = (now: () => number): ((height: number, of: number) => void) => {
   const progress = makeProgress(now, 5_000)
   const began = now()
   return (height, of) => {
@@ -43,6 +51,7 @@ export const verify = (options: { readonly dataDir: string; readonly now: () => 
   const lock = lockFolder(options.dataDir)
   const store = new ChainStore(openDatabase(databasePath(options.dataDir)), rules)
   try {
+    if (store.floor() > 0) throw unproven(store.floor())
     const damage = store.damage()
     if (damage !== undefined) throw corrupt(`The database is damaged: ${damage}`)
     const began = options.now()

@@ -31,7 +31,7 @@ const withFile = <A>(path: string, flags: string, use: (file: number) => A, mode
 }
 
 /** Runs `f`; what the system refuses is a FileFault. */
-const faulting = <A>(path: string, f: () => A): A => {
+export const faulting = <A>(path: string, f: () => A): A => {
   try {
     return f()
   } catch (error) {

@@ -7,7 +7,7 @@
 import { Result } from "effect"
 import { assert } from "../assert.ts"
 import { equal, readU64, toHex, utf8, writeU64 } from "../codec/bytes.ts"
-import { type Address, addressOf } from "../crypto/address.ts"
+import { type Address, addressBytes, addressOf } from "../crypto/address.ts"
 import { verify } from "../crypto/signature.ts"
 import { add, type Amount, amount, format, zero } from "./amount.ts"
 import type { BlockFacts, Ledger, LedgerRules } from "./ledger.ts"
@@ -164,6 +164,11 @@ export const makeAccountLedger = (rules: LedgerRules, allocated: Amount): Ledger
     },
     apply: (state, transaction) => apply(rules, state, transaction),
     applyReward: (state, facts: BlockFacts, fees) => credit(state, facts.proposer, rewardAt(facts.height) + fees),
+    isEntry: (key, value) =>
+      key.length === addressBytes &&
+      value.length === 16 &&
+      readU64(value, 0) !== undefined &&
+      readU64(value, 8) !== undefined,
     unitsOf: (value) => decodeAccount(value).balance,
     allocate: (state, alloc) => {
       for (const { address, balance } of alloc) credit(state, address, balance)

@@ -57,6 +57,8 @@ export interface Ledger {
   readonly supplyAt: (height: number) => Amount
   /** Units held by one entry; the sum over all entries is the supply. */
   readonly unitsOf: (value: Uint8Array) => Amount
+  /** Do these bytes, of another origin, have the form of an entry? Only then may `unitsOf` be asked. */
+  readonly isEntry: (key: Uint8Array, value: Uint8Array) => boolean
   /** The entries of a genesis allocation. */
   readonly allocate: (state: Overlay, alloc: ReadonlyArray<Allocation>) => void
 }

@@ -1,5 +1,6 @@
 /** The download over many peers: everything wanted comes, bounds hold, the slow are replaced. */
-import { expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
+import { pastHead } from "../chain/branch.ts"
 import { makeDice } from "../sim/dice.ts"
 import { bodiesInFlightPerPeerMax, hurryMs, requestMsMax } from "../limits.ts"
 import { type Claim, Sync, type SyncEffect } from "./sync.ts"
@@ -242,4 +243,82 @@ test("who has stalled is asked when the others are busy", () => {
   sync.tick(requestMsMax + 1)
   const asks = listed(sync, idsOf(10, bodiesInFlightPerPeerMax), requestMsMax + 2)
   expect([askedOf(1, asks), askedOf(2, asks)]).toEqual([idsOf(26, 16), idsOf(10, 16)])
+})
+
+describe("the past of a loaded snapshot", () => {
+  const tip = claimOf("main-100")
+  const start = (at = tip): Sync => {
+    const sync = new Sync(tip, tip.work, workOf)
+    sync.joined(1, at, 0)
+    return sync
+  }
+  const past = (sync: Sync, ids: ReadonlyArray<string>, now: number) => listed(sync, ids, now, pastHead)
+
+  test("is looked for as long as there is one, and asked of who stands above it", () => {
+    const sync = start()
+    expect(sync.tick(1_000)).toEqual([])
+    sync.pastUpTo(50)
+    expect(looksOf(sync.tick(2_000))).toEqual([pastHead])
+    expect(past(sync, idsOf(1, 2), 2_000)).toEqual([{ _tag: "AskBodies", session: 1, ids: idsOf(1, 2) }])
+    sync.pastUpTo(0)
+    sync.bodyCame(1, idOf(1), 3_000)
+    sync.bodyCame(1, idOf(2), 3_000)
+    expect(sync.tick(4_000)).toEqual([])
+    expect([sync.state, sync.bounds.find(({ of }) => of === "branches")?.used]).toEqual(["idle", 0])
+  })
+
+  test("is not asked of who stands below it", () => {
+    const sync = start(claimOf("main-49"))
+    sync.pastUpTo(50)
+    sync.tick(0)
+    expect(past(sync, [idOf(1)], 0)).toEqual([])
+    expect(askedOf(2, sync.joined(2, claimOf("main-50"), 1))).toEqual([idOf(1)])
+  })
+
+  test("is not asked again of a peer that does not have it, before it claims again", () => {
+    const sync = start()
+    sync.pastUpTo(50)
+    sync.tick(0)
+    expect(asksOf(past(sync, idsOf(1, 17), 0))).toEqual(idsOf(1, 16))
+    expect(asksOf(sync.notGiven(1, { ids: idsOf(1, 16), stalled: false }, 1_000))).toEqual([])
+    expect(asksOf(sync.tick(2_000))).toEqual([])
+    expect(asksOf(sync.claimed(1, tip, 3_000))).toEqual(idsOf(1, 16))
+  })
+
+  test("waits for what the peer's own branch lacks, and leaves room for it", () => {
+    const sync = start()
+    sync.pastUpTo(50)
+    sync.tick(0)
+    expect(asksOf(past(sync, idsOf(1, 100), 0))).toEqual(idsOf(1, 16))
+    expect(looksOf(sync.claimed(1, claimOf("main-101"), 1))).toEqual(["main-101"])
+    expect(asksOf(listed(sync, ["new"], 2, "main-101"))).toEqual(["new"])
+    for (const id of idsOf(1, 16)) expect(asksOf(sync.bodyCame(1, id, 3))).toEqual([])
+    expect(asksOf(sync.bodyCame(1, "new", 4))).toEqual(idsOf(17, 16))
+  })
+
+  test("comes from others when a branch is held back, and when a whole branch has to wait for it", () => {
+    const sync = start(claimOf("side-200"))
+    listed(sync, ["never"], 0, "side-200")
+    sync.joined(2, tip, 0)
+    sync.pastUpTo(50)
+    expect(looksOf(sync.tick(1))).toEqual([pastHead])
+    const asks = past(sync, [idOf(1)], 1)
+    expect([askedOf(1, asks), askedOf(2, asks)]).toEqual([[], [idOf(1)]])
+    sync.left(2, 2)
+    expect(looksOf(sync.tick(requestMsMax + 1))).toEqual(["side-200"])
+    expect(asksOf(sync.bodyCame(1, "never", requestMsMax + 2))).toEqual([idOf(1)])
+  })
+
+  test("often looked at keeps no branch from its turn", () => {
+    const sync = start()
+    sync.pastUpTo(50)
+    sync.tick(0)
+    sync.joined(2, claimOf("side-200"), 0)
+    sync.missing(pastHead, { ids: [], walked: 1_000 }, 0)
+    expect(looksOf(sync.tick(1))).toEqual([])
+    sync.missing("side-200", { ids: [], walked: 1_000 }, 1)
+    expect(looksOf(sync.tick(201))).toEqual([pastHead])
+    sync.missing(pastHead, { ids: [], walked: 1_000 }, 201)
+    expect(looksOf(sync.tick(401))).toEqual(["side-200"])
+  })
 })

@@ -7,6 +7,7 @@
  *
  * So each peer is asked for what it says to have, and a branch that nobody gives keeps nobody from another.
  */
+import { pastHead } from "../chain/branch.ts"
 import {
   bodiesAheadMax,
   bodiesInFlightPerPeerMax,
@@ -19,6 +20,7 @@ import {
 } from "../limits.ts"
 import { reached } from "../marks.ts"
 import { Asks } from "./asks.ts"
+import { type Branch, newBranch } from "./wanted.ts"
 
 /** A height and the cumulative work of a branch that ends there. */
 export interface Progress {
@@ -34,7 +36,7 @@ export interface Claim extends Progress {
 export type SyncEffect =
   | { readonly _tag: "AskHeaders"; readonly session: number }
   | { readonly _tag: "AskBodies"; readonly session: number; readonly ids: ReadonlyArray<string> }
-  /** Ask the chain which bodies the branch of this header lacks. */
+  /** Ask the chain which bodies the branch of this header lacks, or for `pastHead` the past. */
   | { readonly _tag: "Look"; readonly head: string }
   | { readonly _tag: "Drop"; readonly session: number; readonly reason: string }
 
@@ -56,19 +58,10 @@ interface Peer {
   idlePages: number
   readonly lacks: Set<string>
   stalledAt: number
+  /** Did not have a block of a loaded snapshot's past: asked for none of it until it claims again. */
+  bare: boolean
   /** Was told to go: nothing more is asked of it. */
   leaving: boolean
-}
-
-/** What the branch of a head lacks. */
-interface Branch {
-  /** Oldest first, with those that were asked for and have not come. */
-  wanted: Set<string>
-  /** The list is to be made, or made anew. */
-  stale: boolean
-  lookedAt: number
-  /** Headers that the chain walked to make it. */
-  walked: number
 }
 
 /** A peer that stalls twice within this time makes room for another. */
@@ -87,7 +80,7 @@ const noClaim: Claim = { height: 0, work: 0n, hash: "" }
 
 export class Sync {
   private readonly peers = new Map<number, Peer>()
-  /** By the heads of peers that have more work than our tip. */
+  /** By the heads of peers that have more work than our tip; under `pastHead` what a loaded snapshot's past lacks. */
   private readonly branches = new Map<string, Branch>()
   /** A body is asked of two at most. */
   private readonly asks = new Asks()
@@ -99,6 +92,8 @@ export class Sync {
   private looking: { readonly head: string; readonly at: number } | undefined
   private readonly came = new Set<string>()
   private restUntil = Number.NEGATIVE_INFINITY
+  /** Height up to which a loaded snapshot's past is not proven; 0: there is none. */
+  private floor = 0
 
   /** `workOf`: the cumulative work of a header that the chain knows and does not know to be invalid. */
   constructor(tip: Progress, headerWork: bigint, workOf: (id: string) => bigint | undefined) {
@@ -117,7 +112,7 @@ export class Sync {
     const most = (sizes: ReadonlyArray<number>): number => Math.max(0, ...sizes)
     return [
       { of: "peers", used: this.peers.size, max: openSessionsMax },
-      { of: "branches", used: this.branches.size, max: openSessionsMax },
+      { of: "branches", used: this.branches.size, max: openSessionsMax + 1 },
       {
         of: "bodies-wanted",
         used: most([...this.branches.values()].map(({ wanted }) => wanted.size)),
@@ -143,6 +138,7 @@ export class Sync {
       idlePages: 0,
       lacks: new Set(),
       stalledAt: Number.NEGATIVE_INFINITY,
+      bare: false,
       leaving: false
     })
     return this.claimed(session, claim, now)
@@ -159,6 +155,7 @@ export class Sync {
     const peer = this.peers.get(session)
     if (peer === undefined) return []
     peer.claim = claim
+    peer.bare = false
     peer.lacks.clear()
     this.resolve(peer)
     this.prune()
@@ -240,6 +237,9 @@ export class Sync {
     given: { readonly ids: ReadonlyArray<string>; readonly stalled: boolean },
     now: number
   ): ReadonlyArray<SyncEffect> {
+    const peer = this.peers.get(session)
+    const past = this.branches.get(pastHead)
+    if (peer !== undefined && !given.stalled && given.ids.some((id) => past?.wanted.has(id))) peer.bare = true
     this.takeBack(session, given.ids)
     // It stalls also where another gave what it did not.
     const slow = given.stalled && given.ids.length > 0 ? this.stalled(session, now) : []
@@ -251,6 +251,13 @@ export class Sync {
     if (tip.work > this.headerWork) this.headerWork = tip.work
     this.prune()
     return this.assign(now)
+  }
+
+  /** Blocks up to this height are wanted too, of who stands above it and has nothing newer to give; 0: none are. */
+  pastUpTo(height: number): void {
+    this.floor = height
+    if (height > 0 && !this.branches.has(pastHead)) this.branches.set(pastHead, newBranch(undefined))
+    this.prune()
   }
 
   /** Time passes: what does not come is asked of another, and what is lacking is looked for again. */
@@ -286,24 +293,21 @@ export class Sync {
     const before = peer.head === undefined ? undefined : this.branches.get(peer.head.id)
     peer.head = { id, work }
     // Mostly the branch has grown: what it lacked it lacks still, and the peer has said that it has it.
-    if (work > this.tip.work && !this.branches.has(id))
-      this.branches.set(id, {
-        wanted: new Set(before?.wanted),
-        stale: true,
-        lookedAt: Number.NEGATIVE_INFINITY,
-        walked: before?.walked ?? 0
-      })
+    if (work > this.tip.work && !this.branches.has(id)) this.branches.set(id, newBranch(before))
   }
 
   /** Forgets branches that nobody has, or that we have no use for. */
   private prune(): void {
-    const heads = new Set<string>()
+    const heads = new Set<string>(this.floor > 0 ? [pastHead] : [])
     for (const { head } of this.peers.values()) if (head !== undefined && head.work > this.tip.work) heads.add(head.id)
     for (const id of this.branches.keys()) if (!heads.has(id)) this.branches.delete(id)
   }
 
-  private branchOf({ head }: Peer): Branch | undefined {
-    return head === undefined ? undefined : this.branches.get(head.id)
+  /** What a peer can be asked for: what its branch lacks; if that is nothing, the past of a loaded snapshot. */
+  private branchOf({ head, claim, bare }: Peer): Branch | undefined {
+    const own = head === undefined ? undefined : this.branches.get(head.id)
+    if ((own !== undefined && own.wanted.size > 0) || bare || claim.height < this.floor) return own
+    return this.branches.get(pastHead) ?? own
   }
 
   /** Looks at a branch whose list is to be made, one at a time. */
@@ -314,6 +318,9 @@ export class Sync {
       branch.stale = false
       branch.lookedAt = now
       this.looking = { head, at: now }
+      // The others come first the next time: the past is often to be looked at.
+      this.branches.delete(head)
+      this.branches.set(head, branch)
       this.came.clear()
       return [{ _tag: "Look", head }]
     }
@@ -368,14 +375,15 @@ export class Sync {
 
   // ── bodies ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Room for a whole batch: one ask a body would fill the peer's table of requests. */
-  private hasRoom(session: number): boolean {
-    return this.asks.countOf(session) <= bodiesInFlightPerPeerMax - askSize
+  /** Room for a whole batch: one ask a body would fill the peer's table of requests. The past leaves room for what is newer. */
+  private hasRoom(session: number, peer: Peer): boolean {
+    const isPast = this.branchOf(peer) === this.branches.get(pastHead)
+    return this.asks.countOf(session) <= (isPast ? 0 : bodiesInFlightPerPeerMax - askSize)
   }
 
   private able(): ReadonlyArray<readonly [session: number, peer: Peer]> {
     return [...this.peers].filter(
-      ([session, peer]) => !peer.leaving && this.hasRoom(session) && this.branchOf(peer) !== undefined
+      ([session, peer]) => !peer.leaving && this.branchOf(peer) !== undefined && this.hasRoom(session, peer)
     )
   }
 
@@ -396,7 +404,7 @@ export class Sync {
       }
       for (const id of ids) this.asks.note(id, session, now)
       effects.push({ _tag: "AskBodies", session, ids })
-      able = able.filter(([other]) => this.hasRoom(other))
+      able = able.filter(([other, its]) => this.hasRoom(other, its))
     }
     return effects
   }

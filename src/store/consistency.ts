@@ -25,6 +25,11 @@ const brokenSql = `SELECT b.height FROM best b LEFT JOIN headers h ON h.n = b.n
   LEFT JOIN best p ON p.height = b.height - 1 LEFT JOIN headers q ON q.n = p.n
   WHERE b.height > ? AND q.hash IS NOT h.previous ORDER BY b.height LIMIT 1`
 
+const floorSql = "SELECT value FROM meta WHERE key = 'floor'"
+
+/** The height up to which blocks are known by their headers only, after a snapshot was loaded; 0: all are here. */
+export const floorOf = (db: Database): number => db.query<{ value: number }, []>(floorSql).get()?.value ?? 0
+
 /**
  * What does not fit together at the tip, in words; undefined: all does. Reads the last blocks' rows, one page of the
  * state tree, and the index by units: some 50 ms for a million entries, whatever the length of the chain.
@@ -34,7 +39,8 @@ export const inconsistency = (db: Database, ledger: Pick<Ledger, "supplyAt">): s
   if (tip === null) return "there is no tip"
   const header = headerOf(tip)
   if (header === undefined) return `the block at height ${tip.height} has no header of its own`
-  if (tip.body === null || tip.undo === null) return `the block at height ${tip.height} has no body or no undo record`
+  if (tip.height > floorOf(db) && (tip.body === null || tip.undo === null))
+    return `the block at height ${tip.height} has no body or no undo record`
   const broken = db.query<{ height: number }, [number]>(brokenSql).get(Math.max(0, tip.height - linkedBlocks))
   if (broken !== null) return `the block at height ${broken.height} does not build on the one below`
   return stateInconsistency(db, header, ledger)

@@ -5,7 +5,13 @@ import { migrations } from "./schema.ts"
 /** Why the data folder cannot be used. Codes are documented in docs/errors.md. */
 export class StoreFault extends Error {
   override readonly name = "StoreFault"
-  readonly code: "data-folder-locked" | "schema-newer" | "chain-mismatch" | "store-corrupt" | "store-unusable"
+  readonly code:
+    | "data-folder-locked"
+    | "schema-newer"
+    | "chain-mismatch"
+    | "store-corrupt"
+    | "store-unusable"
+    | "past-invalid"
   readonly hint: string
 
   constructor(code: StoreFault["code"], message: string, hint: string) {
@@ -21,6 +27,14 @@ export const corrupt = (what: string): StoreFault =>
     "store-corrupt",
     `The stored chain is damaged: ${what}.`,
     "Restore a backup, or remove chain.db: the node downloads the chain again from its peers."
+  )
+
+/** The blocks below a loaded snapshot do not lead to its state. */
+export const pastInvalid = (what: string): StoreFault =>
+  new StoreFault(
+    "past-invalid",
+    `The snapshot that this chain was loaded from has a past that breaks the rules: ${what}.`,
+    "Trust no balance of it. Remove chain.db and download the chain from peers, or load a snapshot of another origin."
   )
 
 /** What an error of SQLite at opening a file means for us. Others are bugs and stay as they are. */
@@ -68,6 +82,21 @@ export const openReadonly = (path: string): Database => {
   db.run("PRAGMA busy_timeout = 200")
   db.run("PRAGMA cache_size = -8192")
   return db
+}
+
+/** A second connection to a database that is there, of whatever process, of our own schema. Throws StoreFault. */
+export const openExisting = (path: string): Database => {
+  let db: Database | undefined
+  try {
+    db = openReadonly(path)
+    // A copy of the state may be larger than the memory.
+    db.run("PRAGMA temp_store = FILE")
+    migrate(db)
+    return db
+  } catch (error) {
+    db?.close()
+    throw openFault(error, path)
+  }
 }
 
 const versionOf = (db: Database): number =>

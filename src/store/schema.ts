@@ -36,4 +36,11 @@ const first: ReadonlyArray<string> = [
   `CREATE TABLE peers (node_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID`
 ]
 
-export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first]
+/** Step 2: the past of a loaded snapshot, replayed beside the state (past.ts). Empty once it is proven, and everywhere else. */
+const past: ReadonlyArray<string> = [
+  // Entries and pages after the last block of the past that has been replayed.
+  `CREATE TABLE past_state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID`,
+  `CREATE TABLE past_pages (name TEXT PRIMARY KEY, page BLOB NOT NULL) WITHOUT ROWID`
+]
+
+export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past]

@@ -1,4 +1,7 @@
-/** What outsiders read: the last commit, through a connection that can change nothing and waits for nobody. */
+/**
+ * What outsiders read: the last commit, through a connection that can change nothing and waits for nobody. Blocks of a
+ * loaded snapshot's past have rows when they have been replayed.
+ */
 import type { Database } from "bun:sqlite"
 import { Result } from "effect"
 import { assert } from "../assert.ts"

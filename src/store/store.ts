@@ -19,8 +19,8 @@ import { fromTarget, toTarget } from "../consensus/difficulty.ts"
 import { type Before, decodeUndo } from "../ledger/undo.ts"
 import { headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
 import { BoundedCache } from "./cache.ts"
-import { closeDatabase, corrupt, StoreFault } from "./db.ts"
-import { inconsistency } from "./consistency.ts"
+import { closeDatabase, corrupt, pastInvalid, StoreFault } from "./db.ts"
+import { floorOf, inconsistency } from "./consistency.ts"
 import { deletePending, hasPending, insertPending } from "./pending.ts"
 
 interface HeaderRow {
@@ -73,6 +73,14 @@ const statements = (db: Database) => ({
   addMeta: db.query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = value + ?2"),
   invalid: db.query<{ code: string }, [Uint8Array]>("SELECT code FROM invalid WHERE hash = ?"),
   insertInvalid: db.query("INSERT OR IGNORE INTO invalid (hash, code) VALUES (?, ?)"),
+  setPastEntry: db.query(
+    "INSERT INTO past_state (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2"
+  ),
+  deletePastEntry: db.query("DELETE FROM past_state WHERE key = ?"),
+  setPastPage: db.query(
+    "INSERT INTO past_pages (name, page) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET page = ?2"
+  ),
+  deletePastPage: db.query("DELETE FROM past_pages WHERE name = ?"),
   trimInvalid: db.query("DELETE FROM invalid WHERE n <= (SELECT MAX(n) FROM invalid) - ?")
 })
 
@@ -94,6 +102,7 @@ export class ChainStore implements ChainReader {
   private readonly treePages = new BoundedCache<Uint8Array | null>(statePagesMax)
   private best: StoredRow
   private deciding = false
+  private lowest: number
 
   /** Takes an open, migrated database; writes the genesis into an empty one; refuses another chain's or a broken one. */
   constructor(db: Database, rules: Rules) {
@@ -109,9 +118,12 @@ export class ChainStore implements ChainReader {
         "Use the chain spec it was initialised with, or another data folder."
       )
     }
+    const broken = this.sql.meta.get("past-broken")?.value
+    if (broken !== undefined) throw pastInvalid(String(broken))
     const wrong = inconsistency(db, rules.ledger)
     if (wrong !== undefined) throw corrupt(wrong)
     this.best = this.toRow(this.sql.tip.get()!)
+    this.lowest = floorOf(db)
   }
 
   // ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -131,6 +143,9 @@ export class ChainStore implements ChainReader {
   }
 
   readonly tip = (): Row => this.best
+
+  /** The height up to which the past of a loaded snapshot is not proven: nothing of it can be undone. 0: none. */
+  readonly floor = (): number => this.lowest
 
   readonly block = (id: string): Block | undefined => {
     const row = this.stored(id)
@@ -231,6 +246,7 @@ export class ChainStore implements ChainReader {
       this.sql.insertBody.run(row.n, encodeBody(block))
       this.sql.hasBody.run(row.n)
       this.rows.delete(block.header.id)
+      this.bestRows.delete(String(block.header.height))
     })
   }
 
@@ -260,6 +276,47 @@ export class ChainStore implements ChainReader {
     })
   }
 
+  // ── the past of a loaded snapshot ──────────────────────────────────────────────────────────────────────────────────
+
+  /** The height up to which the past has been replayed; undefined: there is none to replay. */
+  proven(): number | undefined {
+    return this.lowest === 0 ? undefined : Number(this.sql.meta.get("proven")?.value)
+  }
+
+  /** Entries and pages of the past as far as it has been replayed. */
+  readonly past = {
+    readEntry: (key: string): Uint8Array | undefined =>
+      this.db.query<{ value: Uint8Array }, [Uint8Array]>("SELECT value FROM past_state WHERE key = ?").get(keyBytes(key))
+        ?.value,
+    readPage: (name: string): Uint8Array | undefined =>
+      this.db.query<{ page: Uint8Array }, [string]>("SELECT page FROM past_pages WHERE name = ?").get(name)?.page
+  }
+
+  /** Puts replayed blocks of the past on disk; with the last of them the chain is like any other. */
+  landPast({ attached, entries, pages }: Landing): void {
+    const height = attached.at(-1)!.block.header.height
+    assert(attached[0]!.block.header.height === this.proven()! + 1 && height <= this.lowest, "the past grows to the floor")
+    this.decide(() => {
+      for (const one of attached) this.remember(one)
+      for (const [key, value] of entries)
+        value === undefined
+          ? this.sql.deletePastEntry.run(keyBytes(key))
+          : this.sql.setPastEntry.run(keyBytes(key), value)
+      for (const [name, page] of pages)
+        page === undefined ? this.sql.deletePastPage.run(name) : this.sql.setPastPage.run(name, page)
+      this.sql.setMeta.run("proven", height)
+      if (height < this.lowest) return
+      for (const table of ["past_state", "past_pages"]) this.db.run(`DELETE FROM ${table}`)
+      this.db.run("DELETE FROM meta WHERE key IN ('floor', 'proven')")
+    })
+    this.lowest = floorOf(this.db)
+  }
+
+  /** Remembers for ever that the past is not one that the rules allow: the state stands on nothing. */
+  breakPast(why: string): void {
+    this.decide(() => this.sql.setMeta.run("past-broken", why))
+  }
+
   close(): void {
     closeDatabase(this.db)
   }
@@ -276,11 +333,18 @@ export class ChainStore implements ChainReader {
     this.count(block, -1)
   }
 
-  private attach({ block, undo, fees }: Landing["attached"][number]): void {
+  private attach(attached: Landing["attached"][number]): void {
+    const row = this.stored(attached.block.header.id)
+    assert(row !== undefined, "an attached block is stored")
+    this.sql.insertBest.run(attached.block.header.height, row.n)
+    this.remember(attached)
+  }
+
+  /** Undo record, index and counters of a block of the best branch. */
+  private remember({ block, undo, fees }: Landing["attached"][number]): void {
     const { header, transactions } = block
     const row = this.stored(header.id)
     assert(row !== undefined && row.hasBody, "an attached block is stored with its body")
-    this.sql.insertBest.run(header.height, row.n)
     this.sql.insertUndo.run(row.n, undo, fees, transactions.length)
     const insert: Statement = this.sql.insertTransaction
     for (let i = 0; i < transactions.length; i++) insert.run(transactions[i]!.id, header.height, i)
