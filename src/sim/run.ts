@@ -314,10 +314,10 @@ class Simulation {
     return Effect.gen({ self: this }, function* () {
       const exit = yield* Effect.exit(node.ask(({ node: shape }) => shape.peers()))
       if (Exit.isFailure(exit)) return
-      for (const { nodeId, state, score } of exit.value) {
+      for (const { nodeId, state } of exit.value) {
         const name = this.tracer.nameOf(nodeId)
         if (honest.includes(name) && state === "banned")
-          this.violated(`${node.name} has banned ${name}, which is honest (${score} points)`)
+          this.violated(`${node.name} has banned ${name}, which is honest`)
       }
     })
   }
