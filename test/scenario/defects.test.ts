@@ -9,7 +9,7 @@ import { type HeaderFields, makeHeader, type Target } from "../../src/block/head
 import { makeRules } from "../../src/chain/rules.ts"
 import { makeTransaction, type Millis, type Transaction } from "../../src/ledger/transaction.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
-import { heightOf, play, type Stage, type Stranger, tipOf } from "../../src/sim/stage.ts"
+import { heightOf, play, type Stage, type Stranger, tipOf } from "../sim/stage.ts"
 import { nodeIdOf } from "../../src/transport/hello.ts"
 import { epoch, forge, keyOf, specOf, TestChain, transfer } from "../fixtures.ts"
 

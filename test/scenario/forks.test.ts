@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { Effect } from "effect"
 import { makeRules } from "../../src/chain/rules.ts"
 import type { SimNode } from "../../src/sim/node.ts"
-import { heightOf, play, type Stage, tipOf } from "../../src/sim/stage.ts"
+import { heightOf, play, type Stage, tipOf } from "../sim/stage.ts"
 import { specOf, transfer } from "../fixtures.ts"
 
 const rules = makeRules(specOf())

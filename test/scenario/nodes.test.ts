@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { makeRules } from "../../src/chain/rules.ts"
 import { toHex } from "../../src/codec/bytes.ts"
 import { makeDice } from "../../src/sim/dice.ts"
-import { play, tipOf } from "../../src/sim/stage.ts"
+import { play, tipOf } from "../sim/stage.ts"
 import { keyOf, specOf, transfer } from "../fixtures.ts"
 
 const rules = makeRules(specOf())
