@@ -1,4 +1,5 @@
 /** The built binary as a user runs it: started in a folder of its own, asked over HTTP, killed as power does. */
+import { afterAll } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -53,6 +54,22 @@ export const start = async (...args: ReadonlyArray<string>): Promise<Running> =>
       return child.exitCode
     }
   }
+}
+
+/** A suite's folder and nodes: what `begin` starts is killed, and the folder goes, when the suite has ended. */
+export const suite = (): { readonly home: ReturnType<typeof folder>; readonly begin: typeof start } => {
+  const home = folder()
+  const running: Array<Running> = []
+  afterAll(async () => {
+    for (const node of running) await node.stop("SIGKILL")
+    home.remove()
+  })
+  const begin = async (...args: ReadonlyArray<string>): Promise<Running> => {
+    const node = await start(...args)
+    running.push(node)
+    return node
+  }
+  return { home, begin }
 }
 
 /** Runs a command to its end. */

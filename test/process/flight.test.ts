@@ -1,5 +1,5 @@
 /** The built binary, recorded: two nodes that talk, pay and seal, one killed; their recordings run again, changed ones do not. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { beforeAll, describe, expect, test } from "bun:test"
 import { Database } from "bun:sqlite"
 import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -9,19 +9,10 @@ import type { Amount } from "../../src/ledger/amount.ts"
 import { type Millis, type Nonce, signTransfer } from "../../src/ledger/transaction.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
 import { until } from "../network.ts"
-import { folder, run, type Running, start } from "./binary.ts"
+import { run, type Running, suite } from "./binary.ts"
 
-const home = folder()
-const running: Array<Running> = []
-afterAll(async () => {
-  for (const node of running) await node.stop("SIGKILL")
-  home.remove()
-})
-const begin = async (...args: ReadonlyArray<string>): Promise<Running> => {
-  const node = await start("--dev", ...args)
-  running.push(node)
-  return node
-}
+const { home, begin: beginWith } = suite()
+const begin = (...args: ReadonlyArray<string>): Promise<Running> => beginWith("--dev", ...args)
 
 const [a, b] = [join(home.path, "flight-a"), join(home.path, "flight-b")]
 const payee = accountKey(devMnemonic, 2)

@@ -1,5 +1,5 @@
 /** The built binary, as its user meets it: key, mine, pay, look, kill, restart; a second node; verify. */
-import { afterAll, describe, expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { call } from "../../src/http/client.ts"
@@ -10,19 +10,9 @@ import { type Millis, type Nonce, signTransfer } from "../../src/ledger/transact
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
 import { makeDice } from "../../src/sim/dice.ts"
 import { until } from "../network.ts"
-import { folder, run, type Running, start } from "./binary.ts"
+import { run, type Running, suite } from "./binary.ts"
 
-const home = folder()
-const running: Array<Running> = []
-const begin = async (...args: ReadonlyArray<string>): Promise<Running> => {
-  const node = await start(...args)
-  running.push(node)
-  return node
-}
-afterAll(async () => {
-  for (const node of running) await node.stop("SIGKILL")
-  home.remove()
-})
+const { home, begin } = suite()
 
 const [payer, payee] = [accountKey(devMnemonic, 0), accountKey(devMnemonic, 1)]
 const payment = (nonce: number) =>

@@ -1,5 +1,5 @@
 /** Snapshots with the built binary: made of a running node, loaded, refused, served at once, and their past proven both ways. */
-import { afterAll, beforeAll, expect, test } from "bun:test"
+import { beforeAll, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { call } from "../../src/http/client.ts"
@@ -10,21 +10,11 @@ import { makeDice } from "../../src/sim/dice.ts"
 import { specOf, TestChain } from "../fixtures.ts"
 import { until } from "../network.ts"
 import { make, steal } from "../snapshots.ts"
-import { binary, folder, run, type Running, start } from "./binary.ts"
+import { binary, run, type Running, suite } from "./binary.ts"
 
-const home = folder()
+const { home, begin } = suite()
 const at = (...names: ReadonlyArray<string>): string => join(home.path, ...names)
 const file = at("chain.snapshot")
-const running: Array<Running> = []
-const begin = async (...args: ReadonlyArray<string>): Promise<Running> => {
-  const node = await start(...args)
-  running.push(node)
-  return node
-}
-afterAll(async () => {
-  for (const node of running) await node.stop("SIGKILL")
-  home.remove()
-})
 
 const height = snapshotBlocksMax + 40
 const below = height - snapshotBlocksMax
