@@ -15,10 +15,12 @@ export const extraBytesMax = 1024
 export const noteBytesMax = 280
 /** Characters of a chain id. It is part of every signed transfer. */
 export const chainIdBytesMax = 32
-/** Bytes of one encoded transaction: fixed fields, longest chain id and note. Longer: refused before decoding. */
-export const transactionBytesMax = 1024
-/** Elements of one block filter. 131,072: an element of a block costs it at least 32 bytes. More: refused before decoding. */
-export const filterElementsMax = blockBytesMax / 32
+/** Bytes of one encoded transfer: fixed fields, longest chain id and note. Longer: refused before decoding. */
+export const transferBytesMax = 1024
+/** Bytes of one encoded transaction of any form; a payment of some 200 coins of one owner. Longer: refused before decoding. */
+export const transactionBytesMax = 8_000
+/** Elements of one block filter: an element of a block costs it at least the 28 bytes of an output. More: refused before decoding. */
+export const filterElementsMax = Math.ceil(blockBytesMax / 28)
 /** Bytes of a chain spec file; a genesis of some ten thousand accounts. */
 export const specBytesMax = 2 * 1024 * 1024
 
@@ -165,5 +167,5 @@ export const stopMsMax = 8_000
 assert(frameBytesMax > blockBytesMax, "a block fits a frame")
 assert(2 * blockTransactionsMax + 1 <= filterElementsMax, "a filter has room for proposer, senders and recipients")
 assert(headersPerMessageMax * 256 <= frameBytesMax, "a page of headers fits a frame")
-assert(hashesPerMessageMax * transactionBytesMax <= frameBytesMax, "the answer to a gettx fits a frame")
+assert(hashesPerMessageMax * (transactionBytesMax + 3) <= frameBytesMax, "the answer to a gettx fits a frame")
 assert(pendingPerSenderMax <= nonceGapMax, "a full sender queue fits its gap")

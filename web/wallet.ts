@@ -4,7 +4,8 @@ import { type Address, formatAddress, isAddress, parseAddress } from "../src/cry
 import { accountKey, devMnemonic, isMnemonic, type Keypair, keypairOf } from "../src/crypto/keys.ts"
 import { isSecret } from "../src/crypto/signature.ts"
 import { type Amount, parse } from "../src/ledger/amount.ts"
-import { type Millis, type Nonce, signTransfer } from "../src/ledger/transaction.ts"
+import type { Millis, Nonce } from "../src/ledger/transaction.ts"
+import { signTransfer } from "../src/ledger/transfer.ts"
 import { formatTransfer, type TransferText } from "../src/ledger/transfer-text.ts"
 
 export interface ChainFacts {

@@ -8,7 +8,8 @@ import { type Address, addressBytes, formatAddress, isAddress, parseAddress } fr
 import { type Hash32, sha256, zeroHash } from "../crypto/hash.ts"
 import type { Amount } from "../ledger/amount.ts"
 import type { Allocation, LedgerRules } from "../ledger/ledger.ts"
-import { isChainId, type Millis } from "../ledger/transaction.ts"
+import type { Millis } from "../ledger/transaction.ts"
+import { isChainId } from "../ledger/chain-id.ts"
 import {
   blockBytesMax,
   blockTransactionsMax,

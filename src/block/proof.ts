@@ -12,7 +12,8 @@ import { type Address, addressBytes } from "../crypto/address.ts"
 import type { Hash32 } from "../crypto/hash.ts"
 import { type AccountState, keyOf } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
-import { decodeTransaction, type Nonce, type Transaction } from "../ledger/transaction.ts"
+import type { Nonce, Transaction } from "../ledger/transaction.ts"
+import { decodeTransfer } from "../ledger/transfer.ts"
 import { blockTransactionsMax, transactionBytesMax } from "../limits.ts"
 import type { Block } from "./block.ts"
 import { type BlockHash, decodeHeader, type Header, headerBytes, meetsTarget } from "./header.ts"
@@ -150,7 +151,7 @@ const decodeTransactionProof = (header: Header, rest: Uint8Array): Result.Result
   const length = rest[0]! | ((rest[1] ?? 0) << 8)
   const end = 2 + length
   if (length > transactionBytesMax || rest.length < end + 3) return malformed("the length of its transfer")
-  const transaction = decodeTransaction(rest.subarray(2, end))
+  const transaction = decodeTransfer(rest.subarray(2, end))
   if (Result.isFailure(transaction)) return malformed(`its transfer, ${transaction.failure.code}`)
   const count = rest[end]!
   const sides = rest[end + 1]! | (rest[end + 2]! << 8)

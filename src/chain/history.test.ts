@@ -6,7 +6,8 @@ import type { Block } from "../block/block.ts"
 import { makeHeader, type Target } from "../block/header.ts"
 import { sha256, type Hash32 } from "../crypto/hash.ts"
 import { decodeAccount, keyOf as entryKey } from "../ledger/account.ts"
-import { makeTransaction, type Millis } from "../ledger/transaction.ts"
+import type { Millis } from "../ledger/transaction.ts"
+import { makeTransfer } from "../ledger/transfer.ts"
 import { loadPending } from "../store/pending.ts"
 import { checkBody, checkHeader } from "./check.ts"
 import { ancestryOf } from "./reader.ts"
@@ -175,7 +176,7 @@ test("a jumped nonce, an overdraft and a wrong signature are refused in a block 
   }
   const good = transfer({ from: 0, to: 1, nonce: 1 })
   const unsigned = transfer({ from: 0, to: 1, nonce: 1, amount: 11 })
-  const swapped = makeTransaction({ ...good.transfer, signature: unsigned.transfer.signature })
+  const swapped = makeTransfer({ ...good.transfer, signature: unsigned.transfer.signature })
   expect(chain.take(withRoot([transfer({ from: 0, to: 1, nonce: 77 })]))).toBe("transaction-refused")
   expect(chain.take(withRoot([transfer({ from: 0, to: 1, nonce: 1, amount: 1000 })]))).toBe("transaction-refused")
   expect(chain.take(withRoot([swapped]))).toBe("signature-invalid")

@@ -12,7 +12,7 @@ import { fromHex, toHex } from "../codec/bytes.ts"
 import { isAddress, parseAddress } from "../crypto/address.ts"
 import { verify } from "../crypto/signature.ts"
 import { encodeAccount } from "../ledger/account.ts"
-import { decodeTransaction } from "../ledger/transaction.ts"
+import { decodeTransfer } from "../ledger/transfer.ts"
 import { formatTransfer, parseTransfer } from "../ledger/transfer-text.ts"
 import { presets } from "./presets.ts"
 import { makeRules } from "./rules.ts"
@@ -30,7 +30,7 @@ test.each(Object.entries(makeVectors()))(
 test("each valid transfer is read from its bytes and from its JSON, and its signature holds", () => {
   const { prefix, valid } = JSON.parse(read("transfer.json"))
   for (const { json, bytes, id } of valid) {
-    const transaction = Result.getOrThrow(decodeTransaction(fromHex(bytes)!))
+    const transaction = Result.getOrThrow(decodeTransfer(fromHex(bytes)!))
     expect(toHex(transaction.id)).toBe(id)
     expect(formatTransfer(transaction, prefix)).toEqual(json)
     expect(parseTransfer(json, prefix)).toEqual(Result.succeed(transaction))

@@ -26,3 +26,18 @@ export const zeroHash = new Uint8Array(32) as Hash32
 
 /** Takes 32 bytes of another origin (the wire, the store) as a hash. */
 export const asHash = (bytes: Uint8Array): Hash32 => bytes as Hash32
+
+/**
+ * A hash of its own for one purpose, so that no two purposes ever hash the same bytes: SHA-256(t ‖ t ‖ message) with
+ * t = SHA-256(tag), as in BIP 340, "Tagged hashes". `bytesMax`: of the longest message.
+ */
+export const taggedHash = (tag: string, bytesMax: number): ((message: Uint8Array) => Hash32) => {
+  const head = sha256(new TextEncoder().encode(tag))
+  const scratch = new Uint8Array(64 + bytesMax)
+  scratch.set(head)
+  scratch.set(head, 32)
+  return (message) => {
+    scratch.set(message, 64)
+    return sha256(scratch.subarray(0, 64 + message.length))
+  }
+}

@@ -9,7 +9,8 @@ import { type Amount, amount } from "./amount.ts"
 import type { Allocation, LedgerRules } from "./ledger.ts"
 import { Overlay } from "./overlay.ts"
 import type { TransactionReject } from "./reject.ts"
-import { makeTransaction, type Millis, type Nonce, type Transaction, type Transfer } from "./transaction.ts"
+import type { Millis, Nonce, Transaction, Transfer } from "./transaction.ts"
+import { makeTransfer } from "./transfer.ts"
 import { decodeUndo, encodeUndo, undo } from "./undo.ts"
 
 const rules: LedgerRules = { ...specOf().ledger, supplyMax: amount(1_000_000), feeMin: amount(2), noteBytesMax: 10 }
@@ -56,11 +57,11 @@ describe("a transfer without any state is refused for", () => {
     ["a sender that is not the key's", { sender: keyOf(2).address }, "sender-mismatch"]
   ]
   test.each(cases)("%s", (_, fields, code) => {
-    expect(codeOf(ledger.decode(makeTransaction({ ...fair.transfer, ...fields }).bytes))).toBe(code)
+    expect(codeOf(ledger.decode(makeTransfer({ ...fair.transfer, ...fields }).bytes))).toBe(code)
   })
 
   test("a signature only when it is asked for, the dear check", () => {
-    const forged = makeTransaction({ ...fair.transfer, amount: amount(11) })
+    const forged = makeTransfer({ ...fair.transfer, amount: amount(11) })
     expect([ledger.checkSignature(fair), ledger.checkSignature(forged)]).toEqual([true, false])
     expect(codeOf(ledger.decode(forged.bytes))).toBeUndefined()
   })
@@ -134,7 +135,7 @@ const randomBlock = (dice: Dice, state: Overlay): { readonly fees: number; reado
     const from = dice.int(4)
     const fee = 2 + dice.int(5)
     const nonce = accountOf(state, from).nonce + (dice.chance(0.2) ? dice.int(3) : 1)
-    const wish = makeTransaction({
+    const wish = makeTransfer({
       ...fair.transfer,
       sender: keyOf(from).address,
       recipient: keyOf(dice.int(5)).address,

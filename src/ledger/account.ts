@@ -9,11 +9,13 @@ import { assert } from "../assert.ts"
 import { equal, readU64, toHex, utf8, writeU64 } from "../codec/bytes.ts"
 import { type Address, addressBytes, addressOf } from "../crypto/address.ts"
 import { verify } from "../crypto/signature.ts"
-import { add, type Amount, amount, format, zero } from "./amount.ts"
-import type { BlockFacts, Ledger, LedgerRules } from "./ledger.ts"
+import { add, type Amount, amount, zero } from "./amount.ts"
+import { makeIssue, money } from "./issue.ts"
+import type { AccountRules, Ledger } from "./ledger.ts"
 import type { Overlay } from "./overlay.ts"
 import { reject, type TransactionReject } from "./reject.ts"
-import { decodeTransaction, type Nonce, type Transaction } from "./transaction.ts"
+import type { Nonce, TransferTransaction } from "./transaction.ts"
+import { decodeTransfer } from "./transfer.ts"
 
 export interface AccountState {
   readonly balance: Amount
@@ -42,10 +44,8 @@ export const decodeAccount = (value: Uint8Array | undefined): AccountState => {
   return { balance: balance as Amount, nonce: nonce as Nonce }
 }
 
-const money = (rules: LedgerRules, units: number): string => `${format(amount(units), rules.decimals)} ${rules.symbol}`
-
 /** Rules of a transfer that need no state, cheap ones first; the hash of the key is the last. */
-const checkFields = (rules: LedgerRules, { transfer }: Transaction): TransactionReject | undefined => {
+const checkFields = (rules: AccountRules, { transfer }: TransferTransaction): TransactionReject | undefined => {
   const { chainId, feeMin, noteBytesMax, supplyMax } = rules
   if (transfer.chainId !== chainId) {
     return reject(
@@ -81,7 +81,7 @@ const checkFields = (rules: LedgerRules, { transfer }: Transaction): Transaction
 }
 
 /** The sender of a transfer that the state allows, or why it does not. */
-const checkMove = (rules: LedgerRules, state: Overlay, { transfer }: Transaction): AccountState | TransactionReject => {
+const checkMove = (rules: AccountRules, state: Overlay, { transfer }: TransferTransaction): AccountState | TransactionReject => {
   const sender = decodeAccount(state.get(keyOf(transfer.sender)))
   const expected = sender.nonce + 1
   const detail = { expected, got: transfer.nonce }
@@ -114,7 +114,7 @@ const credit = (state: Overlay, address: Address, units: number): void => {
   state.set(key, encodeAccount({ balance: amount(account.balance + units), nonce: account.nonce }))
 }
 
-const apply = (rules: LedgerRules, state: Overlay, transaction: Transaction): TransactionReject | undefined => {
+const apply = (rules: AccountRules, state: Overlay, transaction: TransferTransaction): Amount | TransactionReject => {
   const sender = checkMove(rules, state, transaction)
   if (isReject(sender)) return sender
   const { transfer } = transaction
@@ -122,54 +122,50 @@ const apply = (rules: LedgerRules, state: Overlay, transaction: Transaction): Tr
   state.set(keyOf(transfer.sender), encodeAccount({ balance: left, nonce: transfer.nonce }))
   // Read after that write: even a transfer to oneself, which decode refuses, could not make money.
   credit(state, transfer.recipient, transfer.amount)
-  return undefined
+  return transfer.fee
 }
 
-/**
- * Units issued by the rewards of heights 1 to `height`, as if there were no cap; at most 2^53 - 1. One step a halving, of
- * which there are at most 53: sums below the bound are exact, and a sum above it only has to be above it.
- */
-const issuedUncapped = (rules: LedgerRules, height: number): number => {
-  const { reward, rewardHalvingBlocks } = rules
-  if (rewardHalvingBlocks === 0) return Math.min(reward * height, Number.MAX_SAFE_INTEGER)
-  let issued = 0
-  let left = height
-  for (let units: number = reward; units > 0 && left > 0; units = Math.floor(units / 2)) {
-    issued += units * Math.min(left, rewardHalvingBlocks)
-    left -= rewardHalvingBlocks
-  }
-  return Math.min(issued, Number.MAX_SAFE_INTEGER)
-}
+const otherModel = (): TransactionReject =>
+  reject("version-unsupported", "A payment of coins belongs to the coin ledger; this chain has accounts.")
 
 /** The account ledger of some rules; `allocated` units exist from the genesis on. */
-export const makeAccountLedger = (rules: LedgerRules, allocated: Amount): Ledger => {
-  assert(allocated <= rules.supplyMax, "a genesis allocates at most the largest supply")
-  const supplyAt = (height: number): Amount =>
-    amount(Math.min(rules.supplyMax, allocated + Math.min(issuedUncapped(rules, height), rules.supplyMax)))
-  const rewardAt = (height: number): Amount => (height === 0 ? zero : amount(supplyAt(height) - supplyAt(height - 1)))
+export const makeAccountLedger = (rules: AccountRules, allocated: Amount): Ledger => {
+  const issue = makeIssue(rules, allocated)
   return {
     rules,
-    rewardAt,
-    supplyAt,
+    ...issue,
     decode: (bytes) => {
-      const decoded = decodeTransaction(bytes)
+      const decoded = decodeTransfer(bytes)
       if (Result.isFailure(decoded)) return decoded
       const wrong = checkFields(rules, decoded.success)
       return wrong === undefined ? decoded : Result.fail(wrong)
     },
-    checkSignature: ({ id, transfer }) => verify(id, transfer.signature, transfer.publicKey),
-    check: (state, transaction) => {
-      const sender = checkMove(rules, state, transaction)
-      return isReject(sender) ? sender : undefined
+    checkSignature: (transaction) => {
+      if (transaction.kind !== "transfer") return false
+      const { signature, publicKey } = transaction.transfer
+      return verify(transaction.id, signature, publicKey)
     },
-    apply: (state, transaction) => apply(rules, state, transaction),
-    applyReward: (state, facts: BlockFacts, fees) => credit(state, facts.proposer, rewardAt(facts.height) + fees),
+    check: (state, transaction) => {
+      if (transaction.kind !== "transfer") return otherModel()
+      const sender = checkMove(rules, state, transaction)
+      return isReject(sender) ? sender : transaction.transfer.fee
+    },
+    apply: (state, transaction) => (transaction.kind === "transfer" ? apply(rules, state, transaction) : otherModel()),
+    opens: false,
+    opening: () => undefined,
+    applyReward: (state, facts, fees) => {
+      credit(state, facts.proposer, issue.rewardAt(facts.height) + fees)
+      return undefined
+    },
     isEntry: (key, value) =>
       key.length === addressBytes &&
       value.length === 16 &&
       readU64(value, 0) !== undefined &&
       readU64(value, 8) !== undefined,
     unitsOf: (value) => decodeAccount(value).balance,
+    ownerOf: () => undefined,
+    partiesOf: (transaction) =>
+      transaction.kind === "transfer" ? [transaction.transfer.sender, transaction.transfer.recipient] : [],
     allocate: (state, alloc) => {
       for (const { address, balance } of alloc) credit(state, address, balance)
     }

@@ -2,7 +2,7 @@
  * The contract of a money model: check, apply, undo, supply.
  *
  * A model keeps its state as entries, bytes to bytes, and touches them only through an `Overlay`. So undo, the state
- * root, the store and the proofs are written once for every model (`account.ts` now; coins are the second answer).
+ * root, the store and the proofs are written once for every model (`account.ts` and `utxo.ts`).
  */
 import type { Result } from "effect"
 import type { Address } from "../crypto/address.ts"
@@ -11,9 +11,8 @@ import type { Overlay } from "./overlay.ts"
 import type { TransactionReject } from "./reject.ts"
 import type { Millis, Transaction } from "./transaction.ts"
 
-/** What a chain spec says of its money. Amounts in base units. */
-export interface LedgerRules {
-  readonly model: "account"
+/** What a chain spec says of its money, whatever the model. Amounts in base units. */
+interface MoneyRules {
   readonly chainId: string
   readonly symbol: string
   readonly decimals: number
@@ -24,6 +23,17 @@ export interface LedgerRules {
   readonly reward: Amount
   readonly rewardHalvingBlocks: number
 }
+/** Balances and nonces: `account.ts`. */
+export interface AccountRules extends MoneyRules {
+  readonly model: "account"
+}
+/** Coins: `utxo.ts`. */
+export interface CoinRules extends MoneyRules {
+  readonly model: "utxo"
+  /** Blocks after which the coin of a coinbase may be spent; 0 and 1: in the next block. */
+  readonly coinbaseMaturity: number
+}
+export type LedgerRules = AccountRules | CoinRules
 
 /** What the genesis gives an address. */
 export interface Allocation {
@@ -38,6 +48,14 @@ export interface BlockFacts {
   readonly proposer: Address
 }
 
+/** Where a transaction is to stand, and what is known around it. */
+export interface Place {
+  /** Of the block that it would be in. */
+  readonly height: number
+  /** Is that transaction in the chain? Asked only to say more of what is refused. */
+  readonly isConfirmed?: (id: Uint8Array) => boolean
+}
+
 /** One money model. All of it is pure. */
 export interface Ledger {
   readonly rules: LedgerRules
@@ -45,12 +63,24 @@ export interface Ledger {
   readonly decode: (bytes: Uint8Array) => Result.Result<Transaction, TransactionReject>
   /** Does the signature hold? The dear check, apart from `decode` so that it comes last and may be remembered. */
   readonly checkSignature: (transaction: Transaction) => boolean
-  /** May this transaction come next on this state? Reads only. */
-  readonly check: (state: Overlay, transaction: Transaction) => TransactionReject | undefined
+  /** The fee of a transaction that may come next on this state, or why it may not. Reads only. */
+  readonly check: (state: Overlay, transaction: Transaction, place: Place) => Amount | TransactionReject
   /** Checks, then moves the money but for the fee, which `applyReward` pays out. Refused: nothing is written. */
-  readonly apply: (state: Overlay, transaction: Transaction) => TransactionReject | undefined
-  /** Pays reward and fees to the proposer; what the reward may be is derived, never claimed (L-B8, defect 14). */
-  readonly applyReward: (state: Overlay, facts: BlockFacts, fees: Amount) => void
+  readonly apply: (state: Overlay, transaction: Transaction, place: Place) => Amount | TransactionReject
+  /** Does each block open with a transaction that pays the reward? It then stands at position 0 and nowhere else. */
+  readonly opens: boolean
+  /** The transaction that a block must open with, once its fees are known; undefined if the model has none, or for an absurd sum. */
+  readonly opening: (facts: BlockFacts, fees: Amount) => Transaction | undefined
+  /**
+   * Pays reward and fees to the proposer; what the reward may be is derived, never claimed (L-B8, defect 14). `opening` is
+   * the block's first transaction, where the model has one; refused, nothing is written.
+   */
+  readonly applyReward: (
+    state: Overlay,
+    facts: BlockFacts,
+    fees: Amount,
+    opening: Transaction | undefined
+  ) => TransactionReject | undefined
   /** Newly issued units at a height, fees not counted. Height 0 is the genesis and issues its allocation. */
   readonly rewardAt: (height: number) => Amount
   /** Units in existence after a height: the genesis allocation and every reward. The invariant of the chain. */
@@ -59,6 +89,10 @@ export interface Ledger {
   readonly unitsOf: (value: Uint8Array) => Amount
   /** Do these bytes, of another origin, have the form of an entry? Only then may `unitsOf` be asked. */
   readonly isEntry: (key: Uint8Array, value: Uint8Array) => boolean
+  /** Whose an entry is, if its key does not say it: the index of the store. */
+  readonly ownerOf: (value: Uint8Array) => Address | undefined
+  /** Whom a transaction concerns, some maybe twice: payers and recipients. */
+  readonly partiesOf: (transaction: Transaction) => ReadonlyArray<Address>
   /** The entries of a genesis allocation. */
   readonly allocate: (state: Overlay, alloc: ReadonlyArray<Allocation>) => void
 }

@@ -8,7 +8,9 @@ import { type Address, formatAddress, isAddress, parseAddress } from "../crypto/
 import { noteBytesMax } from "../limits.ts"
 import { isAmount } from "./amount.ts"
 import { reject, type TransactionReject, type TransactionRejectCode } from "./reject.ts"
-import { isChainId, makeTransaction, type Millis, type Nonce, type Transaction } from "./transaction.ts"
+import type { Millis, Nonce, Transaction } from "./transaction.ts"
+import { makeTransfer } from "./transfer.ts"
+import { isChainId } from "./chain-id.ts"
 
 /** Names as in row L-T2; amounts are base units, `timestamp` milliseconds, bytes lower-case hex. */
 export interface TransferText {
@@ -106,7 +108,7 @@ const parseFields = (
   if (signature === undefined) return refuse("signature-invalid", "signature must be 64 bytes of lower-case hex.")
   const numbers = { amount, fee, nonce: nonce as Nonce, time: timestamp as Millis }
   return Result.succeed(
-    makeTransaction({ version: 1, chainId, sender, recipient, ...numbers, note, publicKey, signature })
+    makeTransfer({ version: 1, chainId, sender, recipient, ...numbers, note, publicKey, signature })
   )
 }
 

@@ -14,14 +14,8 @@ import { asHash } from "../crypto/hash.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { decodeAccount, keyOf } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
-import {
-  makeTransaction,
-  type Millis,
-  type Nonce,
-  signTransfer,
-  type Transaction,
-  type TransferFields
-} from "../ledger/transaction.ts"
+import type { Millis, Nonce, Transaction, TransferFields } from "../ledger/transaction.ts"
+import { makeTransfer, signTransfer } from "../ledger/transfer.ts"
 import { search } from "../miner/search.ts"
 import { makeTemplate } from "../miner/template.ts"
 import type { Liar } from "./liar.ts"
@@ -312,7 +306,7 @@ export const signed = (liar: Liar, from: Keypair, nonce: number, wish: TransferW
 /** The transfer with another's signature: same id, nobody's will. */
 export const missigned = ({ transfer }: Transaction, liar: Liar): Transaction => {
   const other = signed(liar, liar.key, transfer.nonce)
-  return makeTransaction({ ...transfer, signature: other.transfer.signature })
+  return makeTransfer({ ...transfer, signature: other.transfer.signature })
 }
 
 /** Places of a transfer's numbers, behind version and chain id. */
@@ -335,8 +329,8 @@ export const brokenTransaction = (liar: Liar): Transaction => {
     () => edited((bytes) => bytes.fill(0, numbers, numbers + 8)),
     () => edited((bytes) => void (bytes[0] = 2)),
     () => edited((bytes) => void (bytes[1] = 200)),
-    () => makeTransaction({ ...transfer, recipient: transfer.sender }),
-    () => makeTransaction({ ...transfer, sender: liar.key.address }),
+    () => makeTransfer({ ...transfer, recipient: transfer.sender }),
+    () => makeTransfer({ ...transfer, sender: liar.key.address }),
     () => signed(liar, purse(), 1, { chainId: "elsewhere" }),
     () => signed(liar, purse(), 1, { fee: rules.spec.ledger.feeMin - 1 }),
     () => signed(liar, purse(), 0)

@@ -10,7 +10,8 @@ import { makeRules } from "../../src/chain/rules.ts"
 import type { Address } from "../../src/crypto/address.ts"
 import { encodeAccount } from "../../src/ledger/account.ts"
 import { amount } from "../../src/ledger/amount.ts"
-import { makeTransaction, type Millis, type Nonce, type Transaction } from "../../src/ledger/transaction.ts"
+import type { Millis, Nonce, Transaction } from "../../src/ledger/transaction.ts"
+import { makeTransfer } from "../../src/ledger/transfer.ts"
 import { encodeUndo } from "../../src/ledger/undo.ts"
 import { inconsistency } from "../../src/store/consistency.ts"
 import { openDatabase, openReadonly } from "../../src/store/db.ts"
@@ -53,7 +54,7 @@ interface Variant {
 }
 
 const transferOf = (from: number, to: number, nonce: number): Transaction =>
-  makeTransaction({
+  makeTransfer({
     version: 1,
     chainId: "bench",
     sender: addresses[from]!,

@@ -4,13 +4,8 @@ import { Result } from "effect"
 import { equal, toHex, utf8 } from "../../src/codec/bytes.ts"
 import { makeRules } from "../../src/chain/rules.ts"
 import type { Amount } from "../../src/ledger/amount.ts"
-import {
-  decodeTransaction,
-  makeTransaction,
-  type Millis,
-  type Nonce,
-  type Transfer
-} from "../../src/ledger/transaction.ts"
+import type { Millis, Nonce, Transfer } from "../../src/ledger/transaction.ts"
+import { decodeTransfer, makeTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer, parseTransfer } from "../../src/ledger/transfer-text.ts"
 import { keyOf, specOf, transfer } from "../fixtures.ts"
 import { type Dice, makeDice } from "../../src/sim/dice.ts"
@@ -42,8 +37,8 @@ const anyTransfer = (dice: Dice): Transfer => ({
 test("decode undoes encode for any transfer, and its JSON is read as the same", () => {
   const dice = makeDice(11)
   for (let i = 0; i < 3_000; i++) {
-    const made = makeTransaction(anyTransfer(dice))
-    expect(decodeTransaction(made.bytes)).toEqual(Result.succeed(made))
+    const made = makeTransfer(anyTransfer(dice))
+    expect(decodeTransfer(made.bytes)).toEqual(Result.succeed(made))
     const parsed = parseTransfer(JSON.parse(JSON.stringify(formatTransfer(made, "crn"))), "crn")
     expect(Result.isSuccess(parsed)).toBe(made.transfer.amount > 0)
     if (Result.isSuccess(parsed)) expect(parsed.success).toEqual(made)
@@ -55,14 +50,14 @@ test("mutated bytes never throw; what is taken encodes to the same bytes and is 
   const { ledger } = makeRules(specOf())
   let taken = 0
   for (let i = 0; i < 40_000; i++) {
-    const original = makeTransaction(anyTransfer(dice))
+    const original = makeTransfer(anyTransfer(dice))
     const bytes = dice.mutate(original.bytes)
-    const decoded = decodeTransaction(bytes)
+    const decoded = decodeTransfer(bytes)
     ledger.decode(bytes)
     if (Result.isFailure(decoded)) continue
     taken++
     const { transfer: fields, leaf } = decoded.success
-    expect(toHex(makeTransaction(fields).bytes)).toBe(toHex(bytes))
+    expect(toHex(makeTransfer(fields).bytes)).toBe(toHex(bytes))
     expect(equal(leaf, original.leaf)).toBe(equal(bytes, original.bytes))
   }
   expect(taken).toBeGreaterThan(5_000)
@@ -73,7 +68,7 @@ test("random bytes never throw", () => {
   for (let i = 0; i < 20_000; i++) {
     const bytes = dice.bytes(dice.int(300))
     if (dice.chance(0.8)) bytes.set([1, dice.int(33)].slice(0, bytes.length))
-    decodeTransaction(bytes)
+    decodeTransfer(bytes)
   }
 })
 

@@ -7,7 +7,8 @@ import { Effect } from "effect"
 import { type Block, encodeBlock, transactionRootOf } from "../../src/block/block.ts"
 import { type HeaderFields, makeHeader, type Target } from "../../src/block/header.ts"
 import { makeRules } from "../../src/chain/rules.ts"
-import { makeTransaction, type Millis, type Transaction } from "../../src/ledger/transaction.ts"
+import type { Millis, Transaction } from "../../src/ledger/transaction.ts"
+import { makeTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
 import { heightOf, play, type Stage, type Stranger, tipOf } from "../sim/stage.ts"
 import { nodeIdOf } from "../../src/transport/hello.ts"
@@ -31,13 +32,13 @@ const work = (block: Block): bigint => rules.consensus.work(block.header) * 2n
 /** The transaction with a signature that is another's. */
 const unsigned = (): Transaction => {
   const signature = transfer({ from: 0, to: 1, nonce: 1, amount: 11 }).transfer.signature
-  return makeTransaction({ ...transfer({ from: 0, to: 1, nonce: 1 }).transfer, signature })
+  return makeTransfer({ ...transfer({ from: 0, to: 1, nonce: 1 }).transfer, signature })
 }
 
 /** The transaction with a public key that is no point of the curve. */
 const keyless = (): Transaction => {
   const { transfer: fields } = transfer({ from: 0, to: 1, nonce: 1 })
-  return makeTransaction({ ...fields, publicKey: new Uint8Array(33).fill(0xff).fill(2, 0, 1) })
+  return makeTransfer({ ...fields, publicKey: new Uint8Array(33).fill(0xff).fill(2, 0, 1) })
 }
 
 /** Bytes of the transaction with an amount that reads as -1 where integers have a sign. */

@@ -33,15 +33,8 @@ import { accountKey, accountPath, devMnemonic } from "../../src/crypto/keys.ts"
 import { keyOf, makeAccountLedger } from "../../src/ledger/account.ts"
 import { amount } from "../../src/ledger/amount.ts"
 import type { LedgerRules } from "../../src/ledger/ledger.ts"
-import {
-  makeTransaction,
-  type Millis,
-  type Nonce,
-  signedPart,
-  signTransfer,
-  type Transaction,
-  type Transfer
-} from "../../src/ledger/transaction.ts"
+import type { Millis, Nonce, Transaction, Transfer } from "../../src/ledger/transaction.ts"
+import { makeTransfer, signedPart, signTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
 
 const keys = [0, 1, 2].map((index) => accountKey(devMnemonic, index))
@@ -121,7 +114,7 @@ const patched = (bytes: Uint8Array, offset: number, replacement: ReadonlyArray<n
 const refused = () => {
   const { bytes, transfer } = valid[0]![1]
   const noted = valid[2]![1].bytes
-  const changed = (fields: Partial<Transfer>) => makeTransaction({ ...transfer, ...fields }).bytes
+  const changed = (fields: Partial<Transfer>) => makeTransfer({ ...transfer, ...fields }).bytes
   return [
     ["one byte short", bytes.subarray(0, -1), "transaction-malformed"],
     ["one byte more", new Uint8Array([...bytes, 0]), "transaction-malformed"],

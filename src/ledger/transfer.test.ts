@@ -9,20 +9,14 @@ import { sha256 } from "../crypto/hash.ts"
 import { verify } from "../crypto/signature.ts"
 import { transactionBytesMax } from "../limits.ts"
 import type { Amount } from "./amount.ts"
-import {
-  decodeTransaction,
-  makeTransaction,
-  type Millis,
-  type Nonce,
-  signedPart,
-  type Transfer
-} from "./transaction.ts"
+import type { Millis, Nonce, Transfer } from "./transaction.ts"
+import { decodeTransfer, makeTransfer, signedPart } from "./transfer.ts"
 
 const plain = transfer({ from: 0, to: 1, nonce: 1 })
 
 describe("a transfer", () => {
   test("comes back from its bytes as it was", () => {
-    expect(decodeTransaction(plain.bytes)).toEqual(Result.succeed(plain))
+    expect(decodeTransfer(plain.bytes)).toEqual(Result.succeed(plain))
   })
 
   test("signs and reads any note alike: slashes, quotes, control characters, emoji (defect 6)", () => {
@@ -38,7 +32,7 @@ describe("a transfer", () => {
     ]
     for (const note of notes) {
       const signed = transfer({ from: 0, to: 1, nonce: 1, note })
-      const back = Result.getOrThrow(decodeTransaction(signed.bytes))
+      const back = Result.getOrThrow(decodeTransfer(signed.bytes))
       expect(back.transfer.note).toBe(note)
       expect(verify(back.id, back.transfer.signature, back.transfer.publicKey)).toBe(true)
     }
@@ -55,11 +49,11 @@ describe("a transfer", () => {
       { time: (plain.transfer.time + 1) as Millis },
       { note: " " }
     ]
-    const ids = [plain, ...others.map((fields) => makeTransaction({ ...plain.transfer, ...fields }))].map(({ id }) =>
+    const ids = [plain, ...others.map((fields) => makeTransfer({ ...plain.transfer, ...fields }))].map(({ id }) =>
       toHex(id)
     )
     expect(new Set(ids).size).toBe(ids.length)
-    const resigned = makeTransaction({ ...plain.transfer, signature: new Uint8Array(64).fill(1) })
+    const resigned = makeTransfer({ ...plain.transfer, signature: new Uint8Array(64).fill(1) })
     expect(resigned.id).toEqual(plain.id)
     expect(resigned.leaf).not.toEqual(plain.leaf)
   })
@@ -83,7 +77,7 @@ describe("a transfer", () => {
       { publicKey: new Uint8Array(34) },
       { signature: new Uint8Array(63) }
     ]
-    for (const fields of bad) expect(() => makeTransaction({ ...plain.transfer, ...(fields as object) })).toThrow(Bug)
+    for (const fields of bad) expect(() => makeTransfer({ ...plain.transfer, ...(fields as object) })).toThrow(Bug)
   })
 })
 
@@ -129,7 +123,7 @@ describe("bytes that are no transfer are refused:", () => {
     ["a surrogate in the note", patched(at.note, 0xed, 0xa0, 0x80), "transaction-malformed"]
   ]
   test.each(cases)("%s", (_, bytes, code) => {
-    const decoded = decodeTransaction(bytes)
+    const decoded = decodeTransfer(bytes)
     expect(Result.isFailure(decoded) && decoded.failure.code).toBe(code as never)
   })
 
@@ -138,14 +132,14 @@ describe("bytes that are no transfer are refused:", () => {
     const bytes = new Uint8Array(at.note + 281 + tail)
     bytes.set(noted.subarray(0, at.note))
     bytes.set([281 & 255, 1], at.noteLength)
-    const decoded = decodeTransaction(bytes)
+    const decoded = decodeTransfer(bytes)
     expect(Result.isFailure(decoded) && decoded.failure.code).toBe("note-too-long")
   })
 
   test("but the largest numbers that are safe are read as they are", () => {
     const bytes = patched(at.amount, ...[255, 255, 255, 255, 255, 255, 0x1f, 0])
-    const back = Result.getOrThrow(decodeTransaction(bytes))
+    const back = Result.getOrThrow(decodeTransfer(bytes))
     expect(back.transfer.amount).toBe(Number.MAX_SAFE_INTEGER as Amount)
-    expect(equal(makeTransaction(back.transfer).bytes, bytes)).toBe(true)
+    expect(equal(makeTransfer(back.transfer).bytes, bytes)).toBe(true)
   })
 })
