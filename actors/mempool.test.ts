@@ -6,6 +6,7 @@ import { options } from "../test/sim/counter.ts"
 import { VerifiedLeaves } from "../src/chain/verified.ts"
 import { toHex } from "../src/codec/bytes.ts"
 import { keyOf as entryOf } from "../src/ledger/account.ts"
+import { transferOf } from "../src/ledger/transfer.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
 import { pendingMsMax } from "../src/limits.ts"
 import { TransactionRefused } from "../src/node.ts"
@@ -54,7 +55,7 @@ const moved = (chain: TestChain, move: Partial<TipMoved>): TipMoved => ({
   attached: [],
   confirmed: [],
   returned: [],
-  touched: [...(move.confirmed ?? []), ...(move.returned ?? [])].map(({ transfer: { sender } }) => entryOf(sender)),
+  touched: [...(move.confirmed ?? []), ...(move.returned ?? [])].map((one) => entryOf(transferOf(one).sender)),
   from: undefined,
   ...move
 })

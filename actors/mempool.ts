@@ -4,15 +4,18 @@
  * submitters hear so, and the pool is again what the disk holds.
  */
 import { Clock, Effect, Result } from "effect"
+import { assert } from "../src/assert.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import type { VerifiedLeaves } from "../src/chain/verified.ts"
 import { fromHex, toHex } from "../src/codec/bytes.ts"
 import type { Address } from "../src/crypto/address.ts"
-import { decodeAccount, keyOf } from "../src/ledger/account.ts"
+import { decodeAccount } from "../src/ledger/account.ts"
 import { type Amount, isAmount } from "../src/ledger/amount.ts"
 import { reject, type TransactionReject } from "../src/ledger/reject.ts"
-import type { Transaction } from "../src/ledger/transaction.ts"
-import { Pool, type PoolBounds } from "../src/mempool/pool.ts"
+import { summaryOf } from "../src/ledger/summary.ts"
+import type { Nonce, Transaction } from "../src/ledger/transaction.ts"
+import { makePool } from "../src/mempool/make-pool.ts"
+import type { Pool, PoolBounds, View } from "../src/mempool/pool.ts"
 import { hashesPerMessageMax, pendingTransactionsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { type AccountView, type Page, TransactionRefused, Unavailable } from "../src/node.ts"
@@ -29,7 +32,13 @@ export interface MempoolPorts {
   readonly disk: DiskRoom
   readonly pool: PoolBounds
   /** Hears of transactions that came in, when they are on disk. */
-  readonly admitted: (transactions: ReadonlyArray<Transaction>, from: Source) => void
+  readonly admitted: (transactions: ReadonlyArray<Admittance>, from: Source) => void
+}
+
+/** A transaction that came in, and what it pays. */
+export interface Admittance {
+  readonly transaction: Transaction
+  readonly fee: number
 }
 
 interface Fresh {
@@ -61,7 +70,12 @@ const noRoom = (): Unavailable =>
 /** The mempool actor: a mailbox around src/mempool. */
 export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessage> => {
   const { rules, store, verified, disk, admitted } = ports
-  const accountOf = (key: string) => decodeAccount(store.readEntry(key))
+  /** The state that the pool stands on, as it is now. */
+  const viewOf = (): View => ({
+    height: store.tip().header.height + 1,
+    readEntry: store.readEntry,
+    isConfirmed: (id) => store.isConfirmed(id)
+  })
   const nowOf = ({ clock }: State): number => clock.currentTimeMillisUnsafe()
 
   /** `now`: when it was received. */
@@ -69,7 +83,7 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
     if (store.isConfirmed(transaction.id)) return reject("already-confirmed", "This transaction is in a block already.")
     const outcome = state.pool.admit({
       transaction,
-      account: accountOf(keyOf(transaction.transfer.sender)),
+      view: viewOf(),
       now,
       checkSignature: () => verified.has(transaction) || rules.ledger.checkSignature(transaction)
     })
@@ -100,7 +114,7 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
 
   /** The chain has given every returned transaction a row: those that do not fit any more must not keep it. */
   const moveTip = (state: State, { touched, returned }: TipMoved): void => {
-    const { dropped } = state.pool.moveTip({ touched, returned, accountOf, now: nowOf(state) })
+    const { dropped } = state.pool.moveTip({ touched, returned, view: viewOf(), now: nowOf(state) })
     for (const id of dropped) state.gone.add(id)
     for (const transaction of returned) {
       const id = toHex(transaction.id)
@@ -114,7 +128,7 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
   /** The pool as the disk has it, as far as it still fits the state. What has waited too long, in whichever life, goes. */
   const fill = (state: State): void => {
     const now = nowOf(state)
-    state.pool = new Pool(ports.pool)
+    state.pool = makePool(rules.ledger, ports.pool)
     state.gone.clear()
     const rows = loadPending(store.db)
     if (rows.length > 0) reached("pool-reloaded")
@@ -127,18 +141,19 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
   }
 
   const view = (state: State, address: Address): AccountView => {
-    const key = keyOf(address)
-    const { balance, nonce } = accountOf(key)
-    const outgoing = state.pool.outgoing(key)
-    const incoming = Math.min(state.pool.incomingTo(key), Number.MAX_SAFE_INTEGER)
-    return {
-      address,
-      balance,
-      nonce,
+    const key = toHex(address)
+    const { outgoing, incoming } = state.pool.flowOf(key)
+    const pending = {
       pendingOutgoing: (isAmount(outgoing) ? outgoing : 0) as Amount,
-      pendingIncoming: incoming as Amount,
-      nextNonce: state.pool.nextNonce(key, nonce)
+      pendingIncoming: Math.min(incoming, Number.MAX_SAFE_INTEGER) as Amount
     }
+    if (rules.spec.ledger.model === "utxo") {
+      const { units, coins } = store.balanceOf(address)
+      return { address, balance: units as Amount, nonce: 0 as Nonce, coins, ...pending, nextNonce: 0 as Nonce }
+    }
+    const { balance, nonce } = decodeAccount(store.readEntry(key))
+    const nextNonce = state.pool.nextNonce(key, nonce) as Nonce
+    return { address, balance, nonce, coins: undefined, ...pending, nextNonce }
   }
 
   /** Gone from the pool by now: mined in the meantime, which is more than was asked for, or pushed out. */
@@ -149,7 +164,7 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
   ): void => {
     for (const { transaction, reply } of fresh) {
       const safe = state.pool.find(toHex(transaction.id)) !== undefined || store.isConfirmed(transaction.id)
-      if (safe) reply?.succeed({ pending: state.pool.totals.count, account: view(state, transaction.transfer.sender) })
+      if (safe) reply?.succeed({ pending: state.pool.totals.count, account: view(state, payerOf(transaction)) })
       else reply?.fail(otherwise())
     }
   }
@@ -183,7 +198,11 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
       answer(state, fresh, noRoom)
       return written.failure.first ? Effect.logError("the disk is full: no transaction is taken") : undefined
     }
-    const back = [...restored].filter(([id]) => isPending(id)).map(([, transaction]) => transaction)
+    const told = (transaction: Transaction): Admittance => ({
+      transaction,
+      fee: state.pool.feeOf(toHex(transaction.id)) ?? 0
+    })
+    const back = [...restored].filter(([id]) => isPending(id)).map(([, transaction]) => told(transaction))
     gone.clear()
     restored.clear()
     answer(state, fresh, outbid)
@@ -191,7 +210,7 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
     if (back.length > 0) admitted(back, undefined)
     for (const from of new Set(kept.map((one) => one.from))) {
       admitted(
-        kept.filter((one) => one.from === from).map(({ transaction }) => transaction),
+        kept.filter((one) => one.from === from).map(({ transaction }) => told(transaction)),
         from
       )
     }
@@ -225,7 +244,13 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
   }
 
   const open = Effect.map(Clock.Clock, (clock): State => {
-    const state: State = { clock, pool: new Pool(ports.pool), fresh: [], gone: new Set(), restored: new Map() }
+    const state: State = {
+      clock,
+      pool: makePool(rules.ledger, ports.pool),
+      fresh: [],
+      gone: new Set(),
+      restored: new Map()
+    }
     fill(state)
     return state
   })
@@ -248,6 +273,13 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
       { of: "restored", used: restored.size, max: leftMax }
     ]
   }
+}
+
+/** Who pays for a transaction of the pool; a coinbase is never in it. */
+const payerOf = (transaction: Transaction): Address => {
+  const { payer } = summaryOf(transaction)
+  assert(payer !== undefined, "what is pending has a payer")
+  return payer
 }
 
 const outbid = (): TransactionRefused =>

@@ -16,7 +16,7 @@ import type { Keypair } from "../src/crypto/keys.ts"
 import { Random } from "../src/io/random.ts"
 import type { Tcp, TcpFault, TlsIdentity, Wire, WireHandlers } from "../src/io/tcp.ts"
 import type { StartThread } from "../src/io/worker.ts"
-import type { Transaction } from "../src/ledger/transaction.ts"
+import { summaryOf } from "../src/ledger/summary.ts"
 import {
   eventsKeptMax,
   eventStreamsMax,
@@ -39,7 +39,7 @@ import { Actor, type ActorRef, type ActorWatch } from "./actor.ts"
 import { makeChain } from "./chain.ts"
 import { EventHub } from "./event-hub.ts"
 import { makeMaintenance } from "./maintenance.ts"
-import { makeMempool } from "./mempool.ts"
+import { type Admittance, makeMempool } from "./mempool.ts"
 import { type HeldBound, labelOf, Metrics, showBounds, type Labels } from "./metrics.ts"
 import { makeMiner } from "./miner.ts"
 import { makeNode } from "./node-service.ts"
@@ -172,18 +172,19 @@ const tellTip =
 /** Tells peers, the miner and listeners of what came into the pool. */
 const tellAdmitted =
   ({ events, sessions, options }: Base, miner: ActorRef<MinerMessage>) =>
-  (transactions: ReadonlyArray<Transaction>, from: Source): void => {
-    const ids = transactions.map(({ id }) => toHex(id))
+  (admitted: ReadonlyArray<Admittance>, from: Source): void => {
+    const ids = admitted.map(({ transaction }) => toHex(transaction.id))
     for (let at = 0; at < ids.length; at += announceMax) {
       const part = ids.slice(at, at + announceMax)
       sessions.each((session, id) => id !== from && session.tell({ _tag: "AnnounceTransactions", ids: part, from }))
     }
     miner.tell({ _tag: "PoolGrew" })
-    const text = (address: Address): string => formatAddress(address, options.rules.spec.addressPrefix)
-    for (const { id, transfer } of transactions) {
-      const { amount, fee } = transfer
-      const [sender, recipient] = [text(transfer.sender), text(transfer.recipient)]
-      events.publish({ type: "transaction", transactionId: toHex(id), sender, recipient, amount, fee })
+    const text = (address: Address | undefined): string =>
+      address === undefined ? "" : formatAddress(address, options.rules.spec.addressPrefix)
+    for (const [i, { transaction, fee }] of admitted.entries()) {
+      const { payer, recipient, amount } = summaryOf(transaction)
+      const parties = { sender: text(payer), recipient: text(recipient) }
+      events.publish({ type: "transaction", transactionId: ids[i]!, ...parties, amount, fee })
     }
   }
 
@@ -209,7 +210,7 @@ const makeCore = (base: Base): Core => {
   const moved = (move: TipMoved): Effect.Effect<void> => tellTip(base, core)(move)
   const { squeeze = 1 } = options
   const chain = new Actor(squeezed(squeeze, makeChain({ rules, store, verified, disk, moved })), watch)
-  const admitted = (list: ReadonlyArray<Transaction>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
+  const admitted = (list: ReadonlyArray<Admittance>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
   const pool = squeezedPool(squeeze)
   const mempool = new Actor(squeezed(squeeze, makeMempool({ rules, store, verified, disk, admitted, pool })), watch)
   const own = { extra: utf8(options.facts.agent), triesInPlace: options.triesInPlace ?? triesInPlace }

@@ -42,8 +42,10 @@ export interface NodeFacts {
 export interface Account {
   readonly address: Address
   readonly balance: Amount
-  /** Nonce of the last confirmed transfer; 0 if none. The next is one above. */
+  /** Nonce of the last confirmed transfer; 0 if none. The next is one above. Always 0 on a chain of coins. */
   readonly nonce: Nonce
+  /** How many coins hold the balance; undefined on a chain of accounts. */
+  readonly coins: number | undefined
 }
 
 /** An account with what the pool would do to it. */

@@ -13,7 +13,7 @@ import { type Keypair, keypairOf } from "../src/crypto/keys.ts"
 import { loadEngine } from "../src/crypto/native.ts"
 import { nobleEngine, useEngine } from "../src/crypto/signature.ts"
 import { type Amount, amount } from "../src/ledger/amount.ts"
-import type { Millis, Nonce, Transaction } from "../src/ledger/transaction.ts"
+import type { Millis, Nonce, Transaction, TransferTransaction } from "../src/ledger/transaction.ts"
 import { signTransfer } from "../src/ledger/transfer.ts"
 import { search } from "../src/miner/search.ts"
 import { makeTemplate } from "../src/miner/template.ts"
@@ -82,7 +82,7 @@ export const transfer = (wish: {
   readonly note?: string
   readonly chainId?: string
   readonly time?: number
-}): Transaction =>
+}): TransferTransaction =>
   signTransfer(
     {
       chainId: wish.chainId ?? "test",

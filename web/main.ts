@@ -1,6 +1,7 @@
 /** The page: what the node knows, live, and a wallet that signs here. Text from outside enters as text nodes only. */
 import type { Keypair } from "../src/crypto/keys.ts"
 import { type Amount, format } from "../src/ledger/amount.ts"
+import { lineOf } from "../src/ledger/transaction-text.ts"
 import { proofTextMax } from "../src/block/proof.ts"
 import * as api from "./api.ts"
 import { judgeFile, judgeReply, type Shown, strange } from "./proof.ts"
@@ -105,13 +106,15 @@ const showPending = async (): Promise<void> => {
   const { pending_transactions: list } = await api.pending()
   fill(
     "pending",
-    list.map((one) =>
-      row(
-        `${short(one.sender)} → ${short(one.recipient)}${one.note === "" ? "" : `  “${one.note}”`}`,
-        `${money(one.amount)} ${facts.symbol}`,
+    list.map((one) => {
+      const { from, to, amount, note } = lineOf(one)
+      const said = note === "" ? "" : `  “${note}”`
+      return row(
+        `${short(from)} → ${short(to)}${said}`,
+        `${money(amount)} ${facts.symbol}`,
         `/api/transactions/${one.id}`
       )
-    ),
+    }),
     "nothing waits"
   )
 }

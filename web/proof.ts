@@ -5,6 +5,7 @@ import { formatProof, parseProof, type ProofReject, type Proven, verifyProof } f
 import { fromHex, toHex } from "../src/codec/bytes.ts"
 import { formatAddress } from "../src/crypto/address.ts"
 import { format } from "../src/ledger/amount.ts"
+import { summaryOf } from "../src/ledger/summary.ts"
 import type { ChainFacts } from "./wallet.ts"
 
 /** What the page shows of a proof: one sentence, and if it holds its header, the file and, of a transfer, its way up. */
@@ -20,9 +21,9 @@ export interface Shown {
 const sentenceOf = (proven: Proven, { prefix, decimals, symbol }: ChainFacts): string => {
   const { height, id } = proven.header
   if (proven.kind === "transaction") {
-    const { sender, recipient, amount } = proven.transaction.transfer
-    const [from, to] = [sender, recipient].map((address) => formatAddress(address, prefix))
-    return `${from} paid ${to} ${format(amount, decimals)} ${symbol}. Header ${id} of height ${height} commits to it.`
+    const { payer, recipient, amount } = summaryOf(proven.transaction)
+    const [from, to] = [payer, recipient].map((address) => address && formatAddress(address, prefix))
+    return `${from ?? "A coinbase"} paid ${to ?? "nobody"} ${format(amount, decimals)} ${symbol}. Header ${id} of height ${height} commits to it.`
   }
   const { account, address } = proven
   const has = account === undefined ? "was never paid" : `has ${format(account.balance, decimals)} ${symbol}`

@@ -5,10 +5,11 @@ import { TestChain, transfer } from "../../test/fixtures.ts"
 import { concat, fromHex, toHex, writeU32 } from "../codec/bytes.ts"
 import { asHash, sha256, zeroHash } from "../crypto/hash.ts"
 import { sipHashInto, sipKey } from "../crypto/siphash.ts"
+import { transferOf } from "../ledger/transfer.ts"
 import { filterElementsMax } from "../limits.ts"
 import { makeDice } from "../sim/dice.ts"
 import {
-  accountElements,
+  blockElements,
   decodeFilter,
   filterFalsePositives as m,
   filterHash,
@@ -38,9 +39,7 @@ const published = [
   {
     height: 2,
     hash: "000000006c02c8ea6e4ff69651f7fcde348fb9d557a06e6957b65552002a7820",
-    elements: [
-      "21038a7f6ef1c8ca0c588aa53fa860128077c9e6c11e6830f4d7ee4e763a56b7718fac"
-    ],
+    elements: ["21038a7f6ef1c8ca0c588aa53fa860128077c9e6c11e6830f4d7ee4e763a56b7718fac"],
     previous: "d7bdac13a59d745b1add0d2ce852f1a0442e8945fc1bf3848d3cbffd88c24fe1",
     filter: "0174a170",
     header: "186afd11ef2b5e7e3504f2e8cbf8df28a1fd251fe53d60dff8b1467d1b386cf0"
@@ -48,9 +47,7 @@ const published = [
   {
     height: 3,
     hash: "000000008b896e272758da5297bcd98fdc6d97c9b765ecec401e286dc1fdbe10",
-    elements: [
-      "2103f6d9ff4c12959445ca5549c811683bf9c88e637b222dd2e0311154c4c85cf423ac"
-    ],
+    elements: ["2103f6d9ff4c12959445ca5549c811683bf9c88e637b222dd2e0311154c4c85cf423ac"],
     previous: "186afd11ef2b5e7e3504f2e8cbf8df28a1fd251fe53d60dff8b1467d1b386cf0",
     filter: "016cf7a0",
     header: "8d63aadf5ab7257cb6d2316a57b16f517bff1c6388f124ec4c04af1212729d2a"
@@ -164,7 +161,7 @@ test.each([
   [1_000, "fde803"],
   [65_535, "fdffff"],
   [65_536, "fe00000100"],
-  [filterElementsMax, "fe00000200"]
+  [filterElementsMax, "fe25490200"]
 ])("a filter of %p elements begins with %s, places them as defined, and comes back", (count, head) => {
   const elements = elementsFrom(0, count)
   const filter = makeFilter(hashOf(count), elements)
@@ -250,7 +247,7 @@ test("counts in another form, beyond the limit or of other bytes are refused", (
   const cut = ["", "fd", "fd01", "fdff", "fe010000", "fe000001"]
   const long = ["fdfc00", "fd0000", "fe00000000", "feffff0000", "ff0100000000000000", "ff0000010000000000"]
   for (const hex of [...cut, ...long]) expect([hex, refused(hex)]).toEqual([hex, form])
-  for (const hex of ["fe01000200", "feffffffff"])
+  for (const hex of ["fe26490200", "feffffffff"])
     expect([hex, refused(hex)]).toEqual([hex, "filter-malformed: the number of elements"])
   expect(refused("00")).toBe("taken")
   expect(refused("0000")).toBe("filter-malformed: the length")
@@ -281,15 +278,18 @@ test("no bytes make the decoder throw, and whatever it takes has one form", () =
 test("a block's elements are proposer, senders and recipients, found again by its filter and by no other's", () => {
   const chain = new TestChain()
   const [block] = chain.mine(1, [transfer({ from: 0, to: 5, nonce: 1 }), transfer({ from: 1, to: 5, nonce: 1 })], 7)
-  const elements = accountElements(block!)
+  const elements = blockElements(block!, chain.rules.ledger)
   const { transactions, header } = block!
-  const expected = [header.proposer, ...transactions.flatMap(({ transfer: t }) => [t.sender, t.recipient])]
+  const expected = [
+    header.proposer,
+    ...transactions.flatMap((one) => [transferOf(one).sender, transferOf(one).recipient])
+  ]
   expect(new Set(elements.map(toHex))).toEqual(new Set(expected.map(toHex)))
   const filter = makeFilter(header.hash, elements)
   expect(filter.places).toHaveLength(4)
   const [empty] = chain.mine(1, [], 7)
-  const other = makeFilter(empty!.header.hash, accountElements(empty!))
-  const { sender, recipient } = transactions[0]!.transfer
+  const other = makeFilter(empty!.header.hash, blockElements(empty!, chain.rules.ledger))
+  const { sender, recipient } = transferOf(transactions[0]!)
   expect([sender, recipient, header.proposer].map((address) => matches(filter, address))).toEqual([true, true, true])
   expect([sender, recipient, header.proposer].map((address) => matches(other, address))).toEqual([false, false, true])
 })

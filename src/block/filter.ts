@@ -8,6 +8,7 @@ import { assert } from "../assert.ts"
 import { concat, readU32, toHex, writeU32 } from "../codec/bytes.ts"
 import { type Hash32, sha256, zeroHash } from "../crypto/hash.ts"
 import { type SipKey, sipHashInto, sipKey, sipKeyBytes } from "../crypto/siphash.ts"
+import type { Ledger } from "../ledger/ledger.ts"
 import { filterElementsMax } from "../limits.ts"
 import type { Block } from "./block.ts"
 import type { BlockHash } from "./header.ts"
@@ -34,11 +35,11 @@ export interface FilterMalformed {
 /** The header before that of the genesis block's filter. */
 export const filterHeaderStart: Hash32 = zeroHash
 
-/** The elements of a block of the account ledger: the 20 bytes of proposer, senders and recipients, some maybe twice. */
-export const accountElements = (block: Pick<Block, "header" | "transactions">): ReadonlyArray<Uint8Array> => [
-  block.header.proposer,
-  ...block.transactions.flatMap(({ transfer }) => [transfer.sender, transfer.recipient])
-]
+/** The elements of a block: the 20 bytes of the proposer and of all whom its transactions concern, some maybe twice. */
+export const blockElements = (
+  block: Pick<Block, "header" | "transactions">,
+  ledger: Pick<Ledger, "partiesOf">
+): ReadonlyArray<Uint8Array> => [block.header.proposer, ...block.transactions.flatMap(ledger.partiesOf)]
 
 /**
  * The key of a block's filter: the first 16 bytes of its hash, so that an address that matches one block by chance does

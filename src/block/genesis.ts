@@ -17,7 +17,8 @@ import {
   futureMsMax,
   medianBlocksMax,
   noteBytesMax,
-  transactionBytesMax
+  transactionBytesMax,
+  transferBytesMax
 } from "../limits.ts"
 import { type Block, extraHashOf, transactionRootOf } from "./block.ts"
 import { type BlockHash, chainTag, headerBytes, type Height, makeHeader, type Target } from "./header.ts"
@@ -27,8 +28,11 @@ const units = between(0, Number.MAX_SAFE_INTEGER)
 const blockMs = between(1, 86_400_000)
 /** The end of the year 9999: whatever is added to a time stays a safe integer. */
 const timeMax = 253_402_300_799_999
-/** Bytes of a block that holds the longest extra data and one longest transaction. */
-const blockBytesLeast = headerBytes + 8 + 2 + transactionBytesMax
+/** Bytes of a block with one longest transaction of a model, beside its extra data and what it opens with. */
+const blockBytesLeast = {
+  account: headerBytes + 8 + 2 + transferBytesMax,
+  utxo: headerBytes + 8 + 128 + transactionBytesMax
+}
 
 /** A rule in words. Effect prints `false` as a fault and a text as what was expected. */
 const holds = <A>(rule: (value: A) => boolean, expected: string) =>
@@ -74,28 +78,33 @@ const DifficultyRuleSchema = Schema.Union([
 /** How the target of the next block follows from its ancestors. */
 export type DifficultyRule = typeof DifficultyRuleSchema.Type
 
+/** What every money model says. */
+const money = {
+  chainId: Schema.String.check(holds(isChainId, "1 to 32 of a-z, 0-9 and hyphen")),
+  symbol: Schema.String.check(holds((value) => /^[A-Z]{1,8}$/.test(value), "1 to 8 of A-Z")),
+  decimals: between(0, 12),
+  supplyMax: units,
+  feeMin: units,
+  noteBytesMax: between(0, noteBytesMax),
+  reward: units,
+  rewardHalvingBlocks: between(0, Number.MAX_SAFE_INTEGER)
+}
+
 /** The JSON form. Addresses are bech32m text, amounts base units, times milliseconds. */
 const SpecSchema = Schema.Struct({
   name: text({ min: 1, max: 64 }),
   addressPrefix: Schema.String.check(holds((value) => /^[a-z]{1,16}$/.test(value), "1 to 16 of a-z")),
-  ledger: Schema.Struct({
-    model: Schema.Literal("account"),
-    chainId: Schema.String.check(holds(isChainId, "1 to 32 of a-z, 0-9 and hyphen")),
-    symbol: Schema.String.check(holds((value) => /^[A-Z]{1,8}$/.test(value), "1 to 8 of A-Z")),
-    decimals: between(0, 12),
-    supplyMax: units,
-    feeMin: units,
-    noteBytesMax: between(0, noteBytesMax),
-    reward: units,
-    rewardHalvingBlocks: between(0, Number.MAX_SAFE_INTEGER)
-  }),
+  ledger: Schema.Union([
+    Schema.Struct({ model: Schema.Literal("account"), ...money }),
+    Schema.Struct({ model: Schema.Literal("utxo"), ...money, coinbaseMaturity: between(0, 100_000) })
+  ]),
   difficulty: DifficultyRuleSchema,
   time: Schema.Struct({
     medianBlocks: between(1, medianBlocksMax).check(holds((count) => count % 2 === 1, "an odd number")),
     futureMsMax: between(0, futureMsMax)
   }),
   block: Schema.Struct({
-    bytesMax: between(blockBytesLeast, blockBytesMax),
+    bytesMax: between(blockBytesLeast.account, blockBytesMax),
     transactionsMax: between(0, blockTransactionsMax),
     extraBytesMax: between(32, extraBytesMax)
   }),
@@ -123,7 +132,7 @@ export interface ChainSpec {
   readonly time: TimeRule
   readonly block: {
     readonly bytesMax: number
-    /** Transfers in a block; the derived reward not counted. */
+    /** Transactions in a block; the reward, derived or a coinbase, not counted. */
     readonly transactionsMax: number
     readonly extraBytesMax: number
   }
@@ -160,7 +169,7 @@ const joinErrors = (spec: SpecText): ReadonlyArray<SpecError> => {
   }
   refuse(ledger.feeMin > ledger.supplyMax, "ledger.feeMin", "must be at most ledger.supplyMax")
   refuse(ledger.reward > ledger.supplyMax, "ledger.reward", "must be at most ledger.supplyMax")
-  const least = blockBytesLeast + block.extraBytesMax
+  const least = blockBytesLeast[ledger.model] + block.extraBytesMax
   refuse(block.bytesMax < least, "block.bytesMax", `must be at least ${least}: room for extra data and one transaction`)
   const total = genesis.alloc.reduce((sum, { balance }) => sum + balance, 0)
   refuse(total > ledger.supplyMax, "genesis.alloc", `allocates ${total}, more than ledger.supplyMax`)

@@ -13,7 +13,7 @@ import type { Hash32 } from "../crypto/hash.ts"
 import { type AccountState, keyOf } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
 import type { Nonce, Transaction } from "../ledger/transaction.ts"
-import { decodeTransfer } from "../ledger/transfer.ts"
+import { decodeTransaction } from "../ledger/decode.ts"
 import { blockTransactionsMax, transactionBytesMax } from "../limits.ts"
 import type { Block } from "./block.ts"
 import { type BlockHash, decodeHeader, type Header, headerBytes, meetsTarget } from "./header.ts"
@@ -150,9 +150,9 @@ export const decodeProof = (bytes: Uint8Array): Result.Result<Proof, ProofReject
 const decodeTransactionProof = (header: Header, rest: Uint8Array): Result.Result<Proof, ProofReject> => {
   const length = rest[0]! | ((rest[1] ?? 0) << 8)
   const end = 2 + length
-  if (length > transactionBytesMax || rest.length < end + 3) return malformed("the length of its transfer")
-  const transaction = decodeTransfer(rest.subarray(2, end))
-  if (Result.isFailure(transaction)) return malformed(`its transfer, ${transaction.failure.code}`)
+  if (length > transactionBytesMax || rest.length < end + 3) return malformed("the length of its transaction")
+  const transaction = decodeTransaction(rest.subarray(2, end))
+  if (Result.isFailure(transaction)) return malformed(`its transaction, ${transaction.failure.code}`)
   const count = rest[end]!
   const sides = rest[end + 1]! | (rest[end + 2]! << 8)
   if (count > stepsMax || rest.length !== end + 3 + count * 32) return malformed("the number of its steps")
@@ -167,7 +167,12 @@ const decodeTransactionProof = (header: Header, rest: Uint8Array): Result.Result
 const decodeAccountProof = (header: Header, rest: Uint8Array): Result.Result<Proof, ProofReject> => {
   const state = decodeStateProof(rest.subarray(addressBytes))
   if (state === undefined) return malformed("its way through the state")
-  return Result.succeed({ kind: "account", header, address: rest.slice(0, addressBytes) as Uint8Array as Address, state })
+  return Result.succeed({
+    kind: "account",
+    header,
+    address: rest.slice(0, addressBytes) as Uint8Array as Address,
+    state
+  })
 }
 
 /** What a proof is about: transaction id or address. */
@@ -219,7 +224,9 @@ const accountOf = (value: Uint8Array): AccountState | undefined => {
   if (value.length !== 16) return undefined
   const balance = readU64(value, 0)
   const nonce = readU64(value, 8)
-  return balance === undefined || nonce === undefined ? undefined : { balance: balance as Amount, nonce: nonce as Nonce }
+  return balance === undefined || nonce === undefined
+    ? undefined
+    : { balance: balance as Amount, nonce: nonce as Nonce }
 }
 
 const fileFormat = "cairn-proof-1"

@@ -50,7 +50,7 @@ export const blockBytes = (block: Block): number =>
   headerBytes + 8 + block.extra.length + block.transactions.reduce((sum, { bytes }) => sum + 2 + bytes.length, 0)
 
 /** A body against its header: bound to it bit by bit, and within the spec's limits. State is not asked. */
-export const checkBody = ({ spec }: Rules, block: Block): BlockReject | undefined => {
+export const checkBody = ({ spec, ledger }: Rules, block: Block): BlockReject | undefined => {
   const { header, transactions, extra } = block
   if (blockBytes(block) > spec.block.bytesMax)
     return reject("block-too-large", `more than ${spec.block.bytesMax} bytes`)
@@ -61,8 +61,9 @@ export const checkBody = ({ spec }: Rules, block: Block): BlockReject | undefine
   }
   if (extra.length > spec.block.extraBytesMax)
     return reject("extra-too-large", `more than ${spec.block.extraBytesMax} bytes of extra data`)
-  if (transactions.length > spec.block.transactionsMax) {
-    return reject("too-many-transactions", `${transactions.length}; the chain allows ${spec.block.transactionsMax}`)
+  const transactionsMax = spec.block.transactionsMax + (ledger.opens ? 1 : 0)
+  if (transactions.length > transactionsMax) {
+    return reject("too-many-transactions", `${transactions.length}; the chain allows ${transactionsMax}`)
   }
   if (new Set(transactions.map(({ id }) => toHex(id))).size !== transactions.length) {
     return reject("transaction-duplicate", "a transaction stands in the block twice")

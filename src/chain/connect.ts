@@ -13,6 +13,7 @@ import { StateTree } from "../block/state-tree.ts"
 import { equal, toHex } from "../codec/bytes.ts"
 import type { Amount } from "../ledger/amount.ts"
 import { type Change, Overlay } from "../ledger/overlay.ts"
+import type { TransactionReject } from "../ledger/reject.ts"
 import { encodeUndo, undo } from "../ledger/undo.ts"
 import type { Plan } from "./choose.ts"
 import type { ChainReader } from "./reader.ts"
@@ -47,6 +48,11 @@ const entriesOf = (changes: ReadonlyMap<string, Change>): ReadonlyArray<readonly
   return out
 }
 
+const misfit = (index: number, refused: TransactionReject): BlockReject => ({
+  ...reject("transaction-refused", `transaction ${index}: ${refused.message}`),
+  transaction: { index, reject: refused }
+})
+
 export class Decision {
   private readonly rules: Rules
   private readonly verified: VerifiedLeaves
@@ -80,7 +86,8 @@ export class Decision {
     const fees = this.applyAll(state, block)
     if (typeof fees !== "number") return fees
     const { header } = block
-    this.rules.ledger.applyReward(state, header, fees)
+    const unpaid = this.rules.ledger.applyReward(state, header, fees, block.transactions[0])
+    if (unpaid !== undefined) return misfit(0, unpaid)
     this.assertSupply(state.changes, header.height)
     const entries = entriesOf(state.changes)
     if (!equal(this.tree.update(entries), header.stateRoot)) {
@@ -101,21 +108,19 @@ export class Decision {
   }
 
   /** Every transaction in order; the fees, or the refusal of the first that does not fit. The signature is the last check. */
-  private applyAll(state: Overlay, { transactions }: Block): Amount | BlockReject {
+  private applyAll(state: Overlay, { header, transactions }: Block): Amount | BlockReject {
     const { ledger } = this.rules
+    const place = { height: header.height }
     let fees = 0
-    for (const [index, transaction] of transactions.entries()) {
-      const refused = ledger.apply(state, transaction)
-      if (refused !== undefined) {
-        return {
-          ...reject("transaction-refused", `transaction ${index}: ${refused.message}`),
-          transaction: { index, reject: refused }
-        }
-      }
+    // What a block opens with is judged when the fees are known.
+    for (let index = ledger.opens ? 1 : 0; index < transactions.length; index++) {
+      const transaction = transactions[index]!
+      const fee = ledger.apply(state, transaction, place)
+      if (typeof fee !== "number") return misfit(index, fee)
       if (!this.verified.has(transaction) && !ledger.checkSignature(transaction)) {
         return reject("signature-invalid", `the signature of transaction ${index}, ${toHex(transaction.id)}, is wrong`)
       }
-      fees += transaction.transfer.fee
+      fees += fee
       if (!Number.isSafeInteger(fees)) return reject("fees-overflow", "the fees add up to more than can be counted")
     }
     return fees as Amount

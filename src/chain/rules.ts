@@ -5,9 +5,10 @@ import { StateTree } from "../block/state-tree.ts"
 import type { Consensus } from "../consensus/consensus.ts"
 import { makePow } from "../consensus/pow.ts"
 import { makeAccountLedger } from "../ledger/account.ts"
-import { amount } from "../ledger/amount.ts"
-import type { Ledger } from "../ledger/ledger.ts"
+import { type Amount, amount } from "../ledger/amount.ts"
+import type { Ledger, LedgerRules } from "../ledger/ledger.ts"
 import { Overlay } from "../ledger/overlay.ts"
+import { makeCoinLedger } from "../ledger/utxo.ts"
 
 export interface Rules {
   readonly spec: ChainSpec
@@ -15,6 +16,10 @@ export interface Rules {
   readonly consensus: Consensus
   readonly genesis: Block
 }
+
+/** The money model that some rules name. */
+export const makeLedger = (rules: LedgerRules, allocated: Amount): Ledger =>
+  rules.model === "account" ? makeAccountLedger(rules, allocated) : makeCoinLedger(rules, allocated)
 
 /** The entries that exist at height 0. */
 export const genesisState = (ledger: Ledger, spec: ChainSpec): Overlay => {
@@ -26,7 +31,7 @@ export const genesisState = (ledger: Ledger, spec: ChainSpec): Overlay => {
 /** The rules of a spec. */
 export const makeRules = (spec: ChainSpec): Rules => {
   const allocated = spec.genesis.alloc.reduce((sum, { balance }) => sum + balance, 0)
-  const ledger = makeAccountLedger(spec.ledger, amount(allocated))
+  const ledger = makeLedger(spec.ledger, amount(allocated))
   const consensus = makePow(spec)
   const entries = [...genesisState(ledger, spec).changes].map(([key, { after }]) => [key, after] as const)
   const stateRoot = new StateTree(() => undefined).update(entries)

@@ -7,7 +7,8 @@ import { bitsOf } from "../consensus/difficulty.ts"
 import { type Address, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
 import { call } from "../http/client.ts"
 import { readText, writeFile } from "../io/files.ts"
-import { formatTransfer } from "../ledger/transfer-text.ts"
+import { summaryOf } from "../ledger/summary.ts"
+import { formatTransaction } from "../ledger/transaction-text.ts"
 import { failure } from "./failure.ts"
 import { print, rows } from "./output.ts"
 
@@ -38,8 +39,9 @@ const verified = (bytes: Uint8Array, expected: Expected): Proven => {
 
 const sentenceOf = (proven: Proven, prefix: string): string => {
   if (proven.kind === "transaction") {
-    const { sender, recipient, amount } = formatTransfer(proven.transaction, prefix)
-    return `${sender} paid ${recipient} ${amount} base units: the transfer is in the block.`
+    const { payer, recipient, amount } = summaryOf(proven.transaction)
+    const [from, to] = [payer, recipient].map((address) => address && formatAddress(address, prefix))
+    return `${from ?? "A coinbase"} paid ${to ?? "nobody"} ${amount} base units: the transaction is in the block.`
   }
   const address = formatAddress(proven.address, prefix)
   const { account } = proven
@@ -50,7 +52,7 @@ const sentenceOf = (proven: Proven, prefix: string): string => {
 
 const factsOf = (proven: Proven, prefix: string) =>
   proven.kind === "transaction"
-    ? { kind: proven.kind, transaction: formatTransfer(proven.transaction, prefix) }
+    ? { kind: proven.kind, transaction: formatTransaction(proven.transaction, prefix) }
     : { kind: proven.kind, address: formatAddress(proven.address, prefix), account: proven.account ?? null }
 
 /** A header from anybody may say a time that no calendar has. */
@@ -71,7 +73,10 @@ const show = (proven: Proven, { prefix, trusted }: { readonly prefix: string; re
         ["header", header.id],
         ["height", `${header.height}, ${timeText(header.time)}`],
         ["sealed", header.height === 0 ? "no: a genesis" : `with about 2^${sealBits} hashes`],
-        ["trusted", trusted ? "yes: it is the header that you named" : "no: the file brings it; compare it, or use --header"]
+        [
+          "trusted",
+          trusted ? "yes: it is the header that you named" : "no: the file brings it; compare it, or use --header"
+        ]
       ])
     ]
   )

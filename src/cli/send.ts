@@ -58,7 +58,7 @@ export const send = async (options: SendOptions): Promise<void> => {
     ...rows([
       ["id", reply.transaction.id],
       ["fee", `${format(fee, decimals)} ${symbol}`],
-      ["nonce", String(reply.transaction.nonce)],
+      ["nonce", String(transaction.transfer.nonce)],
       ["look", `${options.node}/api/transactions/${reply.transaction.id}`]
     ])
   ])

@@ -1,170 +1,30 @@
 /**
  * Every route once: method, path, who may call it, what it takes, what it gives, how it refuses. Validation, the OpenAPI
- * document and the typed client are derived from this list. Field names are those of the reference system (rows L-R, L-B).
+ * document and the typed client are derived from this list.
  */
 import { Schema } from "effect"
-import { httpPageMax } from "../limits.ts"
-
-const text = Schema.String
-const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
-const hash = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u))
-const bytes = Schema.String.check(Schema.isPattern(/^(?:[0-9a-f]{2})*$/u))
-const nullable = <S extends Schema.Top>(schema: S) => Schema.NullOr(schema)
-const list = <S extends Schema.Top>(schema: S) => Schema.Array(schema)
-
-export const Transfer = Schema.Struct({
-  version: count,
-  chain_id: text,
-  id: hash,
-  kind: Schema.Literal("transfer"),
-  sender: text,
-  recipient: text,
-  amount: count,
-  fee: count,
-  nonce: count,
-  timestamp: count,
-  note: text,
-  public_key: text,
-  signature: text
-})
-/** Derived by the rules, last in its block (L-B8). */
-const Reward = Schema.Struct({
-  id: hash,
-  kind: Schema.Literal("reward"),
-  recipient: text,
-  amount: count,
-  fee: count,
-  note: text
-})
-
-export const Block = Schema.Struct({
-  height: count,
-  index: count,
+import {
+  Account,
+  Backlog,
+  Block,
+  bytes,
+  count,
   hash,
-  previous_hash: hash,
-  timestamp: text,
-  time: count,
-  proof: count,
-  difficulty_prefix: text,
-  target: hash,
-  work: text,
-  cumulative_work: text,
-  hash_format: text,
-  mined_by: text,
-  transaction_root: hash,
-  state_root: hash,
-  extra: text,
-  confirmations: count,
-  transactions: list(Schema.Union([Transfer, Reward]))
-})
-const Header = Schema.Struct({
-  height: count,
-  index: count,
-  hash,
-  previous_hash: hash,
-  timestamp: text,
-  time: count,
-  proof: count,
-  difficulty_prefix: text,
-  target: hash,
-  work: text,
-  cumulative_work: text,
-  mined_by: text,
-  transaction_root: hash,
-  state_root: hash,
-  transaction_count: count
-})
-const Account = Schema.Struct({
-  address: text,
-  confirmed_balance: count,
-  pending_balance: Schema.Int,
-  next_confirmed_nonce: count,
-  next_nonce: count,
-  pending_outgoing: count,
-  pending_incoming: count
-})
-const Peer = Schema.Struct({
-  node_id: text,
-  url: text,
-  direction: text,
-  state: text,
-  score: Schema.Int,
-  last_advertised_height: count,
-  version: text,
-  latency_ms: nullable(Schema.Finite),
-  last_seen_at: nullable(count),
-  last_error: nullable(text),
-  cooldown_until: nullable(count),
-  banned_until: nullable(count)
-})
-const Validation = Schema.Struct({ valid: Schema.Boolean, reason: text })
-const Sync = Schema.Struct({
-  state: text,
-  height: count,
-  target_height: count,
-  blocks_per_second: Schema.Finite,
-  eta_ms: nullable(Schema.Finite)
-})
-const Stats = Schema.Struct({
-  blocks: count,
-  pending_transactions: count,
-  pending_bytes: count,
-  committed_transactions: count,
-  peers: count,
-  known_peers: count,
-  peer_states: Schema.Struct({ active: count, known: count, backoff: count, banned: count }),
-  accounts: count,
-  mining_reward: count,
-  difficulty_prefix: text,
-  tip_difficulty_prefix: text,
-  target_block_seconds: Schema.Finite,
-  difficulty_adjustment_window: count,
-  cumulative_work: text,
-  average_block_time_seconds: nullable(Schema.Finite),
-  committed_value: Schema.Finite,
-  pending_value: count,
-  queued_fees: count,
-  circulating_supply: count,
-  last_block_hash: hash,
-  hashes_per_second: Schema.Finite,
-  mining: Schema.Boolean,
-  sync: Sync
-})
-const Meta = Schema.Struct({
-  name: text,
-  version: text,
-  schema_version: count,
-  storage_engine: text,
-  consensus: text,
-  fork_choice: text,
-  chain_id: text,
-  genesis: hash,
-  symbol: text,
-  decimals: count,
-  address_prefix: text,
-  node_id: text,
-  node_url: text,
-  difficulty: Schema.Record(text, Schema.Unknown),
-  limits: Schema.Record(text, count),
-  mining_reward: count,
-  transports: Schema.Record(text, Schema.Unknown),
-  updated_at: text
-})
-const Service = Schema.Struct({
-  name: text,
-  version: text,
-  runtime: text,
-  mode: text,
-  node_id: text,
-  node_url: text,
-  chain_id: text,
-  signature_engine: text,
-  hash_engine: text
-})
-const Backlog = Schema.Struct({ rows: count, next_cursor: nullable(text) })
-
-const Limit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: httpPageMax }))
-const Page = Schema.Struct({ limit: Schema.optionalKey(Limit), cursor: Schema.optionalKey(text) })
+  Header,
+  Limit,
+  list,
+  Meta,
+  nullable,
+  Page,
+  Payment,
+  Peer,
+  Service,
+  Stats,
+  text,
+  Transaction,
+  Transfer,
+  Validation
+} from "./shapes.ts"
 
 export interface Route {
   readonly method: "GET" | "POST"
@@ -321,7 +181,7 @@ export const routes = {
     status: 200,
     query: Page,
     refusals: { 400: "a wrong cursor or limit" },
-    reply: Schema.Struct({ pending_transactions: list(Transfer), count, page: Backlog })
+    reply: Schema.Struct({ pending_transactions: list(Transaction), count, page: Backlog })
   }),
   transaction: route({
     method: "GET",
@@ -331,7 +191,7 @@ export const routes = {
     status: 200,
     ...notFound,
     reply: Schema.Struct({
-      transaction: Transfer,
+      transaction: Transaction,
       status: Schema.Literals(["pending", "confirmed"]),
       block: nullable(Schema.Struct({ hash, height: count, index: count, confirmations: count }))
     })
@@ -359,13 +219,20 @@ export const routes = {
     method: "POST",
     path: "/api/transactions",
     auth: "public",
-    summary: "Submits a signed transfer. 201: it is on disk.",
+    summary: "Submits a signed transfer, or on a chain of coins a signed payment. 201: it is on disk.",
     status: 201,
-    body: Transfer.mapFields((fields) => ({
-      ...fields,
-      id: Schema.optionalKey(fields.id),
-      kind: Schema.optionalKey(fields.kind)
-    })),
+    body: Schema.Union([
+      Transfer.mapFields((fields) => ({
+        ...fields,
+        id: Schema.optionalKey(fields.id),
+        kind: Schema.optionalKey(fields.kind)
+      })),
+      Payment.mapFields((fields) => ({
+        ...fields,
+        id: Schema.optionalKey(fields.id),
+        kind: Schema.optionalKey(fields.kind)
+      }))
+    ]),
     refusals: {
       400: "refused; the code says why",
       409: "known already, or another takes its nonce",
@@ -374,7 +241,7 @@ export const routes = {
     reply: Schema.Struct({
       message: text,
       next_block_index: count,
-      transaction: Transfer,
+      transaction: Transaction,
       pending_transactions: count,
       account: Account
     })

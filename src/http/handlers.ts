@@ -4,7 +4,7 @@ import type { BlockHash } from "../block/header.ts"
 import { fromHex, toHex, utf8 } from "../codec/bytes.ts"
 import { type Address, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
-import { formatTransfer, parseTransfer } from "../ledger/transfer-text.ts"
+import { formatTransaction, parseTransaction } from "../ledger/transaction-text.ts"
 import type { TransactionId } from "../ledger/transaction.ts"
 import type { Answer, BlockRefused, BlockView, NodeShape, TransactionRefused } from "../node.ts"
 import { aliases, type RouteName, routes } from "./contract.ts"
@@ -241,7 +241,7 @@ const moneyHandlers = (
           ? badCursor
           : {
               reply: {
-                pending_transactions: page.rows.map((row) => formatTransfer(row, prefix)),
+                pending_transactions: page.rows.map((row) => formatTransaction(row, prefix)),
                 count: page.rows.length,
                 page: { rows: page.rows.length, next_cursor: page.next ?? null }
               }
@@ -257,14 +257,14 @@ const moneyHandlers = (
             : { hash: toHex(place.hash), height: place.height, index: place.index, confirmations: place.confirmations }
         return {
           reply: {
-            transaction: formatTransfer(transaction, prefix),
+            transaction: formatTransaction(transaction, prefix),
             status: place === undefined ? ("pending" as const) : ("confirmed" as const),
             block: at
           }
         }
       }),
     submit: ({ body }) => {
-      const parsed = parseTransfer(body, prefix)
+      const parsed = parseTransaction(body, prefix, rules.spec.ledger.model)
       // The same reader as for bytes from peers: what JSON lets through that the rules do not, they find.
       const decoded = Result.isFailure(parsed) ? parsed : rules.ledger.decode(parsed.success.bytes)
       if (Result.isFailure(decoded)) {
@@ -275,7 +275,7 @@ const moneyHandlers = (
         reply: {
           message: "The transaction is pending.",
           next_block_index: nextHeight + 1,
-          transaction: formatTransfer(decoded.success, prefix),
+          transaction: formatTransaction(decoded.success, prefix),
           pending_transactions: pending,
           account: accountJson(facts, account)
         }

@@ -6,7 +6,7 @@ import { bitsOf } from "../consensus/difficulty.ts"
 import { type Address, formatAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import { decodeAccount, keyOf } from "../ledger/account.ts"
-import { formatTransfer } from "../ledger/transfer-text.ts"
+import { formatTransaction } from "../ledger/transaction-text.ts"
 import { frameBytesMax, pendingTransactionsMax, sessionsMax } from "../limits.ts"
 import type {
   AccountView,
@@ -60,13 +60,13 @@ export const blockJson = (facts: NodeFacts, view: BlockView): Json<"blockAt", "b
   const recipient = formatAddress(header.proposer, prefix)
   const note = `Block reward for block ${header.height}`
   const reward = { id: rewardId(header.hash), kind: "reward", recipient, amount: rewardUnits, fee: 0, note } as const
-  const transfers = block.transactions.map((transaction) => formatTransfer(transaction, prefix))
+  const transactions = block.transactions.map((transaction) => formatTransaction(transaction, prefix))
   return {
     ...shared,
     hash_format: "cairn-1",
     extra: toHex(block.extra),
     confirmations: view.confirmations,
-    transactions: header.height === 0 ? transfers : [...transfers, reward]
+    transactions: header.height === 0 || facts.rules.ledger.opens ? transactions : [...transactions, reward]
   }
 }
 
@@ -77,7 +77,8 @@ export const accountJson = (facts: NodeFacts, view: AccountView): Json<"account"
   next_confirmed_nonce: view.nonce + 1,
   next_nonce: view.nextNonce,
   pending_outgoing: view.pendingOutgoing,
-  pending_incoming: view.pendingIncoming
+  pending_incoming: view.pendingIncoming,
+  coins: view.coins ?? null
 })
 
 export const transactionProofJson = (view: TransactionProofView): ReplyOf<"transactionProof"> => {

@@ -6,19 +6,29 @@ import { type Dice, makeDice } from "../sim/dice.ts"
 import { toHex } from "../codec/bytes.ts"
 import { decodeAccount, encodeAccount, keyOf as entryKey, makeAccountLedger } from "./account.ts"
 import { type Amount, amount } from "./amount.ts"
-import type { Allocation, LedgerRules } from "./ledger.ts"
+import type { Allocation, AccountRules } from "./ledger.ts"
 import { Overlay } from "./overlay.ts"
 import type { TransactionReject } from "./reject.ts"
 import type { Millis, Nonce, Transaction, Transfer } from "./transaction.ts"
 import { makeTransfer } from "./transfer.ts"
 import { decodeUndo, encodeUndo, undo } from "./undo.ts"
 
-const rules: LedgerRules = { ...specOf().ledger, supplyMax: amount(1_000_000), feeMin: amount(2), noteBytesMax: 10 }
+const rules: AccountRules = {
+  ...specOf().ledger,
+  model: "account",
+  supplyMax: amount(1_000_000),
+  feeMin: amount(2),
+  noteBytesMax: 10
+}
 const allocation: ReadonlyArray<Allocation> = [0, 1, 2].map((i) => ({
   address: keyOf(i).address,
   balance: amount(1_000)
 }))
 const ledger = makeAccountLedger(rules, amount(3_000))
+const refusal = (outcome: Amount | TransactionReject): TransactionReject | undefined =>
+  typeof outcome === "number" ? undefined : outcome
+const apply = (state: Overlay, transaction: Transaction) => refusal(ledger.apply(state, transaction, { height: 1 }))
+const check = (state: Overlay, transaction: Transaction) => refusal(ledger.check(state, transaction, { height: 1 }))
 
 const stateOf = (entries: ReadonlyMap<string, Uint8Array> = new Map()): Overlay =>
   new Overlay((key) => entries.get(key))
@@ -70,28 +80,27 @@ describe("a transfer without any state is refused for", () => {
 describe("a transfer on a state", () => {
   test("moves the amount, takes the fee, counts the nonce", () => {
     const state = funded()
-    expect(ledger.apply(state, fair)).toBeUndefined()
+    expect(apply(state, fair)).toBeUndefined()
     expect(accountOf(state, 0)).toEqual({ balance: amount(988), nonce: 1 as Nonce })
     expect(accountOf(state, 1)).toEqual({ balance: amount(1_010), nonce: 0 as Nonce })
   })
 
   test("carries exactly the next nonce: none is skipped, none used twice (defect 15)", () => {
     const state = funded()
-    const tryNonce = (nonce: number) => ledger.check(state, transfer({ from: 0, to: 1, nonce, fee: 2 }))
+    const tryNonce = (nonce: number) => check(state, transfer({ from: 0, to: 1, nonce, fee: 2 }))
     expect(tryNonce(2)).toMatchObject({ code: "nonce-too-high", detail: { expected: 1, got: 2 } })
     expect(tryNonce(Number.MAX_SAFE_INTEGER)?.code).toBe("nonce-too-high")
-    expect(ledger.apply(state, fair)).toBeUndefined()
-    expect(ledger.apply(state, fair)).toMatchObject({ code: "nonce-too-low", detail: { expected: 2, got: 1 } })
+    expect(apply(state, fair)).toBeUndefined()
+    expect(apply(state, fair)).toMatchObject({ code: "nonce-too-low", detail: { expected: 2, got: 1 } })
   })
 
   test("needs a balance that covers amount and fee, to the unit", () => {
-    const spend = (units: number) =>
-      ledger.check(funded(), transfer({ from: 0, to: 1, nonce: 1, amount: units, fee: 2 }))
+    const spend = (units: number) => check(funded(), transfer({ from: 0, to: 1, nonce: 1, amount: units, fee: 2 }))
     expect(spend(998)).toBeUndefined()
     expect(spend(999)).toMatchObject({ code: "balance-too-low", detail: { balance: 1_000, needed: 1_001 } })
     const huge = transfer({ from: 0, to: 1, nonce: 1, amount: Number.MAX_SAFE_INTEGER, fee: 2 })
-    expect(ledger.check(funded(), huge)?.code).toBe("balance-too-low")
-    expect(ledger.check(funded(), transfer({ from: 9, to: 1, nonce: 1, fee: 2 }))?.code).toBe("balance-too-low")
+    expect(check(funded(), huge)?.code).toBe("balance-too-low")
+    expect(check(funded(), transfer({ from: 9, to: 1, nonce: 1, fee: 2 }))?.code).toBe("balance-too-low")
   })
 
   test("cannot lift a balance above the largest supply", () => {
@@ -99,13 +108,13 @@ describe("a transfer on a state", () => {
       [entryKey(keyOf(0).address), encodeAccount({ balance: amount(900_000), nonce: 0 as Nonce })],
       [entryKey(keyOf(1).address), encodeAccount({ balance: amount(900_000), nonce: 0 as Nonce })]
     ])
-    const refused = ledger.apply(stateOf(rich), transfer({ from: 0, to: 1, nonce: 1, amount: 100_001, fee: 2 }))
+    const refused = apply(stateOf(rich), transfer({ from: 0, to: 1, nonce: 1, amount: 100_001, fee: 2 }))
     expect(refused?.code).toBe("balance-overflow")
   })
 
   test("cannot make money even if it goes to oneself, which decode refuses", () => {
     const state = funded()
-    expect(ledger.apply(state, transfer({ from: 0, to: 0, nonce: 1, amount: 500, fee: 2 }))).toBeUndefined()
+    expect(apply(state, transfer({ from: 0, to: 0, nonce: 1, amount: 500, fee: 2 }))).toBeUndefined()
     expect(accountOf(state, 0).balance).toBe(amount(998))
   })
 
@@ -114,15 +123,15 @@ describe("a transfer on a state", () => {
     const before = dump(state)
     for (const wish of [{ nonce: 2 }, { nonce: 1, amount: 999 }, { nonce: 7, amount: 1 }]) {
       const bad = transfer({ from: 0, to: 8, fee: 2, ...wish })
-      const said = ledger.check(state, bad)
+      const said = check(state, bad)
       expect(said).toBeDefined()
-      expect(ledger.apply(state, bad)).toEqual(said!)
+      expect(apply(state, bad)).toEqual(said!)
       expect(dump(state)).toBe(before)
     }
   })
 
   test("is refused in words that a person can act on", () => {
-    const said = ledger.check(funded(), transfer({ from: 0, to: 1, nonce: 1, amount: 999, fee: 2 }))?.message
+    const said = check(funded(), transfer({ from: 0, to: 1, nonce: 1, amount: 999, fee: 2 }))?.message
     expect(said).toBe("The balance 0.00001000 CRN does not cover amount and fee.")
   })
 })
@@ -143,7 +152,7 @@ const randomBlock = (dice: Dice, state: Overlay): { readonly fees: number; reado
       fee: fee as Amount,
       nonce: nonce as Nonce
     })
-    if (ledger.apply(state, wish) === undefined) fees += fee
+    if (apply(state, wish) === undefined) fees += fee
     else refused++
   }
   return { fees, refused }
@@ -158,7 +167,7 @@ test("undo takes back any block, refused transfers and all, and the sum of all e
     const state = stateOf(entries)
     const { fees, refused } = randomBlock(dice, state)
     const proposer = keyOf(dice.int(6)).address
-    ledger.applyReward(state, { height, time: epoch as Millis, proposer }, amount(fees))
+    ledger.applyReward(state, { height, time: epoch as Millis, proposer }, amount(fees), undefined)
     refusedInAll += refused
 
     const back = new Overlay((key) => state.get(key))
@@ -174,7 +183,7 @@ test("undo takes back any block, refused transfers and all, and the sum of all e
 })
 
 describe("the supply", () => {
-  const naive = (rules: LedgerRules, allocated: number, height: number): number => {
+  const naive = (rules: AccountRules, allocated: number, height: number): number => {
     let supply = allocated
     for (let at = 1; at <= height; at++) {
       const halvings = rules.rewardHalvingBlocks === 0 ? 0 : Math.floor((at - 1) / rules.rewardHalvingBlocks)
@@ -192,7 +201,7 @@ describe("the supply", () => {
       [0, 0, 10, 3],
       [5, 1, 1e15, 1]
     ] as const) {
-      const own: LedgerRules = {
+      const own: AccountRules = {
         ...rules,
         reward: amount(reward),
         rewardHalvingBlocks: halving,
@@ -220,13 +229,14 @@ describe("the supply", () => {
 
   test("goes with the fees to the proposer, and a block that issues nothing leaves no entry", () => {
     const state = funded()
-    ledger.applyReward(state, { height: 1, time: epoch as Millis, proposer: keyOf(5).address }, amount(9))
+    ledger.applyReward(state, { height: 1, time: epoch as Millis, proposer: keyOf(5).address }, amount(9), undefined)
     expect(accountOf(state, 5).balance).toBe(amount(1_009))
     const empty = stateOf()
     makeAccountLedger({ ...rules, reward: amount(0) }, amount(0)).applyReward(
       empty,
       { height: 1, time: epoch as Millis, proposer: keyOf(5).address },
-      amount(0)
+      amount(0),
+      undefined
     )
     expect(dump(empty)).toBe("")
   })

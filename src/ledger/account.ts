@@ -81,7 +81,11 @@ const checkFields = (rules: AccountRules, { transfer }: TransferTransaction): Tr
 }
 
 /** The sender of a transfer that the state allows, or why it does not. */
-const checkMove = (rules: AccountRules, state: Overlay, { transfer }: TransferTransaction): AccountState | TransactionReject => {
+const checkMove = (
+  rules: AccountRules,
+  state: Overlay,
+  { transfer }: TransferTransaction
+): AccountState | TransactionReject => {
   const sender = decodeAccount(state.get(keyOf(transfer.sender)))
   const expected = sender.nonce + 1
   const detail = { expected, got: transfer.nonce }

@@ -81,10 +81,7 @@ export const outputsOf = (transaction: Transaction): ReadonlyArray<Output> => {
 }
 
 /** The coins that a transaction makes in a block of that height, with the keys of their entries. */
-export const coinsOf = (
-  transaction: Transaction,
-  height: number
-): ReadonlyArray<readonly [key: string, coin: Coin]> =>
+export const coinsOf = (transaction: Transaction, height: number): ReadonlyArray<readonly [key: string, coin: Coin]> =>
   outputsOf(transaction).map(({ recipient, amount }, index) => [
     coinKey({ id: transaction.id, index }),
     { owner: recipient, amount, height, coinbase: transaction.kind === "coinbase" }

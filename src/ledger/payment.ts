@@ -8,7 +8,7 @@
  */
 import { Result } from "effect"
 import { assert } from "../assert.ts"
-import { compare, fromUtf8, readU32, readU64, toHex, utf8, writeU32, writeU64 } from "../codec/bytes.ts"
+import { compare, fromUtf8, readU32, readU64, toHex, utf8, writeU64 } from "../codec/bytes.ts"
 import { type Address, addressBytes, addressOf } from "../crypto/address.ts"
 import { taggedHash } from "../crypto/hash.ts"
 import type { Keypair } from "../crypto/keys.ts"
@@ -124,7 +124,8 @@ export const signedPayment = (bytes: Uint8Array, witnesses: number): Uint8Array 
 
 const keysOf = (bytes: Uint8Array, from: number, count: number): ReadonlyArray<string> => {
   const keys: Array<string> = []
-  for (let i = 0, at = from; i < count; i++, at += outpointBytes) keys.push(toHex(bytes.subarray(at, at + outpointBytes)))
+  for (let i = 0, at = from; i < count; i++, at += outpointBytes)
+    keys.push(toHex(bytes.subarray(at, at + outpointBytes)))
   return keys
 }
 

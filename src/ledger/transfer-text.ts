@@ -8,7 +8,7 @@ import { type Address, formatAddress, isAddress, parseAddress } from "../crypto/
 import { noteBytesMax } from "../limits.ts"
 import { isAmount } from "./amount.ts"
 import { reject, type TransactionReject, type TransactionRejectCode } from "./reject.ts"
-import type { Millis, Nonce, Transaction } from "./transaction.ts"
+import type { Millis, Nonce, TransferTransaction } from "./transaction.ts"
 import { makeTransfer } from "./transfer.ts"
 import { isChainId } from "./chain-id.ts"
 
@@ -30,7 +30,7 @@ export interface TransferText {
 }
 
 /** The JSON form. */
-export const formatTransfer = ({ transfer, id }: Transaction, prefix: string): TransferText => ({
+export const formatTransfer = ({ transfer, id }: TransferTransaction, prefix: string): TransferText => ({
   version: transfer.version,
   chain_id: transfer.chainId,
   id: toHex(id),
@@ -66,7 +66,7 @@ const refuse = (code: TransactionRejectCode, what: string): Refusal => Result.fa
 const wrong = (what: string): Refusal => refuse("transaction-malformed", what)
 
 /** The transaction of parsed JSON. Unknown and missing fields are errors; an id, if there, must be the right one. */
-export const parseTransfer = (json: unknown, prefix: string): Result.Result<Transaction, TransactionReject> => {
+export const parseTransfer = (json: unknown, prefix: string): Result.Result<TransferTransaction, TransactionReject> => {
   if (typeof json !== "object" || json === null || Array.isArray(json)) return wrong("A transaction is a JSON object.")
   const fields = json as Record<string, unknown>
   const unknown = Object.keys(fields).find((key) => !required.includes(key) && !optional.includes(key))
@@ -87,7 +87,7 @@ export const parseTransfer = (json: unknown, prefix: string): Result.Result<Tran
 const parseFields = (
   fields: Record<string, unknown>,
   prefix: string
-): Result.Result<Transaction, TransactionReject> => {
+): Result.Result<TransferTransaction, TransactionReject> => {
   const { chain_id: chainId, amount, fee, nonce, timestamp, note } = fields
   if (typeof chainId !== "string" || !isChainId(chainId))
     return wrong("chain_id must be 1 to 32 of a-z, 0-9 and hyphen.")

@@ -20,6 +20,7 @@ import {
   leafOf,
   type Millis,
   type Nonce,
+  type Transaction,
   type TransactionId,
   type Transfer,
   type TransferFields,
@@ -82,6 +83,12 @@ const hashSignedPart = (bytes: Uint8Array): TransactionId => {
   const signed = signedPart(bytes)
   scratch.set(signed, tag.length)
   return sha256(scratch.subarray(0, tag.length + signed.length)) as TransactionId
+}
+
+/** The transfer of a transaction that is known to be one. */
+export const transferOf = (transaction: Transaction): Transfer => {
+  assert(transaction.kind === "transfer", "a chain of accounts has transfers")
+  return transaction.transfer
 }
 
 /** A transfer with its bytes, id and leaf. */

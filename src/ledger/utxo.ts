@@ -18,14 +18,7 @@ import type { BlockFacts, CoinRules, Ledger, Place } from "./ledger.ts"
 import type { Overlay } from "./overlay.ts"
 import { decodePayment, makeCoinbase } from "./payment.ts"
 import { reject, type TransactionReject } from "./reject.ts"
-import type {
-  Coinbase,
-  CoinbaseTransaction,
-  Outpoint,
-  Output,
-  PaymentTransaction,
-  Transaction
-} from "./transaction.ts"
+import type { Coinbase, CoinbaseTransaction, Outpoint, Output, PaymentTransaction, Transaction } from "./transaction.ts"
 
 /** An amount that no honest output has: nothing, or more than can ever exist; then the sum of all (defect 11). */
 const checkOutputs = (rules: CoinRules, outputs: ReadonlyArray<Output>): TransactionReject | undefined => {
@@ -34,7 +27,10 @@ const checkOutputs = (rules: CoinRules, outputs: ReadonlyArray<Output>): Transac
     if (units < 1) return reject("amount-invalid", "Each output must hold at least one base unit.")
     sum += units
     if (units > rules.supplyMax || sum > rules.supplyMax) {
-      return reject("amount-invalid", `The outputs must hold at most ${money(rules, rules.supplyMax)}: more can never exist.`)
+      return reject(
+        "amount-invalid",
+        `The outputs must hold at most ${money(rules, rules.supplyMax)}: more can never exist.`
+      )
     }
   }
   return undefined
@@ -43,12 +39,16 @@ const checkOutputs = (rules: CoinRules, outputs: ReadonlyArray<Output>): Transac
 /** Rules of a payment that need no state, cheap ones first. */
 const checkFields = (rules: CoinRules, { payment, spends }: PaymentTransaction): TransactionReject | undefined => {
   if (payment.inputs.length === 0) return reject("inputs-missing", "A payment spends at least one coin. Name one.")
-  if (payment.outputs.length === 0) return reject("outputs-missing", "A payment makes at least one coin. Add an output.")
+  if (payment.outputs.length === 0)
+    return reject("outputs-missing", "A payment makes at least one coin. Add an output.")
   if (payment.witnesses.length === 0) return reject("witness-missing", "Nobody has signed. Sign with the coins' keys.")
-  if (new Set(spends).size !== spends.length) return reject("input-duplicate", "A coin can be spent once: name it once.")
+  if (new Set(spends).size !== spends.length)
+    return reject("input-duplicate", "A coin can be spent once: name it once.")
   if (payment.note !== "" && utf8(payment.note).length > rules.noteBytesMax) {
     const { noteBytesMax } = rules
-    return reject("note-too-long", `A note has at most ${noteBytesMax} bytes on this chain. Shorten it.`, { noteBytesMax })
+    return reject("note-too-long", `A note has at most ${noteBytesMax} bytes on this chain. Shorten it.`, {
+      noteBytesMax
+    })
   }
   return checkOutputs(rules, payment.outputs)
 }
@@ -70,7 +70,9 @@ const checkMissing = (state: Overlay, input: Outpoint, key: string, place: Place
   const made = spentHere || place.isConfirmed?.(input.id) === true
   return made
     ? reject("coin-spent", `The coin ${textOf(input)} is spent already. Choose another.`, { coin: textOf(input) })
-    : reject("coin-unknown", `There is no coin ${textOf(input)}. Look for a wrong id or index.`, { coin: textOf(input) })
+    : reject("coin-unknown", `There is no coin ${textOf(input)}. Look for a wrong id or index.`, {
+        coin: textOf(input)
+      })
 }
 
 const checkRipe = (rules: CoinRules, coin: Coin, input: Outpoint, place: Place): TransactionReject | undefined => {
@@ -111,7 +113,10 @@ const checkSpend = (
   }
   const paid = payment.outputs.reduce((sum, output) => sum + output.amount, 0)
   if (paid > held) {
-    return reject("outputs-exceed-inputs", `It pays ${money(rules, paid)} out of ${money(rules, held)}.`, { held, paid })
+    return reject("outputs-exceed-inputs", `It pays ${money(rules, paid)} out of ${money(rules, held)}.`, {
+      held,
+      paid
+    })
   }
   const { feeMin } = rules
   if (held - paid < feeMin) {
@@ -124,13 +129,23 @@ const misplaced = (): TransactionReject =>
   reject("coinbase-misplaced", "A coinbase stands at position 0 of a block and nowhere else; it is never sent.")
 
 /** The fee of a transaction that may come next, or why it may not (defect 19: a coinbase may not). */
-const check = (rules: CoinRules, state: Overlay, transaction: Transaction, place: Place): Amount | TransactionReject => {
+const check = (
+  rules: CoinRules,
+  state: Overlay,
+  transaction: Transaction,
+  place: Place
+): Amount | TransactionReject => {
   if (transaction.kind === "coinbase") return misplaced()
   if (transaction.kind === "payment") return checkSpend(rules, state, transaction, place)
   return reject("version-unsupported", "A transfer belongs to the account ledger; this chain has coins.")
 }
 
-const apply = (rules: CoinRules, state: Overlay, transaction: Transaction, place: Place): Amount | TransactionReject => {
+const apply = (
+  rules: CoinRules,
+  state: Overlay,
+  transaction: Transaction,
+  place: Place
+): Amount | TransactionReject => {
   const fee = check(rules, state, transaction, place)
   if (typeof fee !== "number" || transaction.kind !== "payment") return fee
   for (const key of transaction.spends) state.set(key, undefined)
@@ -150,7 +165,10 @@ const checkOpening = (opening: Transaction | undefined, wanted: Coinbase): Coinb
   if (opening?.kind !== "coinbase") return reject("coinbase-missing", "The block does not open with a coinbase.")
   const { height, outputs } = opening.coinbase
   if (height !== wanted.height) {
-    return reject("coinbase-height-wrong", `The coinbase is that of height ${height}, the block that of ${wanted.height}.`)
+    return reject(
+      "coinbase-height-wrong",
+      `The coinbase is that of height ${height}, the block that of ${wanted.height}.`
+    )
   }
   const [want] = wanted.outputs
   const [got] = outputs
@@ -160,7 +178,10 @@ const checkOpening = (opening: Transaction | undefined, wanted: Coinbase): Coinb
   }
   if (want === undefined || got === undefined) return opening
   if (got.amount !== want.amount) {
-    return reject("coinbase-amount-wrong", `The coinbase takes ${got.amount} base units; reward and fees are ${want.amount}.`)
+    return reject(
+      "coinbase-amount-wrong",
+      `The coinbase takes ${got.amount} base units; reward and fees are ${want.amount}.`
+    )
   }
   if (!equal(got.recipient, want.recipient)) {
     return reject("coinbase-recipient-wrong", "The coinbase pays another than the proposer of the header.")
@@ -191,7 +212,9 @@ export const makeCoinLedger = (rules: CoinRules, allocated: Amount): Ledger => {
     checkSignature: (transaction) =>
       transaction.kind === "coinbase" ||
       (transaction.kind === "payment" &&
-        transaction.payment.witnesses.every(({ publicKey, signature }) => verify(transaction.id, signature, publicKey))),
+        transaction.payment.witnesses.every(({ publicKey, signature }) =>
+          verify(transaction.id, signature, publicKey)
+        )),
     check: (state, transaction, place) => check(rules, state, transaction, place),
     apply: (state, transaction, place) => apply(rules, state, transaction, place),
     opens: true,

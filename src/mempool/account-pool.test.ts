@@ -3,26 +3,33 @@ import { describe, expect, test } from "bun:test"
 import { keyOf, transfer } from "../../test/fixtures.ts"
 import { makeDice } from "../sim/dice.ts"
 import { toHex } from "../codec/bytes.ts"
-import { type AccountState, keyOf as entryKey } from "../ledger/account.ts"
+import { type AccountState, encodeAccount, keyOf as entryKey } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
 import type { Nonce, Transaction } from "../ledger/transaction.ts"
+import { transferOf } from "../ledger/transfer.ts"
 import { nonceGapMax, pendingMsMax, pendingPerSenderMax } from "../limits.ts"
-import { Pool, type PoolLimits } from "./pool.ts"
+import { AccountPool } from "./account-pool.ts"
+import type { PoolLimits, View } from "./pool.ts"
 
 const now = 1_795_219_200_000
 const accountOf = (balance: number, nonce = 0): AccountState => ({ balance: balance as Amount, nonce: nonce as Nonce })
 const rich = accountOf(1_000_000)
-const admit = (pool: Pool, transaction: Transaction, account = rich, at = now): string => {
-  const outcome = pool.admit({ transaction, account, now: at, checkSignature: () => true })
+const viewOf = (find: (key: string) => AccountState): View => ({
+  height: 1,
+  readEntry: (key) => encodeAccount(find(key)),
+  isConfirmed: () => false
+})
+const admit = (pool: AccountPool, transaction: Transaction, account = rich, at = now): string => {
+  const outcome = pool.admit({ transaction, view: viewOf(() => account), now: at, checkSignature: () => true })
   return "code" in outcome ? outcome.code : "admitted"
 }
 const idOf = ({ id }: Transaction): string => toHex(id)
-const nonces = (pool: Pool): ReadonlyArray<number> =>
-  pool.select({ transactionsMax: 100, bytesMax: 1e6 }).map(({ transfer: one }) => one.nonce)
+const nonces = (pool: AccountPool): ReadonlyArray<number> =>
+  pool.select({ transactionsMax: 100, bytesMax: 1e6 }).map((one) => transferOf(one).nonce)
 
 describe("a pending transaction", () => {
   test("of a later nonce waits for its elder, however high its fee (defect 4)", () => {
-    const pool = new Pool()
+    const pool = new AccountPool()
     admit(pool, transfer({ from: 0, to: 1, nonce: 2, fee: 500 }))
     expect(nonces(pool)).toEqual([])
     admit(pool, transfer({ from: 0, to: 1, nonce: 1, fee: 1 }))
@@ -30,7 +37,7 @@ describe("a pending transaction", () => {
   })
 
   test("is refused with a code when its nonce is used, too far ahead, or its sender has too many (defect 15)", () => {
-    const pool = new Pool()
+    const pool = new AccountPool()
     expect(admit(pool, transfer({ from: 0, to: 1, nonce: 3 }), accountOf(1000, 3))).toBe("nonce-too-low")
     expect(admit(pool, transfer({ from: 0, to: 1, nonce: 1 + nonceGapMax }))).toBe("nonce-too-high")
     for (let nonce = 1; nonce <= pendingPerSenderMax; nonce++)
@@ -39,7 +46,7 @@ describe("a pending transaction", () => {
   })
 
   test("is replaced only by one that pays a tenth more", () => {
-    const pool = new Pool()
+    const pool = new AccountPool()
     const first = transfer({ from: 0, to: 1, nonce: 1, fee: 100 })
     admit(pool, first)
     expect(admit(pool, first)).toBe("already-pending")
@@ -49,7 +56,7 @@ describe("a pending transaction", () => {
   })
 
   test("must be payable together with all that its sender has pending", () => {
-    const pool = new Pool()
+    const pool = new AccountPool()
     expect(admit(pool, transfer({ from: 0, to: 1, nonce: 1, amount: 90, fee: 1 }), accountOf(100))).toBe("admitted")
     expect(admit(pool, transfer({ from: 0, to: 1, nonce: 2, amount: 9, fee: 1 }), accountOf(100))).toBe(
       "balance-too-low"
@@ -57,10 +64,10 @@ describe("a pending transaction", () => {
   })
 
   test("with a wrong signature leaves the pool as it was", () => {
-    const pool = new Pool()
+    const pool = new AccountPool()
     const outcome = pool.admit({
       transaction: transfer({ from: 0, to: 1, nonce: 1 }),
-      account: rich,
+      view: viewOf(() => rich),
       now,
       checkSignature: () => false
     })
@@ -68,7 +75,7 @@ describe("a pending transaction", () => {
   })
 
   test("that is dated in the far future or past is refused; one that has waited a day is dropped", () => {
-    const pool = new Pool()
+    const pool = new AccountPool()
     expect(admit(pool, transfer({ from: 0, to: 1, nonce: 1, time: now + 7_200_001 }))).toBe("time-out-of-range")
     expect(admit(pool, transfer({ from: 0, to: 1, nonce: 1, time: now - pendingMsMax - 1 }))).toBe("time-out-of-range")
     admit(pool, transfer({ from: 0, to: 1, nonce: 1, time: now }))
@@ -79,35 +86,35 @@ describe("a pending transaction", () => {
 
 test("a full pool takes a better fee in place of the cheapest and what follows it, and refuses a worse one", () => {
   const limits: PoolLimits = { transactionsMax: 3, bytesMax: 1e6 }
-  const pool = new Pool(limits)
+  const pool = new AccountPool(limits)
   admit(pool, transfer({ from: 0, to: 9, nonce: 1, fee: 10 }))
   admit(pool, transfer({ from: 0, to: 9, nonce: 2, fee: 90 }))
   admit(pool, transfer({ from: 1, to: 9, nonce: 1, fee: 50 }))
   expect(admit(pool, transfer({ from: 2, to: 9, nonce: 1, fee: 9 }))).toBe("pool-full")
   expect(admit(pool, transfer({ from: 0, to: 9, nonce: 3, fee: 99 }))).toBe("pool-full")
   expect(admit(pool, transfer({ from: 2, to: 9, nonce: 1, fee: 60 }))).toBe("admitted")
-  expect(pool.select({ transactionsMax: 9, bytesMax: 1e6 }).map(({ transfer: one }) => one.fee as number)).toEqual([
+  expect(pool.select({ transactionsMax: 9, bytesMax: 1e6 }).map((one) => transferOf(one).fee as number)).toEqual([
     60, 50
   ])
 })
 
 test("a new tip drops what it used, keeps what comes next, and takes the losing branch's transfers back (defect 3)", () => {
-  const pool = new Pool()
+  const pool = new AccountPool()
   for (const nonce of [1, 2, 3]) admit(pool, transfer({ from: 0, to: 1, nonce }))
   const key = entryKey(keyOf(0).address)
-  pool.moveTip({ touched: [key], returned: [], accountOf: () => accountOf(1_000_000, 2), now })
+  pool.moveTip({ touched: [key], returned: [], view: viewOf(() => accountOf(1_000_000, 2)), now })
   expect(pool.totals.count).toBe(1)
   const returned = [transfer({ from: 0, to: 1, nonce: 1 }), transfer({ from: 0, to: 1, nonce: 2 })]
-  pool.moveTip({ touched: [key], returned, accountOf: () => rich, now })
+  pool.moveTip({ touched: [key], returned, view: viewOf(() => rich), now })
   expect(nonces(pool)).toEqual([1, 2, 3])
-  const poor = pool.moveTip({ touched: [key], returned: [], accountOf: () => accountOf(15), now })
+  const poor = pool.moveTip({ touched: [key], returned: [], view: viewOf(() => accountOf(15)), now })
   expect([nonces(pool), poor.dropped.length]).toEqual([[1], 2])
 })
 
 test("whatever happens, totals are sums, nonces are one of a kind, and what is mined is consecutive and payable", () => {
   for (let seed = 0; seed < 30; seed++) {
     const dice = makeDice(seed)
-    const pool = new Pool({ transactionsMax: 25, bytesMax: 5_000 })
+    const pool = new AccountPool({ transactionsMax: 25, bytesMax: 5_000 })
     const accounts = new Map(
       Array.from({ length: 5 }, (_, i) => [entryKey(keyOf(i).address), accountOf(300 + dice.int(400))])
     )
@@ -126,18 +133,19 @@ test("whatever happens, totals are sums, nonces are one of a kind, and what is m
       admit(pool, made, account)
       if (dice.chance(0.1)) {
         accounts.set(key, accountOf(dice.int(600), account.nonce + dice.int(3)))
-        pool.moveTip({ touched: [key], returned: dice.chance(0.5) ? [made] : [], accountOf: accountFor, now })
+        pool.moveTip({ touched: [key], returned: dice.chance(0.5) ? [made] : [], view: viewOf(accountFor), now })
       }
       check(pool, accountFor)
     }
   }
 })
 
-const check = (pool: Pool, accountFor: (key: string) => AccountState): void => {
+const check = (pool: AccountPool, accountFor: (key: string) => AccountState): void => {
   const { count, bytes, fees, value } = pool.totals
   const mined = pool.select({ transactionsMax: 1000, bytesMax: 1e9 })
   const spent = new Map<string, { nonce: number; cost: number }>()
-  for (const { transfer: one } of mined) {
+  for (const transaction of mined) {
+    const one = transferOf(transaction)
     const key = entryKey(one.sender)
     const last = spent.get(key) ?? { nonce: accountFor(key).nonce as number, cost: 0 }
     expect(one.nonce as number).toBe(last.nonce + 1)
@@ -148,10 +156,10 @@ const check = (pool: Pool, accountFor: (key: string) => AccountState): void => {
   expect(bytes).toBeLessThanOrEqual(5_000)
   expect(mined.length).toBeLessThanOrEqual(count)
   const sums = mined.reduce(
-    (sum, { transfer: one, bytes: b }) => ({
-      fees: sum.fees + one.fee,
-      value: sum.value + one.amount,
-      bytes: sum.bytes + b.length
+    (sum, one) => ({
+      fees: sum.fees + transferOf(one).fee,
+      value: sum.value + transferOf(one).amount,
+      bytes: sum.bytes + one.bytes.length
     }),
     { fees: 0, value: 0, bytes: 0 }
   )
@@ -159,11 +167,11 @@ const check = (pool: Pool, accountFor: (key: string) => AccountState): void => {
 }
 
 test("a pool that is never full does not remember what has left it", () => {
-  const pool = new Pool()
+  const pool = new AccountPool()
   for (let nonce = 1; nonce <= 3_000; nonce++) {
     expect(admit(pool, transfer({ from: 0, to: 1, nonce }), accountOf(1_000_000, nonce - 1))).toBe("admitted")
     const touched = [entryKey(keyOf(0).address)]
-    pool.moveTip({ touched, returned: [], accountOf: () => accountOf(1_000_000, nonce), now })
+    pool.moveTip({ touched, returned: [], view: viewOf(() => accountOf(1_000_000, nonce)), now })
   }
   expect([pool.totals.count, pool.ranked <= 1_002]).toEqual([0, true])
 })

@@ -76,8 +76,14 @@ export class AccountPool implements Pool {
     return this.byId.get(id)?.transaction
   }
 
-  admit({ transaction, view, now, checkSignature }: Admission): { readonly removed: ReadonlyArray<string> } | TransactionReject {
-    if (transaction.kind !== "transfer") return reject("version-unsupported", "This chain has accounts: send a transfer.")
+  admit({
+    transaction,
+    view,
+    now,
+    checkSignature
+  }: Admission): { readonly removed: ReadonlyArray<string> } | TransactionReject {
+    if (transaction.kind !== "transfer")
+      return reject("version-unsupported", "This chain has accounts: send a transfer.")
     const id = toHex(transaction.id)
     if (this.byId.has(id)) return reject("already-pending", "This transaction is pending already.")
     const { transfer } = transaction
@@ -226,7 +232,10 @@ export class AccountPool implements Pool {
   }
 
   /** When the pool is full, a newcomer must pay better than what would have to go. */
-  private checkRoom(transaction: TransferTransaction, replaced: PendingTransfer | undefined): TransactionReject | undefined {
+  private checkRoom(
+    transaction: TransferTransaction,
+    replaced: PendingTransfer | undefined
+  ): TransactionReject | undefined {
     const grows = transaction.bytes.length - (replaced?.transaction.bytes.length ?? 0)
     const count = this.byId.size + (replaced === undefined ? 1 : 0)
     if (count <= this.limits.transactionsMax && this.bytes + grows <= this.limits.bytesMax) return undefined

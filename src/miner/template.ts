@@ -1,4 +1,5 @@
 /** The block that we would like to make next: pending transactions that fit the state, and a header that lacks only its nonce. */
+import { assert } from "../assert.ts"
 import { type Block, extraHashOf, transactionRootOf } from "../block/block.ts"
 import { chainTag, type Height, makeHeader } from "../block/header.ts"
 import { StateTree } from "../block/state-tree.ts"
@@ -7,7 +8,9 @@ import type { Rules } from "../chain/rules.ts"
 import type { Address } from "../crypto/address.ts"
 import type { Amount } from "../ledger/amount.ts"
 import { Overlay } from "../ledger/overlay.ts"
+import { outputBytes } from "../ledger/payment.ts"
 import type { Millis, Transaction } from "../ledger/transaction.ts"
+import { chainIdBytesMax } from "../limits.ts"
 
 export interface Wish {
   readonly rules: Rules
@@ -26,17 +29,22 @@ export const makeTemplate = (wish: Wish): Block => {
   const parent = reader.tip().header
   const ancestry = ancestryOf(reader, parent)
   const state = new Overlay(reader.readEntry)
-  const transactions: Array<Transaction> = []
+  const chosen: Array<Transaction> = []
+  const height = (parent.height + 1) as Height
   let fees = 0
   for (const transaction of wish.candidates) {
-    if (transactions.length >= spec.block.transactionsMax) break
-    if (ledger.apply(state, transaction) !== undefined) continue
-    transactions.push(transaction)
-    fees += transaction.transfer.fee
+    if (chosen.length >= spec.block.transactionsMax) break
+    const fee = ledger.apply(state, transaction, { height })
+    if (typeof fee !== "number") continue
+    chosen.push(transaction)
+    fees += fee
   }
-  const height = (parent.height + 1) as Height
   const time = Math.max(wish.now, consensus.earliestTime(ancestry)) as Millis
-  ledger.applyReward(state, { height, time, proposer: wish.proposer }, fees as Amount)
+  const facts = { height, time, proposer: wish.proposer }
+  const opening = ledger.opening(facts, fees as Amount)
+  const unpaid = ledger.applyReward(state, facts, fees as Amount, opening)
+  assert(unpaid === undefined, "a block of our own pays what the rules say")
+  const transactions = opening === undefined ? chosen : [opening, ...chosen]
   const changes = [...state.changes].flatMap(([key, { before, after }]) =>
     before === after ? [] : [[key, after] as const]
   )
@@ -57,5 +65,8 @@ export const makeTemplate = (wish: Wish): Block => {
 }
 
 /** Bytes that a spec leaves for transactions beside header and extra data. */
-export const transactionBytesLeft = (rules: Rules, extra: Uint8Array): number =>
-  rules.spec.block.bytesMax - 220 - extra.length
+export const transactionBytesLeft = ({ spec, ledger }: Rules, extra: Uint8Array): number =>
+  spec.block.bytesMax - 220 - extra.length - (ledger.opens ? openingBytesMax : 0)
+
+/** Bytes of the longest transaction that a block opens with, and its length. */
+const openingBytesMax = 2 + 12 + chainIdBytesMax + outputBytes

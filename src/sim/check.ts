@@ -7,6 +7,7 @@ import { toTarget } from "../consensus/difficulty.ts"
 import type { Address } from "../crypto/address.ts"
 import { decodeAccount, keyOf as entryKey } from "../ledger/account.ts"
 import type { Transaction } from "../ledger/transaction.ts"
+import { transferOf } from "../ledger/transfer.ts"
 import { auditChain } from "../store/audit.ts"
 import { inconsistency } from "../store/consistency.ts"
 import { loadPending } from "../store/pending.ts"
@@ -48,7 +49,9 @@ export const heavierBranch = ({ store }: SimNode): string | undefined => {
 export const checkCondemned = ({ name, store }: SimNode, wasTip: (id: string) => boolean): string | undefined => {
   const rows = store.db.query<{ hash: Uint8Array; code: string }, []>("SELECT hash, code FROM invalid").all()
   const wrong = rows.find(({ hash }) => wasTip(toHex(hash)))
-  return wrong === undefined ? undefined : `${name} holds an honest block invalid, as ${wrong.code}: ${toHex(wrong.hash)}`
+  return wrong === undefined
+    ? undefined
+    : `${name} holds an honest block invalid, as ${wrong.code}: ${toHex(wrong.hash)}`
 }
 
 /** Nothing holds more than its bound. */
@@ -62,7 +65,10 @@ export const checkBounds = (node: SimNode): string | undefined => {
 /** What is pending at a node, as its disk has it: by sender and nonce. */
 export type PoolView = ReadonlyMap<string, Transaction>
 
-const slotOf = ({ transfer }: Transaction): string => `${toHex(transfer.sender)} ${transfer.nonce}`
+const slotOf = (transaction: Transaction): string => {
+  const { sender, nonce } = transferOf(transaction)
+  return `${toHex(sender)} ${nonce}`
+}
 
 export const poolView = ({ store }: SimNode, rules: Rules): PoolView =>
   new Map(
@@ -85,7 +91,7 @@ export const checkAcknowledged = (
 ): string | undefined => {
   for (const { transaction, node: name } of acknowledged) {
     if (name !== node.name || node.store.isConfirmed(transaction.id)) continue
-    const { sender, nonce } = transaction.transfer
+    const { sender, nonce } = transferOf(transaction)
     if (nonceAt(node, sender) >= nonce || pool.has(slotOf(transaction))) continue
     return `${name}: transfer ${toHex(transaction.id).slice(0, 12)} (nonce ${nonce}) was acknowledged and is lost`
   }
@@ -99,7 +105,7 @@ export const checkMemory = ({ name }: SimNode, pool: PoolView, inMemory: number)
 /** Nothing is pending that the tip has confirmed or made impossible. */
 export const checkPool = (node: SimNode, pool: PoolView): string | undefined => {
   for (const transaction of pool.values()) {
-    const { sender, nonce } = transaction.transfer
+    const { sender, nonce } = transferOf(transaction)
     if (nonceAt(node, sender) >= nonce)
       return `${node.name}: a transfer with nonce ${nonce} is pending, and the account is at ${nonceAt(node, sender)}`
   }

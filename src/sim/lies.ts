@@ -15,7 +15,7 @@ import type { Keypair } from "../crypto/keys.ts"
 import { decodeAccount, keyOf } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
 import type { Millis, Nonce, Transaction, TransferFields } from "../ledger/transaction.ts"
-import { makeTransfer, signTransfer } from "../ledger/transfer.ts"
+import { makeTransfer, signTransfer, transferOf } from "../ledger/transfer.ts"
 import { search } from "../miner/search.ts"
 import { makeTemplate } from "../miner/template.ts"
 import type { Liar } from "./liar.ts"
@@ -105,7 +105,12 @@ const overpaid = (liar: Liar): Forged => {
 const oversize = (liar: Liar): Forged => {
   const { bytesMax } = liar.rules.spec.block
   const [one] = purseTransfers(liar, 1)
-  return given(filled(draft(liar), Array.from({ length: Math.ceil(bytesMax / one!.bytes.length) }, () => one!)))
+  return given(
+    filled(
+      draft(liar),
+      Array.from({ length: Math.ceil(bytesMax / one!.bytes.length) }, () => one!)
+    )
+  )
 }
 
 /** The true header with a body that is not a body. */
@@ -204,12 +209,24 @@ export const forgeries: Readonly<
   duplicate: {
     about: "one transfer twice",
     code: "transaction-duplicate",
-    forge: (liar) => given(filled(draft(liar), purseTransfers(liar, 1).flatMap((one) => [one, one])))
+    forge: (liar) =>
+      given(
+        filled(
+          draft(liar),
+          purseTransfers(liar, 1).flatMap((one) => [one, one])
+        )
+      )
   },
   "double-spend": {
     about: "two transfers with one nonce",
     code: "transaction-refused",
-    forge: (liar) => given(filled(draft(liar), [1, 7].flatMap((amount) => purseTransfers(liar, 1, { amount }))))
+    forge: (liar) =>
+      given(
+        filled(
+          draft(liar),
+          [1, 7].flatMap((amount) => purseTransfers(liar, 1, { amount }))
+        )
+      )
   },
   "nonce-gap": {
     about: "a transfer whose nonce comes later",
@@ -229,7 +246,13 @@ export const forgeries: Readonly<
   theft: {
     about: "a transfer of another's money with a signature that is not theirs",
     code: "signature-invalid",
-    forge: (liar) => given(filled(draft(liar), purseTransfers(liar, 1).map((one) => missigned(one, liar))))
+    forge: (liar) =>
+      given(
+        filled(
+          draft(liar),
+          purseTransfers(liar, 1).map((one) => missigned(one, liar))
+        )
+      )
   }
 }
 
@@ -304,9 +327,10 @@ export const signed = (liar: Liar, from: Keypair, nonce: number, wish: TransferW
 }
 
 /** The transfer with another's signature: same id, nobody's will. */
-export const missigned = ({ transfer }: Transaction, liar: Liar): Transaction => {
+export const missigned = (transaction: Transaction, liar: Liar): Transaction => {
+  const transfer = transferOf(transaction)
   const other = signed(liar, liar.key, transfer.nonce)
-  return makeTransfer({ ...transfer, signature: other.transfer.signature })
+  return makeTransfer({ ...transfer, signature: transferOf(other).signature })
 }
 
 /** Places of a transfer's numbers, behind version and chain id. */
@@ -316,7 +340,7 @@ const amountOffset = 2 + 40
 export const brokenTransaction = (liar: Liar): Transaction => {
   const { dice, rules } = liar
   const sound = signed(liar, purse(), 1)
-  const { transfer } = sound
+  const transfer = transferOf(sound)
   const edited = (edit: (bytes: Uint8Array) => void): Transaction => {
     const bytes = sound.bytes.slice()
     edit(bytes)

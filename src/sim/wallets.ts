@@ -7,7 +7,7 @@ import { type Keypair, keypairOf } from "../crypto/keys.ts"
 import type { Amount } from "../ledger/amount.ts"
 import type { Millis, Nonce, Transaction } from "../ledger/transaction.ts"
 import { signTransfer } from "../ledger/transfer.ts"
-import { formatTransfer } from "../ledger/transfer-text.ts"
+import { formatTransaction } from "../ledger/transaction-text.ts"
 import type { Rules } from "../chain/rules.ts"
 import type { SimNode } from "./node.ts"
 
@@ -123,7 +123,7 @@ export class Wallets {
       this.submitted++
       const answer = http
         ? Effect.map(
-            node.fetch("POST", "/api/transactions", formatTransfer(transaction, this.rules.spec.addressPrefix)),
+            node.fetch("POST", "/api/transactions", formatTransaction(transaction, this.rules.spec.addressPrefix)),
             ({ status }) => status === 200 || status === 201 || status === 202
           )
         : Effect.as(

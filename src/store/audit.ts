@@ -71,6 +71,7 @@ const compareState = (store: ChainStore, replay: Replay): void => {
   }
   if (stored !== replay.entries.size)
     throw new Broken(`${replay.entries.size} entries follow from the blocks; ${stored} are stored.`)
+  if (!store.balancesHold()) throw new Broken("The stored balances are not what the stored coins add up to.")
   for (const [name, page] of replay.pages) {
     const kept = store.readPage(name)
     if (kept === undefined || !equal(kept, page))

@@ -51,11 +51,15 @@ const headerOf = ({ height, hash, header: bytes }: TipRow): Header | undefined =
   return header?.height === height && hash !== null && equal(header.hash, hash) ? header : undefined
 }
 
+/** The money of all entries, by indexes: of those that are accounts, and of the owners of the others. */
+const unitsSql = `SELECT TOTAL(units) AS units FROM
+  (SELECT units FROM state WHERE owner IS NULL UNION ALL SELECT units FROM balances)`
+
 const stateInconsistency = (db: Database, tip: Header, ledger: Pick<Ledger, "supplyAt">): string | undefined => {
   const page = db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?")
   const root = rootOf((name) => page.get(name)?.page)
   if (!equal(root, tip.stateRoot)) return "the state tree is not the one of the tip"
-  const units = db.query<{ units: number }, []>("SELECT TOTAL(units) AS units FROM state").get()!.units
+  const units = db.query<{ units: number }, []>(unitsSql).get()!.units
   const supply = ledger.supplyAt(tip.height)
   return units === supply ? undefined : `the entries hold ${units} units; ${supply} were issued`
 }

@@ -43,4 +43,16 @@ const past: ReadonlyArray<string> = [
   `CREATE TABLE past_pages (name TEXT PRIMARY KEY, page BLOB NOT NULL) WITHOUT ROWID`
 ]
 
-export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past]
+/** Step 3: entries that belong to an address which is not their key: coins. */
+const owners: ReadonlyArray<string> = [
+  // Whose the entry is; NULL where the key says it.
+  `ALTER TABLE state ADD COLUMN owner BLOB`,
+  `CREATE INDEX state_owner ON state (owner) WHERE owner IS NOT NULL`,
+  `DROP INDEX state_units`,
+  `CREATE INDEX state_units ON state (units DESC, key) WHERE owner IS NULL`,
+  // What the entries of an owner hold together, and how many they are. An owner of nothing has no row.
+  `CREATE TABLE balances (owner BLOB PRIMARY KEY, units INTEGER NOT NULL, coins INTEGER NOT NULL) WITHOUT ROWID`,
+  `CREATE INDEX balances_units ON balances (units DESC, owner)`
+]
+
+export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past, owners]

@@ -22,6 +22,7 @@ import { toTarget } from "../consensus/difficulty.ts"
 import { headerCacheMax } from "../limits.ts"
 import { ChunkReader, decodeEntries, decodeHead, type Head, kinds, malformed, SnapshotFault } from "./snapshot-file.ts"
 import type { Progress } from "./snapshot-make.ts"
+import { balancesSql } from "./balances.ts"
 import { ChainStore } from "./store.ts"
 
 export interface Loaded {
@@ -55,7 +56,8 @@ class Loader {
     // Writes the genesis; the store itself begins when there is a state to stand on.
     new ChainStore(db, rules)
     const base = this.headers()
-    if (!equal(base.stateRoot, this.head.stateRoot)) throw wrongState("the head of the file names another than its headers")
+    if (!equal(base.stateRoot, this.head.stateRoot))
+      throw wrongState("the head of the file names another than its headers")
     this.state(base)
     this.beginPast()
     this.blocks(new ChainStore(db, rules))
@@ -66,7 +68,9 @@ class Loader {
   /** Every header on its parent; they are the best branch for as long as they are looked up. The one of the state. */
   private headers(): Header {
     const { head, rules } = this
-    const insert = this.db.query("INSERT INTO headers (n, hash, previous, height, header, work) VALUES (?, ?, ?, ?, ?, ?)")
+    const insert = this.db.query(
+      "INSERT INTO headers (n, hash, previous, height, header, work) VALUES (?, ?, ?, ?, ?, ?)"
+    )
     const best = this.db.query("INSERT INTO best (height, n) VALUES (?1, ?1 + 1)")
     const recent = new RecentHeaders(this.db, rules.genesis.header)
     let work = rules.consensus.work(rules.genesis.header)
@@ -109,7 +113,7 @@ class Loader {
     // What the past begins with, before the state takes its place.
     db.run("INSERT INTO past_state SELECT key, value FROM state")
     db.run("INSERT INTO past_pages SELECT name, page FROM pages")
-    for (const table of ["state", "pages"]) db.run(`DELETE FROM ${table}`)
+    for (const table of ["state", "pages", "balances"]) db.run(`DELETE FROM ${table}`)
     const insertPage = db.query("INSERT INTO pages (name, page) VALUES (?, ?)")
     const total = { entries: 0, units: 0 }
     db.transaction(() => {
@@ -124,13 +128,16 @@ class Loader {
         `The entries hold ${total.units} units; ${supply} were issued up to height ${base.height}.`
       )
     }
-    db.run("INSERT INTO meta (key, value) VALUES ('entries', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1", [total.entries])
+    db.run(`INSERT INTO balances ${balancesSql}`)
+    db.run("INSERT INTO meta (key, value) VALUES ('entries', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1", [
+      total.entries
+    ])
   }
 
   /** Inserts each entry as the tree takes it. */
   private *leaves(total: { entries: number; units: number }): Generator<Leaf> {
     const { ledger } = this.rules
-    const insert = this.db.query("INSERT INTO state (key, value, units) VALUES (?, ?, ?)")
+    const insert = this.db.query("INSERT INTO state (key, value, units, owner) VALUES (?, ?, ?, ?)")
     let last: Uint8Array | undefined
     for (let payload = this.file.next(kinds.entries); payload !== undefined; payload = this.file.next(kinds.entries)) {
       for (const { key, value } of decodeEntries(payload)) {
@@ -139,7 +146,7 @@ class Loader {
         if (last !== undefined && compare(last, path) >= 0) throw malformed(`entry ${total.entries} is out of order`)
         last = path
         const units = ledger.unitsOf(value)
-        insert.run(key, value, units)
+        insert.run(key, value, units, ledger.ownerOf(value) ?? null)
         total.entries++
         total.units += units
         if (total.entries % entriesPerWord === 0) this.progress("entries", total.entries, this.head.entries)
@@ -182,7 +189,10 @@ class Loader {
 }
 
 const wrongState = (what: string): SnapshotFault =>
-  new SnapshotFault("snapshot-state-wrong", `The state is not the one that the header of its height commits to: ${what}.`)
+  new SnapshotFault(
+    "snapshot-state-wrong",
+    `The state is not the one that the header of its height commits to: ${what}.`
+  )
 
 const headerRefused = (height: number, why: string): SnapshotFault =>
   new SnapshotFault("snapshot-header-refused", `Header ${height} breaks the rules: ${why}.`)
@@ -215,7 +225,9 @@ class RecentHeaders {
   private readonly at = (height: number): Header => {
     const held = this.held[height % headerCacheMax]
     if (held?.height === height) return held
-    const row = this.db.query<{ header: Uint8Array }, [number]>("SELECT header FROM headers WHERE n = ?").get(height + 1)
+    const row = this.db
+      .query<{ header: Uint8Array }, [number]>("SELECT header FROM headers WHERE n = ?")
+      .get(height + 1)
     const header = row === null ? undefined : decodeHeader(row.header)
     assert(header !== undefined, "a header has an ancestor at every height below it")
     return header

@@ -1,6 +1,7 @@
 /** A decision lands whole or not at all, on disk and in memory; and the store is what a few maps say it is. */
 import { afterAll, describe, expect, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
+import { transferOf } from "../ledger/transfer.ts"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Result } from "effect"
@@ -270,7 +271,11 @@ class Model {
   expected() {
     const entries = this.best.at(-1)!.entries
     const confirmed = this.best.flatMap(({ block: { header, transactions } }) =>
-      transactions.map(({ id, transfer: { amount: units } }, at) => ({ id: toHex(id), at: [header.height, at], units }))
+      transactions.map((one, at) => ({
+        id: toHex(one.id),
+        at: [header.height, at],
+        units: transferOf(one).amount
+      }))
     )
     return {
       tip: this.best.at(-1)!.block.header.id,

@@ -16,8 +16,10 @@ import type { ChainReader, Row } from "../chain/reader.ts"
 import { genesisState, type Rules } from "../chain/rules.ts"
 import { equal, toHex } from "../codec/bytes.ts"
 import { fromTarget, toTarget } from "../consensus/difficulty.ts"
+import { summaryOf } from "../ledger/summary.ts"
 import { type Before, decodeUndo } from "../ledger/undo.ts"
 import { headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
+import { type Balance, Balances, balancesSql } from "./balances.ts"
 import { BoundedCache } from "./cache.ts"
 import { closeDatabase, corrupt, pastInvalid, StoreFault } from "./db.ts"
 import { floorOf, inconsistency } from "./consistency.ts"
@@ -62,8 +64,15 @@ const statements = (db: Database) => ({
   hasTransaction: db.query<{ height: number }, [Uint8Array]>("SELECT height FROM transactions WHERE id = ?"),
   entry: db.query<{ value: Uint8Array }, [Uint8Array]>("SELECT value FROM state WHERE key = ?"),
   setEntry: db.query(
-    "INSERT INTO state (key, value, units) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = ?2, units = ?3"
+    `INSERT INTO state (key, value, units, owner) VALUES (?1, ?2, ?3, ?4)
+     ON CONFLICT (key) DO UPDATE SET value = ?2, units = ?3, owner = ?4`
   ),
+  addBalance: db.query(
+    `INSERT INTO balances (owner, units, coins) VALUES (?1, ?2, ?3)
+     ON CONFLICT (owner) DO UPDATE SET units = units + ?2, coins = coins + ?3`
+  ),
+  deleteBalance: db.query("DELETE FROM balances WHERE owner = ? AND coins = 0"),
+  balance: db.query<Balance, [Uint8Array]>("SELECT units, coins FROM balances WHERE owner = ?"),
   deleteEntry: db.query("DELETE FROM state WHERE key = ?"),
   page: db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?"),
   setPage: db.query("INSERT INTO pages (name, page) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET page = ?2"),
@@ -171,6 +180,11 @@ export class ChainStore implements ChainReader {
   readonly readPage = (name: string): Uint8Array | undefined =>
     this.treePages.getOr(name, () => this.sql.page.get(name)?.page ?? null) ?? undefined
 
+  /** What an owner's entries hold together. */
+  balanceOf(owner: Uint8Array): Balance {
+    return this.sql.balance.get(owner) ?? { units: 0, coins: 0 }
+  }
+
   /** Bytes of a body as it travels, for peers. */
   body(id: string): Uint8Array | undefined {
     const row = this.stored(id)
@@ -196,6 +210,13 @@ export class ChainStore implements ChainReader {
   *allEntries(): Generator<readonly [key: string, value: Uint8Array]> {
     const rows = this.db.query<{ key: Uint8Array; value: Uint8Array }, []>("SELECT key, value FROM state").iterate()
     for (const { key, value } of rows) yield [toHex(key), value]
+  }
+
+  /** Do the balances of owners say what their entries hold? */
+  balancesHold(): boolean {
+    const kept = "SELECT owner, units, coins FROM balances"
+    const differ = `SELECT 1 FROM (${kept} EXCEPT ${balancesSql}) UNION ALL SELECT 1 FROM (${balancesSql} EXCEPT ${kept})`
+    return this.db.query(differ).get() === null
   }
 
   /** What SQLite finds damaged in the file; undefined: nothing. */
@@ -286,8 +307,9 @@ export class ChainStore implements ChainReader {
   /** Entries and pages of the past as far as it has been replayed. */
   readonly past = {
     readEntry: (key: string): Uint8Array | undefined =>
-      this.db.query<{ value: Uint8Array }, [Uint8Array]>("SELECT value FROM past_state WHERE key = ?").get(keyBytes(key))
-        ?.value,
+      this.db
+        .query<{ value: Uint8Array }, [Uint8Array]>("SELECT value FROM past_state WHERE key = ?")
+        .get(keyBytes(key))?.value,
     readPage: (name: string): Uint8Array | undefined =>
       this.db.query<{ page: Uint8Array }, [string]>("SELECT page FROM past_pages WHERE name = ?").get(name)?.page
   }
@@ -295,7 +317,10 @@ export class ChainStore implements ChainReader {
   /** Puts replayed blocks of the past on disk; with the last of them the chain is like any other. */
   landPast({ attached, entries, pages }: Landing): void {
     const height = attached.at(-1)!.block.header.height
-    assert(attached[0]!.block.header.height === this.proven()! + 1 && height <= this.lowest, "the past grows to the floor")
+    assert(
+      attached[0]!.block.header.height === this.proven()! + 1 && height <= this.lowest,
+      "the past grows to the floor"
+    )
     this.decide(() => {
       for (const one of attached) this.remember(one)
       for (const [key, value] of entries)
@@ -353,19 +378,29 @@ export class ChainStore implements ChainReader {
 
   /** Keeps the counters that statistics show: no query ever counts rows. */
   private count({ transactions }: Block, sign: 1 | -1): void {
-    const value = transactions.reduce((sum, { transfer }) => sum + transfer.amount, 0)
+    const moved = transactions.filter(({ kind }) => kind !== "coinbase")
+    const value = moved.reduce((sum, transaction) => sum + summaryOf(transaction).amount, 0)
     // 0 + makes a plain zero of -0, which would be bound as REAL and turn the counter into one.
-    this.sql.addMeta.run("transactions", 0 + sign * transactions.length)
+    this.sql.addMeta.run("transactions", 0 + sign * moved.length)
     this.sql.addMeta.run("value", 0 + sign * value)
   }
 
   private writeState({ entries, pages }: Landing): void {
+    const { ledger } = this.rules
+    const balances = new Balances(ledger)
     let grown = 0
     for (const [key, value, units] of entries) {
-      grown += Number(value !== undefined) - Number(this.readEntry(key) !== undefined)
+      const before = this.readEntry(key)
+      grown += Number(value !== undefined) - Number(before !== undefined)
+      balances.count(before, -1)
+      balances.count(value, 1)
       if (value === undefined) this.sql.deleteEntry.run(keyBytes(key))
-      else this.sql.setEntry.run(keyBytes(key), value, units)
+      else this.sql.setEntry.run(keyBytes(key), value, units, ledger.ownerOf(value) ?? null)
       this.entries.set(key, value ?? null)
+    }
+    for (const { owner, units, coins } of balances.changed()) {
+      this.sql.addBalance.run(owner, units, coins)
+      this.sql.deleteBalance.run(owner)
     }
     for (const [name, page] of pages) {
       if (page === undefined) this.sql.deletePage.run(name)

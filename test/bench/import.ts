@@ -16,6 +16,7 @@ import { loadEngineNamed } from "../../src/crypto/native.ts"
 import { engine, useEngine, verify } from "../../src/crypto/signature.ts"
 import { openDatabase } from "../../src/store/db.ts"
 import { ChainStore } from "../../src/store/store.ts"
+import { transferOf } from "../../src/ledger/transfer.ts"
 import { specOf, TestChain, transfer } from "../fixtures.ts"
 import { printTable } from "./table.ts"
 
@@ -91,7 +92,10 @@ const all = blocks.flatMap((bytes) => {
 })
 const engineRate = (): number => {
   const before = process.cpuUsage()
-  for (const { id, transfer: one } of all) if (!verify(id, one.signature, one.publicKey)) throw new Error("wrong")
+  for (const one of all) {
+    const { signature, publicKey } = transferOf(one)
+    if (!verify(one.id, signature, publicKey)) throw new Error("wrong")
+  }
   const { user, system } = process.cpuUsage(before)
   return (all.length * 1e6) / (user + system)
 }

@@ -95,7 +95,10 @@ test("what does not hold ends with exit code 3 and says why", async () => {
   expect(await refusal("verify", file, "--header", "abc")).toEqual([2, "header-invalid"])
   expect(await refusal("verify", file, "--of", "somebody")).toEqual([2, "subject-invalid"])
   expect(await refusal("verify", join(home.path, "none.json"))).toEqual([1, "file-missing"])
-  expect(await refusal("get", "00".repeat(32), "--node", node.http, "--out", file)).toEqual([3, "transaction-not-found"])
+  expect(await refusal("get", "00".repeat(32), "--node", node.http, "--out", file)).toEqual([
+    3,
+    "transaction-not-found"
+  ])
   const { proof: hex } = JSON.parse(good) as { proof: string }
   // The last byte is one of the topmost sibling.
   const bent = `${hex.slice(0, -2)}${hex.endsWith("00") ? "01" : "00"}`

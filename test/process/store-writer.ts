@@ -3,6 +3,7 @@ import { writeSync } from "node:fs"
 import { join } from "node:path"
 import { Result } from "effect"
 import { decodeAccount, keyOf as entryKey } from "../../src/ledger/account.ts"
+import { transferOf } from "../../src/ledger/transfer.ts"
 import type { Transaction } from "../../src/ledger/transaction.ts"
 import { lockFolder } from "../../src/store/lock.ts"
 import { insertPending, loadPending } from "../../src/store/pending.ts"
@@ -16,7 +17,7 @@ const chain = new TestChain(specOf(), join(folder, "chain.db"))
 const { store } = chain
 const waiting: Array<Transaction> = loadPending(store.db)
   .map(({ bytes }) => Result.getOrThrow(chain.rules.ledger.decode(bytes)))
-  .sort((a, b) => a.transfer.nonce - b.transfer.nonce)
+  .sort((a, b) => transferOf(a).nonce - transferOf(b).nonce)
 let nonce = decodeAccount(store.readEntry(entryKey(keyOf(0).address))).nonce + waiting.length
 say("ready", String(process.pid))
 for (;;) {

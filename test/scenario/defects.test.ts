@@ -84,7 +84,10 @@ const greedy = (): Block => {
 }
 const jumping = (): Block => lying({}, [transfer({ from: 0, to: 1, nonce: 77 })])
 const spendingTwice = (): Block =>
-  lying({}, [1, 2].map((nonce) => transfer({ from: 0, to: nonce, nonce, amount: 900_000_000 })))
+  lying(
+    {},
+    [1, 2].map((nonce) => transfer({ from: 0, to: nonce, nonce, amount: 900_000_000 }))
+  )
 
 describe("a node refuses, and goes on after it,", () => {
   test("a block whose proposer is not the one it was sealed for (defect 1)", () => {
@@ -97,7 +100,11 @@ describe("a node refuses, and goes on after it,", () => {
 
   test("a body that is not the one its header was sealed with (defect 9)", () => {
     const block = new TestChain(spec).next([transfer({ from: 0, to: 1, nonce: 1 })])
-    for (const transactions of [[], [transfer({ from: 0, to: 2, nonce: 1 })], [...block.transactions, ...block.transactions]])
+    for (const transactions of [
+      [],
+      [transfer({ from: 0, to: 2, nonce: 1 })],
+      [...block.transactions, ...block.transactions]
+    ])
       lie("transaction-root-wrong", (liar) => liar.announce(block, work(block), { ...block, transactions }))
   })
 

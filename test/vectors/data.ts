@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { Result } from "effect"
 import { encodeBlock, extraHashOf, transactionRootOf } from "../../src/block/block.ts"
 import {
-  accountElements,
+  blockElements,
   decodeFilter,
   type Filter,
   filterHash,
@@ -20,20 +20,27 @@ import {
   nextFilterHeader
 } from "../../src/block/filter.ts"
 import { type ChainSpec, formatSpec, parseSpec, specHash } from "../../src/block/genesis.ts"
-import { type BlockHash, chainTag, type Header, type HeaderFields, makeHeader, sealDigest } from "../../src/block/header.ts"
+import {
+  type BlockHash,
+  chainTag,
+  type Header,
+  type HeaderFields,
+  makeHeader,
+  sealDigest
+} from "../../src/block/header.ts"
 import { merkleProof, merkleRoot } from "../../src/block/merkle.ts"
 import { type AccountProof, encodeProof, type Proof, proveTransaction, verifyProof } from "../../src/block/proof.ts"
 import { prove, StateTree } from "../../src/block/state-tree.ts"
 import { presets } from "../../src/chain/presets.ts"
-import { genesisState, makeRules } from "../../src/chain/rules.ts"
+import { genesisState, makeLedger, makeRules } from "../../src/chain/rules.ts"
 import { fromHex, toHex, utf8, writeU32 } from "../../src/codec/bytes.ts"
 import { formatAddress } from "../../src/crypto/address.ts"
 import { type Hash32, sha256 } from "../../src/crypto/hash.ts"
 import { accountKey, accountPath, devMnemonic } from "../../src/crypto/keys.ts"
-import { keyOf, makeAccountLedger } from "../../src/ledger/account.ts"
+import { keyOf } from "../../src/ledger/account.ts"
 import { amount } from "../../src/ledger/amount.ts"
 import type { LedgerRules } from "../../src/ledger/ledger.ts"
-import type { Millis, Nonce, Transaction, Transfer } from "../../src/ledger/transaction.ts"
+import type { Millis, Nonce, Transaction, Transfer, TransferTransaction } from "../../src/ledger/transaction.ts"
 import { makeTransfer, signedPart, signTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
 
@@ -80,7 +87,7 @@ const fieldsOf = (wish: Partial<Transfer>) => ({
   ...wish
 })
 
-const valid: ReadonlyArray<readonly [name: string, transaction: Transaction]> = [
+const valid: ReadonlyArray<readonly [name: string, transaction: TransferTransaction]> = [
   ["plain", signTransfer(fieldsOf({}), alice)],
   [
     "a note that JSON would escape",
@@ -180,12 +187,12 @@ const firstBlock = () => {
   const state = genesisState(dev.ledger, dev.spec)
   const tree = new StateTree(() => undefined)
   const facts = { height: 1, time: (start + 5_000) as Millis, proposer: carol.address }
-  const fees = amount(transactions.reduce((sum, { transfer }) => sum + transfer.fee, 0))
+  const fees = amount(transactions.reduce((sum, one) => sum + one.transfer.fee, 0))
   for (const transaction of transactions) {
-    const refused = dev.ledger.apply(state, transaction)
-    if (refused !== undefined) throw new Error(refused.message)
+    const fee = dev.ledger.apply(state, transaction, facts)
+    if (typeof fee !== "number") throw new Error(fee.message)
   }
-  dev.ledger.applyReward(state, facts, fees)
+  dev.ledger.applyReward(state, facts, fees, undefined)
   const entries = [...state.changes]
     .map(([key, { after }]) => [key, after!] as const)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -281,7 +288,10 @@ const proofs = () => {
   const second = proveTransaction(three, 1)!
   const bytes = encodeProof(second)
   const doubled = { ...three, transactions: [...three.transactions, three.transactions[2]!] }
-  const unsealed = { ...second, header: makeHeader({ ...three.header, target: new Uint8Array(32) as Header["target"] }) }
+  const unsealed = {
+    ...second,
+    header: makeHeader({ ...three.header, target: new Uint8Array(32) as Header["target"] })
+  }
   const bent = [
     ["the last leaf doubled (CVE-2012-2459)", encodeProof(proveTransaction(doubled, 3)!)],
     ["another block's header", encodeProof({ ...second, header: block.header })],
@@ -294,7 +304,8 @@ const proofs = () => {
     ["nothing", new Uint8Array(0)]
   ] as const
   return {
-    about: "Proofs, docs/protocol.md. The headers stand at height 1 of the development chain; keys are those of address.json.",
+    about:
+      "Proofs, docs/protocol.md. The headers stand at height 1 of the development chain; keys are those of address.json.",
     transactions: transfers,
     accounts: [
       ...[alice, bob, carol].map(({ address }, i) => provenRow(`key ${i}`, accountProof(address))),
@@ -309,7 +320,7 @@ const proofs = () => {
 }
 
 const supplyOf = (name: string, rules: LedgerRules, allocated: number, heights: ReadonlyArray<number>) => {
-  const ledger = makeAccountLedger(rules, amount(allocated))
+  const ledger = makeLedger(rules, amount(allocated))
   const { reward, rewardHalvingBlocks, supplyMax } = rules
   return {
     name,
@@ -378,10 +389,15 @@ const filters = () => {
   const many = makeFilter(hash, made.many.map(elementOf))
   let previous = filterHeaderStart
   const chain = [dev.genesis, firstBlock().block].map((block) => {
-    const elements = accountElements(block)
+    const elements = blockElements(block, dev.ledger)
     const filter = makeFilter(block.header.hash, elements)
     previous = nextFilterHeader(previous, filterHash(filter.bytes))
-    return { hash: block.header.id, elements: elements.map(toHex), ...filterText(filter), filter_header: toHex(previous) }
+    return {
+      hash: block.header.id,
+      elements: elements.map(toHex),
+      ...filterText(filter),
+      filter_header: toHex(previous)
+    }
   })
   return {
     about: "Block filters, docs/protocol.md. Element i of a made filter is u32 i and sixteen zero bytes.",
@@ -399,7 +415,7 @@ const filters = () => {
       "no bytes": "",
       "a count longer than need be": "fd0100000010",
       "a count of 64 bits": "ff0100000000000000000010",
-      "more elements than a filter may hold": "fe01000200",
+      "more elements than a filter may hold": "fe26490200",
       "cut off": "010000",
       "bytes after the end": "0100001000",
       "a byte after the end that the length allows": `08${"00".repeat(21)}`,

@@ -1,0 +1,187 @@
+/** What the HTTP interface takes and gives, as schemas. Field names are those of the reference system (rows L-R, L-B). */
+import { Schema } from "effect"
+import { httpPageMax } from "../limits.ts"
+
+export const text = Schema.String
+export const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+export const hash = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u))
+export const bytes = Schema.String.check(Schema.isPattern(/^(?:[0-9a-f]{2})*$/u))
+export const nullable = <S extends Schema.Top>(schema: S) => Schema.NullOr(schema)
+export const list = <S extends Schema.Top>(schema: S) => Schema.Array(schema)
+
+export const Transfer = Schema.Struct({
+  version: count,
+  chain_id: text,
+  id: hash,
+  kind: Schema.Literal("transfer"),
+  sender: text,
+  recipient: text,
+  amount: count,
+  fee: count,
+  nonce: count,
+  timestamp: count,
+  note: text,
+  public_key: text,
+  signature: text
+})
+const Output = Schema.Struct({ recipient: text, amount: count })
+/** Coins into coins; `owner` is derived from the key. */
+export const Payment = Schema.Struct({
+  chain_id: text,
+  id: hash,
+  kind: Schema.Literal("payment"),
+  inputs: list(Schema.Struct({ transaction_id: hash, index: count })),
+  outputs: list(Output),
+  note: text,
+  witnesses: list(Schema.Struct({ public_key: text, signature: text, owner: text }))
+})
+/** First in each block of a chain of coins. */
+const Coinbase = Schema.Struct({
+  chain_id: text,
+  id: hash,
+  kind: Schema.Literal("coinbase"),
+  height: count,
+  outputs: list(Output)
+})
+/** By the chain's ledger: transfers between accounts, or payments of coins. */
+export const Transaction = Schema.Union([Transfer, Payment, Coinbase])
+/** Derived by the rules, last in its block on a chain of accounts (L-B8). */
+const Reward = Schema.Struct({
+  id: hash,
+  kind: Schema.Literal("reward"),
+  recipient: text,
+  amount: count,
+  fee: count,
+  note: text
+})
+
+export const Block = Schema.Struct({
+  height: count,
+  index: count,
+  hash,
+  previous_hash: hash,
+  timestamp: text,
+  time: count,
+  proof: count,
+  difficulty_prefix: text,
+  target: hash,
+  work: text,
+  cumulative_work: text,
+  hash_format: text,
+  mined_by: text,
+  transaction_root: hash,
+  state_root: hash,
+  extra: text,
+  confirmations: count,
+  transactions: list(Schema.Union([Transfer, Payment, Coinbase, Reward]))
+})
+export const Header = Schema.Struct({
+  height: count,
+  index: count,
+  hash,
+  previous_hash: hash,
+  timestamp: text,
+  time: count,
+  proof: count,
+  difficulty_prefix: text,
+  target: hash,
+  work: text,
+  cumulative_work: text,
+  mined_by: text,
+  transaction_root: hash,
+  state_root: hash,
+  transaction_count: count
+})
+export const Account = Schema.Struct({
+  address: text,
+  confirmed_balance: count,
+  pending_balance: Schema.Int,
+  next_confirmed_nonce: count,
+  next_nonce: count,
+  pending_outgoing: count,
+  pending_incoming: count,
+  /** How many coins hold the confirmed balance; null on a chain of accounts. */
+  coins: nullable(count)
+})
+export const Peer = Schema.Struct({
+  node_id: text,
+  url: text,
+  direction: text,
+  state: text,
+  score: Schema.Int,
+  last_advertised_height: count,
+  version: text,
+  latency_ms: nullable(Schema.Finite),
+  last_seen_at: nullable(count),
+  last_error: nullable(text),
+  cooldown_until: nullable(count),
+  banned_until: nullable(count)
+})
+export const Validation = Schema.Struct({ valid: Schema.Boolean, reason: text })
+const Sync = Schema.Struct({
+  state: text,
+  height: count,
+  target_height: count,
+  blocks_per_second: Schema.Finite,
+  eta_ms: nullable(Schema.Finite)
+})
+export const Stats = Schema.Struct({
+  blocks: count,
+  pending_transactions: count,
+  pending_bytes: count,
+  committed_transactions: count,
+  peers: count,
+  known_peers: count,
+  peer_states: Schema.Struct({ active: count, known: count, backoff: count, banned: count }),
+  accounts: count,
+  mining_reward: count,
+  difficulty_prefix: text,
+  tip_difficulty_prefix: text,
+  target_block_seconds: Schema.Finite,
+  difficulty_adjustment_window: count,
+  cumulative_work: text,
+  average_block_time_seconds: nullable(Schema.Finite),
+  committed_value: Schema.Finite,
+  pending_value: count,
+  queued_fees: count,
+  circulating_supply: count,
+  last_block_hash: hash,
+  hashes_per_second: Schema.Finite,
+  mining: Schema.Boolean,
+  sync: Sync
+})
+export const Meta = Schema.Struct({
+  name: text,
+  version: text,
+  schema_version: count,
+  storage_engine: text,
+  consensus: text,
+  fork_choice: text,
+  chain_id: text,
+  genesis: hash,
+  symbol: text,
+  decimals: count,
+  address_prefix: text,
+  node_id: text,
+  node_url: text,
+  difficulty: Schema.Record(text, Schema.Unknown),
+  limits: Schema.Record(text, count),
+  mining_reward: count,
+  transports: Schema.Record(text, Schema.Unknown),
+  updated_at: text
+})
+export const Service = Schema.Struct({
+  name: text,
+  version: text,
+  runtime: text,
+  mode: text,
+  node_id: text,
+  node_url: text,
+  chain_id: text,
+  signature_engine: text,
+  hash_engine: text
+})
+export const Backlog = Schema.Struct({ rows: count, next_cursor: nullable(text) })
+
+export const Limit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: httpPageMax }))
+export const Page = Schema.Struct({ limit: Schema.optionalKey(Limit), cursor: Schema.optionalKey(text) })
