@@ -13,7 +13,17 @@ import { type Keypair, keypairOf } from "../src/crypto/keys.ts"
 import { loadEngine } from "../src/crypto/native.ts"
 import { nobleEngine, useEngine } from "../src/crypto/signature.ts"
 import { type Amount, amount } from "../src/ledger/amount.ts"
-import type { Millis, Nonce, Transaction, TransferTransaction } from "../src/ledger/transaction.ts"
+import { type Coin, decodeCoin, decodeOutpoint } from "../src/ledger/coin.ts"
+import type { LedgerRules } from "../src/ledger/ledger.ts"
+import { signPayment } from "../src/ledger/payment.ts"
+import type {
+  Millis,
+  Nonce,
+  Outpoint,
+  PaymentTransaction,
+  Transaction,
+  TransferTransaction
+} from "../src/ledger/transaction.ts"
 import { signTransfer } from "../src/ledger/transfer.ts"
 import { search } from "../src/miner/search.ts"
 import { makeTemplate } from "../src/miner/template.ts"
@@ -42,6 +52,10 @@ export interface SpecWish {
   readonly transactionsMax?: number
   readonly halving?: number
   readonly chainId?: string
+  /** The money model; accounts if nothing is said. */
+  readonly model?: LedgerRules["model"]
+  /** Of a coinbase, on a chain of coins. */
+  readonly maturity?: number
 }
 
 /** A spec that seals at once (four bits), with the first `accounts` test keys funded. */
@@ -54,10 +68,12 @@ export const specOf = (wish: SpecWish = {}): ChainSpec => {
   if (Result.isFailure(parsed)) throw new Error(JSON.stringify(parsed.failure))
   const spec = parsed.success
   const balance = amount(wish.balance ?? 1_000_000_000)
+  const model = wish.model === "utxo" ? { model: wish.model, coinbaseMaturity: wish.maturity ?? 3 } : {}
   return {
     ...spec,
     ledger: {
       ...spec.ledger,
+      ...model,
       chainId: wish.chainId ?? "test",
       feeMin: amount(1),
       reward: amount(1000),
@@ -94,6 +110,31 @@ export const transfer = (wish: {
       note: wish.note ?? ""
     },
     keyOf(wish.from)
+  )
+
+/** The coins of a test key after the tip of a chain, in the order of their names. */
+export const coinsOf = (chain: TestChain, owner: number): ReadonlyArray<Coin & Outpoint> =>
+  chain.store.db
+    .query<{ key: Uint8Array; value: Uint8Array }, [Uint8Array]>("SELECT key, value FROM state WHERE owner = ? ORDER BY key")
+    .all(keyOf(owner).address)
+    .map(({ key, value }) => ({ ...decodeOutpoint(key), ...decodeCoin(value) }))
+
+/** A signed payment between test keys. What the inputs hold above outputs and fee is lost to the fee, as the rules have it. */
+export const payment = (wish: {
+  readonly inputs: ReadonlyArray<Outpoint>
+  readonly outputs: ReadonlyArray<readonly [to: number, amount: number]>
+  readonly by: ReadonlyArray<number>
+  readonly note?: string
+  readonly chainId?: string
+}): PaymentTransaction =>
+  signPayment(
+    {
+      chainId: wish.chainId ?? "test",
+      inputs: wish.inputs.map(({ id, index }) => ({ id, index })),
+      outputs: wish.outputs.map(([to, units]) => ({ recipient: keyOf(to).address, amount: units as Amount })),
+      note: wish.note ?? ""
+    },
+    wish.by.map(keyOf)
   )
 
 /** The block with a nonce that seals it. */
