@@ -48,7 +48,8 @@ const canReach = (purse: Purse, next: number): boolean => {
 /**
  * The coins of the selection with the least waste among those without change, or undefined: there is none, or none was
  * found in so many tries. No subset is tried that overshoots already, that cannot reach the amount, that must waste more
- * than the best so far, or that takes a coin where its like was left.
+ * than the best so far, or that takes a coin where its like was left. To a subset that pays no coin is added: it would be
+ * burnt as a fee.
  */
 export const branchAndBound = (pool: Pool, triesMax = selectionTriesMax): ReadonlyArray<Coin> | undefined => {
   const purse = new Purse(pool)

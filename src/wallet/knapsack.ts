@@ -52,7 +52,7 @@ const draw = (
  * best random subset of the coins below it. Either may be missing. The same throws of the dice give the same coins.
  */
 export const knapsack = (pool: Pool, goal: number, dice: Dice): ReadonlyArray<ReadonlyArray<Coin>> => {
-  const { coins } = pool
+  const { coins, value, amount, terms } = pool
   const larger = smallestLarger(pool, goal)
   const from = larger + 1
   const draws = Math.min(selectionDrawsMax, Math.ceil(selectionLooksMax / coins.length))
@@ -64,7 +64,9 @@ export const knapsack = (pool: Pool, goal: number, dice: Dice): ReadonlyArray<Re
     best = included.slice()
     bestUnits = units
   }
-  for (let i = 0; i < draws && from < coins.length; i++) draw(purse, from, goal, dice, offer)
+  const end = Math.min(coins.length, from + terms.inputsMax)
+  const reachable = end > from && value[end]! - value[from]! >= amount + goal
+  for (let i = 0; i < draws && reachable; i++) draw(purse, from, goal, dice, offer)
   const subset = best
   return [
     ...(larger >= 0 ? [[coins[larger]!]] : []),

@@ -115,9 +115,14 @@ const largestUntilPaid = (pool: Pool, thrifty: boolean): Choice | undefined => {
   return undefined
 }
 
-/** Largest first: the fewest inputs. Undefined if so many as there may be do not pay. */
-export const largestFirst = (pool: Pool): Choice | undefined =>
-  largestUntilPaid(pool, true) ?? largestUntilPaid(pool, false)
+/** A way to propose choices for a payment; the one that wastes least is taken. */
+export type Solver = (pool: Pool, dice: Dice) => ReadonlyArray<Choice>
+
+/** Largest first: the fewest inputs. Nothing, if so many as there may be do not pay. */
+export const largestFirst: Solver = (pool) => {
+  const found = largestUntilPaid(pool, true) ?? largestUntilPaid(pool, false)
+  return found === undefined ? [] : [found]
+}
 
 /**
  * The change that the knapsack aims at: between half and twice the amount, by chance. So change can be spent again, and who
@@ -126,12 +131,11 @@ export const largestFirst = (pool: Pool): Choice | undefined =>
 const changeGoal = ({ amount, terms }: Pool, dice: Dice): number =>
   Math.max(terms.dust, Math.ceil((amount * (0x8000 + dice.int(0x1_8000))) / 0x1_0000))
 
-const solve = (pool: Pool, dice: Dice): ReadonlyArray<Choice> => {
+const solve: Solver = (pool, dice) => {
   const exact = branchAndBound(pool)
   const roomy = knapsack(pool, changeGoal(pool, dice), dice)
   const changing = roomy.length > 0 ? roomy : knapsack(pool, pool.terms.dust, dice)
-  const large = largestFirst(pool)
-  return [...(exact === undefined ? [] : [exact]), ...changing, ...(large === undefined ? [] : [large])]
+  return [...(exact === undefined ? [] : [exact]), ...changing, ...largestFirst(pool, dice)]
 }
 
 /** The coins of the owner who has least among those who can pay alone, or undefined. */
@@ -151,6 +155,12 @@ const poorestAble = ({ coins, owner, ownerCoins, units, amount, terms }: Pool): 
     if (pays && (best < 0 || sum[at]! < sum[best]!)) best = at
   }
   return best < 0 ? undefined : coins.filter((_, i) => owner[i] === best)
+}
+
+/** All ways, for all coins and for those of one owner. */
+const everyWay: Solver = (pool, dice) => {
+  const alone = pool.ownerCoins.length > 1 ? poorestAble(pool) : undefined
+  return [...solve(pool, dice), ...(alone === undefined ? [] : solve(makePool(alone, pool.amount, pool.terms), dice))]
 }
 
 /** Less waste; of equals fewer owners, then more inputs: fewer coins for every node to keep. */
@@ -203,9 +213,9 @@ const prepare = (
  * Privacy: spending coins of two owners together shows that they are one person. So the waste counts the second witness,
  * the owner who has least among those who can pay alone is also tried alone, and of equals the selection with fewer owners
  * is taken. Coins of one owner are not forced together: a wallet with one address would spend all it has in each payment,
- * and could not pay again before the next block.
+ * and could not pay again before the next block. `solver` is for comparisons.
  */
-export const select = (payment: Payment): Outcome => {
+export const select = (payment: Payment, solver: Solver = everyWay): Outcome => {
   const { amount, dice } = payment
   if (!isAmount(amount) || amount < 1) return fail({ code: "amount-invalid", message: "A whole number, at least 1." })
   const prepared = prepare(payment.costs, payment.coins)
@@ -215,14 +225,10 @@ export const select = (payment: Payment): Outcome => {
   const available = unitsOf(coins)
   const needed = amount + feeOf(terms, terms.fixedBytes + outputBytes + Math.max(spendBytes, bytesOf(coins)))
   if (available < needed) return fundsTooLow(available, needed)
-  const pool = makePool(coins, amount, terms)
-  const alone = pool.ownerCoins.length > 1 ? poorestAble(pool) : undefined
-  const choices = [
-    ...solve(pool, dice),
-    ...(alone === undefined ? [] : solve(makePool(alone, amount, terms), dice))
-  ]
   const held = countByOwner(coins)
-  const selections = choices.flatMap((choice) => settle(choice, payment, terms, held) ?? [])
+  const selections = solver(makePool(coins, amount, terms), dice).flatMap(
+    (choice) => settle(choice, payment, terms, held) ?? []
+  )
   const best = selections.toSorted(better)[0]
   return best === undefined ? tooMany(available, needed, terms.inputsMax) : Result.succeed(best)
 }
