@@ -80,6 +80,16 @@ test("finds the least waste of all subsets, whenever one ends without change", (
   expect([found > 200, none > 200]).toEqual([true, true])
 })
 
+test("where the least fee pays for more inputs, they are tried", () => {
+  const costs = { ...free, feeRate: 1, longTermRate: 1, feeMin: amount(2_000), dust: amount(1) }
+  expect(values(solve([coin(5_000, 0), coin(3_000, 1), coin(2_000, 2)], 3_000, costs))).toEqual([2_000, 3_000])
+})
+
+test("of coins alike so many as fit are tried, and not each set of so many", () => {
+  const coins = Array.from({ length: 70 }, (_, i) => coin(i < 40 ? 10 : 9, i))
+  expect(values(solve(coins, 81, free))).toEqual(Array.from({ length: 9 }, () => 9))
+})
+
 /**
  * The cases of bnb_search_test and bnb_test in Bitcoin Core's src/wallet/test. Its cost of change is our dust bound less
  * one, where bytes are free. Which of several sets without waste is taken is left open there and here.

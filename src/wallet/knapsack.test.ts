@@ -33,6 +33,11 @@ describe("out of 1, 2, 5, 10 and 20, with change of at least 1", () => {
   })
 })
 
+test("a draw goes on with what chance left out, until the goal is reached", () => {
+  const [all] = solve(coins(...Array.from({ length: 40 }, () => 10)), 390, 5)
+  expect(all?.length).toBe(40)
+})
+
 test("the best subset of small wallets is nearly always found, and none that misses the goal", () => {
   const dice = makeDice(7)
   let best = 0

@@ -4,7 +4,7 @@ import { Result } from "effect"
 import type { Amount } from "../ledger/amount.ts"
 import { makeDice } from "../sim/dice.ts"
 import type { Coin, Costs, WalletReject } from "./coin.ts"
-import { consolidate, type Payment, type Selection, select, sendAll } from "./select.ts"
+import { consolidate, largestFirst, type Payment, type Selection, select, sendAll } from "./select.ts"
 
 const units = (value: number): Amount => value as Amount
 const coin = (value: number, owner = "a", id = `${owner}${value}`): Coin => ({
@@ -108,10 +108,75 @@ describe("a payment", () => {
 
   test("the same seed gives the same coins, in whatever order they are given", () => {
     for (let i = 0; i < 200; i++) {
-      const coins = randomCoins(30, 4, 5_000)
-      const once = pay(coins, 20_000, { feeRate: 1 }, { dice: makeDice(i) })
-      expect(pay(coins.toReversed(), 20_000, { feeRate: 1 }, { dice: makeDice(i) })).toEqual(once)
+      const coins = randomCoins(30, 4, 9).map((one) => ({ ...one, height: random.int(2) }))
+      const once = pay(coins, 30, { dust: units(3) }, { dice: makeDice(i) })
+      expect(pay(coins.toReversed(), 30, { dust: units(3) }, { dice: makeDice(i) })).toEqual(once)
+      const oldest = coins.filter(({ units: value }) => value === coins[0]!.units).map(({ height }) => height)
+      const first = taken(pay(coins, coins[0]!.units, {}, { dice: makeDice(i) })).inputs
+      if (first.length === 1) expect(first[0]!.height).toBe(Math.min(...oldest))
     }
+  })
+
+  test("never wastes more than largest first, and never refuses what that one pays", () => {
+    for (let i = 0; i < 1_000; i++) {
+      const coins = randomCoins(1 + random.int(30), 1 + random.int(5), random.pick([60, 1_000, 100_000]))
+      const costs = { ...randomCosts(), inputsMax: random.pick([2, 5, 20]) }
+      const payment: Payment = {
+        coins,
+        amount: units(1 + random.int(sum(coins))),
+        recipient: "shop",
+        changeTo: "o0",
+        costs,
+        dice: makeDice(i)
+      }
+      const plain = select(payment, largestFirst)
+      if (Result.isFailure(plain)) continue
+      check(plain.success, coins, costs)
+      expect(taken(select(payment)).waste).toBeLessThanOrEqual(plain.success.waste)
+    }
+  })
+
+  test("largest first passes over an owner who would not pay for his witness, unless he is needed", () => {
+    const coins = [coin(10_000), coin(90, "b"), coin(90, "b", "b2"), coin(80)]
+    const first = (amount: number) =>
+      unitsOf(
+        taken(
+          select(
+            {
+              coins,
+              amount: units(amount),
+              recipient: "shop",
+              changeTo: "a",
+              costs: { ...free, feeRate: 1 },
+              dice: random
+            },
+            largestFirst
+          )
+        )
+      )
+    const fee = 40 + 28 + 97 + 2 * 36
+    expect(first(10_080 - fee)).toEqual([10_000, 80])
+    expect(first(10_260 - fee - 2 * 36 - 97)).toEqual([10_000, 90, 90, 80])
+  })
+
+  test("where half of the amount cannot be had as change, the least that can", () => {
+    expect(unitsOf(taken(pay([coin(60), coin(50), coin(30), coin(28)], 130)))).toEqual([60, 50, 28])
+  })
+
+  test("of equals the selection with more inputs is taken", () => {
+    for (let seed = 0; seed < 50; seed++)
+      expect(unitsOf(taken(pay([coin(300), coin(90), coin(80)], 50, {}, { dice: makeDice(seed) })))).not.toContain(300)
+  })
+
+  test("the waste is the fee and the change to be spent, less what is spared", () => {
+    const waste = (coins: ReadonlyArray<Coin>, changeTo: string) =>
+      taken(pay(coins, 1_000, { inputsMax: 1, feeRate: 1, longTermRate: 2 }, { changeTo })).waste
+    const fee = 40 + 2 * 28 + 36 + 97
+    expect(waste([coin(5_000)], "a")).toBe(fee)
+    expect(waste([coin(5_000)], "fresh")).toBe(fee)
+    // With a coin that stays, the owner signs later anyway: his witness is not spared, and his change needs no other one.
+    expect(waste([coin(5_000), coin(4_000)], "a")).toBe(fee)
+    expect(waste([coin(5_000), coin(4_000)], "fresh")).toBe(fee + 2 * 97)
   })
 
   test("coins of one owner go before cheaper change from two, where bytes cost nothing", () => {

@@ -3,6 +3,7 @@
  * the number of inputs binds, and the one of them that wastes least. See docs/decisions/0020-coin-selection.md.
  */
 import { Result } from "effect"
+import { assert } from "../assert.ts"
 import { type Amount, isAmount } from "../ledger/amount.ts"
 import { branchAndBound } from "./branch.ts"
 import {
@@ -70,13 +71,13 @@ const countByOwner = (coins: Choice): ReadonlyMap<string, number> => {
   return counts
 }
 
-/** Settles fee, change and waste of chosen coins; undefined if they cannot pay. `held` counts the owners' coins. */
+/** Settles fee, change and waste of chosen coins, which can pay. `held` counts the owners' coins. */
 const settle = (
   inputs: Choice,
   { amount, recipient, changeTo }: Pick<Payment, "amount" | "recipient" | "changeTo">,
   terms: Terms,
   held: ReadonlyMap<string, number>
-): Selection | undefined => {
+): Selection => {
   const chosen = countByOwner(inputs)
   const units = unitsOf(inputs)
   const plain = terms.fixedBytes + outputBytes + inputs.length * inputBytes + chosen.size * witnessBytes
@@ -84,7 +85,7 @@ const settle = (
   const change = (rest >= terms.dust ? rest : 0) as Amount
   const bytes = change > 0 ? plain + outputBytes : plain
   const fee = (units - amount - change) as Amount
-  if (fee < feeOf(terms, bytes)) return undefined
+  assert(fee >= feeOf(terms, bytes), "a solver proposes only coins that pay")
   const keeps = (owner: string): boolean => (held.get(owner) ?? 0) > (chosen.get(owner) ?? 0)
   const emptied = [...chosen.keys()].filter((owner) => !keeps(owner)).length
   const spared = inputs.length * inputBytes + emptied * witnessBytes
@@ -253,8 +254,7 @@ const join = (inputs: Choice, coins: Choice, recipient: string, terms: Terms): O
   if (inputs.length > terms.inputsMax) return tooMany(available, available, terms.inputsMax)
   const amount = (available - fee) as Amount
   if (amount < terms.dust) return isDust(terms)
-  const selection = settle(inputs, { amount, recipient, changeTo: recipient }, terms, countByOwner(coins))
-  return selection === undefined ? fundsTooLow(available, fee + 1) : Result.succeed(selection)
+  return Result.succeed(settle(inputs, { amount, recipient, changeTo: recipient }, terms, countByOwner(coins)))
 }
 
 /**

@@ -4,8 +4,8 @@ import { amount as unitsOf } from "../../src/ledger/amount.ts"
 import { makeDice } from "../../src/sim/dice.ts"
 import { branchAndBound } from "../../src/wallet/branch.ts"
 import { type Coin, type Costs, parseCoins, parseCosts } from "../../src/wallet/coin.ts"
-import { makePool } from "../../src/wallet/purse.ts"
-import { largestFirst, type Payment, select, type Selection } from "../../src/wallet/select.ts"
+import { makePool, Purse } from "../../src/wallet/purse.ts"
+import { largestFirst, type Payment, select, type Selection, type Solver } from "../../src/wallet/select.ts"
 import { printTable, rate, type Row } from "./table.ts"
 
 const baseline = "largest first"
@@ -25,8 +25,24 @@ const walletOf = (count: number): ReadonlyArray<Coin> => {
 }
 
 type Way = (payment: Payment) => Result.Result<Selection, unknown>
+/** Single random draw: coins at random until there is change; where that is too many, largest first. */
+const randomDraw: Solver = (pool, dice) => {
+  const left = pool.coins.map((_, i) => i)
+  const purse = new Purse(pool)
+  const drawn: Array<Coin> = []
+  while (left.length > 0 && drawn.length < pool.terms.inputsMax && purse.change < pool.terms.dust) {
+    const at = dice.int(left.length)
+    const i = left[at]!
+    left[at] = left.at(-1)!
+    left.pop()
+    purse.add(i)
+    drawn.push(pool.coins[i]!)
+  }
+  return purse.change >= pool.terms.dust ? [drawn] : largestFirst(pool, dice)
+}
 const ways: ReadonlyArray<readonly [string, Way]> = [
   [baseline, (payment) => select(payment, largestFirst)],
+  ["random draw", (payment) => select(payment, randomDraw)],
   ["selection", (payment) => select(payment)]
 ]
 
