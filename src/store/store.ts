@@ -8,7 +8,6 @@ import type { Database, Statement } from "bun:sqlite"
 import { Result } from "effect"
 import { assert } from "../assert.ts"
 import { type Block, decodeBody, encodeBody } from "../block/block.ts"
-import { formatSpec } from "../block/genesis.ts"
 import { decodeHeader } from "../block/header.ts"
 import { StateTree } from "../block/state-tree.ts"
 import type { Landing } from "../chain/connect.ts"
@@ -447,7 +446,6 @@ export class ChainStore implements ChainReader {
       this.saveHeaders([{ header: genesis.header, work: consensus.work(genesis.header), hasBody: false }])
       this.saveBody(genesis)
       this.sql.setMeta.run("genesis", genesis.header.hash)
-      this.sql.setMeta.run("spec", JSON.stringify(formatSpec(spec)))
       this.attach({ block: genesis, undo: new Uint8Array(0), fees: 0 as Landing["attached"][number]["fees"] })
       this.writeState({ detached: [], attached: [], entries, pages: tree.pages() })
     })
