@@ -27,7 +27,11 @@ interface Paid {
 }
 
 /** The sides part, each is paid, and the i-th mines so many blocks more than the depth; then they meet again. */
-const fork = (stage: Stage, sides: ReadonlyArray<Side>, wish: { readonly depth: number; readonly wallet: TestWallet }) =>
+const fork = (
+  stage: Stage,
+  sides: ReadonlyArray<Side>,
+  wish: { readonly depth: number; readonly wallet: TestWallet }
+) =>
   Effect.gen(function* () {
     const { depth, wallet } = wish
     sides.forEach((side, i) => stage.part(side, sides.slice(i + 1).flat()))
@@ -91,7 +95,10 @@ const forksOn = (name: string, spec: ChainSpec, wallet: TestWallet): void => {
           const d = yield* stage.node("d", { knows: [c, b] })
           yield* stage.mine(a, 3)
           yield* stage.agree()
-          const sides = [[a, b], [c, d]]
+          const sides = [
+            [a, b],
+            [c, d]
+          ]
           const paid = yield* fork(stage, sides, { depth, wallet })
           expect(heightOf(a)).toBe(3 + depth + 1)
           yield* payAll(stage, sides, paid)
