@@ -105,6 +105,13 @@ const Sync = Schema.Struct({
   blocks_per_second: Schema.Finite,
   eta_ms: nullable(Schema.Finite)
 })
+/** The replay of the blocks below a loaded snapshot. */
+const Past = Schema.Struct({
+  height: count,
+  target_height: count,
+  blocks_per_second: Schema.Finite,
+  eta_ms: nullable(Schema.Finite)
+})
 const Stats = Schema.Struct({
   blocks: count,
   pending_transactions: count,
@@ -128,7 +135,8 @@ const Stats = Schema.Struct({
   last_block_hash: hash,
   hashes_per_second: Schema.Finite,
   mining: Schema.Boolean,
-  sync: Sync
+  sync: Sync,
+  past: nullable(Past)
 })
 const Meta = Schema.Struct({
   name: text,
