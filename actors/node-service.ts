@@ -20,6 +20,7 @@ import type {
   HeaderView,
   NodeFacts,
   NodeShape,
+  PastView,
   PeerView,
   ReadyView,
   Stats,
@@ -45,6 +46,7 @@ export interface NodePorts {
   readonly metrics: Metrics
   readonly hashesPerSecond: () => number
   readonly miningActive: boolean
+  readonly past: () => PastView | undefined
   /** Reasons why the node is not ready, beside those that reading finds. */
   readonly stopping: () => boolean
   /** Who found no room on the disk when they last wrote. */
@@ -164,7 +166,8 @@ const makeStats = (ports: NodePorts): NodeShape["stats"] => {
         pendingValue: Math.min(totals.value, Number.MAX_SAFE_INTEGER) as Amount,
         hashesPerSecond: ports.hashesPerSecond(),
         miningActive: ports.miningActive,
-        sync
+        sync,
+        past: ports.past()
       }
     })
 }
