@@ -8,6 +8,7 @@ import { assert } from "../assert.ts"
 import { concat, readU32, toHex, writeU32 } from "../codec/bytes.ts"
 import { type Hash32, sha256, zeroHash } from "../crypto/hash.ts"
 import { type SipKey, sipHashInto, sipKey, sipKeyBytes } from "../crypto/siphash.ts"
+import type { Transaction } from "../ledger/transaction.ts"
 import { filterElementsMax } from "../limits.ts"
 import type { Block } from "./block.ts"
 import type { BlockHash } from "./header.ts"
@@ -37,7 +38,13 @@ export const filterHeaderStart: Hash32 = zeroHash
 /** The elements of a block of the account ledger: the 20 bytes of proposer, senders and recipients, some maybe twice. */
 export const accountElements = (block: Pick<Block, "header" | "transactions">): ReadonlyArray<Uint8Array> => [
   block.header.proposer,
-  ...block.transactions.flatMap(({ transfer }) => [transfer.sender, transfer.recipient])
+  ...block.transactions.flatMap(transactionElements)
+]
+
+/** Whom a transaction of the account ledger concerns. */
+export const transactionElements = ({ transfer }: Transaction): ReadonlyArray<Uint8Array> => [
+  transfer.sender,
+  transfer.recipient
 ]
 
 /**

@@ -58,6 +58,7 @@ const startFlags = {
   p2pAdvertise: optional("p2p-advertise", "host:port that others should dial"),
   p2pSeeds: optional("p2p-seeds", "Peers to keep a session with: host:port, separated by commas"),
   noP2p: yes("no-p2p", "Speak to no peers"),
+  noFilters: yes("no-filters", "Make and serve no block filters: light clients that scan ask others"),
   mineThreads: Flag.Int("mine-threads").pipe(
     Flag.withSchema(whole(64)),
     Flag.withDescription("Threads that mine all the time"),
@@ -128,6 +129,7 @@ const configOf = (input: StartInput): NodeConfig => {
       onDemand: input.dev && everyMs === undefined,
       everyMs: everyMs === undefined ? undefined : everyMs * 1000
     },
+    filters: !input.noFilters,
     signatureEngine: input.signatureEngine
   }
 }

@@ -43,4 +43,9 @@ const past: ReadonlyArray<string> = [
   `CREATE TABLE past_pages (name TEXT PRIMARY KEY, page BLOB NOT NULL) WITHOUT ROWID`
 ]
 
-export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past]
+/** Step 3: block filters and their headers (filters.ts). */
+const filters: ReadonlyArray<string> = [
+  `CREATE TABLE filters (height INTEGER PRIMARY KEY, filter BLOB NOT NULL, header BLOB NOT NULL)`
+]
+
+export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past, filters]

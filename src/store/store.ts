@@ -17,8 +17,9 @@ import { genesisState, type Rules } from "../chain/rules.ts"
 import { equal, toHex } from "../codec/bytes.ts"
 import { fromTarget, toTarget } from "../consensus/difficulty.ts"
 import { type Before, decodeUndo } from "../ledger/undo.ts"
-import { headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
+import { filtersPerLandingMax, headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
 import { BoundedCache } from "./cache.ts"
+import { FilterTable } from "./filters.ts"
 import { closeDatabase, corrupt, pastInvalid, StoreFault } from "./db.ts"
 import { floorOf, inconsistency } from "./consistency.ts"
 import { deletePending, hasPending, insertPending } from "./pending.ts"
@@ -100,15 +101,17 @@ export class ChainStore implements ChainReader {
   private readonly bestRows = new BoundedCache<StoredRow>(headerCacheMax)
   private readonly entries = new BoundedCache<Uint8Array | null>(stateEntriesMax)
   private readonly treePages = new BoundedCache<Uint8Array | null>(statePagesMax)
+  private readonly filters: FilterTable
   private best: StoredRow
   private deciding = false
   private lowest: number
 
   /** Takes an open, migrated database; writes the genesis into an empty one; refuses another chain's or a broken one. */
-  constructor(db: Database, rules: Rules) {
+  constructor(db: Database, rules: Rules, options: { readonly filters: boolean } = { filters: true }) {
     this.db = db
     this.rules = rules
     this.sql = statements(db)
+    this.filters = new FilterTable(db, options.filters)
     const genesis = this.sql.meta.get("genesis")?.value
     if (genesis === undefined) this.begin()
     else if (!equal(genesis as Uint8Array, rules.genesis.header.hash)) {
@@ -261,6 +264,21 @@ export class ChainStore implements ChainReader {
       const tip = top === undefined ? undefined : this.stored(top.block.header.id)
       assert(tip !== undefined, "a landing ends with an attached block")
       this.best = tip
+      this.extendFilters(filtersPerLandingMax)
+    })
+  }
+
+  /** Makes block filters that are lacking, at most so many. False: there are more to make. */
+  extendFilters(limit: number): boolean {
+    return this.decide(() => {
+      for (let made = 0; made < limit; made++) {
+        const height = this.filters.next()
+        const row = height === undefined ? undefined : this.bestAt(height)
+        const block = row === undefined ? undefined : this.block(row.header.id)
+        if (block === undefined) return true
+        this.filters.attach(block)
+      }
+      return false
     })
   }
 
@@ -329,6 +347,7 @@ export class ChainStore implements ChainReader {
     this.sql.deleteBest.run(block.header.height)
     this.bestRows.delete(String(block.header.height))
     this.sql.deleteUndo.run(row.n)
+    this.filters.detach(block.header.height)
     for (const { id } of block.transactions) this.sql.deleteTransaction.run(id)
     this.count(block, -1)
   }
@@ -348,6 +367,7 @@ export class ChainStore implements ChainReader {
     this.sql.insertUndo.run(row.n, undo, fees, transactions.length)
     const insert: Statement = this.sql.insertTransaction
     for (let i = 0; i < transactions.length; i++) insert.run(transactions[i]!.id, header.height, i)
+    this.filters.attach(block)
     this.count(block, 1)
   }
 
