@@ -20,6 +20,7 @@ const order = [
   "src/mempool",
   "src/miner",
   "src/peer",
+  "src/light",
   "src/libp2p",
   "src/transport",
   "src/gossip",
@@ -63,6 +64,7 @@ const pure = [
   "src/mempool",
   "src/miner",
   "src/peer",
+  "src/light",
   "src/libp2p",
   "src/transport",
   "src/gossip"
