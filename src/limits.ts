@@ -167,6 +167,8 @@ export const eventStreamsMax = 256
 export const statePagesMax = 16_384
 /** Ledger entries held in memory. */
 export const stateEntriesMax = 65_536
+/** Headers of a light client that a restart reads: 2 GB, three years of blocks of ten seconds. Those above are asked for again. */
+export const lightHeadersMax = 10_000_000
 /** Headers held in memory. */
 export const headerCacheMax = 4_096
 

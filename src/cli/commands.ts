@@ -15,6 +15,7 @@ import { keystorePath } from "./data-folder.ts"
 import { failure } from "./failure.ts"
 import { init } from "./init.ts"
 import { devKey, exportKey, importKey, type KeyOptions, listKeys, newKey, openKey } from "./keys.ts"
+import { lightCommand } from "./light-command.ts"
 import { checkProof, getProof } from "./proof.ts"
 import { replay } from "./replay.ts"
 import { send } from "./send.ts"
@@ -463,6 +464,7 @@ export const makeRoot = (startedAt: number) =>
       verifyCommand,
       proofCommand,
       snapshotCommand,
+      lightCommand,
       replayCommand,
       simCommand
     ])
