@@ -38,7 +38,7 @@ interface Light {
   readonly driver: LightDriver
   readonly rules: Rules
   readonly clock: Clock.Clock
-  readonly facts: { stored: number; undone: number }
+  readonly facts: { stored: number; undone: number; moved: () => void }
 }
 
 const parsePeers = (text: string): ReadonlyArray<{ readonly host: string; readonly port: number; readonly endpoint: string }> => {
@@ -94,7 +94,7 @@ const withLight = (options: LightOptions, how: { readonly redial: boolean }, use
           })
       )
       const { client, rules, file } = opened
-      const facts = { stored: opened.stored, undone: 0 }
+      const facts = { stored: opened.stored, undone: 0, moved: () => {} }
       const identity = yield* attempt(() => ({
         key: loadIdentity(options.dataDir, random),
         tls: loadTls(options.dataDir, { now, random })
@@ -104,7 +104,10 @@ const withLight = (options: LightOptions, how: { readonly redial: boolean }, use
           ...{ client, peers: opened.peers, tcp: bunTcp, random, agent: `cairn-light/${version}`, redial: how.redial },
           ...identity,
           store: (above, headers) => file.replaceFrom(above * headerBytes, headers),
-          moved: (undone) => void (facts.undone += undone),
+          moved: (undone) => {
+            facts.undone += undone
+            facts.moved()
+          },
           dropped: warn
         },
         clock
@@ -130,6 +133,9 @@ const nobodyLeft = ({ driver, client }: Light): Failure => {
     : failure("refused", lie.code, `No honest peer is left. ${whys}`, "Name others with --peer.")
 }
 
+/** Headers to check from which on a person would wait. */
+const progressFrom = 4_000
+
 /** Lets the driver go on until something holds, and says how far the headers are. */
 const goOn = (light: Light, done: () => boolean): Effect.Effect<void, Failure> => {
   const { client, driver, clock } = light
@@ -139,7 +145,7 @@ const goOn = (light: Light, done: () => boolean): Effect.Effect<void, Failure> =
   const tell = (): void => {
     const { height } = client.chain.tip
     const of = client.follow.claimedHeight
-    if (of - from < 4_000 || height >= of) return
+    if (of - from < progressFrom || height >= of) return
     const left = ((now() - began) / Math.max(1, height - from)) * (of - height)
     const share = ((100 * height) / of).toFixed(1)
     say(`checking headers: ${height} of ${of} (${share} %), ${formatDuration(left)} left`, {
@@ -148,10 +154,8 @@ const goOn = (light: Light, done: () => boolean): Effect.Effect<void, Failure> =
       eta_ms: Math.round(left)
     })
   }
-  const isOver = (): boolean => {
-    tell()
-    return done() || (driver.settled && driver.connected === 0)
-  }
+  light.facts.moved = tell
+  const isOver = (): boolean => done() || (driver.settled && driver.connected === 0)
   return Effect.flatMap(driver.run(isOver), () =>
     Effect.suspend(() => {
       clearLine()
