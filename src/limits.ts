@@ -186,5 +186,8 @@ assert(2 * blockTransactionsMax + 1 <= filterElementsMax, "a filter has room for
 assert(headersPerMessageMax * 256 <= frameBytesMax, "a page of headers fits a frame")
 assert(hashesPerMessageMax * transactionBytesMax <= frameBytesMax, "the answer to a gettx fits a frame")
 assert(headersPerMessageMax * packedHeaderBytesMax <= frameBytesMax, "a packed page of headers fits a frame")
-assert(filterAnswerBytesMax + filterBytesMax + 5 * filtersPerMessageMax <= frameBytesMax, "an answer of filters fits a frame")
+assert(
+  filterAnswerBytesMax + filterBytesMax + 5 * filtersPerMessageMax <= frameBytesMax,
+  "an answer of filters fits a frame"
+)
 assert(pendingPerSenderMax <= nonceGapMax, "a full sender queue fits its gap")

@@ -110,9 +110,7 @@ export class LightWorld {
     const found = chain.store.block(toHex(hash))
     const bytes = found === undefined ? undefined : (block ?? ((same) => same))(encodeBlock(found))
     this.received += bytes?.length ?? 0
-    return bytes === undefined
-      ? this.client.notGiven(session, this.now)
-      : this.client.block(session, bytes, this.now)
+    return bytes === undefined ? this.client.notGiven(session, this.now) : this.client.block(session, bytes, this.now)
   }
 }
 

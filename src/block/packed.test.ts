@@ -98,7 +98,14 @@ test("second forms are refused: a hash that should be left out, a known proposer
 test("a header of an empty block by a known proposer takes 34 bytes and its nonce", () => {
   const [parent, headers] = branch(makeDice(2), 2)
   const same = headers.map((header, i) =>
-    makeHeader({ ...header, time: (parent.time + 50 * i) as Millis, proposer: headers[0]!.proposer, extraHash: none, nonce: 1, transactionRoot: none })
+    makeHeader({
+      ...header,
+      time: (parent.time + 50 * i) as Millis,
+      proposer: headers[0]!.proposer,
+      extraHash: none,
+      nonce: 1,
+      transactionRoot: none
+    })
   )
   const first = packed(parent, same.slice(0, 1)).length
   expect(packed(parent, same).length - first).toBe(1 + 1 + 32 + 1)

@@ -32,7 +32,9 @@ const from = Flag.Int("from").pipe(
 )
 
 export const lightCommand = Command.make("light").pipe(
-  Command.withDescription("A light client: keeps headers, checks the work behind them, and takes nothing else on trust"),
+  Command.withDescription(
+    "A light client: keeps headers, checks the work behind them, and takes nothing else on trust"
+  ),
   Command.withSubcommands([
     Command.make("sync", flags, (input) => lightSync(optionsOf(input))).pipe(
       Command.withDescription("Checks headers up to the heaviest tip that a peer can show")
@@ -49,7 +51,9 @@ export const lightCommand = Command.make("light").pipe(
       "balance",
       { address: Argument.String("address").pipe(Argument.withDescription("Address")), ...flags },
       (input) => lightProof({ ...optionsOf(input), subject: input.address, kind: "account" })
-    ).pipe(Command.withDescription("Proves what an address has after the tip; the peer that is asked learns the address")),
+    ).pipe(
+      Command.withDescription("Proves what an address has after the tip; the peer that is asked learns the address")
+    ),
     Command.make(
       "scan",
       {
@@ -64,9 +68,13 @@ export const lightCommand = Command.make("light").pipe(
     ).pipe(Command.withDescription("Finds what concerns addresses by block filters; no peer learns which addresses"))
   ]),
   Command.withExamples([
-    { command: "cairn light sync --peer 127.0.0.1:19100 --spec dev --data-dir phone", description: "Headers of a chain, in ./phone" },
     {
-      command: "cairn light balance crn1q5jjwsx35h5rfkxzmhv3e8gr5ny44hgtnc5tzzv --peer 127.0.0.1:19100 --data-dir phone",
+      command: "cairn light sync --peer 127.0.0.1:19100 --spec dev --data-dir phone",
+      description: "Headers of a chain, in ./phone"
+    },
+    {
+      command:
+        "cairn light balance crn1q5jjwsx35h5rfkxzmhv3e8gr5ny44hgtnc5tzzv --peer 127.0.0.1:19100 --data-dir phone",
       description: "What an address has, proven"
     }
   ])

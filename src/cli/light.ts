@@ -2,8 +2,10 @@
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
 import { formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
+import { makeCertificate } from "../crypto/certificate.ts"
+import { type Keypair, keypairOf } from "../crypto/keys.ts"
 import { loadEngine } from "../crypto/native.ts"
-import { useEngine } from "../crypto/signature.ts"
+import { isSecret, useEngine } from "../crypto/signature.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import { equal } from "../codec/bytes.ts"
 import { parseEndpoint } from "../config.ts"
@@ -17,7 +19,7 @@ import { lightHeadersMax } from "../limits.ts"
 import { formatTransfer } from "../ledger/transfer-text.ts"
 import { lockFolder } from "../store/lock.ts"
 import { attempt } from "./attempt.ts"
-import { isInitialised, loadIdentity, loadSpec, loadTls, saveSpec, specOf } from "./data-folder.ts"
+import { isInitialised, loadSpec, saveSpec, specOf } from "./data-folder.ts"
 import { type Failure, failure } from "./failure.ts"
 import { LightDriver, type LightPeer } from "./light-driver.ts"
 import { clearLine, formatDuration, makeProgress, print, rows } from "./output.ts"
@@ -41,7 +43,9 @@ interface Light {
   readonly facts: { stored: number; undone: number; moved: () => void }
 }
 
-const parsePeers = (text: string): ReadonlyArray<{ readonly host: string; readonly port: number; readonly endpoint: string }> => {
+const parsePeers = (
+  text: string
+): ReadonlyArray<{ readonly host: string; readonly port: number; readonly endpoint: string }> => {
   const endpoints = [...new Set(text.split(",").map((one) => one.trim()))].filter((one) => one !== "")
   if (endpoints.length === 0) throw failure("usage", "endpoint-invalid", "Name at least one peer: --peer HOST:PORT.")
   return endpoints.map((endpoint) => {
@@ -71,8 +75,18 @@ const openHeaders = (dataDir: string, client: LightClient, now: number) => {
   return { file, stored }
 }
 
+const freshKey = (random: (length: number) => Uint8Array): Keypair => {
+  let secret = random(32)
+  while (!isSecret(secret)) secret = random(32)
+  return keypairOf(secret)
+}
+
 /** Folder, lock and headers for as long as `use` runs. */
-const withLight = (options: LightOptions, how: { readonly redial: boolean }, use: (light: Light) => Effect.Effect<void, Failure>) =>
+const withLight = (
+  options: LightOptions,
+  how: { readonly redial: boolean },
+  use: (light: Light) => Effect.Effect<void, Failure>
+) =>
   Effect.scoped(
     Effect.gen(function* () {
       const random = yield* Random
@@ -95,10 +109,8 @@ const withLight = (options: LightOptions, how: { readonly redial: boolean }, use
       )
       const { client, rules, file } = opened
       const facts = { stored: opened.stored, undone: 0, moved: () => {} }
-      const identity = yield* attempt(() => ({
-        key: loadIdentity(options.dataDir, random),
-        tls: loadTls(options.dataDir, { now, random })
-      }))
+      // Another identity each time: peers cannot tell that it was the same client that asked before.
+      const identity = { key: freshKey(random), tls: makeCertificate("cairn", { now, serial: random(16) }) }
       const driver = new LightDriver(
         {
           ...{ client, peers: opened.peers, tcp: bunTcp, random, agent: `cairn-light/${version}`, redial: how.redial },
@@ -116,7 +128,10 @@ const withLight = (options: LightOptions, how: { readonly redial: boolean }, use
     })
   )
 
-const warn = ({ endpoint }: LightPeer, { code, message }: { readonly code: string; readonly message: string }): void => {
+const warn = (
+  { endpoint }: LightPeer,
+  { code, message }: { readonly code: string; readonly message: string }
+): void => {
   clearLine()
   const text = `${endpoint} was dropped, it lies: ${message} (${code})\n`
   process.stderr.write(
@@ -178,7 +193,12 @@ const headerFacts = ({ client, driver, facts, rules, clock }: Light) => {
     work: work.toString(16).padStart(64, "0"),
     new_headers: tip.height - facts.stored + facts.undone,
     undone: facts.undone,
-    peers: driver.peers.map(({ endpoint, state, why, height }) => ({ endpoint, state, why: why ?? null, height: height ?? null })),
+    peers: driver.peers.map(({ endpoint, state, why, height }) => ({
+      endpoint,
+      state,
+      why: why ?? null,
+      height: height ?? null
+    })),
     bytes_received: driver.received,
     bytes_sent: driver.sent
   }
@@ -199,7 +219,12 @@ const headerLines = (light: Light): ReadonlyArray<string> => {
     ...rows([
       ["tip", `height ${tip.height}, ${tip.id}`],
       ["tip is", `${tipAge(light)} old`],
-      ["peers", driver.peers.map(({ endpoint, state, why }) => `${endpoint} ${state}${why === undefined ? "" : `, ${why}`}`).join("; ")],
+      [
+        "peers",
+        driver.peers
+          .map(({ endpoint, state, why }) => `${endpoint} ${state}${why === undefined ? "" : `, ${why}`}`)
+          .join("; ")
+      ],
       ["received", `${driver.received} bytes`]
     ]),
     ...(isOld ? ["  That is old: nobody mines, or the peers withhold what was mined. Ask more peers."] : []),
@@ -232,7 +257,9 @@ export const lightFollow = (options: LightOptions) =>
       const { tip } = light.client.chain
       if (tip.id !== shown && isSynced(light)) {
         shown = tip.id
-        print(headerFacts(light), [`height ${tip.height}  ${tip.id}  ${tipAge(light)} old, ${light.facts.undone} undone so far`])
+        print(headerFacts(light), [
+          `height ${tip.height}  ${tip.id}  ${tipAge(light)} old, ${light.facts.undone} undone so far`
+        ])
       }
       const isLied = light.driver.peers.every(({ state }) => state === "dropped")
       return stopped || isLied
@@ -241,12 +268,15 @@ export const lightFollow = (options: LightOptions) =>
   })
 
 /** `cairn light tx` and `cairn light balance`: one proof against the headers. */
-export const lightProof = (options: LightOptions & { readonly subject: string; readonly kind: "transaction" | "account" }) =>
+export const lightProof = (
+  options: LightOptions & { readonly subject: string; readonly kind: "transaction" | "account" }
+) =>
   withLight(options, { redial: false }, (light) => {
     const { client, driver, rules, clock } = light
     const prefix = rules.spec.addressPrefix
     const begin = (subject: Uint8Array) => (): boolean => {
-      if (client.prove === undefined && isSynced(light)) driver.perform(client.askProof(subject, clock.currentTimeMillisUnsafe()))
+      if (client.prove === undefined && isSynced(light))
+        driver.perform(client.askProof(subject, clock.currentTimeMillisUnsafe()))
       return client.prove?.outcome !== undefined
     }
     return Effect.gen(function* () {
@@ -254,7 +284,10 @@ export const lightProof = (options: LightOptions & { readonly subject: string; r
       yield* goOn(light, begin(subject))
       const outcome = client.prove!.outcome!
       if (outcome._tag === "Unproven") return yield* unproven(light, outcome, options)
-      const { value, lines } = describeProof(outcome.proven, { prefix, trust: "it is on the best branch of the checked headers" })
+      const { value, lines } = describeProof(outcome.proven, {
+        prefix,
+        trust: "it is on the best branch of the checked headers"
+      })
       const confirmations = client.chain.tip.height - outcome.proven.header.height + 1
       print({ ...value, confirmations, light: headerFacts(light) }, [
         ...lines,
@@ -264,10 +297,17 @@ export const lightProof = (options: LightOptions & { readonly subject: string; r
     })
   })
 
-const subjectOfKind = ({ subject, kind }: { readonly subject: string; readonly kind: string }, prefix: string): Uint8Array => {
+const subjectOfKind = (
+  { subject, kind }: { readonly subject: string; readonly kind: string },
+  prefix: string
+): Uint8Array => {
   const bytes = subjectIn(subject, prefix)
   if ((bytes.length === 32) === (kind === "transaction")) return bytes
-  throw failure("usage", "subject-invalid", kind === "transaction" ? "tx takes a transaction id." : "balance takes an address.")
+  throw failure(
+    "usage",
+    "subject-invalid",
+    kind === "transaction" ? "tx takes a transaction id." : "balance takes an address."
+  )
 }
 
 const unproven = (
@@ -292,7 +332,9 @@ const foundFacts = (found: Found, prefix: string) => ({
   height: found.header.height,
   block: found.header.id,
   time: found.header.time,
-  ...(found.kind === "transaction" ? { index: found.index, transaction: formatTransfer(found.transaction, prefix) } : {})
+  ...(found.kind === "transaction"
+    ? { index: found.index, transaction: formatTransfer(found.transaction, prefix) }
+    : {})
 })
 
 const foundLine = (found: Found, prefix: string): string => {
@@ -302,7 +344,9 @@ const foundLine = (found: Found, prefix: string): string => {
 }
 
 /** `cairn light scan`: what concerns some addresses, by block filters; no peer learns which addresses. */
-export const lightScan = (options: LightOptions & { readonly addresses: ReadonlyArray<string>; readonly from: number }) =>
+export const lightScan = (
+  options: LightOptions & { readonly addresses: ReadonlyArray<string>; readonly from: number }
+) =>
   withLight(options, { redial: false }, (light) => {
     const { client, driver, rules, clock } = light
     const prefix = rules.spec.addressPrefix
@@ -316,14 +360,20 @@ export const lightScan = (options: LightOptions & { readonly addresses: Readonly
     return Effect.gen(function* () {
       const elements = yield* attempt(parsed)
       yield* goOn(light, () => {
-        if (client.scan === undefined && isSynced(light)) driver.perform(client.askScan({ elements, from: options.from }, now()))
+        if (client.scan === undefined && isSynced(light))
+          driver.perform(client.askScan({ elements, from: options.from }, now()))
         return client.scan?.done === true || client.scan?.failed === true
       })
       const scan = client.scan!
       if (scan.failed)
         return yield* client.dropped.length > 0
           ? nobodyLeft(light)
-          : failure("refused", "filters-missing", "No peer gives the filters and blocks that are needed.", "Name others with --peer.")
+          : failure(
+              "refused",
+              "filters-missing",
+              "No peer gives the filters and blocks that are needed.",
+              "Name others with --peer."
+            )
       const peers = scan.agreeing.length
       const value = {
         addresses: elements.map((address) => formatAddress(address as Parameters<typeof formatAddress>[0], prefix)),

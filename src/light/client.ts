@@ -7,7 +7,7 @@ import { decodeBlock } from "../block/block.ts"
 import type { Rules } from "../chain/rules.ts"
 import { headersPerMessageMax } from "../limits.ts"
 import type { LightAnswer } from "../peer/message.ts"
-import { drop, type LightEffect, type SessionId } from "./effect.ts"
+import { drop, type LieCode, type LightEffect, type SessionId } from "./effect.ts"
 import { type Claim, Follow } from "./follow.ts"
 import { HeaderChain } from "./header-chain.ts"
 import { Prove } from "./prove.ts"
@@ -16,7 +16,7 @@ import { Scan } from "./scan.ts"
 /** A peer that was dropped, and why. */
 export interface Dropped {
   readonly session: SessionId
-  readonly code: string
+  readonly code: LieCode
   readonly message: string
 }
 
@@ -57,8 +57,7 @@ export class LightClient {
   block(session: SessionId, bytes: Uint8Array, now: number): ReadonlyArray<LightEffect> {
     if (!this.follow.hears(session)) return []
     const decoded = decodeBlock(bytes, this.chain.rules.ledger)
-    if (Result.isFailure(decoded))
-      return this.spread([drop(session, "block-malformed", decoded.failure.what)], now)
+    if (Result.isFailure(decoded)) return this.spread([drop(session, "block-malformed", decoded.failure.what)], now)
     return this.spread(this.scan?.block(session, decoded.success) ?? [], now)
   }
 
@@ -78,7 +77,10 @@ export class LightClient {
   }
 
   /** Looks for what concerns these elements, in blocks from a height up to the tip. */
-  askScan(wish: { readonly elements: ReadonlyArray<Uint8Array>; readonly from: number }, now: number): ReadonlyArray<LightEffect> {
+  askScan(
+    wish: { readonly elements: ReadonlyArray<Uint8Array>; readonly from: number },
+    now: number
+  ): ReadonlyArray<LightEffect> {
     const peers = this.follow.sessions.filter((session) => this.filterers.has(session))
     this.scan = new Scan(this.chain, wish, peers)
     return this.spread(this.scan.start(), now)
@@ -99,11 +101,7 @@ export class LightClient {
 
   private gone(session: SessionId): ReadonlyArray<LightEffect> {
     this.filterers.delete(session)
-    return [
-      ...this.follow.left(session),
-      ...(this.prove?.left(session) ?? []),
-      ...(this.scan?.left(session) ?? [])
-    ]
+    return [...this.follow.left(session), ...(this.prove?.left(session) ?? []), ...(this.scan?.left(session) ?? [])]
   }
 
   /** What one part has found out concerns the others: who is dropped is gone for all, and proofs stand on headers. */

@@ -49,21 +49,24 @@ describe("following", () => {
     }
   })
 
-  test.each([1, 10, 100])("a heavier branch that parts %i blocks below the tip takes over, an equal one does not", (depth) => {
-    const chain = new TestChain()
-    chain.mine(120)
-    const rival = chain.fork(120 - depth)
-    rival.mine(depth, [], 7)
-    const world = new LightWorld([{ chain }, { chain: rival }], { pageMax: 30 }).sync()
-    stands(world, chain)
-    rival.mine(1, [], 7)
-    stands(world.sync(), rival)
-    expect(world.undone.filter((undone) => undone > 0)).toEqual([depth])
-    chain.mine(2)
-    stands(world.sync(), chain)
-    expect(world.undone.filter((undone) => undone > 0)).toEqual([depth, depth + 1])
-    expect(world.codes).toEqual([])
-  })
+  test.each([1, 10, 100])(
+    "a heavier branch that parts %i blocks below the tip takes over, an equal one does not",
+    (depth) => {
+      const chain = new TestChain()
+      chain.mine(120)
+      const rival = chain.fork(120 - depth)
+      rival.mine(depth, [], 7)
+      const world = new LightWorld([{ chain }, { chain: rival }], { pageMax: 30 }).sync()
+      stands(world, chain)
+      rival.mine(1, [], 7)
+      stands(world.sync(), rival)
+      expect(world.undone.filter((undone) => undone > 0)).toEqual([depth])
+      chain.mine(2)
+      stands(world.sync(), chain)
+      expect(world.undone.filter((undone) => undone > 0)).toEqual([depth, depth + 1])
+      expect(world.codes).toEqual([])
+    }
+  )
 
   test("a restart goes on from what is stored, and cuts off what does not hold", () => {
     const chain = new TestChain(specOf({ difficulty: asert }))
@@ -93,7 +96,9 @@ describe("a peer that lies is dropped, and an honest one is followed all the sam
   const codesOf = (liar: FakePeer): ReadonlyArray<string> => {
     const world = new LightWorld([{ ...liar, claim: more }, { chain: honest }])
     // The liar claims the most, so it is asked first.
-    world.run(world.client.claimed(0, more({ height: 99, work: honest.store.tip().work, hash: new Uint8Array(32) }), world.now))
+    world.run(
+      world.client.claimed(0, more({ height: 99, work: honest.store.tip().work, hash: new Uint8Array(32) }), world.now)
+    )
     world.sync()
     stands(world, honest)
     return world.codes
@@ -105,7 +110,8 @@ describe("a peer that lies is dropped, and an honest one is followed all the sam
   })
 
   test("a page that follows on a block that it was not asked for, and one of another form", () => {
-    const elsewhere = (answer: LightAnswer): LightAnswer => ({ ...answer, after: new Uint8Array(32).fill(7) }) as LightAnswer
+    const elsewhere = (answer: LightAnswer): LightAnswer =>
+      ({ ...answer, after: new Uint8Array(32).fill(7) }) as LightAnswer
     expect(codesOf(giving(honest, elsewhere))).toEqual(["0 headers-unlinked"])
     const cut = giving(honest, (answer) => ({ ...answer, page: answer.page.subarray(0, -1) }))
     expect(codesOf(cut)).toEqual(["0 headers-malformed"])

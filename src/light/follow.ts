@@ -6,7 +6,7 @@
 import { unpackPage } from "../block/packed.ts"
 import { equal } from "../codec/bytes.ts"
 import { headersAheadMax, headersPerMessageMax, locatorHashesMax } from "../limits.ts"
-import { drop, type LightEffect, type SessionId } from "./effect.ts"
+import { drop, type LieCode, type LightEffect, type SessionId } from "./effect.ts"
 import { Branch, type HeaderChain } from "./header-chain.ts"
 
 /** What a peer says of its tip. */
@@ -21,7 +21,9 @@ interface Peer {
   /** What it has shown and what is not the best branch. */
   branch: Branch | undefined
   /** What it was asked: from which headers on, and what it claimed then. */
-  asked: { readonly locator: ReadonlyArray<{ readonly height: number; readonly hash: Uint8Array }>; readonly claim: Claim } | undefined
+  asked:
+    | { readonly locator: ReadonlyArray<{ readonly height: number; readonly hash: Uint8Array }>; readonly claim: Claim }
+    | undefined
 }
 
 const nothing: ReadonlyArray<LightEffect> = []
@@ -101,7 +103,10 @@ export class Follow {
       return [...this.settle(peer, branch), ...this.lied(session, reject.code, `header ${height}: ${reject.message}`)]
     }
     const moved = this.settle(peer, branch)
-    return [...moved, ...(rows.length === this.pageMax ? this.goOn(session, peer) : this.ended(session, peer, asked.claim))]
+    return [
+      ...moved,
+      ...(rows.length === this.pageMax ? this.goOn(session, peer) : this.ended(session, peer, asked.claim))
+    ]
   }
 
   /** The peer's branch, if the page follows on it, else a new one on ours. */
@@ -136,7 +141,7 @@ export class Follow {
       : this.lied(session, "work-unproven", `it claims height ${claim.height} and does not show the work of it`)
   }
 
-  private lied(session: SessionId, code: string, message: string): ReadonlyArray<LightEffect> {
+  private lied(session: SessionId, code: LieCode, message: string): ReadonlyArray<LightEffect> {
     this.peers.delete(session)
     return [drop(session, code, message), ...this.askNext()]
   }
@@ -157,7 +162,9 @@ export class Follow {
 
   private ask(session: SessionId, peer: Peer): ReadonlyArray<LightEffect> {
     const own = peer.branch === undefined ? [] : [peer.branch.tip]
-    const locator = [...own, ...this.chain.locator()].slice(0, locatorHashesMax).map(({ height, hash }) => ({ height, hash }))
+    const locator = [...own, ...this.chain.locator()]
+      .slice(0, locatorHashesMax)
+      .map(({ height, hash }) => ({ height, hash }))
     peer.asked = { locator, claim: peer.claim! }
     const hashes = locator.map(({ hash }) => hash)
     return [{ _tag: "Ask", session, ask: { tag: "GPH", locator: hashes, limit: this.pageMax } }]

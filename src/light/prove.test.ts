@@ -56,13 +56,36 @@ test("each lie has its code", () => {
   const rival = chain.fork(2)
   rival.mine(1, [], 50)
   const codes = (peer: FakePeer, subject: Uint8Array): ReadonlyArray<string> => ask([peer], subject).codes
-  expect(codes(proving(() => proofOn(chain, payments[0]!.id)), paid)).toEqual(["0 proof-subject-other"])
-  expect(codes(proving(() => new Uint8Array(300)), paid)).toEqual(["0 proof-malformed"])
-  expect(codes(proving(() => new Uint8Array(0)), account)).toEqual(["0 proof-malformed"])
-  expect(codes(proving(() => proofOn(rival, account)), account)).toEqual(["0 proof-header-other"])
-  expect(codes(proving(({ proof }) => proof.map((byte, i) => (i === proof.length - 1 ? byte ^ 1 : byte))), paid)).toEqual([
-    "0 proof-root-wrong"
-  ])
+  expect(
+    codes(
+      proving(() => proofOn(chain, payments[0]!.id)),
+      paid
+    )
+  ).toEqual(["0 proof-subject-other"])
+  expect(
+    codes(
+      proving(() => new Uint8Array(300)),
+      paid
+    )
+  ).toEqual(["0 proof-malformed"])
+  expect(
+    codes(
+      proving(() => new Uint8Array(0)),
+      account
+    )
+  ).toEqual(["0 proof-malformed"])
+  expect(
+    codes(
+      proving(() => proofOn(rival, account)),
+      account
+    )
+  ).toEqual(["0 proof-header-other"])
+  expect(
+    codes(
+      proving(({ proof }) => proof.map((byte, i) => (i === proof.length - 1 ? byte ^ 1 : byte))),
+      paid
+    )
+  ).toEqual(["0 proof-root-wrong"])
 })
 
 test("what an account had some blocks ago is no answer, and no lie", () => {

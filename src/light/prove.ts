@@ -5,7 +5,7 @@
 import { Result } from "effect"
 import { type Proven, verifyProof } from "../block/proof.ts"
 import { requestMsMax } from "../limits.ts"
-import { drop, type LightEffect, type SessionId } from "./effect.ts"
+import { drop, type LieCode, type LightEffect, type SessionId } from "./effect.ts"
 import type { HeaderChain } from "./header-chain.ts"
 
 /** How the question ended. `absent`: so many peers say that there is no such transaction. `stale`: so many know older blocks only. */
@@ -56,7 +56,9 @@ export class Prove {
 
   /** Our best branch has moved: a proof that was held may stand on it now. */
   moved(now: number): ReadonlyArray<LightEffect> {
-    return this.held === undefined || now > this.held.until ? this.tick(now) : this.judge(this.held.session, this.held.bytes, this.held.until)
+    return this.held === undefined || now > this.held.until
+      ? this.tick(now)
+      : this.judge(this.held.session, this.held.bytes, this.held.until)
   }
 
   /** Time passes. */
@@ -84,7 +86,7 @@ export class Prove {
     return nothing
   }
 
-  private lied(session: SessionId, code: string, message: string): ReadonlyArray<LightEffect> {
+  private lied(session: SessionId, code: LieCode, message: string): ReadonlyArray<LightEffect> {
     this.counts.lied++
     this.held = undefined
     return [drop(session, code, message), ...this.next()]

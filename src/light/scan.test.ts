@@ -32,7 +32,8 @@ const scan = (peers: ReadonlyArray<FakePeer>, from = 0, key = 1): LightWorld => 
   world.run(world.client.askScan({ elements: [keyOf(key).address], from }, world.now))
   return world
 }
-const heightsOf = ({ client }: LightWorld): ReadonlyArray<number> => client.scan!.found.map(({ header }) => header.height)
+const heightsOf = ({ client }: LightWorld): ReadonlyArray<number> =>
+  client.scan!.found.map(({ header }) => header.height)
 const finds = (world: LightWorld, heights: ReadonlyArray<number> = paidAt): void => {
   expect([world.client.scan!.done, world.client.scan!.failed, heightsOf(world)]).toEqual([true, false, heights])
 }
@@ -52,7 +53,10 @@ describe("a scan", () => {
       paidAt.filter((height) => height >= 1500)
     )
     const sealed = scan([{ chain }], 2250, 99)
-    finds(sealed, Array.from({ length: 51 }, (_, i) => 2250 + i))
+    finds(
+      sealed,
+      Array.from({ length: 51 }, (_, i) => 2250 + i)
+    )
     expect(sealed.client.scan!.found[0]?.kind).toBe("proposed")
   })
 
@@ -94,9 +98,7 @@ const blind = (from: number): FakePeer => {
       const { hash } = chain.store.bestAt(height)!.header
       const filter = height < from ? row.filter : makeFilter(hash, []).bytes
       filters.push(filter)
-      headers.push(
-        height < from ? row.header : nextFilterHeader(headers[height - 1] as Hash32, filterHash(filter))
-      )
+      headers.push(height < from ? row.header : nextFilterHeader(headers[height - 1] as Hash32, filterHash(filter)))
     }
   }
   const lie = (answer: LightAnswer, ask: LightAsk): LightAnswer => {
@@ -104,7 +106,9 @@ const blind = (from: number): FakePeer => {
     if (ask.tag === "GFL" && answer.tag === "FLT")
       return { ...answer, filters: filters.slice(ask.start, ask.start + answer.filters.length) }
     if (ask.tag !== "GFH" || answer.tag !== "FHD") return answer
-    const end = rows.findIndex((_, height) => chain.store.bestAt(height)!.header.hash.every((byte, i) => byte === ask.stop[i]))
+    const end = rows.findIndex((_, height) =>
+      chain.store.bestAt(height)!.header.hash.every((byte, i) => byte === ask.stop[i])
+    )
     const list: Array<Uint8Array> = []
     for (let height = ask.start; ; height = Math.min(end, height + ask.every)) {
       list.push(headers[height]!)
@@ -115,14 +119,20 @@ const blind = (from: number): FakePeer => {
 }
 
 describe("a peer that lies is found by one block, and what it hid is found", () => {
-  test.each([1, 500, 1000, 1001, 2290])("filters that leave things out from height %i on, among honest peers", (from) => {
-    for (const peers of [[blind(from), { chain }], [{ chain }, { chain }, blind(from)]]) {
-      const world = scan(peers)
-      expect(world.codes).toEqual([`${peers.length === 2 ? 0 : 2} filter-header-wrong`])
-      finds(world)
-      expect(world.asks.filter(([, tag]) => tag === "GBL").length).toBeLessThan(paidAt.length + 5)
+  test.each([1, 500, 1000, 1001, 2290])(
+    "filters that leave things out from height %i on, among honest peers",
+    (from) => {
+      for (const peers of [
+        [blind(from), { chain }],
+        [{ chain }, { chain }, blind(from)]
+      ]) {
+        const world = scan(peers)
+        expect(world.codes).toEqual([`${peers.length === 2 ? 0 : 2} filter-header-wrong`])
+        finds(world)
+        expect(world.asks.filter(([, tag]) => tag === "GBL").length).toBeLessThan(paidAt.length + 5)
+      }
     }
-  })
+  )
 
   test("two liars that differ from each other", () => {
     const world = scan([blind(700), { chain }, blind(1700)])
@@ -169,7 +179,10 @@ describe("a peer that lies is found by one block, and what it hid is found", () 
   })
 
   test("who has no filters or gives no blocks is left alone, and others are asked", () => {
-    const none: FakePeer = { chain, lie: (answer) => (answer.tag === "FHD" ? { ...answer, headers: new Uint8Array(0) } : answer) }
+    const none: FakePeer = {
+      chain,
+      lie: (answer) => (answer.tag === "FHD" ? { ...answer, headers: new Uint8Array(0) } : answer)
+    }
     const world = scan([none, { chain, block: () => undefined }, { chain }])
     expect(world.codes).toEqual([])
     finds(world)

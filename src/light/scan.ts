@@ -12,7 +12,7 @@ import type { Hash32 } from "../crypto/hash.ts"
 import type { Transaction } from "../ledger/transaction.ts"
 import { filtersPerMessageMax } from "../limits.ts"
 import { Agree, type Checkpoint } from "./agree.ts"
-import { drop, type LightEffect, type SessionId } from "./effect.ts"
+import { drop, type LieCode, type LightEffect, type SessionId } from "./effect.ts"
 import type { HeaderChain } from "./header-chain.ts"
 
 /** A transaction of a block of ours that concerns an address, or a block that one of them has sealed. */
@@ -144,7 +144,7 @@ export class Scan {
   }
 
   /** One filter more; why it is wrong, if it is. */
-  private take(interval: Interval, bytes: Uint8Array): readonly [code: string, message: string] | undefined {
+  private take(interval: Interval, bytes: Uint8Array): readonly [code: LieCode, message: string] | undefined {
     const height = interval.height + 1
     if (height > interval.to.height) return ["filter-wrong", "it gave more filters than it was asked for"]
     const decoded = decodeFilter(this.chain.at(height)!.hash, bytes)
@@ -166,7 +166,7 @@ export class Scan {
     this.found.sort((a, b) => a.header.height - b.header.height)
   }
 
-  private lied(session: SessionId, code: string, message: string): ReadonlyArray<LightEffect> {
+  private lied(session: SessionId, code: LieCode, message: string): ReadonlyArray<LightEffect> {
     return [drop(session, code, message), ...this.left(session)]
   }
 

@@ -267,7 +267,12 @@ type Unasked = Exclude<Message, { tag: "PON" | "BLK" | "NFD" | "TXN" | "PRS" | "
 
 const asks: ReadonlySet<string> = new Set(["GHD", "GBL", "GTX", "GPR", "GPH", "GPF", "GFH", "GFL"])
 
-const answerTags: { readonly [T in LightAsk["tag"]]: LightAnswer["tag"] } = { GPH: "PHD", GPF: "PRF", GFH: "FHD", GFL: "FLT" }
+const answerTags: { readonly [T in LightAsk["tag"]]: LightAnswer["tag"] } = {
+  GPH: "PHD",
+  GPF: "PRF",
+  GFH: "FHD",
+  GFL: "FLT"
+}
 
 /** An ask of a light client that has no number yet. */
 export type LightQuestion = LightAsk extends infer A ? (A extends LightAsk ? Omit<A, "request"> : never) : never

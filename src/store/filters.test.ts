@@ -119,16 +119,21 @@ describe("what light clients are answered", () => {
 
   test("filters up to a block", () => {
     const rows = rowsIn(chain.store)
-    const list = (start: number, stop: Uint8Array) => answer<"FLT">({ tag: "GFL", request: 1, start, stop }).filters.map(toHex)
+    const list = (start: number, stop: Uint8Array) =>
+      answer<"FLT">({ tag: "GFL", request: 1, start, stop }).filters.map(toHex)
     expect(list(3, hashAt(6))).toEqual(rows.slice(3, 7).map(([filter]) => filter))
     expect([list(7, hashAt(6)), list(0, stranger)]).toEqual([[], []])
   })
 
   test("proofs that hold, and none of what is in no block", () => {
     const proof = (of: Uint8Array): Uint8Array => answer<"PRF">({ tag: "GPF", request: 1, of }).proof
-    expect(verifyProof(proof(paid.id), { subject: paid.id, header: chain.store.bestAt(1)!.header.hash })._tag).toBe("Success")
+    expect(verifyProof(proof(paid.id), { subject: paid.id, header: chain.store.bestAt(1)!.header.hash })._tag).toBe(
+      "Success"
+    )
     const { recipient } = paid.transfer
-    expect(verifyProof(proof(recipient), { subject: recipient, header: chain.store.tip().header.hash })._tag).toBe("Success")
+    expect(verifyProof(proof(recipient), { subject: recipient, header: chain.store.tip().header.hash })._tag).toBe(
+      "Success"
+    )
     expect(proof(stranger)).toHaveLength(0)
   })
 })

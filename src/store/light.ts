@@ -44,7 +44,13 @@ const pageAfter = (
   const height = known === undefined ? 0 : snapshot.heightOf(known)!
   const [parent, ...rows] = snapshot.headersFrom(height, 1 + Math.min(limit, headersPerMessageMax))
   const after = known ?? snapshot.hashAt(0)!
-  return { after, page: packPage(parent!.bytes, rows.map(({ bytes }) => bytes)) }
+  return {
+    after,
+    page: packPage(
+      parent!.bytes,
+      rows.map(({ bytes }) => bytes)
+    )
+  }
 }
 
 /** The proof about a transaction id of 32 bytes or an address of 20, as the tip has it; undefined: no block has the transaction. */

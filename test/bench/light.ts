@@ -89,6 +89,14 @@ const download = (): { readonly bytes: number; readonly ms: number } => {
   return { bytes, ms: performance.now() - began - packMs }
 }
 
+/** Bytes of one new block to a client that stands at the tip: the status, and a page of one header. */
+const newsBytes = (): number => {
+  const [before, tip] = headers.slice(-2) as [Header, Header]
+  const status = { tag: "STS" as const, height: tip.height, work: new Uint8Array(32), tip: tip.hash }
+  const page = packPage(before.bytes, [tip.bytes])
+  return frameBytes(status) + frameBytes({ tag: "PHD", request: 1_000, after: before.hash, page })
+}
+
 /** Bytes of all blocks with so many transfers, as a full node downloads them: headers first, then each block in a frame. */
 const fullBytes = (perBlock: number): number => {
   const one = transfer({ from: 0, to: 1, nonce: 1, chainId: "cairn" }).bytes.length
@@ -119,7 +127,8 @@ const rows: Array<Row> = [
   { name: "headers, checked", value: (blocks * 1000) / light.ms, unit: "/s" },
   { name: "headers as they are", value: headerBytes, unit: "bytes a header" },
   { name: "headers, packed", value: light.bytes / blocks, unit: "bytes a header", baseline: "headers as they are" },
-  { name: "headers, packed, all", value: light.bytes / 1e6, unit: "MB" }
+  { name: "headers, packed, all", value: light.bytes / 1e6, unit: "MB" },
+  { name: "a new block, at the tip", value: newsBytes(), unit: "bytes" }
 ]
 for (const perBlock of loads) {
   const full = fullBytes(perBlock)
@@ -127,7 +136,11 @@ for (const perBlock of loads) {
   const percent = (bytes: number): number => (100 * bytes) / full
   rows.push({ name: `${name}: full node`, value: full / 1e6, unit: "MB" })
   rows.push({ name: `${name}: headers and proofs`, value: percent(light.bytes), unit: "%" })
-  rows.push({ name: `${name}: and all filters, strangers`, value: percent(light.bytes + filterBytes(perBlock, () => dice.bytes(20))), unit: "%" })
+  rows.push({
+    name: `${name}: and all filters, strangers`,
+    value: percent(light.bytes + filterBytes(perBlock, () => dice.bytes(20))),
+    unit: "%"
+  })
   rows.push({
     name: `${name}: and all filters, ${accounts} accounts`,
     value: percent(light.bytes + filterBytes(perBlock, () => dice.pick(known))),

@@ -36,20 +36,30 @@ beforeAll(async () => {
 
 const light = async (command: string, ...args: ReadonlyArray<string>) => {
   const ended = await run("light", command, ...args, "--data-dir", at("phone"))
-  return { code: ended.code, told: ended.code === 0 ? JSON.parse(ended.out) : JSON.parse(ended.err.trim().split("\n").at(-1)!).error, err: ended.err }
+  return {
+    code: ended.code,
+    told: ended.code === 0 ? JSON.parse(ended.out) : JSON.parse(ended.err.trim().split("\n").at(-1)!).error,
+    err: ended.err
+  }
 }
 const peers = (): string => `${first!.peers},${second!.peers}`
 
 test("headers are checked from two peers, kept, and gone on with after a restart", async () => {
   const fresh = await light("sync", "--peer", peers(), "--spec", "dev")
-  expect(fresh).toMatchObject({ code: 0, told: { chain: "cairn-dev", height: blockCount, new_headers: blockCount, undone: 0 } })
+  expect(fresh).toMatchObject({
+    code: 0,
+    told: { chain: "cairn-dev", height: blockCount, new_headers: blockCount, undone: 0 }
+  })
   expect(fresh.told.peers.map(({ state }: { state: string }) => state)).toEqual(["connected", "connected"])
   expect(statSync(at("phone/headers.bin")).size).toBe(blockCount * 212)
   const again = await light("sync", "--peer", peers())
   expect(again.told).toMatchObject({ height: blockCount, new_headers: 0 })
   const bytes = readFileSync(at("phone/headers.bin"))
   writeFileSync(at("phone/headers.bin"), bytes.subarray(0, 5 * 212 + 50))
-  expect((await light("sync", "--peer", peers())).told).toMatchObject({ height: blockCount, new_headers: blockCount - 5 })
+  expect((await light("sync", "--peer", peers())).told).toMatchObject({
+    height: blockCount,
+    new_headers: blockCount - 5
+  })
 }, 60_000)
 
 test("a payment and a balance are proven, and the payment is found without naming the address", async () => {
@@ -64,7 +74,11 @@ test("a payment and a balance are proven, and the payment is found without namin
   const balance = await light("balance", payee, "--peer", peers())
   expect(balance.told).toMatchObject({ account: { balance: account.confirmed_balance, nonce: 0 }, confirmations: 1 })
   const scan = await light("scan", payee, "--peer", peers())
-  expect(scan.told).toMatchObject({ found: [{ height: 1, transaction: { id: paid } }], filters: blockCount, agreeing_peers: 2 })
+  expect(scan.told).toMatchObject({
+    found: [{ height: 1, transaction: { id: paid } }],
+    filters: blockCount,
+    agreeing_peers: 2
+  })
   expect(scan.told.blocks).toBeLessThan(3)
 }, 60_000)
 
@@ -108,11 +122,19 @@ const startLiar = (): Promise<{ readonly port: number; readonly close: () => voi
         for (const out of channel.receive(bytes, Date.now())) {
           if (out._tag === "Opened") {
             const { height, hash } = snapshot.tip().header
-            wire.write(channel.encode({ tag: "STS", height: height + 1, work: toTarget(1n << 60n), tip: hash.map((byte) => byte ^ 1) }))
+            wire.write(
+              channel.encode({
+                tag: "STS",
+                height: height + 1,
+                work: toTarget(1n << 60n),
+                tip: hash.map((byte) => byte ^ 1)
+              })
+            )
           }
           if (out._tag !== "Received" || out.message.tag !== "GPH") continue
           const answer = answerLight(snapshot, out.message)
-          if (answer.tag === "PHD") wire.write(channel.encode({ ...answer, page: answer.page.map((byte, i) => (i === 70 ? byte ^ 1 : byte)) }))
+          if (answer.tag === "PHD")
+            wire.write(channel.encode({ ...answer, page: answer.page.map((byte, i) => (i === 70 ? byte ^ 1 : byte)) }))
         }
       },
       drained: () => {},
@@ -130,7 +152,10 @@ test("a peer that lies is dropped with why; alone it ends the command, beside an
   expect([alone.code, JSON.parse(alone.err.trim().split("\n").at(-1)!).error.code]).toEqual([3, "seal-wrong"])
   const beside = await run("light", "sync", "--peer", `${endpoint},${first!.peers}`, "--data-dir", at("fresh"))
   expect([beside.code, JSON.parse(beside.err).dropped.code]).toEqual([0, "seal-wrong"])
-  expect(JSON.parse(beside.out)).toMatchObject({ height: blockCount, peers: [{ state: "dropped" }, { state: "connected" }] })
+  expect(JSON.parse(beside.out)).toMatchObject({
+    height: blockCount,
+    peers: [{ state: "dropped" }, { state: "connected" }]
+  })
   liar.close()
 }, 60_000)
 
@@ -156,7 +181,12 @@ test("follow shows each new tip until it is told to stop", async () => {
   })
   let text = ""
   const reader = child.stdout.getReader()
-  const heights = (): ReadonlyArray<number> => text.trim().split("\n").filter((line) => line !== "").map((line) => JSON.parse(line).height)
+  const heights = (): ReadonlyArray<number> =>
+    text
+      .trim()
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line).height)
   const read = async (height: number): Promise<void> =>
     until(`height ${height} is shown`, async () => {
       if (!heights().includes(height)) text += new TextDecoder().decode((await reader.read()).value)
@@ -169,10 +199,18 @@ test("follow shows each new tip until it is told to stop", async () => {
   expect(await child.exited).toBe(0)
 }, 60_000)
 
-test.if(Bun.which("script") !== null)("on a terminal it speaks to people", async () => {
-  const command = `${binary} light balance ${payee} --peer ${first!.peers} --data-dir ${at("phone")}`
-  const child = Bun.spawn(["script", "-qec", command, "/dev/null"], { stdin: "ignore", stdout: "pipe", stderr: "inherit" })
-  const text = await new Response(child.stdout).text()
-  expect(await child.exited).toBe(0)
-  for (const words of ["base units", "tip is", "old", "One peer can withhold blocks"]) expect(text).toContain(words)
-}, 60_000)
+test.if(Bun.which("script") !== null)(
+  "on a terminal it speaks to people",
+  async () => {
+    const command = `${binary} light balance ${payee} --peer ${first!.peers} --data-dir ${at("phone")}`
+    const child = Bun.spawn(["script", "-qec", command, "/dev/null"], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit"
+    })
+    const text = await new Response(child.stdout).text()
+    expect(await child.exited).toBe(0)
+    for (const words of ["base units", "tip is", "old", "One peer can withhold blocks"]) expect(text).toContain(words)
+  },
+  60_000
+)

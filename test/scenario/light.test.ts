@@ -47,69 +47,78 @@ const lightOn = (stage: Stage, peers: ReadonlyArray<string>) =>
 const liarOn = (stage: Stage, truth: SimNode, bend: (answer: LightAnswer) => LightAnswer) => {
   const host = stage.world.host("liar")
   const key = keyOf(901)
-  return stage.net.door(host, "10.66.0.9").listen({ host: "10.66.0.9", port: peerPort }, { key: "", cert: "" }, (wire) => {
-    const channel = makeNativeChannel({
-      chainId: rules.spec.ledger.chainId,
-      genesis: rules.genesis.header.hash,
-      key,
-      nodeId: nodeIdOf(key.publicKey),
-      endpoint: "",
-      agent: "liar",
-      capabilities: [capabilities.servesLight, capabilities.servesFilters],
-      binding: wire.binding,
-      nonce: host.dice.bytes(16),
-      seen: new SeenNonces()
+  return stage.net
+    .door(host, "10.66.0.9")
+    .listen({ host: "10.66.0.9", port: peerPort }, { key: "", cert: "" }, (wire) => {
+      const channel = makeNativeChannel({
+        chainId: rules.spec.ledger.chainId,
+        genesis: rules.genesis.header.hash,
+        key,
+        nodeId: nodeIdOf(key.publicKey),
+        endpoint: "",
+        agent: "liar",
+        capabilities: [capabilities.servesLight, capabilities.servesFilters],
+        binding: wire.binding,
+        nonce: host.dice.bytes(16),
+        seen: new SeenNonces()
+      })
+      const say = (message: Message): void => void wire.write(channel.encode(message))
+      for (const out of channel.open(host.now)) if (out._tag === "Send") wire.write(out.bytes)
+      return {
+        data: (bytes) => {
+          for (const out of channel.receive(bytes, host.now)) {
+            const { tip } = truth.store
+            if (out._tag === "Opened")
+              say({ tag: "STS", height: 9_999, work: toTarget(tip().work + 99_999n), tip: new Uint8Array(32).fill(9) })
+            if (out._tag !== "Received" || !/^(GPH|GPF|GFH|GFL)$/.test(out.message.tag)) continue
+            say(bend(answerLight(new Snapshot(truth.store.db, rules), out.message as never)))
+          }
+        },
+        drained: () => {},
+        closed: () => {}
+      }
     })
-    const say = (message: Message): void => void wire.write(channel.encode(message))
-    for (const out of channel.open(host.now)) if (out._tag === "Send") wire.write(out.bytes)
-    return {
-      data: (bytes) => {
-        for (const out of channel.receive(bytes, host.now)) {
-          const { tip } = truth.store
-          if (out._tag === "Opened")
-            say({ tag: "STS", height: 9_999, work: toTarget(tip().work + 99_999n), tip: new Uint8Array(32).fill(9) })
-          if (out._tag !== "Received" || !/^(GPH|GPF|GFH|GFL)$/.test(out.message.tag)) continue
-          say(bend(answerLight(new Snapshot(truth.store.db, rules), out.message as never)))
-        }
-      },
-      drained: () => {},
-      closed: () => {}
-    }
-  })
 }
 
-test.each([0, 1, 2, 3, 4, 5])("a light client follows two nodes through a partition, and drops the third who lies (seed %i)", (seed) => {
-  play(rules, seed, (stage) =>
-    Effect.gen(function* () {
-      const a = yield* stage.node("a")
-      const b = yield* stage.node("b", { knows: [a] })
-      const bend = (answer: LightAnswer): LightAnswer =>
-        answer.tag === "PHD" ? { ...answer, page: answer.page.map((byte, i) => (i === 50 ? byte ^ 1 : byte)) } : answer
-      yield* liarOn(stage, a, bend)
-      const paid = transfer({ from: 0, to: 1, nonce: 1, time: stage.now })
-      yield* stage.submit(a, paid)
-      yield* stage.mine(a, 3)
-      yield* stage.agree()
-      const { client, facts } = yield* lightOn(stage, [a.address, "10.66.0.9", b.address])
-      const isAt = (node: SimNode) => (): boolean => client.chain.tip.id === tipOf(node)
-      yield* stage.until("the light client has the tip", isAt(a))
-      yield* stage.until("the liar is dropped", () => facts.dropped.length > 0)
-      expect(facts.dropped.every((one) => /^10.66.0.9 (seal-wrong|headers-malformed|work-unproven)$/.test(one))).toBe(true)
+test.each([0, 1, 2, 3, 4, 5])(
+  "a light client follows two nodes through a partition, and drops the third who lies (seed %i)",
+  (seed) => {
+    play(rules, seed, (stage) =>
+      Effect.gen(function* () {
+        const a = yield* stage.node("a")
+        const b = yield* stage.node("b", { knows: [a] })
+        const bend = (answer: LightAnswer): LightAnswer =>
+          answer.tag === "PHD"
+            ? { ...answer, page: answer.page.map((byte, i) => (i === 50 ? byte ^ 1 : byte)) }
+            : answer
+        yield* liarOn(stage, a, bend)
+        const paid = transfer({ from: 0, to: 1, nonce: 1, time: stage.now })
+        yield* stage.submit(a, paid)
+        yield* stage.mine(a, 3)
+        yield* stage.agree()
+        const { client, facts } = yield* lightOn(stage, [a.address, "10.66.0.9", b.address])
+        const isAt = (node: SimNode) => (): boolean => client.chain.tip.id === tipOf(node)
+        yield* stage.until("the light client has the tip", isAt(a))
+        yield* stage.until("the liar is dropped", () => facts.dropped.length > 0)
+        expect(facts.dropped.every((one) => /^10.66.0.9 (seal-wrong|headers-malformed|work-unproven)$/.test(one))).toBe(
+          true
+        )
 
-      stage.part([a], [b])
-      yield* stage.mine(a, 2)
-      yield* stage.until("it follows a", isAt(a))
-      yield* stage.mine(b, 4)
-      yield* stage.until("it follows b", isAt(b))
-      expect(facts.undone).toBe(2)
-      stage.heal()
-      yield* stage.agree()
+        stage.part([a], [b])
+        yield* stage.mine(a, 2)
+        yield* stage.until("it follows a", isAt(a))
+        yield* stage.mine(b, 4)
+        yield* stage.until("it follows b", isAt(b))
+        expect(facts.undone).toBe(2)
+        stage.heal()
+        yield* stage.agree()
 
-      facts.stopped = true
-      yield* Effect.sleep(6_000)
-    })
-  )
-})
+        facts.stopped = true
+        yield* Effect.sleep(6_000)
+      })
+    )
+  }
+)
 
 test("it proves a payment and a balance, and finds the payment by filters", () => {
   play(rules, 7, (stage) =>
