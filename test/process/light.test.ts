@@ -151,7 +151,9 @@ test("a peer that lies is dropped with why; alone it ends the command, beside an
   const alone = await run("light", "sync", "--peer", endpoint, "--spec", "dev", "--data-dir", at("fresh"))
   expect([alone.code, JSON.parse(alone.err.trim().split("\n").at(-1)!).error.code]).toEqual([3, "seal-wrong"])
   const beside = await run("light", "sync", "--peer", `${endpoint},${first!.peers}`, "--data-dir", at("fresh"))
-  expect([beside.code, JSON.parse(beside.err).dropped.code]).toEqual([0, "seal-wrong"])
+  expect(beside.code).toBe(0)
+  // If the honest peer was heard first, there are no headers left to bend.
+  expect(["seal-wrong", "work-unproven"]).toContain(JSON.parse(beside.err).dropped.code)
   expect(JSON.parse(beside.out)).toMatchObject({
     height: blockCount,
     peers: [{ state: "dropped" }, { state: "connected" }]
