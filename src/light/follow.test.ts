@@ -2,11 +2,12 @@
 import { describe, expect, test } from "bun:test"
 import { forge, specOf, TestChain } from "../../test/fixtures.ts"
 import { type FakePeer, LightWorld, rowsOf } from "../../test/light.ts"
-import { headerBytes } from "../block/header.ts"
-import { packPage } from "../block/packed.ts"
+import { decodeHeader, headerBytes } from "../block/header.ts"
+import { packPage, splitHeaders } from "../block/packed.ts"
 import { toHex } from "../codec/bytes.ts"
 import type { Millis } from "../ledger/transaction.ts"
 import type { Claim } from "./follow.ts"
+import { Branch } from "./header-chain.ts"
 import type { LightAnswer } from "../peer/message.ts"
 import { makeDice } from "../sim/dice.ts"
 
@@ -67,6 +68,16 @@ describe("following", () => {
       expect(world.codes).toEqual([])
     }
   )
+
+  test("of two branches with equal work the first stays, also when the other is shown", () => {
+    const [chain, rival] = [new TestChain(), new TestChain()]
+    chain.mine(3)
+    rival.mine(3, [], 7)
+    const { client, now } = new LightWorld([{ chain }], { disk: rowsOf(chain) })
+    const branch = new Branch(client.chain, 0)
+    for (const row of splitHeaders(rowsOf(rival))) expect(branch.accepts(decodeHeader(row.slice())!, now)).toBe(true)
+    expect([client.chain.adopt(branch), client.chain.tip.id]).toEqual([undefined, chain.store.tip().header.id])
+  })
 
   test("a restart goes on from what is stored, and cuts off what does not hold", () => {
     const chain = new TestChain(specOf({ difficulty: asert }))

@@ -120,8 +120,6 @@ export class Follow {
     const moved = this.chain.adopt(branch)
     peer.branch = moved === undefined ? branch : undefined
     if (moved === undefined) return nothing
-    // Branches of others stood on what may be gone; they are asked for again, if they are still claimed to be heavier.
-    for (const other of this.peers.values()) if (moved.undone > 0) other.branch = undefined
     return [{ _tag: "Store", above: moved.fork, headers: this.chain.bytesAbove(moved.fork), undone: moved.undone }]
   }
 

@@ -244,8 +244,8 @@ export class Session {
   }
 
   private lightAnswer(answer: LightAnswer): ReadonlyArray<SessionEffect> {
-    const taken = this.requests.takeLack(answer.request, [answer.tag])
-    return taken?.kind === "light" ? [{ _tag: "LightAnswer", answer }] : unasked
+    const isAsked = this.requests.takeLack(answer.request, [answer.tag]) !== undefined
+    return isAsked ? [{ _tag: "LightAnswer", answer }] : unasked
   }
 
   private notFound({ request, hashes }: Extract<Message, { tag: "NFD" }>, now: number): ReadonlyArray<SessionEffect> {

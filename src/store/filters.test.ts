@@ -47,6 +47,19 @@ describe("filters", () => {
     expect(rowsIn(chain.store)).toHaveLength(9)
   })
 
+  test("go with their blocks also where no new ones are made", () => {
+    const chain = new TestChain()
+    chain.mine(5)
+    const rival = chain.fork(2)
+    const off = new ChainStore(chain.store.db, chain.rules, { filters: false })
+    Object.assign(chain, { store: off })
+    for (const block of rival.mine(6, [], 7)) chain.take(block)
+    expect(rowsIn(off)).toHaveLength(3)
+    const on = new ChainStore(chain.store.db, chain.rules)
+    while (!on.extendFilters(50));
+    expect(rowsIn(on)).toEqual(madeOf(on))
+  })
+
   test("go back with a decision that fails", () => {
     const chain = new TestChain()
     const fail = (): void =>
@@ -123,6 +136,11 @@ describe("what light clients are answered", () => {
       answer<"FLT">({ tag: "GFL", request: 1, start, stop }).filters.map(toHex)
     expect(list(3, hashAt(6))).toEqual(rows.slice(3, 7).map(([filter]) => filter))
     expect([list(7, hashAt(6)), list(0, stranger)]).toEqual([[], []])
+    const large = chain.fork(6)
+    large.store.db.run("UPDATE filters SET filter = zeroblob(300000)")
+    const ask = { tag: "GFL", request: 1, start: 0, stop: hashAt(6) } as const
+    const cut = answerLight(new Snapshot(large.store.db, chain.rules), ask)
+    expect(cut.tag === "FLT" && cut.filters.length).toBe(4)
   })
 
   test("proofs that hold, and none of what is in no block", () => {

@@ -140,6 +140,17 @@ test("it proves a payment and a balance, and finds the payment by filters", () =
       driver.perform(client.askScan({ elements: [keyOf(1).address], from: 0 }, stage.now))
       yield* stage.until("the scan is done", () => client.scan?.done === true)
       expect([client.scan!.found.length, client.scan!.agreeing.length, facts.dropped.length]).toEqual([1, 2, 0])
+
+      // Of 50 pending transfers it hears nothing, of a new block a status from each node and one page.
+      const before = driver.received
+      for (let nonce = 2; nonce <= 51; nonce++)
+        yield* stage.submit(a, transfer({ from: 0, to: 1, nonce, time: stage.now }))
+      yield* Effect.sleep(2_000)
+      expect(driver.received - before).toBeLessThan(200)
+      yield* stage.mine(a)
+      yield* stage.until("it has the block", () => client.chain.tip.id === tipOf(a) && tipOf(a) === tipOf(b))
+      yield* Effect.sleep(2_000)
+      expect(driver.received - before).toBeLessThan(700)
       facts.stopped = true
       yield* Effect.sleep(6_000)
     })
