@@ -8,6 +8,7 @@ import { VerifiedLeaves } from "../chain/verified.ts"
 import { toHex } from "../codec/bytes.ts"
 import { filtersPerLandingMax, snapshotBlocksMax } from "../limits.ts"
 import type { LightAnswer, LightAsk } from "../peer/message.ts"
+import { auditChain } from "./audit.ts"
 import { openDatabase } from "./db.ts"
 import { answerLight } from "./light.ts"
 import { bodiesOf, nextOfPast, provePast } from "./past.ts"
@@ -58,6 +59,14 @@ describe("filters", () => {
     const on = new ChainStore(chain.store.db, chain.rules)
     while (!on.extendFilters(50));
     expect(rowsIn(on)).toEqual(madeOf(on))
+  })
+
+  test("are held against their blocks by who verifies the store", () => {
+    const chain = new TestChain()
+    chain.mine(3)
+    expect(auditChain(chain.store, chain.rules)).toBeGreaterThan(0)
+    chain.store.db.run("UPDATE filters SET header = zeroblob(32) WHERE height = 2")
+    expect(auditChain(chain.store, chain.rules)).toBe("The stored filter of block 2 is not what the block says.")
   })
 
   test("go back with a decision that fails", () => {

@@ -10,10 +10,23 @@ import type { Hash32 } from "../crypto/hash.ts"
 
 const statements = (db: Database) => ({
   header: db.query<{ header: Uint8Array }, [number]>("SELECT header FROM filters WHERE height = ?"),
+  row: db.query<StoredFilter, [number]>("SELECT filter, header FROM filters WHERE height = ?"),
   top: db.query<{ height: number | null }, []>("SELECT MAX(height) AS height FROM filters"),
   insert: db.query("INSERT OR REPLACE INTO filters (height, filter, header) VALUES (?, ?, ?)"),
   remove: db.query("DELETE FROM filters WHERE height = ?")
 })
+
+/** A row of the table. */
+export interface StoredFilter {
+  readonly filter: Uint8Array
+  readonly header: Uint8Array
+}
+
+/** What a block's filter and its header must be, on the filter header of the block before. */
+export const filterOf = (block: Block, before: Hash32): { readonly filter: Uint8Array; readonly header: Hash32 } => {
+  const { bytes } = makeFilter(block.header.hash, accountElements(block))
+  return { filter: bytes, header: nextFilterHeader(before, filterHash(bytes)) }
+}
 
 export class FilterTable {
   private readonly sql: ReturnType<typeof statements>
@@ -33,11 +46,15 @@ export class FilterTable {
   /** Makes the filter of a block of the best branch, if the one before it is there. */
   attach(block: Block): void {
     if (!this.kept) return
-    const { height, hash } = block.header
+    const { height } = block.header
     const before = height === 0 ? filterHeaderStart : this.sql.header.get(height - 1)?.header
     if (before === undefined) return
-    const { bytes } = makeFilter(hash, accountElements(block))
-    this.sql.insert.run(height, bytes, nextFilterHeader(before as Hash32, filterHash(bytes)))
+    const { filter, header } = filterOf(block, before as Hash32)
+    this.sql.insert.run(height, filter, header)
+  }
+
+  at(height: number): StoredFilter | undefined {
+    return this.sql.row.get(height) ?? undefined
   }
 
   detach(height: number): void {

@@ -19,7 +19,7 @@ import { fromTarget, toTarget } from "../consensus/difficulty.ts"
 import { type Before, decodeUndo } from "../ledger/undo.ts"
 import { filtersPerLandingMax, headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
 import { BoundedCache } from "./cache.ts"
-import { FilterTable } from "./filters.ts"
+import { FilterTable, type StoredFilter } from "./filters.ts"
 import { closeDatabase, corrupt, pastInvalid, StoreFault } from "./db.ts"
 import { floorOf, inconsistency } from "./consistency.ts"
 import { deletePending, hasPending, insertPending } from "./pending.ts"
@@ -193,6 +193,11 @@ export class ChainStore implements ChainReader {
   /** Why a block is invalid, if it is known to be. */
   invalidCode(id: string): string | undefined {
     return this.sql.invalid.get(keyBytes(id))?.code
+  }
+
+  /** The stored filter of the best branch at a height, if there is one. */
+  filterAt(height: number): StoredFilter | undefined {
+    return this.filters.at(height)
   }
 
   /** Every entry of the ledger, for a comparison with a replay. */
