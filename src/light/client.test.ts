@@ -59,7 +59,7 @@ const keepHeader = (bytes: Uint8Array, other: Uint8Array): Uint8Array => {
 
 test("a peer that answers at random beside an honest one", () => {
   const dropped = new Map<string, number>()
-  for (let seed = 0; seed < 60; seed++) {
+  for (let seed = 0; seed < 40; seed++) {
     const dice = makeDice(seed)
     const honestAt = dice.int(2)
     const peers = honestAt === 0 ? [{ chain }, liarOf(dice)] : [liarOf(dice), { chain }]
@@ -83,7 +83,7 @@ test("a peer that answers at random beside an honest one", () => {
 }, 60_000)
 
 test("only such peers: nothing throws, and what was taken holds", () => {
-  for (let seed = 0; seed < 60; seed++) {
+  for (let seed = 0; seed < 40; seed++) {
     const dice = makeDice(1_000 + seed)
     const world = new LightWorld([liarOf(dice), liarOf(dice), liarOf(dice)], { pageMax: 1 + dice.int(600) }).sync()
     world.run(world.client.askScan({ elements: [keyOf(1).address], from: 0 }, world.now))

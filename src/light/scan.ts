@@ -113,7 +113,11 @@ export class Scan {
     const interval = isLate(this.late.filters, session) ? undefined : this.busy.get(session)
     if (interval === undefined) return nothing
     // It does not have them: another is asked.
-    if (list.length === 0) return this.lacks(session)
+    if (list.length === 0) {
+      this.busy.delete(session)
+      this.todo!.unshift(fresh(interval.from, interval.to))
+      return this.lacks(session)
+    }
     for (const bytes of list) {
       const wrong = this.take(interval, bytes)
       if (wrong !== undefined) return this.lied(session, ...wrong)
@@ -179,8 +183,11 @@ export class Scan {
   /** What a peer was to give is asked of others. */
   private giveBack(session: SessionId): void {
     const interval = this.busy.get(session)
-    this.busy.delete(session)
-    if (interval !== undefined) this.todo!.unshift(fresh(interval.from, interval.to))
+    if (interval !== undefined) {
+      this.busy.delete(session)
+      this.todo!.unshift(fresh(interval.from, interval.to))
+      add(this.late.filters, session)
+    }
     for (const [height, asked] of this.wanted) if (asked === session) this.wanted.set(height, undefined)
   }
 
