@@ -21,6 +21,7 @@ const order = [
   "src/mempool",
   "src/miner",
   "src/peer",
+  "src/light",
   "src/libp2p",
   "src/transport",
   "src/gossip",
@@ -74,6 +75,7 @@ const pure = [
   "src/mempool",
   "src/miner",
   "src/peer",
+  "src/light",
   "src/libp2p",
   "src/transport",
   "src/gossip"

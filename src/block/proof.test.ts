@@ -8,6 +8,7 @@ import { asHash, zeroHash } from "../crypto/hash.ts"
 import { type AccountState, encodeAccount, keyOf as entryKey } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
 import type { Nonce, Transaction } from "../ledger/transaction.ts"
+import { proofBytesMax } from "../limits.ts"
 import { makeDice } from "../sim/dice.ts"
 import { type Block, transactionRootOf } from "./block.ts"
 import type { BlockHash, Height } from "./header.ts"
@@ -22,7 +23,6 @@ import {
   type Proof,
   type ProofReject,
   parseProof,
-  proofBytesMax,
   type Proven,
   proveTransaction,
   subjectOf,

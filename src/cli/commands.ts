@@ -15,6 +15,7 @@ import { keystorePath } from "./data-folder.ts"
 import { failure } from "./failure.ts"
 import { init } from "./init.ts"
 import { devKey, exportKey, importKey, type KeyOptions, listKeys, newKey, openKey } from "./keys.ts"
+import { lightCommand } from "./light-command.ts"
 import { checkProof, getProof } from "./proof.ts"
 import { replay } from "./replay.ts"
 import { send } from "./send.ts"
@@ -59,6 +60,7 @@ const startFlags = {
   p2pAdvertise: optional("p2p-advertise", "host:port that others should dial"),
   p2pSeeds: optional("p2p-seeds", "Peers to keep a session with: host:port, separated by commas"),
   noP2p: yes("no-p2p", "Speak to no peers"),
+  noFilters: yes("no-filters", "Make and serve no block filters: light clients that scan ask others"),
   mineThreads: Flag.Int("mine-threads").pipe(
     Flag.withSchema(whole(64)),
     Flag.withDescription("Threads that mine all the time"),
@@ -129,6 +131,7 @@ const configOf = (input: StartInput): NodeConfig => {
       onDemand: input.dev && everyMs === undefined,
       everyMs: everyMs === undefined ? undefined : everyMs * 1000
     },
+    filters: !input.noFilters,
     signatureEngine: input.signatureEngine
   }
 }
@@ -462,6 +465,7 @@ export const makeRoot = (startedAt: number) =>
       verifyCommand,
       proofCommand,
       snapshotCommand,
+      lightCommand,
       replayCommand,
       simCommand,
       makeTestnetCommand(startedAt)

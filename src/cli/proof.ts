@@ -15,7 +15,7 @@ import { print, rows } from "./output.ts"
 const idForm = /^[0-9a-fA-F]{64}$/
 
 /** The transaction id or address that a text names. */
-const subjectIn = (text: string, prefix: string): Uint8Array => {
+export const subjectIn = (text: string, prefix: string): Uint8Array => {
   if (idForm.test(text)) return fromHex(text.toLowerCase())!
   const address = parseAddress(text, prefix)
   if (isAddress(address)) return address
@@ -58,28 +58,40 @@ const factsOf = (proven: Proven, prefix: string) =>
 /** A header from anybody may say a time that no calendar has. */
 const timeText = (ms: number): string => (ms <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`)
 
-const show = (proven: Proven, { prefix, trusted }: { readonly prefix: string; readonly trusted: boolean }): void => {
+/** What a proof has shown, for programs and for people. `trust`: why its header is trusted; undefined: it is not. */
+export const describeProof = (
+  proven: Proven,
+  { prefix, trust }: { readonly prefix: string; readonly trust: string | undefined }
+): { readonly value: Readonly<Record<string, unknown>>; readonly lines: ReadonlyArray<string> } => {
   const { header } = proven
   const sealBits = header.height === 0 ? 0 : bitsOf(header.target)
-  print(
-    {
+  return {
+    value: {
       ...{ valid: true, ...factsOf(proven, prefix) },
-      header: { hash: header.id, height: header.height, time: header.time, seal_bits: sealBits, trusted }
+      header: {
+        hash: header.id,
+        height: header.height,
+        time: header.time,
+        seal_bits: sealBits,
+        trusted: trust !== undefined
+      }
     },
-    [
+    lines: [
       sentenceOf(proven, prefix),
       ...rows([
         ...(proven.kind === "transaction" ? ([["id", toHex(proven.transaction.id)]] as const) : []),
         ["header", header.id],
         ["height", `${header.height}, ${timeText(header.time)}`],
         ["sealed", header.height === 0 ? "no: a genesis" : `with about 2^${sealBits} hashes`],
-        [
-          "trusted",
-          trusted ? "yes: it is the header that you named" : "no: the file brings it; compare it, or use --header"
-        ]
+        ["trusted", trust === undefined ? "no: the file brings it; compare it, or use --header" : `yes: ${trust}`]
       ])
     ]
-  )
+  }
+}
+
+const show = (proven: Proven, how: Parameters<typeof describeProof>[1]): void => {
+  const { value, lines } = describeProof(proven, how)
+  print(value, lines)
 }
 
 /** Takes a proof of a transaction id or address, checks it and writes it to a file. */
@@ -97,7 +109,7 @@ export const getProof = async (options: {
   const bytes = fromHex(proof) ?? new Uint8Array(0)
   const proven = verified(bytes, { subject })
   writeFile(options.out, formatProof(bytes))
-  show(proven, { prefix, trusted: false })
+  show(proven, { prefix, trust: undefined })
 }
 
 /** Checks a proof file and says what it proves, against which header. */
@@ -116,5 +128,6 @@ export const checkProof = (options: {
   }
   const bytes = parseProof(readText(file, proofTextMax))
   if (Result.isFailure(bytes)) throw failure("refused", bytes.failure.code, bytes.failure.message)
-  show(verified(bytes.success, expected), { prefix, trusted: header !== undefined })
+  const trust = header === undefined ? undefined : "it is the header that you named"
+  show(verified(bytes.success, expected), { prefix, trust })
 }
