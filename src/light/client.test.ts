@@ -59,7 +59,7 @@ const keepHeader = (bytes: Uint8Array, other: Uint8Array): Uint8Array => {
 
 test("a peer that answers at random beside an honest one", () => {
   const dropped = new Map<string, number>()
-  for (let seed = 0; seed < 40; seed++) {
+  for (let seed = 0; seed < 60; seed++) {
     const dice = makeDice(seed)
     const honestAt = dice.int(2)
     const peers = honestAt === 0 ? [{ chain }, liarOf(dice)] : [liarOf(dice), { chain }]
