@@ -16,6 +16,7 @@ import { genesisState, type Rules } from "../chain/rules.ts"
 import { equal, toHex } from "../codec/bytes.ts"
 import { fromTarget, toTarget } from "../consensus/difficulty.ts"
 import { summaryOf } from "../ledger/summary.ts"
+import { isSent } from "../ledger/transaction.ts"
 import { type Before, decodeUndo } from "../ledger/undo.ts"
 import { type Balance, Balances, balancesSql } from "./balances.ts"
 import { filtersPerLandingMax, headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
@@ -418,7 +419,7 @@ export class ChainStore implements ChainReader {
 
   /** Keeps the counters that statistics show: no query ever counts rows. */
   private count({ transactions }: Block, sign: 1 | -1): void {
-    const moved = transactions.filter(({ kind }) => kind !== "coinbase")
+    const moved = transactions.filter(isSent)
     const value = moved.reduce((sum, transaction) => sum + summaryOf(transaction).amount, 0)
     // 0 + makes a plain zero of -0, which would be bound as REAL and turn the counter into one.
     this.sql.addMeta.run("transactions", 0 + sign * moved.length)
@@ -449,9 +450,9 @@ export class ChainStore implements ChainReader {
     this.sql.addMeta.run("entries", grown)
   }
 
-  /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). */
+  /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). A coinbase dies with its block. */
   private movePending({ detached, attached }: Landing, now: number): void {
-    for (const block of detached) insertPending(this.db, block.transactions, now)
+    for (const { transactions } of detached) insertPending(this.db, transactions.filter(isSent), now)
     // While catching up nothing is pending, and thousands of deletes would look for nothing.
     if (!hasPending(this.db)) return
     for (const { block } of attached)
