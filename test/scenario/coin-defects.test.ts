@@ -3,6 +3,7 @@
  * defects.test.ts: a stranger lies, and honest nodes go on. Defects 18 and 20 are also in src/ledger, 21 and 22 in ledgers.test.ts.
  */
 import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
 import { type Block, encodeBlock, transactionRootOf } from "../../src/block/block.ts"
 import type { HeaderFields, Target } from "../../src/block/header.ts"
 import { makeRules } from "../../src/chain/rules.ts"
@@ -11,10 +12,12 @@ import { makeCoinbase, makePayment } from "../../src/ledger/payment.ts"
 import type { CoinbaseTransaction, Payment, PaymentTransaction, Transaction } from "../../src/ledger/transaction.ts"
 import { coinsOf, forge, keyOf, payment, specOf, TestChain } from "../fixtures.ts"
 import { liesOn } from "../sim/lies.ts"
+import { heightOf, play, tipOf } from "../sim/stage.ts"
 
 /** Twelve bits, so that a header that was not sealed for what it says is not sealed by luck. */
 const spec = specOf({ model: "utxo", difficulty: { rule: "fixed", blockMs: 1000, bits: 12 } })
-const { lie, giving, work } = liesOn(makeRules(spec))
+const rules = makeRules(spec)
+const { lie, giving, work } = liesOn(rules)
 
 const [coin] = coinsOf(new TestChain(spec), 0)
 const spending = (to: number, units = coin!.amount - 1): PaymentTransaction =>
@@ -91,5 +94,58 @@ describe("a node with coins refuses, and goes on after it,", () => {
     lie("witness-missing", (liar) => liar.offer(none.id, none.bytes))
     const { id, bytes } = spending(1)
     lie("transaction-malformed", (liar) => liar.offer(id, bytes.slice(0, -1)))
+    const minted = opening(0)
+    lie("coinbase-misplaced", (liar) => liar.offer(minted.id, minted.bytes))
+    const redirected = bent({ outputs: toThief })
+    lie("signature-invalid", (liar) => liar.offer(redirected.id, redirected.bytes))
   })
+})
+
+test("of two payments of one coin, given to two nodes, one is paid, and both nodes are whole (defect 21)", () => {
+  for (let seed = 0; seed < 6; seed++) {
+    play(rules, seed, (stage) =>
+      Effect.gen(function* () {
+        const a = yield* stage.node("a")
+        const b = yield* stage.node("b", { knows: [a] })
+        const spends = [spending(8), spending(9)] as const
+        const give = [stage.submit(a, spends[0]), stage.submit(b, spends[1])]
+        yield* Effect.all(give.map(Effect.exit), { concurrency: 2 })
+        yield* Effect.all([stage.mine(a), stage.mine(b)], { concurrency: 2 })
+        yield* stage.mine(b)
+        yield* stage.agree()
+        for (const node of [a, b]) {
+          const found = yield* Effect.forEach(spends, (one) => stage.whereabouts(node, one))
+          expect(found.toSorted()).toEqual(["confirmed", "nowhere"])
+          yield* node.stop()
+          yield* node.start()
+        }
+        yield* stage.agree()
+      })
+    )
+  }
+})
+
+test("five blocks against three: the longer branch is taken, and who lost has its payment back (defects 3, 22)", () => {
+  play(rules, 1, (stage) =>
+    Effect.gen(function* () {
+      const a = yield* stage.node("a")
+      const b = yield* stage.node("b", { knows: [a] })
+      yield* stage.mine(a)
+      yield* stage.agree()
+      stage.part([a], [b])
+      const paid = spending(8)
+      yield* stage.submit(a, paid)
+      yield* stage.mine(a, 3, 1_000)
+      yield* stage.mine(b, 5, 1_000)
+      expect([heightOf(a), heightOf(b)]).toEqual([4, 6])
+      expect(yield* stage.whereabouts(a, paid)).toBe("confirmed")
+      const longest = tipOf(b)
+      stage.heal()
+      yield* stage.agree()
+      expect([tipOf(a), yield* stage.whereabouts(a, paid)]).toEqual([longest, "pending"])
+      yield* stage.mine(a)
+      yield* stage.agree()
+      for (const node of [a, b]) expect(yield* stage.whereabouts(node, paid)).toBe("confirmed")
+    })
+  )
 })

@@ -10,9 +10,6 @@ import { type Block, transactionRootOf } from "../../src/block/block.ts"
 import { VerifiedLeaves } from "../../src/chain/verified.ts"
 import { toHex } from "../../src/codec/bytes.ts"
 import type { PaymentTransaction } from "../../src/ledger/transaction.ts"
-import { AccountPool } from "../../src/mempool/account-pool.ts"
-import { makePool } from "../../src/mempool/make-pool.ts"
-import { poolBounds } from "../../src/mempool/pool.ts"
 import { quiet, together, watching } from "../../src/sim/footprint.ts"
 import { auditChain } from "../../src/store/audit.ts"
 import { DiskRoom } from "../../src/store/room.ts"
@@ -101,10 +98,7 @@ describe("chain", () => {
   }, 30_000)
 })
 
-/** The pool of coins is another branch's: until it is here, these say nothing. */
-const isHere = !(makePool(rules.ledger, poolBounds) instanceof AccountPool)
-
-describe.if(isHere)("mempool and chain", () => {
+describe("mempool and chain", () => {
   interface PoolEnd extends End {
     readonly pool: ReadonlyArray<{ readonly pending: boolean; readonly kept: boolean; readonly confirmed: boolean }>
     readonly answers: ReadonlyArray<number>
