@@ -25,6 +25,12 @@ const sentenceOf = (proven: Proven, { prefix, decimals, symbol }: ChainFacts): s
     const [from, to] = [payer, recipient].map((address) => address && formatAddress(address, prefix))
     return `${from ?? "A coinbase"} paid ${to ?? "nobody"} ${format(amount, decimals)} ${symbol}. Header ${id} of height ${height} commits to it.`
   }
+  if (proven.kind === "coin") {
+    const { coin, outpoint } = proven
+    const name = `The coin ${toHex(outpoint.id)}:${outpoint.index}`
+    const is = coin && `holds ${format(coin.amount, decimals)} ${symbol} of ${formatAddress(coin.owner, prefix)}`
+    return `${name} ${is ?? "is spent, or was never made"}. Header ${id} of height ${height} commits to it.`
+  }
   const { account, address } = proven
   const has = account === undefined ? "was never paid" : `has ${format(account.balance, decimals)} ${symbol}`
   return `${formatAddress(address, prefix)} ${has}. Header ${id} of height ${height} commits to it.`

@@ -333,7 +333,7 @@ const verifyCommand = Command.make("verify", verifyFlags, ({ dataDir: folder, pa
 const proofGetCommand = Command.make(
   "get",
   {
-    subject: Argument.String("id").pipe(Argument.withDescription("Transaction id, or address of an account")),
+    subject: Argument.String("id").pipe(Argument.withDescription("Transaction id, address of an account, or a coin: ID:INDEX")),
     node: nodeUrl,
     out: Flag.String("out").pipe(Flag.withDescription("File to write"))
   },
@@ -345,7 +345,7 @@ const proofVerifyCommand = Command.make(
   {
     file: Argument.String("file").pipe(Argument.withDescription("File that cairn proof get or the page wrote")),
     header: optional("header", "Block hash or whole header, in hex, that you trust: the proof must be against it"),
-    of: optional("of", "Transaction id or address that the proof must be about"),
+    of: optional("of", "Transaction id, coin (ID:INDEX) or address that the proof must be about"),
     prefix
   },
   ({ file, header, of, prefix: addresses }) =>
@@ -355,7 +355,7 @@ const proofVerifyCommand = Command.make(
 ).pipe(Command.withDescription("Checks a proof without a node: what it shows, against which header; exit code 3 if it does not hold"))
 
 const proofCommand = Command.make("proof").pipe(
-  Command.withDescription("Proofs that a transfer is in a block, or of what an account has, that hold without trust in a node"),
+  Command.withDescription("Proofs that a transaction is in a block, of what an account has, or of a coin, that hold without trust in a node"),
   Command.withSubcommands([proofGetCommand, proofVerifyCommand]),
   Command.withExamples([
     {

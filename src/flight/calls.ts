@@ -6,6 +6,7 @@ import { Cause, Effect, type Exit, Result } from "effect"
 import { decode, encode, type Packable } from "../codec/msgpack.ts"
 import { addressBytes } from "../crypto/address.ts"
 import type { Address } from "../crypto/address.ts"
+import { decodeOutpoint, encodeOutpoint, outpointBytes } from "../ledger/coin.ts"
 import type { Ledger } from "../ledger/ledger.ts"
 import type { TransactionId } from "../ledger/transaction.ts"
 import type { NodeShape } from "../node.ts"
@@ -17,6 +18,8 @@ export const methods = [
   "transaction",
   "account",
   "accounts",
+  "coins",
+  "coin",
   "pending",
   "peers",
   "stats",
@@ -27,7 +30,11 @@ export type Method = (typeof methods)[number]
 /** The arguments of a call as bytes. */
 export const packArgs = <M extends Method>(method: M, args: Parameters<NodeShape[M]>): Uint8Array => {
   const plain: ReadonlyArray<unknown> =
-    method === "submit" ? [(args as Parameters<NodeShape["submit"]>)[0].bytes] : args
+    method === "submit"
+      ? [(args as Parameters<NodeShape["submit"]>)[0].bytes]
+      : method === "coin"
+        ? [encodeOutpoint((args as Parameters<NodeShape["coin"]>)[0])]
+        : args
   return encode(plain.map((arg) => (arg === undefined ? null : (arg as Packable))))
 }
 
@@ -73,6 +80,14 @@ const find = (
     case "account": {
       const address = bytesOf(args[0], addressBytes)
       return address === undefined ? undefined : node.account(address as Address)
+    }
+    case "coins": {
+      const [address, page] = [bytesOf(args[0], addressBytes), pageOf(args.slice(1))]
+      return address === undefined || page === undefined ? undefined : node.coins(address as Address, ...page)
+    }
+    case "coin": {
+      const outpoint = bytesOf(args[0], outpointBytes)
+      return outpoint === undefined ? undefined : node.coin(decodeOutpoint(outpoint))
     }
     case "accounts":
     case "pending": {

@@ -14,8 +14,8 @@ import { httpBodyBytesMax } from "../limits.ts"
 import type { Answer, BlockRefused, NodeShape, TransactionRefused } from "../node.ts"
 import { aliases, type Route, type RouteName, routes } from "./contract.ts"
 import { streamEvents } from "./events.ts"
-import { type Input, isProblem } from "./exchange.ts"
-import { type Handlers, makeHandlers } from "./handlers.ts"
+import { type Handlers, type Input, isProblem } from "./exchange.ts"
+import { makeHandlers } from "./handlers.ts"
 import { makeDocsPage, makeOpenApi } from "./openapi.ts"
 import { type Problem, problem, problemOf } from "./problem.ts"
 
@@ -210,7 +210,7 @@ const readBody = async (
   } catch (error) {
     return problem(400, "json-invalid", `The body is not JSON: ${(error as Error).message}`)
   }
-  // Transfers have a reader of their own, shared with the page and the command line.
+  // Transactions have readers of their own, shared with the page and the command line.
   return name === "submit" ? { value: json } : decodeWith(route.body, json, "body-invalid")
 }
 

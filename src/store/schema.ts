@@ -47,7 +47,7 @@ const past: ReadonlyArray<string> = [
 const owners: ReadonlyArray<string> = [
   // Whose the entry is; NULL where the key says it.
   `ALTER TABLE state ADD COLUMN owner BLOB`,
-  `CREATE INDEX state_owner ON state (owner) WHERE owner IS NOT NULL`,
+  `CREATE INDEX state_owner ON state (owner, units DESC, key) WHERE owner IS NOT NULL`,
   `DROP INDEX state_units`,
   `CREATE INDEX state_units ON state (units DESC, key) WHERE owner IS NULL`,
   // What the entries of an owner hold together, and how many they are. An owner of nothing has no row.

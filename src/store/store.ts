@@ -398,9 +398,11 @@ export class ChainStore implements ChainReader {
       else this.sql.setEntry.run(keyBytes(key), value, units, ledger.ownerOf(value) ?? null)
       this.entries.set(key, value ?? null)
     }
+    let owners = 0
     for (const { owner, units, coins } of balances.changed()) {
+      owners += Number(this.sql.balance.get(owner) === null)
       this.sql.addBalance.run(owner, units, coins)
-      this.sql.deleteBalance.run(owner)
+      owners -= this.sql.deleteBalance.run(owner).changes
     }
     for (const [name, page] of pages) {
       if (page === undefined) this.sql.deletePage.run(name)
@@ -408,6 +410,7 @@ export class ChainStore implements ChainReader {
       this.treePages.set(name, page ?? null)
     }
     this.sql.addMeta.run("entries", grown)
+    this.sql.addMeta.run("owners", owners)
   }
 
   /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). */
