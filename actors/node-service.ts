@@ -118,7 +118,13 @@ const spentIn = (
   if (transaction.kind !== "payment") return undefined
   return transaction.payment.inputs.map((input, i) => {
     const before = befores.get(transaction.spends[i]!)
-    const coin = before === undefined ? madeBy(block.find(({ id }) => equal(id, input.id)), input) : decodeCoin(before)
+    const coin =
+      before === undefined
+        ? madeBy(
+            block.find(({ id }) => equal(id, input.id)),
+            input
+          )
+        : decodeCoin(before)
     assert(coin !== undefined, "what a confirmed payment spends was there before its block or was made in it")
     return { ...input, owner: coin.owner, amount: coin.amount }
   })

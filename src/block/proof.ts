@@ -13,7 +13,15 @@ import { type Address, addressBytes } from "../crypto/address.ts"
 import type { Hash32 } from "../crypto/hash.ts"
 import { type AccountState, keyOf } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
-import { type Coin, coinKey, decodeCoin, decodeOutpoint, encodeOutpoint, isCoin, outpointBytes } from "../ledger/coin.ts"
+import {
+  type Coin,
+  coinKey,
+  decodeCoin,
+  decodeOutpoint,
+  encodeOutpoint,
+  isCoin,
+  outpointBytes
+} from "../ledger/coin.ts"
 import type { Nonce, Outpoint, Transaction } from "../ledger/transaction.ts"
 import { decodeTransaction } from "../ledger/decode.ts"
 import { blockTransactionsMax, transactionBytesMax } from "../limits.ts"

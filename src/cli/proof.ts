@@ -27,7 +27,11 @@ const subjectIn = (text: string, prefix: string): Uint8Array => {
   }
   const address = parseAddress(text, prefix)
   if (isAddress(address)) return address
-  throw failure("usage", "subject-invalid", `${text} is no transaction id and no coin (ID:INDEX); as an address it ${address.wrong}.`)
+  throw failure(
+    "usage",
+    "subject-invalid",
+    `${text} is no transaction id and no coin (ID:INDEX); as an address it ${address.wrong}.`
+  )
 }
 
 /** The hash of a header, given as such or as the header's 212 bytes. */

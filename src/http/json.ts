@@ -79,7 +79,7 @@ export const accountJson = (facts: NodeFacts, view: AccountView): Json<"account"
   address: formatAddress(view.address as Address, facts.rules.spec.addressPrefix),
   confirmed_balance: view.balance,
   pending_balance: view.balance - view.pendingOutgoing + view.pendingIncoming,
-  next_confirmed_nonce: view.nonce + 1,
+  next_confirmed_nonce: view.coins === undefined ? view.nonce + 1 : 0,
   next_nonce: view.nextNonce,
   pending_outgoing: view.pendingOutgoing,
   pending_incoming: view.pendingIncoming,
@@ -156,8 +156,11 @@ export const transactionJson = (facts: NodeFacts, view: TransactionView): ReplyO
     transaction: formatTransaction(transaction, prefix),
     status: block === undefined ? "pending" : "confirmed",
     spends:
-      spends?.map((coin) => ({ ...outpointJson(coin), owner: formatAddress(coin.owner, prefix), amount: coin.amount })) ??
-      null,
+      spends?.map((coin) => ({
+        ...outpointJson(coin),
+        owner: formatAddress(coin.owner, prefix),
+        amount: coin.amount
+      })) ?? null,
     fee: transaction.kind === "transfer" ? transaction.transfer.fee : held === undefined ? null : held - paid,
     block: block === undefined ? null : { ...block, hash: toHex(block.hash) }
   }
