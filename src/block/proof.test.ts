@@ -231,6 +231,8 @@ describe("a coin in the state", () => {
         expect(proven).toMatchObject({ kind: "coin", outpoint: outpointOf(i) })
         expect(proven.kind === "coin" && proven.coin).toEqual(coins.get(coinKey(outpointOf(i))))
         expect(toHex(subjectOf(proven))).toBe(coinKey(outpointOf(i)))
+        expect(toHex(proven.way.at(-1)!)).toBe(toHex(proven.header.stateRoot))
+        expect(proven.way.length).toBe(proven.steps.length + 1)
       }
     }
   })

@@ -28,8 +28,9 @@ import { blockTransactionsMax, transactionBytesMax } from "../limits.ts"
 import type { Block } from "./block.ts"
 import { type BlockHash, decodeHeader, type Header, headerBytes, meetsTarget } from "./header.ts"
 import { merkleProof } from "./merkle.ts"
-import { hashNodeInto } from "./state-page.ts"
+import { hashLeafInto, hashNodeInto } from "./state-page.ts"
 import {
+  bit,
   checkProof as checkStateProof,
   decodeProof as decodeStateProof,
   encodeProof as encodeStateProof,
@@ -44,7 +45,7 @@ export const proofBytesMax = 16_384
 /** Characters of a proof file: hex, and some room for white space. */
 export const proofTextMax = 2 * proofBytesMax + 1_024
 
-/** One step up the transaction tree. */
+/** One step up a tree. */
 export interface Step {
   readonly sibling: Uint8Array
   /** The sibling is the left half. */
@@ -78,12 +79,12 @@ export interface CoinProof {
 export type Proof = TransactionProof | AccountProof | CoinProof
 
 /** What a proof that holds has shown. */
-export type Proven =
-  | (Omit<TransactionProof, "steps"> & {
-      /** From the leaf to the transaction root, both included: one more than there are steps. */
-      readonly way: ReadonlyArray<Uint8Array>
-      readonly steps: ReadonlyArray<Step>
-    })
+export type Proven = {
+  /** From the leaf to the root in the header, both included: one more than there are steps. An empty place of the state is zeros. */
+  readonly way: ReadonlyArray<Uint8Array>
+  readonly steps: ReadonlyArray<Step>
+} & (
+  | TransactionProof
   | (Omit<AccountProof, "state"> & {
       /** Undefined: the address was never paid. */
       readonly account: AccountState | undefined
@@ -92,6 +93,7 @@ export type Proven =
       /** Undefined: spent by then, or never made. */
       readonly coin: Coin | undefined
     })
+)
 
 export const proofRejectCodes = [
   "proof-malformed",
@@ -231,17 +233,32 @@ export const verifyProof = (bytes: Uint8Array, expected: Expected = {}): Result.
   return proof.kind === "transaction" ? climb(proof) : readState(proof)
 }
 
-const climb = (proof: TransactionProof): Result.Result<Proven, ProofReject> => {
-  const way: Array<Uint8Array> = [proof.transaction.leaf]
-  for (const { sibling, left } of proof.steps) {
+/** The hashes from a leaf up. */
+const wayFrom = (leaf: Uint8Array, steps: ReadonlyArray<Step>): ReadonlyArray<Uint8Array> => {
+  const way = [leaf]
+  for (const { sibling, left } of steps) {
     const here = way.at(-1)!
     const above = new Uint8Array(32)
     hashNodeInto(left ? sibling : here, left ? here : sibling, above)
     way.push(above)
   }
+  return way
+}
+
+const climb = (proof: TransactionProof): Result.Result<Proven, ProofReject> => {
+  const way = wayFrom(proof.transaction.leaf, proof.steps)
   return equal(way.at(-1)!, proof.header.transactionRoot)
     ? Result.succeed({ ...proof, way })
     : fail("proof-root-wrong", "The way up does not end at the header's transaction root.")
+}
+
+/** The way of a proof of the state, which holds. */
+const stateWay = (key: string, { siblings, leaf }: StateProof): Pick<Proven, "way" | "steps"> => {
+  const path = pathOf(key)
+  const steps = siblings.map((sibling, depth) => ({ sibling, left: bit(path, depth) === 1 })).reverse()
+  const start = new Uint8Array(32)
+  if (leaf !== undefined) hashLeafInto(leaf, start)
+  return { steps, way: wayFrom(start, steps) }
 }
 
 const readState = ({ state, ...proof }: AccountProof | CoinProof): Result.Result<Proven, ProofReject> => {
@@ -249,14 +266,15 @@ const readState = ({ state, ...proof }: AccountProof | CoinProof): Result.Result
   const value = state.leaf !== undefined && equal(state.leaf.path, pathOf(key)) ? state.leaf.value : undefined
   if (!checkStateProof({ root: proof.header.stateRoot as Hash32, key, value, proof: state }))
     return fail("proof-root-wrong", "The way up does not end at the header's state root.")
+  const way = stateWay(key, state)
   if (proof.kind === "coin") {
-    if (value === undefined) return Result.succeed({ ...proof, coin: undefined })
-    return isCoin(value) ? Result.succeed({ ...proof, coin: decodeCoin(value) }) : malformed("its entry is no coin")
+    if (value !== undefined && !isCoin(value)) return malformed("its entry is no coin")
+    return Result.succeed({ ...proof, ...way, coin: value === undefined ? undefined : decodeCoin(value) })
   }
   const account = value === undefined ? undefined : accountOf(value)
   return value !== undefined && account === undefined
     ? malformed("its entry is no account")
-    : Result.succeed({ ...proof, account })
+    : Result.succeed({ ...proof, ...way, account })
 }
 
 /** The account of an entry's value that anyone may have written; undefined if it is none. */
