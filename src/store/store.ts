@@ -8,7 +8,6 @@ import type { Database, Statement } from "bun:sqlite"
 import { Result } from "effect"
 import { assert } from "../assert.ts"
 import { type Block, decodeBody, encodeBody } from "../block/block.ts"
-import { formatSpec } from "../block/genesis.ts"
 import { decodeHeader } from "../block/header.ts"
 import { StateTree } from "../block/state-tree.ts"
 import type { Landing } from "../chain/connect.ts"
@@ -67,11 +66,11 @@ const statements = (db: Database) => ({
     `INSERT INTO state (key, value, units, owner) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (key) DO UPDATE SET value = ?2, units = ?3, owner = ?4`
   ),
-  addBalance: db.query(
+  addBalance: db.query<{ coins: number }, [Uint8Array, number, number]>(
     `INSERT INTO balances (owner, units, coins) VALUES (?1, ?2, ?3)
-     ON CONFLICT (owner) DO UPDATE SET units = units + ?2, coins = coins + ?3`
+     ON CONFLICT (owner) DO UPDATE SET units = units + ?2, coins = coins + ?3 RETURNING coins`
   ),
-  deleteBalance: db.query("DELETE FROM balances WHERE owner = ? AND coins = 0"),
+  deleteBalance: db.query("DELETE FROM balances WHERE owner = ?"),
   balance: db.query<Balance, [Uint8Array]>("SELECT units, coins FROM balances WHERE owner = ?"),
   deleteEntry: db.query("DELETE FROM state WHERE key = ?"),
   page: db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?"),
@@ -389,8 +388,7 @@ export class ChainStore implements ChainReader {
     const { ledger } = this.rules
     const balances = new Balances(ledger)
     let grown = 0
-    for (const [key, value, units] of entries) {
-      const before = this.readEntry(key)
+    for (const [key, value, units, before] of entries) {
       grown += Number(value !== undefined) - Number(before !== undefined)
       balances.count(before, -1)
       balances.count(value, 1)
@@ -400,9 +398,12 @@ export class ChainStore implements ChainReader {
     }
     let owners = 0
     for (const { owner, units, coins } of balances.changed()) {
-      owners += Number(this.sql.balance.get(owner) === null)
-      this.sql.addBalance.run(owner, units, coins)
-      owners -= this.sql.deleteBalance.run(owner).changes
+      const held = this.sql.addBalance.get(owner, units, coins)!.coins
+      // Who holds no more than has just come held nothing before.
+      if (held === coins) owners++
+      if (held > 0) continue
+      this.sql.deleteBalance.run(owner)
+      owners--
     }
     for (const [name, page] of pages) {
       if (page === undefined) this.sql.deletePage.run(name)
@@ -444,14 +445,13 @@ export class ChainStore implements ChainReader {
   private begin(): void {
     const { genesis, ledger, spec, consensus } = this.rules
     const state = genesisState(ledger, spec)
-    const entries = [...state.changes].map(([key, { after }]) => [key, after, ledger.unitsOf(after!)] as const)
+    const entries = [...state.changes].map(([key, { after }]) => [key, after, ledger.unitsOf(after!), undefined] as const)
     const tree = new StateTree(() => undefined)
     tree.update(entries.map(([key, value]) => [key, value] as const))
     this.decide(() => {
       this.saveHeaders([{ header: genesis.header, work: consensus.work(genesis.header), hasBody: false }])
       this.saveBody(genesis)
       this.sql.setMeta.run("genesis", genesis.header.hash)
-      this.sql.setMeta.run("spec", JSON.stringify(formatSpec(spec)))
       this.attach({ block: genesis, undo: new Uint8Array(0), fees: 0 as Landing["attached"][number]["fees"] })
       this.writeState({ detached: [], attached: [], entries, pages: tree.pages() })
     })
