@@ -1,8 +1,7 @@
 /** A chain of coins without blocks on disk: its entries, its confirmed transactions, and the moves of its tip. The ledger is the real one. */
-import { toHex } from "../src/codec/bytes.ts"
-import { compare } from "../src/codec/bytes.ts"
+import { compare, toHex } from "../src/codec/bytes.ts"
 import { type Amount, amount } from "../src/ledger/amount.ts"
-import { coinKey, decodeCoin } from "../src/ledger/coin.ts"
+import { decodeCoin, decodeOutpoint } from "../src/ledger/coin.ts"
 import type { CoinRules, Ledger } from "../src/ledger/ledger.ts"
 import { Overlay } from "../src/ledger/overlay.ts"
 import { makePayment } from "../src/ledger/payment.ts"
@@ -74,7 +73,9 @@ export class CoinWorld {
   /** The coins of a key in the chain. */
   coinsOf(owner: number): ReadonlyArray<Outpoint & { readonly amount: number }> {
     const address = toHex(keyOf(owner).address)
-    return [...this.coins].filter(([key, coin]) => this.entries.has(key) && coin.owner === address).map(([, coin]) => coin)
+    return [...this.coins]
+      .filter(([key, coin]) => this.entries.has(key) && coin.owner === address)
+      .map(([, coin]) => coin)
   }
 
   /** The fee of a payment on some state, or why it does not fit. */
@@ -84,7 +85,10 @@ export class CoinWorld {
   }
 
   /** Leaves some blocks and attaches others, each a list of payments and who makes it; what does not fit is left out. */
-  move(leave: number, blocks: ReadonlyArray<{ readonly payments: ReadonlyArray<Transaction>; readonly by: number }>): Move {
+  move(
+    leave: number,
+    blocks: ReadonlyArray<{ readonly payments: ReadonlyArray<Transaction>; readonly by: number }>
+  ): Move {
     const before = new Map(this.entries)
     const returned = this.steps.splice(this.steps.length - leave, leave).reverse()
     for (const { transactions, befores } of returned) {
@@ -131,9 +135,7 @@ export class CoinWorld {
   }
 
   private remember(key: string, value: Uint8Array): void {
-    const bytes = Uint8Array.fromHex(key)
-    const point = { id: bytes.subarray(0, 32) as Outpoint["id"], index: new DataView(bytes.buffer).getUint32(32, true) }
     const { owner, amount: units } = decodeCoin(value)
-    if (coinKey(point) === key) this.coins.set(key, { ...point, owner: toHex(owner), amount: units })
+    this.coins.set(key, { ...decodeOutpoint(Uint8Array.fromHex(key)), owner: toHex(owner), amount: units })
   }
 }

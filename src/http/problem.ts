@@ -38,8 +38,8 @@ const conflicts: ReadonlySet<TransactionRejectCode> = new Set([
   "already-confirmed",
   "replacement-underpriced",
   "nonce-too-low",
-  "coin-spent",
-  "coin-conflict"
+  "coin-conflict",
+  "coin-spent"
 ])
 const busy: ReadonlySet<TransactionRejectCode> = new Set([
   "pool-full",

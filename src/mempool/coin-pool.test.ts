@@ -115,8 +115,8 @@ describe("refused is", () => {
 
   test("what builds on too many bytes, or makes too many build on another", () => {
     const { pool, admit, coins } = setUp(2, {}, 1, 100_000)
-    const large = (from: Outpoint, held: number): PaymentTransaction =>
-      unsigned({ inputs: [from], by: [0], outputs: [[0, held - 280], ...Array(270).fill([1, 1])] })
+    const large = (from: Outpoint, held: number, fee = 10): PaymentTransaction =>
+      unsigned({ inputs: [from], by: [0], outputs: [[0, held - 270 - fee], ...Array(270).fill([1, 1])] })
     const first = large(coins[0]!, 100_000)
     const links = [first]
     while (links.length * first.bytes.length <= packageBytesMax)
@@ -128,6 +128,11 @@ describe("refused is", () => {
     const children = links.map((_, i) => large(output(parent, i), held))
     expect(children.map(admit)).toEqual([...Array(links.length - 1).fill(0), "too-many-descendants"])
     expect(pool.totals.count).toBe(2 * links.length - 1)
+    // What a newcomer replaces makes room, as far as its bytes go.
+    const last = output(parent, links.length - 1)
+    expect(admit(pay([last], held, 2))).toBe(0)
+    expect(admit(large(last, held, 500))).toBe("too-many-descendants")
+    expect(admit(pay([last], held, 10, { note: "instead" }))).toBe(1)
   })
 
   test("what would make too many build on one", () => {
@@ -153,7 +158,10 @@ describe("of two that spend one coin", () => {
       code: "coin-conflict",
       detail: { feeMin: 110, pending: idOf(first) }
     })
-    expect(submit(pay([coins[0]!], 1_000, 109))).toMatchObject({ code: "replacement-underpriced", detail: { feeMin: 110 } })
+    expect(submit(pay([coins[0]!], 1_000, 109))).toMatchObject({
+      code: "replacement-underpriced",
+      detail: { feeMin: 110 }
+    })
     expect(submit(pay([coins[0]!], 1_000, 110))).toEqual([idOf(first)])
     expect([pool.totals.count, pool.totals.fees, pool.find(idOf(first))]).toEqual([1, 110, undefined])
   })
@@ -163,6 +171,14 @@ describe("of two that spend one coin", () => {
     expect(admit(pay([coins[0]!], 1_000, 0))).toBe(0)
     expect(admit(pay([coins[0]!], 1_000, 0, { note: "later" }))).toBe("coin-conflict")
     expect(admit(pay([coins[0]!], 1_000, 1))).toBe(1)
+  })
+
+  test("the second pays more than a child of the first, if the first pays nothing", () => {
+    const { submit, coins } = setUp(8, {}, 0)
+    const links = chainOf(coins[0]!, [0, 5])
+    for (const link of links) submit(link)
+    expect(submit(pay([coins[0]!], 1_000, 5))).toMatchObject({ code: "replacement-underpriced", detail: { feeMin: 6 } })
+    expect(submit(pay([coins[0]!], 1_000, 6))).toHaveLength(2)
   })
 
   test("the second pays for all that goes with the first", () => {
@@ -198,7 +214,10 @@ describe("of two that spend one coin", () => {
     expect(refused).toMatchObject({ code: "replacement-underpriced" })
     const feeMin = Number((refused as TransactionReject).detail!["feeMin"])
     const together = (fee: number): number => (fee + 1) / (poor.bytes.length + rival(fee).bytes.length)
-    expect([together(feeMin) > 100 / held.bytes.length, together(feeMin - 1) > 100 / held.bytes.length]).toEqual([true, false])
+    expect([together(feeMin) > 100 / held.bytes.length, together(feeMin - 1) > 100 / held.bytes.length]).toEqual([
+      true,
+      false
+    ])
     expect(submit(rival(feeMin))).toEqual([idOf(held)])
   })
 
@@ -279,6 +298,29 @@ describe("a full pool", () => {
     expect(submit(pay(coins.slice(0, 1), 1_000, 999, { outputs: 40 }))).toMatchObject({ code: "pool-full" })
   })
 
+  test("takes the worth of each as it stands when the newcomer comes, poor children included", () => {
+    const { world, coins } = setUp()
+    const parent = pay([coins[0]!], 1_000, 1, { outputs: 2 })
+    const [rich, poor] = [200, 1].map((fee, i) => pay([output(parent, i)], i === 0 ? 500 : 499, fee))
+    const single = pay([coins[1]!], 1_000, 80)
+    const leaving = pay([coins[2]!], 1_000, 5)
+    const bytesMax = [parent, rich!, poor!, single].reduce((sum, { bytes }) => sum + bytes.length, 0)
+    const pool = new CoinPool(world.ledger, { bytesMax })
+    const admit = (transaction: Transaction): boolean =>
+      "removed" in pool.admit({ transaction, view: world.view, now: epoch, checkSignature: () => true })
+    // The one that is refused has made the pool look at the worth of the parent, before the poor child lowers it.
+    expect([parent, rich!, single, leaving, pay([coins[3]!], 1_000, 2)].map(admit)).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false
+    ])
+    pool.moveTip(world.move(0, [{ payments: [leaving], by: 1 }]))
+    expect([poor!, pay([coins[4]!], 1_000, 500, { note: "a little longer" })].map(admit)).toEqual([true, true])
+    expect([pool.find(idOf(single)), pool.totals.fees]).toEqual([single, 580])
+  })
+
   test("that is never full does not remember what has left it", () => {
     const { world, pool, admit } = setUp(1)
     for (let i = 0; i < 1_500; i++) {
@@ -325,11 +367,15 @@ describe("a new tip", () => {
     world.move(0, [{ payments: links.slice(0, 2), by: 1 }])
     world.move(0, [{ payments: links.slice(2, 3), by: 1 }])
     expect(admit(links[3]!)).toBe(0)
-    const move = world.move(2, [{ payments: [], by: 2 }, { payments: [], by: 2 }, { payments: [], by: 2 }])
+    const move = world.move(2, [
+      { payments: [], by: 2 },
+      { payments: [], by: 2 },
+      { payments: [], by: 2 }
+    ])
     // From the tip down, as the chain names them: the child before its parents.
     expect(idOf(move.returned.find(({ kind }) => kind === "payment")!)).toBe(idOf(links[2]!))
     const { dropped, restored } = pool.moveTip(move)
-    expect([dropped, restored]).toEqual([[], links.slice(0, 3)])
+    expect([dropped, restored.map(idOf)]).toEqual([[], links.slice(0, 3).map(idOf)])
     expect(pool.ids(9)).toEqual(links.map(idOf))
     expect([...pool.inOrder()]).toEqual(links)
   })
@@ -349,18 +395,30 @@ describe("a new tip", () => {
     const { world, pool, admit } = setUp()
     world.move(0, [{ payments: [], by: 5 }])
     world.move(0, [{ payments: [], by: 6 }])
-    world.move(0, [1, 2].map(() => ({ payments: [], by: 1 })))
+    world.move(
+      0,
+      [1, 2].map(() => ({ payments: [], by: 1 }))
+    )
     const [old, young] = [world.coinsOf(5)[0]!, world.coinsOf(6)[0]!]
-    const spend = (coin: Outpoint, by: number, held: number) => unsigned({ inputs: [coin], by: [by], outputs: [[7, held - 5]] })
+    const spend = (coin: Outpoint, by: number, held: number) =>
+      unsigned({ inputs: [coin], by: [by], outputs: [[7, held - 5]] })
     const spending = [spend(old, 5, 1_000), spend(young, 6, 1_000)]
     const child = unsigned({ inputs: [output(spending[1]!)], by: [7], outputs: [[8, 990]] })
     expect([...spending, child].map(admit)).toEqual([0, 0, 0])
     // Height 3: the reward of height 1 may be spent in the next block, that of height 2 no more; both are there.
     const unripe = pool.moveTip(world.move(1, []))
-    expect([[...unripe.dropped].sort(), pool.ids(9)]).toEqual([[spending[1]!, child].map(idOf).sort(), [idOf(spending[0]!)]])
+    expect([[...unripe.dropped].sort(), pool.ids(9)]).toEqual([
+      [spending[1]!, child].map(idOf).sort(),
+      [idOf(spending[0]!)]
+    ])
     const confirmed = world.move(0, [{ payments: spending, by: 1 }])
     expect(pool.moveTip(confirmed).dropped).toEqual([idOf(spending[0]!)])
-    const vanished = pool.moveTip(world.move(4, [1, 2, 3, 4, 5].map(() => ({ payments: [], by: 3 }))))
+    const vanished = pool.moveTip(
+      world.move(
+        4,
+        [1, 2, 3, 4, 5].map(() => ({ payments: [], by: 3 }))
+      )
+    )
     expect([vanished.restored, pool.totals.count]).toEqual([[], 0])
   })
 
@@ -369,7 +427,10 @@ describe("a new tip", () => {
     const [parent, child, grandchild] = chainOf(coins[0]!, [5, 6, 7])
     const first = world.move(0, [{ payments: [parent!], by: 1 }])
     expect([admit(child!), admit(grandchild!)]).toEqual([0, 0])
-    const second = world.move(1, [{ payments: [], by: 2 }, { payments: [], by: 2 }])
+    const second = world.move(1, [
+      { payments: [], by: 2 },
+      { payments: [], by: 2 }
+    ])
     expect(admit(parent!)).toBe(0)
     expect(pool.ids(9)).toEqual([parent!, child!, grandchild!].map(idOf))
     for (const move of [first, second]) pool.moveTip({ ...move, view: world.view })
@@ -426,23 +487,45 @@ test("what has waited for a day goes, with what builds on it", () => {
 test("of each address it is known what would leave it and come to it, and which coins are on their way", () => {
   const { pool, admit, coins } = setUp()
   const [payer, payee] = [0, 1].map((i) => toHex(keyOf(i).address)) as [string, string]
-  const paying = unsigned({ inputs: coins.slice(0, 2), by: [0], outputs: [[1, 300], [0, 1_650], [1, 40]] })
+  const paying = unsigned({
+    inputs: coins.slice(0, 2),
+    by: [0],
+    outputs: [
+      [1, 300],
+      [0, 1_650],
+      [1, 40]
+    ]
+  })
   expect(admit(paying)).toBe(0)
   const key = (index: number): string => coinKey(output(paying, index))
-  expect([pool.flowOf(payer), pool.flowOf(payee)]).toEqual([{ outgoing: 2_000, incoming: 1_650 }, { outgoing: 0, incoming: 340 }])
-  expect(pool.outputsOf(payee)).toEqual([{ key: key(0), amount: amount(300) }, { key: key(2), amount: amount(40) }])
-  expect([pool.spenderOf(coinKey(coins[0]!)), pool.spenderOf(key(0)), pool.feeOf(idOf(paying))]).toEqual([idOf(paying), undefined, 10])
+  expect([pool.flowOf(payer), pool.flowOf(payee)]).toEqual([
+    { outgoing: 2_000, incoming: 1_650 },
+    { outgoing: 0, incoming: 340 }
+  ])
+  expect(pool.outputsOf(payee)).toEqual([
+    { key: key(0), amount: amount(300) },
+    { key: key(2), amount: amount(40) }
+  ])
+  expect([pool.spenderOf(coinKey(coins[0]!)), pool.spenderOf(key(0)), pool.feeOf(idOf(paying))]).toEqual([
+    idOf(paying),
+    undefined,
+    10
+  ])
   expect(pool.totals).toMatchObject({ count: 1, fees: 10, value: 340 })
   const on = unsigned({ inputs: [output(paying)], by: [1], outputs: [[0, 290]] })
   expect(admit(on)).toBe(0)
-  expect([pool.flowOf(payee), pool.outputsOf(payee)]).toEqual([{ outgoing: 300, incoming: 340 }, [{ key: key(2), amount: amount(40) }]])
+  expect([pool.flowOf(payee), pool.outputsOf(payee)]).toEqual([
+    { outgoing: 300, incoming: 340 },
+    [{ key: key(2), amount: amount(40) }]
+  ])
   expect([pool.spenderOf(key(0)), pool.nextNonce(), pool.outputsOf("no address")]).toEqual([idOf(on), 0, []])
 })
 
 test("payments are put after those that they build on, however deep, in no more time than it takes to read them", () => {
   const { coins } = setUp(1, {}, 1, 1_000_000)
   const links: Array<PaymentTransaction> = []
-  for (let at = 0; at < 20_000; at++) links.push(pay([links.length === 0 ? coins[0]! : output(links.at(-1)!)], 1_000_000 - at, 1))
+  for (let at = 0; at < 20_000; at++)
+    links.push(pay([links.length === 0 ? coins[0]! : output(links.at(-1)!)], 1_000_000 - at, 1))
   expect(parentsFirst(links.toReversed())).toEqual(links)
   const mixed = [links[7]!, links[2]!, links[9]!, links[8]!]
   expect(parentsFirst(mixed)).toEqual([links[7]!, links[2]!, links[8]!, links[9]!])

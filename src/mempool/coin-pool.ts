@@ -32,7 +32,16 @@ import {
   withAncestors,
   withDescendants
 } from "./package.ts"
-import { type Admission, type Move, type Pool, type PoolBounds, poolBounds, type PoolLimits, type Totals, type View } from "./pool.ts"
+import {
+  type Admission,
+  type Move,
+  type Pool,
+  type PoolBounds,
+  poolBounds,
+  type PoolLimits,
+  type Totals,
+  type View
+} from "./pool.ts"
 import { Ranking } from "./ranking.ts"
 import { checkReplacement } from "./replacement.ts"
 
@@ -61,7 +70,6 @@ export class CoinPool implements Pool {
   private readonly ripening = new Map<number, Set<Entry>>()
   private height = 0
   private arrivals = 0
-  private latest = 0
   private bytes = 0
   private fees = 0
   private value = 0n
@@ -120,7 +128,9 @@ export class CoinPool implements Pool {
         for (const child of children) suspects.add(child)
       }
     }
-    const lost = [...suspects].filter((one) => this.byId.get(one.id) === one && !this.isSpendable(one.transaction, view))
+    const lost = [...suspects].filter(
+      (one) => this.byId.get(one.id) === one && !this.isSpendable(one.transaction, view)
+    )
     const { removed, waiting } = this.takeOut(lost)
     const payments = parentsFirst(returned.filter((one) => one.kind === "payment"))
     const pushed = payments.length === 0 ? [] : this.admitAll([...payments, ...waiting], view, now)
@@ -150,7 +160,8 @@ export class CoinPool implements Pool {
   select({ transactionsMax, bytesMax }: PoolLimits): ReadonlyArray<Transaction> {
     const chosen: Array<Transaction> = []
     let room = bytesMax
-    const fits = ({ count, bytes }: Sum): boolean => chosen.length + count <= transactionsMax && bytes + 2 * count <= room
+    const fits = ({ count, bytes }: Sum): boolean =>
+      chosen.length + count <= transactionsMax && bytes + 2 * count <= room
     for (const pack of packagesOf(this.byId.values(), fits)) {
       for (const { transaction } of pack) {
         chosen.push(transaction)
@@ -215,7 +226,7 @@ export class CoinPool implements Pool {
       ...{ id, transaction, fee, parents, children: new Set(), rate: fee / bytes },
       value: summaryOf(transaction).amount,
       ...this.describe(transaction.spends.map((key) => decodeCoin(state.get(key)!))),
-      receivedAt: Math.max(this.latest, now),
+      receivedAt: now,
       arrival: this.arrivals,
       ancestors: { count: others.count + 1, bytes: others.bytes + bytes, fees: others.fees + fee },
       descendants: { count: 1, bytes, fees: fee }
@@ -291,7 +302,7 @@ export class CoinPool implements Pool {
     if (count <= transactionsMax && bytes <= bytesMax) return going
     const rate = minedRate(entry, entry.ancestors)
     for (const worst of this.ranking.worstFirst()) {
-      if (going.has(worst) || ancestors.has(worst)) continue
+      if (ancestors.has(worst)) continue
       if (rate <= keptRate(worst)) break
       for (const one of withDescendants([worst]).difference(going)) {
         going.add(one)
@@ -344,7 +355,6 @@ export class CoinPool implements Pool {
       this.ripening.set(entry.ripeAt, ripe.add(entry))
     }
     this.arrivals++
-    this.latest = entry.receivedAt
     this.count(entry, 1)
     for (const one of withAncestors([entry])) this.ranking.rank(one)
   }
@@ -395,4 +405,3 @@ export class CoinPool implements Pool {
     return suspects
   }
 }
-

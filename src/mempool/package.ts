@@ -73,15 +73,13 @@ export const withDescendants = (entries: Iterable<Entry>): Set<Entry> => {
 }
 
 /** Negative if `a` must come before `b`, as an ancestor has fewer ancestors; of strangers the earlier arrival first. */
-export const olderFirst = (a: Entry, b: Entry): number =>
-  a.ancestors.count - b.ancestors.count || a.arrival - b.arrival
+export const olderFirst = (a: Entry, b: Entry): number => a.ancestors.count - b.ancestors.count || a.arrival - b.arrival
 
 /** Fee units per byte at which a miner would take a payment with all that it still needs: its own rate, or the package's if that is worse. */
 export const minedRate = ({ rate }: Entry, ancestors: Sum): number => Math.min(rate, ancestors.fees / ancestors.bytes)
 
 /** Fee units per byte that would be lost with a payment: its own rate, or that of all that goes with it if that is better. */
-export const keptRate = ({ rate, descendants }: Entry): number =>
-  Math.max(rate, descendants.fees / descendants.bytes)
+export const keptRate = ({ rate, descendants }: Entry): number => Math.max(rate, descendants.fees / descendants.bytes)
 
 /** Puts a payment among its relatives: the ancestors that its own sum counts. */
 export const link = (entry: Entry): void => {

@@ -1,5 +1,5 @@
 /** The pools: admission without the signature, the price of a full pool, the choice for a block, and a new tip. */
-import { encodeAccount, keyOf as accountKey } from "../../src/ledger/account.ts"
+import { encodeAccount } from "../../src/ledger/account.ts"
 import { amount } from "../../src/ledger/amount.ts"
 import type { Nonce, Outpoint, PaymentTransaction, Transaction } from "../../src/ledger/transaction.ts"
 import { makeTransfer, transferOf } from "../../src/ledger/transfer.ts"
@@ -96,13 +96,10 @@ const choices = [
   took("pass over 50,000 payments in chains", () => chains.select({ transactionsMax: 1, bytesMax: 150 }))
 ]
 const mined = singles.select(big)
-const began = performance.now()
-singles.moveTip({ ...world.move(0, []), touched: [], returned: [] })
 const move = world.move(0, [{ payments: mined, by: 0 }])
 const moving = performance.now()
 const { dropped } = singles.moveTip(move)
 choices.push({ name: `a new tip with ${dropped.length} of them`, value: performance.now() - moving, unit: "ms" })
-void began
 world.move(1, [])
 
 const replaced = new CoinPool(world.ledger)
@@ -115,4 +112,3 @@ rows.push(
 )
 printTable(`Admission without the signature, ${count} transactions`, rows)
 printTable("The choice for a block, and a new tip", choices)
-void accountKey
