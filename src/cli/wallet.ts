@@ -3,7 +3,7 @@
  * sender unless another address is named: a key file holds one key and no mnemonic, so no fresh one follows from it.
  */
 import { Result } from "effect"
-import { formatAddress } from "../crypto/address.ts"
+import { formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { call } from "../http/client.ts"
 import type { ReplyOf } from "../http/contract.ts"
@@ -170,6 +170,9 @@ const stateOf = (coin: Holding["coins"][number], height: number): string => {
 /** Tells the coins of an address. */
 export const listCoins = async (node: string, address: string): Promise<void> => {
   const meta = await metaOf(node)
+  const parsed = parseAddress(address, meta.address_prefix)
+  if (!isAddress(parsed))
+    throw failure("usage", "address-invalid", `${address} is no key, and as an address it ${parsed.wrong}.`)
   const { coins, pending, height, more } = await holdingOf(node, address)
   const free = freeCoins(coins, height).length
   const told = [
