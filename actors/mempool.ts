@@ -23,7 +23,14 @@ import { deletePending, insertPending, loadPending } from "../src/store/pending.
 import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { ActorSpec, Reply } from "./actor.ts"
-import { type Admitted, type MempoolMessage, mempoolOverflow, type PendingCoins, type Source, type TipMoved } from "./protocol.ts"
+import {
+  type Admitted,
+  type MempoolMessage,
+  mempoolOverflow,
+  type PendingCoins,
+  type Source,
+  type TipMoved
+} from "./protocol.ts"
 
 export interface MempoolPorts {
   readonly rules: Rules
