@@ -5,45 +5,58 @@ import { summarize, decodePage } from "../src/block/state-page.ts"
 import { proveTransaction } from "../src/block/proof.ts"
 import type { Address } from "../src/crypto/address.ts"
 import { locatorHeights } from "../src/chain/locator.ts"
+import type { BlockReject } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import { equal, fromHex, toHex } from "../src/codec/bytes.ts"
 import { zeroHash } from "../src/crypto/hash.ts"
 import { keyOf } from "../src/ledger/account.ts"
 import type { Amount } from "../src/ledger/amount.ts"
+import { decodeCoin, decodeOutpoint } from "../src/ledger/coin.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
 import type {
   AccountView,
   Answer,
-  BlockRefused,
   BlockView,
   Busy,
   HeaderView,
   NodeFacts,
   NodeShape,
+  PeerAdded,
   PeerView,
   ReadyView,
   Stats,
   TransactionRefused,
   TransactionView
 } from "../src/node.ts"
-import { Unavailable } from "../src/node.ts"
+import { BlockRefused, Unavailable } from "../src/node.ts"
 import type { Snapshot, SnapshotRow } from "../src/store/snapshot.ts"
 import type { ActorRef, Reply } from "./actor.ts"
 import type { EventHub } from "./event-hub.ts"
 import type { Metrics } from "./metrics.ts"
-import type { Admitted, MaintenanceMessage, MempoolMessage, MinerMessage, PoolTotals, SyncMessage } from "./protocol.ts"
+import type {
+  Admitted,
+  BlockVerdict,
+  ChainMessage,
+  MaintenanceMessage,
+  MempoolMessage,
+  MinerMessage,
+  PoolTotals,
+  SyncMessage
+} from "./protocol.ts"
 
 export interface NodePorts {
   readonly facts: NodeFacts
   readonly rules: Rules
   readonly snapshot: Snapshot
   readonly mempool: ActorRef<MempoolMessage>
+  readonly chain: ActorRef<ChainMessage>
   readonly miner: ActorRef<MinerMessage>
   readonly sync: ActorRef<SyncMessage>
   readonly maintenance: ActorRef<MaintenanceMessage>
   readonly events: EventHub
   readonly metrics: Metrics
   readonly hashesPerSecond: () => number
+  /** Does it mine all the time from the start on? */
   readonly miningActive: boolean
   /** Reasons why the node is not ready, beside those that reading finds. */
   readonly stopping: () => boolean
@@ -134,7 +147,22 @@ const makeAccounts = (ports: NodePorts): NodeShape["accounts"] => {
   }
 }
 
-const makeStats = (ports: NodePorts): NodeShape["stats"] => {
+/** Coins by their names: a cursor is the key of the last. */
+const makeCoins = (ports: NodePorts): NodeShape["coins"] => {
+  const { snapshot, rules } = ports
+  const read = readOf(ports)
+  return (owner, cursor, limit) => {
+    if (cursor !== undefined && !/^[0-9a-f]{72}$/.test(cursor)) return Effect.succeed(undefined)
+    if (rules.spec.ledger.model !== "utxo") return Effect.succeed({ rows: [], next: undefined })
+    return read(() => {
+      const rows = snapshot.entriesByKey(owner, cursor, limit)
+      const next = rows.length < limit ? undefined : rows.at(-1)?.key
+      return { rows: rows.map(({ key, value }) => ({ ...decodeOutpoint(fromHex(key)!), ...decodeCoin(value) })), next }
+    })
+  }
+}
+
+const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["stats"] => {
   const { snapshot, mempool } = ports
   const { ledger } = ports.rules
   const read = readOf(ports)
@@ -163,7 +191,7 @@ const makeStats = (ports: NodePorts): NodeShape["stats"] => {
         queuedFees: totals.fees as Amount,
         pendingValue: Math.min(totals.value, Number.MAX_SAFE_INTEGER) as Amount,
         hashesPerSecond: ports.hashesPerSecond(),
-        miningActive: ports.miningActive,
+        miningActive: miningActive(),
         sync
       }
     })
@@ -212,6 +240,8 @@ export const makeNode = (ports: NodePorts): NodeShape => {
   const { ledger } = rules
   const read = readOf(ports)
 
+  let { miningActive } = ports
+
   const blockView = (row: SnapshotRow): BlockView => ({
     block: snapshot.block(row),
     work: row.work,
@@ -251,6 +281,24 @@ export const makeNode = (ports: NodePorts): NodeShape => {
             (view): Answer<BlockView> => (view === undefined ? Effect.fail(overtaken) : Effect.succeed(view))
           )
       ),
+    setMining: (on) =>
+      Effect.map(
+        ports.miner.ask<void>((reply) => ({ _tag: "SetMining", on, reply })),
+        () => void (miningActive = on)
+      ),
+    offerBlock: (block) =>
+      Effect.mapBoth(
+        ports.chain.ask((reply: Reply<BlockVerdict, BlockReject | Unavailable>) => ({
+          _tag: "OfferBlock",
+          block,
+          from: undefined,
+          reply
+        })),
+        {
+          onSuccess: ({ outcome }) => outcome,
+          onFailure: (error) => ("_tag" in error ? error : new BlockRefused({ reject: error }))
+        }
+      ),
     tip: () => read(() => snapshot.tip()),
     blockAt: (height) => read(() => mapRow(snapshot.rowAt(height), blockView)),
     blockOf: (hash) => read(() => mapRow(snapshot.rowOf(hash), blockView)),
@@ -272,9 +320,11 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     ...makeProofs(ports),
     account: (address) => mempool.ask<AccountView>((reply) => ({ _tag: "Account", address, reply })),
     accounts: makeAccounts(ports),
+    coins: makeCoins(ports),
+    addPeer: (endpoint) => ports.maintenance.ask<PeerAdded>((reply) => ({ _tag: "AddPeer", endpoint, reply })),
     pending: (cursor, limit) => mempool.ask((reply) => ({ _tag: "Pending", cursor, limit, reply })),
     peers: () => ports.maintenance.ask<ReadonlyArray<PeerView>>((reply) => ({ _tag: "Peers", reply })),
-    stats: makeStats(ports),
+    stats: makeStats(ports, () => miningActive),
     validate: () => makeValidate(ports),
     ready: makeReady(ports),
     metrics: () => Effect.map(Clock.currentTimeMillis, () => ports.metrics.format()),

@@ -20,6 +20,7 @@ import type {
   BlockRefused,
   Busy,
   Page,
+  PeerAdded,
   PeerView,
   SyncView,
   TransactionRefused,
@@ -179,6 +180,8 @@ export type MinerMessage =
       readonly proposer: Address | undefined
       readonly reply: Reply<Block, BlockRefused | Busy | Unavailable>
     }
+  /** Mine all the time, or only when there is another reason to; until told otherwise. */
+  | { readonly _tag: "SetMining"; readonly on: boolean; readonly reply: Reply<void> }
   /** The pool's answer to the template being made. */
   | { readonly _tag: "Selected"; readonly job: number; readonly transactions: ReadonlyArray<Transaction> }
   /** A worker's report on its range. */
@@ -221,6 +224,7 @@ export const minerOverflow: Readonly<Record<MinerMessage["_tag"], Overflow>> = {
   TipMoved: "keep-latest",
   PoolGrew: "keep-latest",
   MineNow: "refuse",
+  SetMining: "refuse",
   Selected: "keep-latest",
   Searched: "drop-old",
   ThreadFailed: "owed",
@@ -375,6 +379,8 @@ export type MaintenanceMessage =
       readonly to: SessionId
       readonly reply: Reply<ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }>>
     }
+  /** An endpoint that somebody at the edge names. */
+  | { readonly _tag: "AddPeer"; readonly endpoint: string; readonly reply: Reply<PeerAdded> }
   | { readonly _tag: "Peers"; readonly reply: Reply<ReadonlyArray<PeerView>> }
   | { readonly _tag: "Tick" }
 
@@ -386,6 +392,7 @@ export const maintenanceOverflow: Readonly<Record<MaintenanceMessage["_tag"], Ov
   Measured: "drop-old",
   Found: "drop-new",
   Advertise: "refuse",
+  AddPeer: "refuse",
   Peers: "refuse",
   Tick: "keep-latest"
 }

@@ -413,6 +413,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       facts,
       rules,
       snapshot,
+      chain,
       mempool,
       miner,
       sync,

@@ -7,8 +7,9 @@ import type { BlockReject } from "./chain/reject.ts"
 import type { Rules } from "./chain/rules.ts"
 import type { Address } from "./crypto/address.ts"
 import type { Amount } from "./ledger/amount.ts"
+import type { Coin } from "./ledger/coin.ts"
 import type { TransactionReject } from "./ledger/reject.ts"
-import type { Nonce, Transaction, TransactionId } from "./ledger/transaction.ts"
+import type { Nonce, Outpoint, Transaction, TransactionId } from "./ledger/transaction.ts"
 
 /** The part of the node that was asked has more to do than it may queue. Try again after `retryAfterMs`. */
 export class Busy extends Data.TaggedError("Busy")<{ readonly actor: string; readonly retryAfterMs: number }> {}
@@ -107,6 +108,15 @@ export interface PeerView {
   readonly bannedUntil: number | undefined
 }
 
+/**
+ * What became of an endpoint that was named: it will be dialled, it is one we know, there is no room for more, or this node
+ * speaks to no peers.
+ */
+export type PeerAdded = "added" | "known" | "full" | "no-peers"
+
+/** A coin that can be spent, and its name. */
+export type CoinView = Coin & Outpoint
+
 export interface Stats {
   readonly blocks: number
   readonly pendingTransactions: number
@@ -194,6 +204,10 @@ export interface NodeShape {
   >
   /** Seals one block now, to this proposer (the node's own if undefined). */
   readonly mine: (proposer: Address | undefined) => Answer<BlockView, BlockRefused>
+  /** Mines from now on all the time, or stops. The operator's choice at the start holds until then. */
+  readonly setMining: (on: boolean) => Answer<void>
+  /** A block from outside any session, as if a peer had sent it; nobody pays for a bad one. */
+  readonly offerBlock: (block: Block) => Answer<"attached" | "stored" | "known", BlockRefused>
   readonly tip: () => Answer<Tip>
   readonly blockAt: (height: number) => Answer<BlockView | undefined>
   readonly blockOf: (hash: BlockHash) => Answer<BlockView | undefined>
@@ -214,6 +228,13 @@ export interface NodeShape {
   readonly accounts: (cursor: string | undefined, limit: number) => Answer<Page<AccountView> | undefined>
   /** Pending transactions in the order in which they would be mined. */
   readonly pending: (cursor: string | undefined, limit: number) => Answer<Page<Transaction> | undefined>
+  /** Every coin, or an owner's, in the order of their names. Of a chain of accounts: none. */
+  readonly coins: (
+    owner: Address | undefined,
+    cursor: string | undefined,
+    limit: number
+  ) => Answer<Page<CoinView> | undefined>
+  readonly addPeer: (endpoint: string) => Answer<PeerAdded>
   readonly peers: () => Answer<ReadonlyArray<PeerView>>
   readonly stats: () => Answer<Stats>
   /** The cheap consistency check: tip, state root and supply agree with each other. */

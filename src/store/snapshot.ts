@@ -129,6 +129,22 @@ export class Snapshot {
     return rows.map(({ key, value, units }) => ({ key: toHex(key), value, units }))
   }
 
+  /** Entries, or those of an owner, in the order of their keys, after one of them. Keys are hex. */
+  entriesByKey(owner: Uint8Array | undefined, after: string | undefined, limit: number) {
+    const key = fromHex(after ?? "")!
+    const rows =
+      owner === undefined
+        ? this.db
+            .query<Entry, [Uint8Array, number]>("SELECT key, value FROM state WHERE key > ? ORDER BY key LIMIT ?")
+            .all(key, limit)
+        : this.db
+            .query<Entry, [Uint8Array, Uint8Array, number]>(
+              "SELECT key, value FROM state WHERE owner = ? AND key > ? ORDER BY key LIMIT ?"
+            )
+            .all(owner, key, limit)
+    return rows.map((row) => ({ key: toHex(row.key), value: row.value }))
+  }
+
   /** What the state root says of a key. */
   prove(key: string): StateProof {
     return prove(
@@ -158,6 +174,8 @@ export class Snapshot {
     this.db.close()
   }
 }
+
+type Entry = Pick<EntryRow, "key" | "value">
 
 interface EntryRow {
   readonly key: Uint8Array
