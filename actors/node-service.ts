@@ -235,27 +235,14 @@ const makeValidate = (ports: NodePorts) => {
   })
 }
 
-export const makeNode = (ports: NodePorts): NodeShape => {
-  const { snapshot, rules, mempool } = ports
-  const { ledger } = rules
+/** What changes the chain: transactions, blocks that are sealed here or given, and whether to mine. */
+const makeOrders = (
+  ports: NodePorts,
+  { blockView, mining }: { readonly blockView: (row: SnapshotRow) => BlockView; readonly mining: (on: boolean) => void }
+): Pick<NodeShape, "submit" | "mine" | "setMining" | "offerBlock"> => {
+  const { snapshot, mempool } = ports
   const read = readOf(ports)
-
-  let { miningActive } = ports
-
-  const blockView = (row: SnapshotRow): BlockView => ({
-    block: snapshot.block(row),
-    work: row.work,
-    confirmations: snapshot.tip().header.height - row.header.height + 1,
-    rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
-  })
-  const headerView = ({ header, work, transactions }: SnapshotRow): HeaderView => ({
-    header,
-    work,
-    transactionCount: transactions
-  })
-
   return {
-    facts: ports.facts,
     submit: (one) =>
       Effect.map(
         mempool.ask<Admitted, TransactionRefused | Unavailable>((reply) => ({
@@ -284,7 +271,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     setMining: (on) =>
       Effect.map(
         ports.miner.ask<void>((reply) => ({ _tag: "SetMining", on, reply })),
-        () => void (miningActive = on)
+        () => mining(on)
       ),
     offerBlock: (block) =>
       Effect.mapBoth(
@@ -298,7 +285,32 @@ export const makeNode = (ports: NodePorts): NodeShape => {
           onSuccess: ({ outcome }) => outcome,
           onFailure: (error) => ("_tag" in error ? error : new BlockRefused({ reject: error }))
         }
-      ),
+      )
+  }
+}
+
+export const makeNode = (ports: NodePorts): NodeShape => {
+  const { snapshot, rules, mempool } = ports
+  const { ledger } = rules
+  const read = readOf(ports)
+
+  let { miningActive } = ports
+
+  const blockView = (row: SnapshotRow): BlockView => ({
+    block: snapshot.block(row),
+    work: row.work,
+    confirmations: snapshot.tip().header.height - row.header.height + 1,
+    rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
+  })
+  const headerView = ({ header, work, transactions }: SnapshotRow): HeaderView => ({
+    header,
+    work,
+    transactionCount: transactions
+  })
+
+  return {
+    facts: ports.facts,
+    ...makeOrders(ports, { blockView, mining: (on) => void (miningActive = on) }),
     tip: () => read(() => snapshot.tip()),
     blockAt: (height) => read(() => mapRow(snapshot.rowAt(height), blockView)),
     blockOf: (hash) => read(() => mapRow(snapshot.rowOf(hash), blockView)),

@@ -8,6 +8,7 @@ import { defaults, type NodeConfig, parseEndpoint } from "../config.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { useEngine } from "../crypto/signature.ts"
 import type { Recording } from "../flight/record.ts"
+import { compatSystems } from "../http/compat.ts"
 import { readText } from "../io/files.ts"
 import { Random } from "../io/random.ts"
 import { attempt } from "./attempt.ts"
@@ -69,6 +70,11 @@ const startFlags = {
     "admin-token-file",
     "File with the token of admin routes; default: admin.token in the data folder"
   ),
+  compat: Flag.Literals("compat", compatSystems).pipe(
+    Flag.withDescription("Serve the routes of this system, too; only on a chain of coins"),
+    Flag.optional
+  ),
+  compatGetActs: yes("compat-get-acts", "With --compat: let GET routes mine and spend, as they do there"),
   record: optional("record", "Journal every input into this folder, so that cairn replay can run this node again"),
   recordMaxMb: Flag.Int("record-max-mb").pipe(
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 1_048_576 }))),
@@ -144,6 +150,9 @@ const startCommand = (startedAt: number) =>
           config,
           spec: undefinedIfNone(input.spec) ?? (config.dev ? "dev" : undefined),
           recording: recordingOf(input),
+          compat: Option.isNone(input.compat)
+            ? undefined
+            : { system: input.compat.value, actsOnGet: input.compatGetActs },
           startedAt
         })
     )
@@ -158,6 +167,10 @@ const startCommand = (startedAt: number) =>
       {
         command: "cairn start --dev --data-dir B --http-port 8081 --p2p-port 19101 --p2p-seeds 127.0.0.1:19100",
         description: "A second node that follows the first"
+      },
+      {
+        command: "cairn start --spec dotcoin --data-dir coins --compat dotcoin",
+        description: "A chain of coins with the routes of dotcoin"
       },
       {
         command: "cairn start --data-dir mine --record mine-flight",

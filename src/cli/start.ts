@@ -9,11 +9,13 @@ import { startTree, type Tree, type TreeOptions } from "../../actors/tree.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
 import { formatAddress, isAddress, parseAddress, type Address } from "../crypto/address.ts"
-import { devMnemonic } from "../crypto/keys.ts"
+import { accountKey, devMnemonic, type Keypair } from "../crypto/keys.ts"
 import { loadEngine } from "../crypto/native.ts"
+import { equal } from "../codec/bytes.ts"
 import { engine, useEngine } from "../crypto/signature.ts"
 import { type Recording, startRecorded } from "../flight/record.ts"
 import { makeApp } from "../http/app.ts"
+import { type CompatSystem, makeCompat } from "../http/compat.ts"
 import { loadPage } from "../http/page.ts"
 import { type HttpServer, serveHttp } from "../http/server.ts"
 import { Random } from "../io/random.ts"
@@ -32,7 +34,9 @@ import {
   loadSpec,
   loadTls,
   loadToken,
+  newSession,
   saveSpec,
+  sessionPath,
   specOf
 } from "./data-folder.ts"
 import { failure, type Failure } from "./failure.ts"
@@ -45,6 +49,8 @@ export interface StartOptions {
   readonly spec: string | undefined
   /** Journals every input, for `cairn replay`; undefined: nothing is recorded. */
   readonly recording: Recording | undefined
+  /** Serves the routes of a reference system, too. */
+  readonly compat: { readonly system: CompatSystem; readonly actsOnGet: boolean } | undefined
   /** When the process began, for the "ready in" line. */
   readonly startedAt: number
 }
@@ -102,6 +108,23 @@ const proposerOf = (rules: Rules, config: NodeConfig): Address | undefined => {
   const parsed = parseAddress(config.mining.proposer, rules.spec.addressPrefix)
   if (isAddress(parsed)) return parsed
   throw failure("usage", "address-invalid", `--mine-to: the address ${parsed.wrong}.`)
+}
+
+const needCoins = ({ spec }: Rules, { system }: NonNullable<StartOptions["compat"]>): void => {
+  if (spec.ledger.model === "utxo") return
+  throw failure(
+    "usage",
+    "compat-needs-coins",
+    `--compat ${system}: the chain "${spec.ledger.chainId}" has accounts; ${system} has coins.`,
+    `Start on a chain of coins: --spec ${system}, or with --dev --spec dev-coins.`
+  )
+}
+
+/** Whose coins the routes of a reference system spend: the first development account's, or the node's own. */
+const walletOf = (rules: Rules, key: Keypair, dev: boolean): Keypair => {
+  const first = accountKey(devMnemonic, 0)
+  const { alloc } = rules.spec.genesis
+  return dev && alloc[0] !== undefined && equal(alloc[0].address, first.address) ? first : key
 }
 
 const banner = (tree: Tree, config: NodeConfig, startedAt: number, now: number): void => {
@@ -194,7 +217,7 @@ const failureOfEscalation = ({ group, child, cause }: Escalation): Failure => {
   )
 }
 
-const run = ({ config, spec, recording, startedAt }: StartOptions): Effect.Effect<void, Failure> =>
+const run = ({ config, spec, recording, compat, startedAt }: StartOptions): Effect.Effect<void, Failure> =>
   Effect.scoped(
     Effect.gen(function* () {
       // Before anything else: who is told to stop while starting must stop as it should.
@@ -205,6 +228,7 @@ const run = ({ config, spec, recording, startedAt }: StartOptions): Effect.Effec
       const rules = yield* attempt(() => prepareRules(folder, spec))
       const proposer = yield* attempt(() => {
         chooseEngine(config.signatureEngine)
+        if (compat !== undefined) needCoins(rules, compat)
         return proposerOf(rules, config)
       })
       const { store, snapshot } = yield* openStore(folder, rules)
@@ -213,6 +237,8 @@ const run = ({ config, spec, recording, startedAt }: StartOptions): Effect.Effec
         tls: loadTls(folder, { now: clock.currentTimeMillisUnsafe(), random }),
         adminToken: config.http.adminToken ?? loadToken(folder, random)
       }))
+      const sessionSecret = compat === undefined ? "" : yield* attempt(() => newSession(folder, random))
+      const wallet = walletOf(rules, key, config.dev)
       const page = loadPage()
       const context = yield* Effect.context<never>()
       const built = Deferred.makeUnsafe<Tree, Failure>()
@@ -243,7 +269,13 @@ const run = ({ config, spec, recording, startedAt }: StartOptions): Effect.Effec
             const tree = yield* launch(options, recording)
             Deferred.doneUnsafe(built, Exit.succeed(tree))
             const hosts = config.http.host === "127.0.0.1" || config.http.host === "::1" ? ["localhost"] : []
-            return makeApp({ node: tree.node, context, adminToken, page: yield* Effect.promise(() => page), hosts })
+            const session = { secret: sessionSecret, file: sessionPath(folder), port: Number(new URL(url).port), hosts }
+            const routes =
+              compat === undefined
+                ? undefined
+                : makeCompat({ ...compat, node: tree.node, context, wallet, session, random })
+            const files = yield* Effect.promise(() => page)
+            return makeApp({ node: tree.node, context, adminToken, page: files, hosts, compat: routes })
           }).pipe(
             Effect.tapError((fault) => Effect.sync(() => Deferred.doneUnsafe(built, Exit.fail(fault))))
           )
