@@ -16,6 +16,7 @@ const Peer = Schema.Struct({ peerIP: text, addBack: Schema.optionalKey(Schema.Bo
 
 /** Milliseconds that a new peer has to answer, and that a download may take, before the caller hears how far it is. */
 const reachMsMax = 3_000
+const claimMsMax = 300
 const syncMsMax = 10_000
 
 const blocks =
@@ -70,11 +71,15 @@ const addPeer = (desk: Desk, c: Context, { peerIP, addBack }: typeof Peer.Type):
     const named = yield* desk.addPeer(c, peerIP)
     if (isProblem(named)) return named
     if (named.added === "known") return { text: "already has peer" }
-    const isThere = ({ endpoint, state, height }: PeerView): boolean =>
-      endpoint === named.endpoint && state === "active" && height > 0
+    const peer = Effect.map(desk.node.peers(), (peers) => peers.find((one) => one.endpoint === named.endpoint))
     const reached = yield* desk.until(
-      Effect.map(desk.node.peers(), (peers) => peers.some(isThere)),
+      Effect.map(peer, (one) => one?.state === "active"),
       reachMsMax
+    )
+    // Then it says how high its chain is; a peer at the genesis says nothing that could be told from that.
+    yield* desk.until(
+      Effect.map(peer, (one) => !reached || (one?.height ?? 0) > 0),
+      claimMsMax
     )
     return { text: addBack === true && reached ? "added, added back" : "added" }
   })
