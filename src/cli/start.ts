@@ -148,16 +148,17 @@ const banner = (tree: Tree, config: NodeConfig, startedAt: number, now: number):
     signature_engine: facts.signatureEngine,
     ...(config.dev ? { dev_mnemonic: devMnemonic, dev_accounts: accounts } : {})
   }
-  const dev = config.dev
-    ? [
-        "",
-        `  ${paint("bold", "Development accounts")} of the mnemonic "${devMnemonic}"`,
-        `  ${paint("red", "Public: anyone can spend what they hold. Never use them on another chain.")}`,
-        ...rows(accounts.map(({ name, address, balance }) => [name, `${address}  ${balance}`] as const)),
-        "",
-        `  Try: cairn send --from dev:0 --to ${accounts[1]?.address ?? "…"} --amount 1.5 --node ${facts.httpUrl}`
-      ]
-    : []
+  const dev =
+    accounts.length > 0
+      ? [
+          "",
+          `  ${paint("bold", "Development accounts")} of the mnemonic "${devMnemonic}"`,
+          `  ${paint("red", "Public: anyone can spend what they hold. Never use them on another chain.")}`,
+          ...rows(accounts.map(({ name, address, balance }) => [name, `${address}  ${balance}`] as const)),
+          "",
+          `  Try: cairn send --from dev:0 --to ${accounts[1]?.address ?? "…"} --amount 1.5 --node ${facts.httpUrl}`
+        ]
+      : []
   print(value, [
     `${paint("green", "cairn")} ${version} is ready in ${now - startedAt} ms`,
     "",
@@ -276,9 +277,7 @@ const run = ({ config, spec, recording, compat, startedAt }: StartOptions): Effe
                 : makeCompat({ ...compat, node: tree.node, context, wallet, session, random })
             const files = yield* Effect.promise(() => page)
             return makeApp({ node: tree.node, context, adminToken, page: files, hosts, compat: routes })
-          }).pipe(
-            Effect.tapError((fault) => Effect.sync(() => Deferred.doneUnsafe(built, Exit.fail(fault))))
-          )
+          }).pipe(Effect.tapError((fault) => Effect.sync(() => Deferred.doneUnsafe(built, Exit.fail(fault)))))
         ).catch(() => ({ fetch: () => new Response("failed", { status: 500 }) }))
       ).pipe(
         Effect.mapError(({ message }) =>

@@ -164,7 +164,10 @@ describe("dotcoin", () => {
       "funds-too-low",
       expect.stringContaining("not enough coins to send transaction")
     ])
-    expect(await codeOf(own("POST", "/transaction", { receiver: "04bfcab8", amount: 1 }))).toEqual([400, "address-invalid"])
+    expect(await codeOf(own("POST", "/transaction", { receiver: "04bfcab8", amount: 1 }))).toEqual([
+      400,
+      "address-invalid"
+    ])
     expect(await codeOf(own("POST", "/transaction", { amount: 1 }))).toEqual([400, "body-invalid"])
     expect(await codeOf(ask("POST", "/getBalance", { body: {} }))).toEqual([400, "body-invalid"])
     expect(await codeOf(ask("POST", "/getBalance", { body: { publicKey: "me" } }))).toEqual([400, "address-invalid"])

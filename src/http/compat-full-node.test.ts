@@ -53,7 +53,11 @@ interface Heard {
   readonly status: number
   readonly body: { readonly success?: boolean; readonly msg?: string; readonly code?: string }
 }
-const ask = async (method: string, path: string, wish: { body?: unknown; own?: boolean; app?: Hono; remote?: string } = {}) => {
+const ask = async (
+  method: string,
+  path: string,
+  wish: { body?: unknown; own?: boolean; app?: Hono; remote?: string } = {}
+) => {
   const headers: Record<string, string> = { host: "localhost", node: "127.0.0.1:8001" }
   if (wish.own === true) headers["authorization"] = `Bearer ${secret}`
   const init: RequestInit = { method, headers }
@@ -64,7 +68,8 @@ const ask = async (method: string, path: string, wish: { body?: unknown; own?: b
   const request = new Request(`http://localhost${path}`, init)
   return (wish.app ?? app).fetch(request, { remote: wish.remote ?? "127.0.0.1" })
 }
-const get = async <A>(path: string, from = app): Promise<A> => (await (await ask("GET", path, { app: from })).json()) as A
+const get = async <A>(path: string, from = app): Promise<A> =>
+  (await (await ask("GET", path, { app: from })).json()) as A
 const post = async (path: string, body: unknown, to = app): Promise<Heard> => {
   const response = await ask("POST", path, { body, app: to })
   return { status: response.status, body: (await response.json()) as Heard["body"] }
@@ -77,9 +82,11 @@ const refused = async (path: string, body: unknown, to = app): Promise<readonly 
 const mine = (node = first) => Effect.runPromise(node.tree.node.mine(undefined))
 const page = (from: number): Promise<ReadonlyArray<FullNodeBlock>> => get(`/chain/sync?from_block=${from}`)
 const coinsOf = async (address: string) =>
-  (await get<{ tx: ReadonlyArray<{ tx: string; output_index: number; out_hash: string; amount: number }> }>(
-    `/chain/get_unspent_tx?address=${address}`
-  )).tx
+  (
+    await get<{ tx: ReadonlyArray<{ tx: string; output_index: number; out_hash: string; amount: number }> }>(
+      `/chain/get_unspent_tx?address=${address}`
+    )
+  ).tx
 
 describe("full-node", () => {
   test("tells its status, its coins and amounts", async () => {
@@ -134,14 +141,25 @@ describe("full-node", () => {
   test("gives pages that begin where they are asked to, and refuses those that are none (its case 5)", async () => {
     const all = await page(0)
     expect(all.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5])
-    expect((await get<ReadonlyArray<FullNodeBlock>>("/chain/sync?from_block=2&limit=3")).map((one) => one.index)).toEqual([
-      2, 3, 4
-    ])
+    expect(
+      (await get<ReadonlyArray<FullNodeBlock>>("/chain/sync?from_block=2&limit=3")).map((one) => one.index)
+    ).toEqual([2, 3, 4])
     expect(await page(6)).toEqual([])
     expect(await page(Number.MAX_SAFE_INTEGER)).toEqual([])
-    for (const query of ["limit=0", "limit=-1", "limit=257", "limit=99999999999999999999", "from_block=-1", "from_block=a"]) {
+    for (const query of [
+      "limit=0",
+      "limit=-1",
+      "limit=257",
+      "limit=99999999999999999999",
+      "from_block=-1",
+      "from_block=a"
+    ]) {
       const response = await ask("GET", `/chain/sync?${query}`)
-      expect([query, response.status, ((await response.json()) as Heard["body"]).code]).toEqual([query, 422, "query-invalid"])
+      expect([query, response.status, ((await response.json()) as Heard["body"]).code]).toEqual([
+        query,
+        422,
+        "query-invalid"
+      ])
     }
   })
 
@@ -150,7 +168,8 @@ describe("full-node", () => {
     expect(await refused("/chain/add_block", genesis, beside)).toEqual([409, "block-known"])
     expect(await refused("/chain/add_block", blocks[2], beside)).toEqual([409, "parent-unknown"])
     expect((await post("/chain/add_block", blocks[2], beside)).body.msg).toBe("Out of sync")
-    for (const block of blocks) expect(await post("/chain/add_block", block, beside)).toEqual({ status: 200, body: { success: true } })
+    for (const block of blocks)
+      expect(await post("/chain/add_block", block, beside)).toEqual({ status: 200, body: { success: true } })
     expect((await post("/chain/add_block", blocks[0], beside)).body.msg).toBe("Duplicate")
     expect(second.store.tip().header.id).toBe(first.store.tip().header.id)
     expect(await get<unknown>("/chain/sync", beside)).toEqual([genesis, ...blocks])
@@ -172,7 +191,11 @@ describe("full-node", () => {
       { txs: [{ ...block!.txs[0]!, inputs: [] }] }
     ]
     for (const change of changes)
-      expect([change, ...(await refused("/chain/add_block", { ...block, ...change }, beside))]).toEqual([change, 400, "block-malformed"])
+      expect([change, ...(await refused("/chain/add_block", { ...block, ...change }, beside))]).toEqual([
+        change,
+        400,
+        "block-malformed"
+      ])
     expect(await refused("/chain/add_block", { ...block, txs: [] }, beside)).toEqual([400, "transaction-root-wrong"])
     expect(await refused("/chain/add_block", { ...block, surprise: 1 }, beside)).toEqual([422, "body-invalid"])
 
@@ -196,7 +219,10 @@ describe("full-node", () => {
     await mine()
     const found = (await page(7))[0]!.txs[1]!
     // Each input names who owns its coin, though both have signed the whole.
-    expect(found.inputs.map((one) => one.address)).toEqual([...Array(inputs.length - 1).fill(addressOf(911)), addressOf(920)])
+    expect(found.inputs.map((one) => one.address)).toEqual([
+      ...Array(inputs.length - 1).fill(addressOf(911)),
+      addressOf(920)
+    ])
 
     const lie = (change: Partial<FullNodeTransaction>) => refused("/chain/tx_create", { ...found, ...change }, beside)
     const input = (change: Partial<FullNodeTransaction["inputs"][number]>) =>
@@ -216,10 +242,9 @@ describe("full-node", () => {
     expect(await lie({ inputs: [bare, ...found.inputs.slice(1)] })).toEqual([400, "transaction-malformed"])
     expect(await lie({ hash: undefined as never, note: "three" })).toEqual([400, "transaction-malformed"])
     const twice = [found.inputs[0]!, ...found.inputs]
-    expect(await lie({ hash: undefined as never, inputs: twice, outputs: [{ ...found.outputs[0]!, input_hash: "" }] })).toEqual([
-      400,
-      "input-duplicate"
-    ])
+    expect(
+      await lie({ hash: undefined as never, inputs: twice, outputs: [{ ...found.outputs[0]!, input_hash: "" }] })
+    ).toEqual([400, "input-duplicate"])
     const coinbase = (await page(7))[0]!.txs[0]!
     expect(await refused("/chain/tx_create", coinbase, beside)).toEqual([400, "transaction-malformed"])
 
@@ -257,7 +282,10 @@ describe("full-node", () => {
     const spend = `/demo/send_amount?address_to=${addressOf(920)}&amount=1`
     for (const path of ["/chain/start-mining", "/chain/stop-mining", spend]) {
       const stranger = await ask("POST", path)
-      expect([stranger.status, await stranger.json()]).toMatchObject([403, { success: false, code: "session-required" }])
+      expect([stranger.status, await stranger.json()]).toMatchObject([
+        403,
+        { success: false, code: "session-required" }
+      ])
       const far = await ask("POST", path, { own: true, remote: "192.0.2.7" })
       expect([far.status, await far.json()]).toMatchObject([403, { success: false, code: "caller-not-local" }])
     }
@@ -268,7 +296,9 @@ describe("full-node", () => {
     const poor = await ask("POST", `/demo/send_amount?address_to=${addressOf(920)}&amount=999999`, { own: true })
     expect([poor.status, await poor.json()]).toMatchObject([400, { success: false, code: "funds-too-low" }])
     for (const amountText of ["0", "-1", "1.5", "", "99999999999999999999"]) {
-      const wrong = await ask("POST", `/demo/send_amount?address_to=${addressOf(920)}&amount=${amountText}`, { own: true })
+      const wrong = await ask("POST", `/demo/send_amount?address_to=${addressOf(920)}&amount=${amountText}`, {
+        own: true
+      })
       expect([amountText, wrong.status]).toEqual([amountText, 422])
     }
   })
@@ -294,7 +324,9 @@ describe("full-node", () => {
     expect(await refused("/server/add_nodes", { nodes: Array(65).fill("127.0.0.1:1") })).toEqual([422, "body-invalid"])
     const far = await ask("POST", "/server/add_nodes", { body: { nodes: ["10.0.0.1:22"] }, remote: "192.0.2.7" })
     expect([far.status, await far.json()]).toMatchObject([403, { success: false, code: "caller-not-local" }])
-    expect((await post("/server/add_nodes", { nodes: [first.endpoint, second.endpoint] })).body).toEqual({ success: true })
+    expect((await post("/server/add_nodes", { nodes: [first.endpoint, second.endpoint] })).body).toEqual({
+      success: true
+    })
     const joined = Promise.withResolvers<void>()
     const subscription = first.tree.node.listen(undefined, (event) => void (event.type === "peer" && joined.resolve()))
     if ((await Effect.runPromise(first.tree.node.peers())).length === 0) await joined.promise

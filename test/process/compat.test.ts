@@ -59,7 +59,8 @@ describe("dotcoin, its four flows", () => {
     const [mine, theirs] = [(await keyOf(one)).publicKey, (await keyOf(two)).publicKey]
 
     expect([await balance(one, mine), await blocksOf(one)]).toEqual(["0", 1])
-    for (let i = 0; i < 2; i++) expect(await (await one.own("POST", "/startMining")).text()).toBe("Mining status: False->True")
+    for (let i = 0; i < 2; i++)
+      expect(await (await one.own("POST", "/startMining")).text()).toBe("Mining status: False->True")
     expect([await balance(one, mine), await blocksOf(one)]).toEqual(["100", 3])
 
     const paid = (await (await one.own("POST", "/transaction", { receiver: theirs, amount: 90 })).json()) as {
@@ -136,13 +137,19 @@ describe("dotcoin, its four flows", () => {
     expect((await keyOf(again)).publicKey).toMatch(/^dot1/)
     expect(await blocksOf(again)).toBe(2)
     const refused = await run("start", "--dev", "--compat", "full-node", "--http-port", "0", "--no-p2p")
-    expect([refused.code, JSON.parse(refused.err.trim().split("\n").at(-1)!).error.code]).toEqual([2, "compat-needs-coins"])
+    expect([refused.code, JSON.parse(refused.err.trim().split("\n").at(-1)!).error.code]).toEqual([
+      2,
+      "compat-needs-coins"
+    ])
   }, 30_000)
 })
 
 test("a development node on coins has funded accounts in one command, and its wallet is the first of them", async () => {
   const one = await open("dev", "--dev", "--spec", "dev-coins", "--compat", "dotcoin", "--no-p2p")
-  const [first, second] = [0, 1].map((i) => formatAddress(accountKey(devMnemonic, i).address, "crn")) as [string, string]
+  const [first, second] = [0, 1].map((i) => formatAddress(accountKey(devMnemonic, i).address, "crn")) as [
+    string,
+    string
+  ]
   const paid = await one.own("POST", "/transaction", { receiver: second, amount: 250 })
   expect(paid.status).toBe(200)
   await until("it is mined on demand", async () => (await blocksOf(one)) === 2)
@@ -165,7 +172,9 @@ test("full-node: three nodes mine, agree on one head, put four payments in a blo
   for (const one of [second, third])
     expect(await (await one.post("/server/add_nodes", { nodes: [endpoint(first)] })).json()).toEqual({ success: true })
   await until("they know each other", async () =>
-    (await Promise.all(all.map((one) => one.get<ReadonlyArray<string>>("/server/nodes")))).every(({ length }) => length > 0)
+    (await Promise.all(all.map((one) => one.get<ReadonlyArray<string>>("/server/nodes")))).every(
+      ({ length }) => length > 0
+    )
   )
   const head = (one: Opened) => one.get<{ readonly block_index: number; readonly block_hash: string }>("/chain/status")
   const order = (what: string) => Promise.all(all.map((one) => one.own("POST", `/chain/${what}-mining`)))
@@ -193,12 +202,20 @@ test("full-node: three nodes mine, agree on one head, put four payments in a blo
     const [block] = await first.get<ReadonlyArray<FullNodeBlock>>(`/chain/sync?from_block=${before + 1}&limit=1`)
     return block!
   }
-  const [coin] = (await first.get<{ readonly tx: ReadonlyArray<{ readonly tx: string }> }>(`/chain/get_unspent_tx?address=${payer}`)).tx
+  const [coin] = (
+    await first.get<{ readonly tx: ReadonlyArray<{ readonly tx: string }> }>(`/chain/get_unspent_tx?address=${payer}`)
+  ).tx
   const whole = await pay([{ id: Uint8Array.fromHex(coin!.tx) as TransactionId, index: 0 }], Array(7).fill(100))
-  await until("the first has heard of it", async () => (await first.get<{ count: number }>("/api/transactions/pending")).count === 1)
+  await until(
+    "the first has heard of it",
+    async () => (await first.get<{ count: number }>("/api/transactions/pending")).count === 1
+  )
   await sealOne()
   for (let fee = 1; fee <= 7; fee++) await pay([{ id: whole, index: fee - 1 }], [100 - fee])
-  await until("the first has heard of all", async () => (await first.get<{ count: number }>("/api/transactions/pending")).count === 7)
+  await until(
+    "the first has heard of all",
+    async () => (await first.get<{ count: number }>("/api/transactions/pending")).count === 7
+  )
   const block = await sealOne()
   expect([block.txs.length, block.txs[0]!.outputs[0]!.amount]).toEqual([5, 25 + 7 + 6 + 5 + 4])
   await until("all have its head", equal)

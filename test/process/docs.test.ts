@@ -99,6 +99,18 @@ test("the commands of README and docs work as they are written", async () => {
   }
 }, 120_000)
 
+test("the commands of docs/compat.md work as they are written", async () => {
+  const nodes: Array<Subprocess> = []
+  for (const command of commandsOf("docs/compat.md")) {
+    if (command.startsWith("cairn start")) nodes.push(await start(command))
+    else await run(command)
+  }
+  for (const node of nodes) {
+    node.kill("SIGTERM")
+    expect(await node.exited).toBe(0)
+  }
+}, 60_000)
+
 test("the commands of docs/testing.md work as they are written", async () => {
   for (const command of commandsOf("docs/testing.md")) {
     const child = Bun.spawn(["sh", "-c", command], { cwd: home.path, env: environment, stdout: "pipe", stderr: "pipe" })
