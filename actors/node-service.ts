@@ -21,6 +21,7 @@ import type {
   HeaderView,
   NodeFacts,
   NodeShape,
+  PastView,
   PeerAdded,
   PeerView,
   ReadyView,
@@ -58,6 +59,7 @@ export interface NodePorts {
   readonly hashesPerSecond: () => number
   /** Does it mine all the time from the start on? */
   readonly miningActive: boolean
+  readonly past: () => PastView | undefined
   /** Reasons why the node is not ready, beside those that reading finds. */
   readonly stopping: () => boolean
   /** Who found no room on the disk when they last wrote. */
@@ -192,7 +194,8 @@ const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["st
         pendingValue: Math.min(totals.value, Number.MAX_SAFE_INTEGER) as Amount,
         hashesPerSecond: ports.hashesPerSecond(),
         miningActive: miningActive(),
-        sync
+        sync,
+        past: ports.past()
       }
     })
 }

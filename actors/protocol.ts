@@ -64,12 +64,15 @@ export type ChainMessage =
       readonly limit: number
       readonly reply: Reply<Lacking | undefined>
     }
+  /** What is stored may win now: after a start, and when the past of a loaded snapshot is proven. */
+  | { readonly _tag: "Resume" }
 
 /** A header page that does not fit is asked for again by its session's timeout; a block waits, so sockets slow down. */
 export const chainOverflow: Readonly<Record<ChainMessage["_tag"], Overflow>> = {
   OfferHeaders: "wait",
   OfferBlock: "wait",
-  MissingBodies: "keep-latest"
+  MissingBodies: "keep-latest",
+  Resume: "wait"
 }
 
 /** Told by the chain to everyone who builds on the tip, after the move is on disk. */

@@ -135,6 +135,8 @@ export interface Stats {
   readonly hashesPerSecond: number
   readonly miningActive: boolean
   readonly sync: SyncView
+  /** Undefined: every block of the chain has been replayed here. */
+  readonly past: PastView | undefined
 }
 
 export interface SyncView {
@@ -142,6 +144,16 @@ export interface SyncView {
   readonly height: number
   readonly targetHeight: number
   readonly blocksPerSecond: number
+  readonly etaMs: number | undefined
+}
+
+/** The replay of the blocks below a loaded snapshot: proven up to `height`, of `targetHeight`. */
+export interface PastView {
+  readonly height: number
+  readonly targetHeight: number
+  /** Since the node started. */
+  readonly blocksPerSecond: number
+  /** Undefined while the rate is not known. */
   readonly etaMs: number | undefined
 }
 

@@ -22,6 +22,7 @@ import { Random } from "../io/random.ts"
 import { bunTcp } from "../io/tcp.ts"
 import { startBunThread } from "../io/worker.ts"
 import { format } from "../ledger/amount.ts"
+import type { NodeFacts } from "../node.ts"
 import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
 import { lockFolder } from "../store/lock.ts"
 import { Snapshot } from "../store/snapshot.ts"
@@ -53,6 +54,8 @@ export interface StartOptions {
   readonly compat: { readonly system: CompatSystem; readonly actsOnGet: boolean } | undefined
   /** When the process began, for the "ready in" line. */
   readonly startedAt: number
+  /** Hears that the node is ready, where one of several speaks for all of them; else the node says so itself. */
+  readonly onReady?: (facts: NodeFacts) => void
 }
 
 /** A fresh folder for a development node that names none. */
@@ -218,7 +221,7 @@ const failureOfEscalation = ({ group, child, cause }: Escalation): Failure => {
   )
 }
 
-const run = ({ config, spec, recording, compat, startedAt }: StartOptions): Effect.Effect<void, Failure> =>
+const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptions): Effect.Effect<void, Failure> =>
   Effect.scoped(
     Effect.gen(function* () {
       // Before anything else: who is told to stop while starting must stop as it should.
@@ -285,10 +288,11 @@ const run = ({ config, spec, recording, compat, startedAt }: StartOptions): Effe
         )
       )
       const tree = yield* Deferred.await(built)
-      banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
+      if (onReady === undefined) banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
+      else onReady(tree.node.facts)
       const escalated = Effect.mapError(tree.failed, failureOfEscalation)
       const ended = yield* Effect.exit(Effect.raceFirst(untilSignal, escalated))
-      if (isTerminal()) process.stderr.write("\nstopping …\n")
+      if (onReady === undefined && isTerminal()) process.stderr.write("\nstopping …\n")
       yield* server.stop(500)
       yield* tree.stop
       yield* ended

@@ -13,6 +13,7 @@ import type {
   BlockView,
   HeaderView,
   NodeFacts,
+  PastView,
   PeerView,
   Stats,
   SyncView,
@@ -140,6 +141,13 @@ const syncJson = (sync: SyncView): Json<"stats", "stats">["sync"] => ({
   eta_ms: sync.etaMs ?? null
 })
 
+const pastJson = (past: PastView): NonNullable<Json<"stats", "stats">["past"]> => ({
+  height: past.height,
+  target_height: past.targetHeight,
+  blocks_per_second: past.blocksPerSecond,
+  eta_ms: past.etaMs ?? null
+})
+
 export const statsJson = (
   facts: NodeFacts,
   context: {
@@ -180,7 +188,8 @@ export const statsJson = (
     last_block_hash: tip.id,
     hashes_per_second: stats.hashesPerSecond,
     mining: stats.miningActive,
-    sync: syncJson(stats.sync)
+    sync: syncJson(stats.sync),
+    past: stats.past === undefined ? null : pastJson(stats.past)
   }
 }
 

@@ -8,7 +8,6 @@ import type { Database, Statement } from "bun:sqlite"
 import { Result } from "effect"
 import { assert } from "../assert.ts"
 import { type Block, decodeBody, encodeBody } from "../block/block.ts"
-import { formatSpec } from "../block/genesis.ts"
 import { decodeHeader } from "../block/header.ts"
 import { StateTree } from "../block/state-tree.ts"
 import type { Landing } from "../chain/connect.ts"
@@ -49,6 +48,10 @@ const statements = (db: Database) => ({
   heaviest: db.query<HeaderRow, []>(
     `SELECT n, header, work, has_body FROM headers h WHERE NOT EXISTS (SELECT 1 FROM invalid i WHERE i.hash = h.hash)
      ORDER BY work DESC, n LIMIT 1`
+  ),
+  heavier: db.query<HeaderRow, [Uint8Array]>(
+    `SELECT n, header, work, has_body FROM headers h WHERE work > ? AND has_body = 1
+     AND NOT EXISTS (SELECT 1 FROM invalid i WHERE i.hash = h.hash) ORDER BY work DESC, n`
   ),
   insertHeader: db.query("INSERT INTO headers (hash, previous, height, header, work) VALUES (?, ?, ?, ?, ?)"),
   hasBody: db.query("UPDATE headers SET has_body = 1 WHERE n = ?"),
@@ -112,6 +115,7 @@ export class ChainStore implements ChainReader {
   private best: StoredRow
   private deciding = false
   private lowest: number
+  private broken: string | undefined
 
   /** Takes an open, migrated database; writes the genesis into an empty one; refuses another chain's or a broken one. */
   constructor(db: Database, rules: Rules) {
@@ -199,6 +203,11 @@ export class ChainStore implements ChainReader {
   /** The header with the most work that is not known to be invalid. */
   heaviest(): Row {
     return this.toRow(this.sql.heaviest.get()!)
+  }
+
+  /** Blocks with a body and more work than the tip, heaviest first, that are not known to be invalid. */
+  *heavier(): Generator<Row> {
+    for (const row of this.sql.heavier.iterate(toTarget(this.best.work))) yield this.toRow(row)
   }
 
   /** Why a block is invalid, if it is known to be. */
@@ -340,6 +349,12 @@ export class ChainStore implements ChainReader {
   /** Remembers for ever that the past is not one that the rules allow: the state stands on nothing. */
   breakPast(why: string): void {
     this.decide(() => this.sql.setMeta.run("past-broken", why))
+    this.broken = why
+  }
+
+  /** Why the past is not one that the rules allow; undefined: nothing is known against it. */
+  brokenPast(): string | undefined {
+    return this.broken
   }
 
   close(): void {
@@ -389,8 +404,7 @@ export class ChainStore implements ChainReader {
     const { ledger } = this.rules
     const balances = new Balances(ledger)
     let grown = 0
-    for (const [key, value, units] of entries) {
-      const before = this.readEntry(key)
+    for (const [key, value, units, before] of entries) {
       grown += Number(value !== undefined) - Number(before !== undefined)
       balances.count(before, -1)
       balances.count(value, 1)
@@ -400,7 +414,7 @@ export class ChainStore implements ChainReader {
     }
     for (const { owner, units, coins } of balances.changed()) {
       this.sql.addBalance.run(owner, units, coins)
-      this.sql.deleteBalance.run(owner)
+      if (coins < 0) this.sql.deleteBalance.run(owner)
     }
     for (const [name, page] of pages) {
       if (page === undefined) this.sql.deletePage.run(name)
@@ -441,14 +455,13 @@ export class ChainStore implements ChainReader {
   private begin(): void {
     const { genesis, ledger, spec, consensus } = this.rules
     const state = genesisState(ledger, spec)
-    const entries = [...state.changes].map(([key, { after }]) => [key, after, ledger.unitsOf(after!)] as const)
+    const entries = [...state.changes].map(([key, { after }]) => [key, after, ledger.unitsOf(after!), undefined] as const)
     const tree = new StateTree(() => undefined)
     tree.update(entries.map(([key, value]) => [key, value] as const))
     this.decide(() => {
       this.saveHeaders([{ header: genesis.header, work: consensus.work(genesis.header), hasBody: false }])
       this.saveBody(genesis)
       this.sql.setMeta.run("genesis", genesis.header.hash)
-      this.sql.setMeta.run("spec", JSON.stringify(formatSpec(spec)))
       this.attach({ block: genesis, undo: new Uint8Array(0), fees: 0 as Landing["attached"][number]["fees"] })
       this.writeState({ detached: [], attached: [], entries, pages: tree.pages() })
     })
