@@ -5,6 +5,7 @@ import { summarize, decodePage } from "../src/block/state-page.ts"
 import { proveTransaction } from "../src/block/proof.ts"
 import { type Address, addressBytes } from "../src/crypto/address.ts"
 import { locatorHeights } from "../src/chain/locator.ts"
+import type { BlockReject } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import { equal, fromHex, toHex } from "../src/codec/bytes.ts"
 import { zeroHash } from "../src/crypto/hash.ts"
@@ -24,13 +25,14 @@ import type { Outpoint, Transaction, TransactionId } from "../src/ledger/transac
 import type {
   AccountView,
   Answer,
-  BlockRefused,
   BlockView,
   Busy,
   CoinView,
   HeaderView,
   NodeFacts,
   NodeShape,
+  PastView,
+  PeerAdded,
   PeerView,
   ReadyView,
   SpentCoin,
@@ -38,13 +40,15 @@ import type {
   TransactionRefused,
   TransactionView
 } from "../src/node.ts"
-import { Unavailable } from "../src/node.ts"
+import { BlockRefused, Unavailable } from "../src/node.ts"
 import type { Snapshot, SnapshotRow, UnitsPlace } from "../src/store/snapshot.ts"
 import type { ActorRef, Reply } from "./actor.ts"
 import type { EventHub } from "./event-hub.ts"
 import type { Metrics } from "./metrics.ts"
 import type {
   Admitted,
+  BlockVerdict,
+  ChainMessage,
   MaintenanceMessage,
   MempoolMessage,
   MinerMessage,
@@ -58,13 +62,16 @@ export interface NodePorts {
   readonly rules: Rules
   readonly snapshot: Snapshot
   readonly mempool: ActorRef<MempoolMessage>
+  readonly chain: ActorRef<ChainMessage>
   readonly miner: ActorRef<MinerMessage>
   readonly sync: ActorRef<SyncMessage>
   readonly maintenance: ActorRef<MaintenanceMessage>
   readonly events: EventHub
   readonly metrics: Metrics
   readonly hashesPerSecond: () => number
+  /** Does it mine all the time from the start on? */
   readonly miningActive: boolean
+  readonly past: () => PastView | undefined
   /** Reasons why the node is not ready, beside those that reading finds. */
   readonly stopping: () => boolean
   /** Who found no room on the disk when they last wrote. */
@@ -258,7 +265,22 @@ const wasMade = ({ snapshot, rules }: NodePorts, outpoint: Outpoint): boolean =>
   return madeBy(snapshot.block(row).transactions[place.position], outpoint) !== undefined
 }
 
-const makeStats = (ports: NodePorts): NodeShape["stats"] => {
+/** Coins of everybody, by their names: a cursor is the key of the last. */
+const makeEveryCoin = (ports: NodePorts): NodeShape["everyCoin"] => {
+  const { snapshot, rules } = ports
+  const read = readOf(ports)
+  return (cursor, limit) => {
+    if (cursor !== undefined && !/^[0-9a-f]{72}$/.test(cursor)) return Effect.succeed(undefined)
+    if (rules.spec.ledger.model !== "utxo") return Effect.succeed({ rows: [], next: undefined })
+    return read(() => {
+      const rows = snapshot.entriesByKey(cursor, limit)
+      const next = rows.length < limit ? undefined : rows.at(-1)?.key
+      return { rows: rows.map(({ key, value }) => ({ ...decodeOutpoint(fromHex(key)!), ...decodeCoin(value) })), next }
+    })
+  }
+}
+
+const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["stats"] => {
   const { snapshot, mempool } = ports
   const { ledger } = ports.rules
   const read = readOf(ports)
@@ -288,8 +310,9 @@ const makeStats = (ports: NodePorts): NodeShape["stats"] => {
         queuedFees: totals.fees as Amount,
         pendingValue: Math.min(totals.value, Number.MAX_SAFE_INTEGER) as Amount,
         hashesPerSecond: ports.hashesPerSecond(),
-        miningActive: ports.miningActive,
-        sync
+        miningActive: miningActive(),
+        sync,
+        past: ports.past()
       }
     })
 }
@@ -332,25 +355,14 @@ const makeValidate = (ports: NodePorts) => {
   })
 }
 
-export const makeNode = (ports: NodePorts): NodeShape => {
-  const { snapshot, rules, mempool } = ports
-  const { ledger } = rules
+/** What changes the chain: transactions, blocks that are sealed here or given, and whether to mine. */
+const makeOrders = (
+  ports: NodePorts,
+  { blockView, mining }: { readonly blockView: (row: SnapshotRow) => BlockView; readonly mining: (on: boolean) => void }
+): Pick<NodeShape, "submit" | "mine" | "setMining" | "offerBlock"> => {
+  const { snapshot, mempool } = ports
   const read = readOf(ports)
-
-  const blockView = (row: SnapshotRow): BlockView => ({
-    block: snapshot.block(row),
-    work: row.work,
-    confirmations: snapshot.tip().header.height - row.header.height + 1,
-    rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
-  })
-  const headerView = ({ header, work, transactions }: SnapshotRow): HeaderView => ({
-    header,
-    work,
-    transactionCount: ledger.opens && header.height > 0 ? transactions - 1 : transactions
-  })
-
   return {
-    facts: ports.facts,
     submit: (one) =>
       Effect.map(
         mempool.ask<Admitted, TransactionRefused | Unavailable>((reply) => ({
@@ -376,6 +388,49 @@ export const makeNode = (ports: NodePorts): NodeShape => {
             (view): Answer<BlockView> => (view === undefined ? Effect.fail(overtaken) : Effect.succeed(view))
           )
       ),
+    setMining: (on) =>
+      Effect.map(
+        ports.miner.ask<void>((reply) => ({ _tag: "SetMining", on, reply })),
+        () => mining(on)
+      ),
+    offerBlock: (block) =>
+      Effect.mapBoth(
+        ports.chain.ask((reply: Reply<BlockVerdict, BlockReject | Unavailable>) => ({
+          _tag: "OfferBlock",
+          block,
+          from: undefined,
+          reply
+        })),
+        {
+          onSuccess: ({ outcome }) => outcome,
+          onFailure: (error) => ("_tag" in error ? error : new BlockRefused({ reject: error }))
+        }
+      )
+  }
+}
+
+export const makeNode = (ports: NodePorts): NodeShape => {
+  const { snapshot, rules, mempool } = ports
+  const { ledger } = rules
+  const read = readOf(ports)
+
+  let { miningActive } = ports
+
+  const blockView = (row: SnapshotRow): BlockView => ({
+    block: snapshot.block(row),
+    work: row.work,
+    confirmations: snapshot.tip().header.height - row.header.height + 1,
+    rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
+  })
+  const headerView = ({ header, work, transactions }: SnapshotRow): HeaderView => ({
+    header,
+    work,
+    transactionCount: rules.ledger.opens && header.height > 0 ? transactions - 1 : transactions
+  })
+
+  return {
+    facts: ports.facts,
+    ...makeOrders(ports, { blockView, mining: (on) => void (miningActive = on) }),
     tip: () => read(() => snapshot.tip()),
     blockAt: (height) => read(() => mapRow(snapshot.rowAt(height), blockView)),
     blockOf: (hash) => read(() => mapRow(snapshot.rowOf(hash), blockView)),
@@ -398,9 +453,11 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     account: (address) => mempool.ask<AccountView>((reply) => ({ _tag: "Account", address, reply })),
     accounts: makeAccounts(ports),
     ...makeCoins(ports),
+    everyCoin: makeEveryCoin(ports),
+    addPeer: (endpoint) => ports.maintenance.ask<PeerAdded>((reply) => ({ _tag: "AddPeer", endpoint, reply })),
     pending: (cursor, limit) => mempool.ask((reply) => ({ _tag: "Pending", cursor, limit, reply })),
     peers: () => ports.maintenance.ask<ReadonlyArray<PeerView>>((reply) => ({ _tag: "Peers", reply })),
-    stats: makeStats(ports),
+    stats: makeStats(ports, () => miningActive),
     validate: () => makeValidate(ports),
     ready: makeReady(ports),
     metrics: () => Effect.map(Clock.currentTimeMillis, () => ports.metrics.format()),

@@ -21,6 +21,7 @@ import type {
   BlockRefused,
   Busy,
   Page,
+  PeerAdded,
   PeerView,
   SyncView,
   TransactionRefused,
@@ -64,12 +65,15 @@ export type ChainMessage =
       readonly limit: number
       readonly reply: Reply<Lacking | undefined>
     }
+  /** What is stored may win now: after a start, and when the past of a loaded snapshot is proven. */
+  | { readonly _tag: "Resume" }
 
 /** A header page that does not fit is asked for again by its session's timeout; a block waits, so sockets slow down. */
 export const chainOverflow: Readonly<Record<ChainMessage["_tag"], Overflow>> = {
   OfferHeaders: "wait",
   OfferBlock: "wait",
-  MissingBodies: "keep-latest"
+  MissingBodies: "keep-latest",
+  Resume: "wait"
 }
 
 /** Told by the chain to everyone who builds on the tip, after the move is on disk. */
@@ -194,6 +198,8 @@ export type MinerMessage =
       readonly proposer: Address | undefined
       readonly reply: Reply<Block, BlockRefused | Busy | Unavailable>
     }
+  /** Mine all the time, or only when there is another reason to; until told otherwise. */
+  | { readonly _tag: "SetMining"; readonly on: boolean; readonly reply: Reply<void> }
   /** The pool's answer to the template being made. */
   | { readonly _tag: "Selected"; readonly job: number; readonly transactions: ReadonlyArray<Transaction> }
   /** A worker's report on its range. */
@@ -236,6 +242,7 @@ export const minerOverflow: Readonly<Record<MinerMessage["_tag"], Overflow>> = {
   TipMoved: "keep-latest",
   PoolGrew: "keep-latest",
   MineNow: "refuse",
+  SetMining: "refuse",
   Selected: "keep-latest",
   Searched: "drop-old",
   ThreadFailed: "owed",
@@ -390,6 +397,8 @@ export type MaintenanceMessage =
       readonly to: SessionId
       readonly reply: Reply<ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }>>
     }
+  /** An endpoint that somebody at the edge names. */
+  | { readonly _tag: "AddPeer"; readonly endpoint: string; readonly reply: Reply<PeerAdded> }
   | { readonly _tag: "Peers"; readonly reply: Reply<ReadonlyArray<PeerView>> }
   | { readonly _tag: "Tick" }
 
@@ -401,6 +410,7 @@ export const maintenanceOverflow: Readonly<Record<MaintenanceMessage["_tag"], Ov
   Measured: "drop-old",
   Found: "drop-new",
   Advertise: "refuse",
+  AddPeer: "refuse",
   Peers: "refuse",
   Tick: "keep-latest"
 }

@@ -43,7 +43,7 @@ import { type Admittance, makeMempool } from "./mempool.ts"
 import { type HeldBound, labelOf, Metrics, showBounds, type Labels } from "./metrics.ts"
 import { makeMiner } from "./miner.ts"
 import { makeNode } from "./node-service.ts"
-import { makePasts, startPasts } from "./past.ts"
+import { makePasts, progressOf, startPasts } from "./past.ts"
 import { makeSession } from "./peer-session.ts"
 import type {
   ChainMessage,
@@ -386,7 +386,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const supervise = (name: string, strategy: GroupOptions["strategy"], actors: Parameters<typeof startGroup>[1]) =>
       startGroup({ name, strategy, ...restarts, onRestart: (actor) => restarted({ actor }) }, actors)
     const inner = yield* supervise("core", "rest-for-one", [chain, mempool, miner, sync])
-    const past = makePasts({ rules, store: options.store, disk: base.disk }, { watch: base.watch, metrics })
+    // A kill, or a past that was proven while nobody listened, has left a branch that wins.
+    const [winner] = options.store.heavier()
+    if (winner !== undefined) chain.tell({ _tag: "Resume" })
+    const progress = progressOf(options.store, base.clock)
+    const pastPorts = { rules, store: options.store, disk: base.disk, chain, progress }
+    const past = makePasts(pastPorts, { watch: base.watch, metrics })
     const ticker = makeTicker([
       [minerTickMs(config.mining.everyMs), () => miner.tell({ _tag: "Tick" })],
       [1_000, () => sync.tell({ _tag: "Tick" })],
@@ -415,6 +420,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       facts,
       rules,
       snapshot,
+      chain,
       mempool,
       miner,
       sync,
@@ -423,6 +429,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       metrics,
       hashesPerSecond: () => hashes.rate,
       miningActive: config.mining.threads > 0,
+      past: progress,
       stopping: () => base.stopping,
       lacking: () => base.disk.lacking(base.clock.currentTimeMillisUnsafe())
     })

@@ -57,8 +57,11 @@ export interface AccountView extends Account {
   readonly nextNonce: Nonce
 }
 
-/** A coin with its name and what may become of it. */
-export interface CoinView extends Outpoint, Coin {
+/** A coin that can be spent, and its name. */
+export type NamedCoin = Coin & Outpoint
+
+/** A coin with what may become of it. */
+export interface CoinView extends NamedCoin {
   /** The first height in whose block it may be spent. */
   readonly spendableFrom: number
   /** The pending transaction that spends it. */
@@ -141,6 +144,12 @@ export interface PeerView {
   readonly bannedUntil: number | undefined
 }
 
+/**
+ * What became of an endpoint that was named: it will be dialled, it is one we know, there is no room for more, or this node
+ * speaks to no peers.
+ */
+export type PeerAdded = "added" | "known" | "full" | "no-peers"
+
 export interface Stats {
   readonly blocks: number
   readonly pendingTransactions: number
@@ -162,6 +171,8 @@ export interface Stats {
   readonly hashesPerSecond: number
   readonly miningActive: boolean
   readonly sync: SyncView
+  /** Undefined: every block of the chain has been replayed here. */
+  readonly past: PastView | undefined
 }
 
 export interface SyncView {
@@ -169,6 +180,16 @@ export interface SyncView {
   readonly height: number
   readonly targetHeight: number
   readonly blocksPerSecond: number
+  readonly etaMs: number | undefined
+}
+
+/** The replay of the blocks below a loaded snapshot: proven up to `height`, of `targetHeight`. */
+export interface PastView {
+  readonly height: number
+  readonly targetHeight: number
+  /** Since the node started. */
+  readonly blocksPerSecond: number
+  /** Undefined while the rate is not known. */
   readonly etaMs: number | undefined
 }
 
@@ -231,6 +252,10 @@ export interface NodeShape {
   >
   /** Seals one block now, to this proposer (the node's own if undefined). */
   readonly mine: (proposer: Address | undefined) => Answer<BlockView, BlockRefused>
+  /** Mines from now on all the time, or stops. The operator's choice at the start holds until then. */
+  readonly setMining: (on: boolean) => Answer<void>
+  /** A block from outside any session, as if a peer had sent it; nobody pays for a bad one. */
+  readonly offerBlock: (block: Block) => Answer<"attached" | "stored" | "known", BlockRefused>
   readonly tip: () => Answer<Tip>
   readonly blockAt: (height: number) => Answer<BlockView | undefined>
   readonly blockOf: (hash: BlockHash) => Answer<BlockView | undefined>
@@ -256,6 +281,9 @@ export interface NodeShape {
   readonly accounts: (cursor: string | undefined, limit: number) => Answer<Page<AccountView> | undefined>
   /** Pending transactions in the order in which they would be mined. */
   readonly pending: (cursor: string | undefined, limit: number) => Answer<Page<Transaction> | undefined>
+  /** The coins of everybody, in the order of their names. Of a chain of accounts: none. */
+  readonly everyCoin: (cursor: string | undefined, limit: number) => Answer<Page<NamedCoin> | undefined>
+  readonly addPeer: (endpoint: string) => Answer<PeerAdded>
   readonly peers: () => Answer<ReadonlyArray<PeerView>>
   readonly stats: () => Answer<Stats>
   /** The cheap consistency check: tip, state root and supply agree with each other. */

@@ -49,6 +49,7 @@ const only: Readonly<Record<string, ReadonlyArray<string>>> = {
     "src/block",
     "src/chain",
     "src/consensus",
+    "src/wallet",
     "src/node.ts",
     "web"
   ],

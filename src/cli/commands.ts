@@ -7,6 +7,7 @@ import { defaults, type NodeConfig, parseEndpoint } from "../config.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { useEngine } from "../crypto/signature.ts"
 import type { Recording } from "../flight/record.ts"
+import { compatSystems } from "../http/compat.ts"
 import { readText } from "../io/files.ts"
 import { attempt } from "./attempt.ts"
 import { failure } from "./failure.ts"
@@ -19,6 +20,7 @@ import { simCommand } from "./sim-command.ts"
 import { freshFolder, start } from "./start.ts"
 import { loadSnapshotFile, makeSnapshotFile } from "./snapshot.ts"
 import { status } from "./status.ts"
+import { makeTestnetCommand } from "./testnet-command.ts"
 import { verify } from "./verify.ts"
 import { verifyPast } from "./verify-past.ts"
 import { sendCommand, walletCommand } from "./wallet-command.ts"
@@ -58,6 +60,11 @@ const startFlags = {
     "admin-token-file",
     "File with the token of admin routes; default: admin.token in the data folder"
   ),
+  compat: Flag.Literals("compat", compatSystems).pipe(
+    Flag.withDescription("Serve the routes of this system, too; only on a chain of coins"),
+    Flag.optional
+  ),
+  compatGetActs: yes("compat-get-acts", "With --compat: let GET routes mine and spend, as they do there"),
   record: optional("record", "Journal every input into this folder, so that cairn replay can run this node again"),
   recordMaxMb: Flag.Int("record-max-mb").pipe(
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 1_048_576 }))),
@@ -131,6 +138,9 @@ const startCommand = (startedAt: number) =>
           config,
           spec: undefinedIfNone(input.spec) ?? (config.dev ? "dev" : undefined),
           recording: recordingOf(input),
+          compat: Option.isNone(input.compat)
+            ? undefined
+            : { system: input.compat.value, actsOnGet: input.compatGetActs },
           startedAt
         })
     )
@@ -145,6 +155,10 @@ const startCommand = (startedAt: number) =>
       {
         command: "cairn start --dev --data-dir B --http-port 8081 --p2p-port 19101 --p2p-seeds 127.0.0.1:19100",
         description: "A second node that follows the first"
+      },
+      {
+        command: "cairn start --spec dotcoin --data-dir coins --compat dotcoin",
+        description: "A chain of coins with the routes of dotcoin"
       },
       {
         command: "cairn start --data-dir mine --record mine-flight",
@@ -360,6 +374,7 @@ export const makeRoot = (startedAt: number) =>
       proofCommand,
       snapshotCommand,
       replayCommand,
-      simCommand
+      simCommand,
+      makeTestnetCommand(startedAt)
     ])
   )

@@ -31,6 +31,10 @@ const useNode = async ({ tree: { node } }: Recorded): Promise<void> => {
   await run(node.accounts(undefined, 2))
   await run(node.pending(undefined, 10))
   await run(node.transaction(pay(1).id))
+  await run(node.setMining(false))
+  const { block } = (await run(node.blockAt(1)))!
+  expect(await run(node.offerBlock(block))).toBe("known")
+  expect(await run(node.addPeer("127.0.0.1:9"))).toBe("added")
   await run(node.peers())
   await run(node.stats())
   expect((await run(node.ready())).ready).toBe(true)

@@ -16,6 +16,7 @@ import type {
   CoinView,
   HeaderView,
   NodeFacts,
+  PastView,
   PeerView,
   PendingCoin,
   Stats,
@@ -194,6 +195,13 @@ const syncJson = (sync: SyncView): Json<"stats", "stats">["sync"] => ({
   eta_ms: sync.etaMs ?? null
 })
 
+const pastJson = (past: PastView): NonNullable<Json<"stats", "stats">["past"]> => ({
+  height: past.height,
+  target_height: past.targetHeight,
+  blocks_per_second: past.blocksPerSecond,
+  eta_ms: past.etaMs ?? null
+})
+
 export const statsJson = (
   facts: NodeFacts,
   context: {
@@ -235,7 +243,8 @@ export const statsJson = (
     last_block_hash: tip.id,
     hashes_per_second: stats.hashesPerSecond,
     mining: stats.miningActive,
-    sync: syncJson(stats.sync)
+    sync: syncJson(stats.sync),
+    past: stats.past === undefined ? null : pastJson(stats.past)
   }
 }
 

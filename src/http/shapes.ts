@@ -143,6 +143,13 @@ const Sync = Schema.Struct({
   blocks_per_second: Schema.Finite,
   eta_ms: nullable(Schema.Finite)
 })
+/** The replay of the blocks below a loaded snapshot. */
+const Past = Schema.Struct({
+  height: count,
+  target_height: count,
+  blocks_per_second: Schema.Finite,
+  eta_ms: nullable(Schema.Finite)
+})
 export const Stats = Schema.Struct({
   blocks: count,
   pending_transactions: count,
@@ -168,7 +175,8 @@ export const Stats = Schema.Struct({
   last_block_hash: hash,
   hashes_per_second: Schema.Finite,
   mining: Schema.Boolean,
-  sync: Sync
+  sync: Sync,
+  past: nullable(Past)
 })
 export const Meta = Schema.Struct({
   name: text,

@@ -177,6 +177,14 @@ export class Snapshot {
     return new Map(decoded.success)
   }
 
+  /** Entries in the order of their keys, after one of them. Keys are hex. */
+  entriesByKey(after: string | undefined, limit: number) {
+    const rows = this.db
+      .query<Entry, [Uint8Array, number]>("SELECT key, value FROM state WHERE key > ? ORDER BY key LIMIT ?")
+      .all(fromHex(after ?? "")!, limit)
+    return rows.map((row) => ({ key: toHex(row.key), value: row.value }))
+  }
+
   /** What the state root says of a key. */
   prove(key: string): StateProof {
     return prove(
@@ -211,6 +219,8 @@ export class Snapshot {
     this.db.close()
   }
 }
+
+type Entry = Pick<EntryRow, "key" | "value">
 
 interface UnitsRow {
   readonly key: Uint8Array

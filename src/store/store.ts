@@ -49,6 +49,10 @@ const statements = (db: Database) => ({
     `SELECT n, header, work, has_body FROM headers h WHERE NOT EXISTS (SELECT 1 FROM invalid i WHERE i.hash = h.hash)
      ORDER BY work DESC, n LIMIT 1`
   ),
+  heavier: db.query<HeaderRow, [Uint8Array]>(
+    `SELECT n, header, work, has_body FROM headers h WHERE work > ? AND has_body = 1
+     AND NOT EXISTS (SELECT 1 FROM invalid i WHERE i.hash = h.hash) ORDER BY work DESC, n`
+  ),
   insertHeader: db.query("INSERT INTO headers (hash, previous, height, header, work) VALUES (?, ?, ?, ?, ?)"),
   hasBody: db.query("UPDATE headers SET has_body = 1 WHERE n = ?"),
   insertBody: db.query("INSERT INTO bodies (n, body) VALUES (?, ?)"),
@@ -111,6 +115,7 @@ export class ChainStore implements ChainReader {
   private best: StoredRow
   private deciding = false
   private lowest: number
+  private broken: string | undefined
 
   /** Takes an open, migrated database; writes the genesis into an empty one; refuses another chain's or a broken one. */
   constructor(db: Database, rules: Rules) {
@@ -198,6 +203,11 @@ export class ChainStore implements ChainReader {
   /** The header with the most work that is not known to be invalid. */
   heaviest(): Row {
     return this.toRow(this.sql.heaviest.get()!)
+  }
+
+  /** Blocks with a body and more work than the tip, heaviest first, that are not known to be invalid. */
+  *heavier(): Generator<Row> {
+    for (const row of this.sql.heavier.iterate(toTarget(this.best.work))) yield this.toRow(row)
   }
 
   /** Why a block is invalid, if it is known to be. */
@@ -339,6 +349,12 @@ export class ChainStore implements ChainReader {
   /** Remembers for ever that the past is not one that the rules allow: the state stands on nothing. */
   breakPast(why: string): void {
     this.decide(() => this.sql.setMeta.run("past-broken", why))
+    this.broken = why
+  }
+
+  /** Why the past is not one that the rules allow; undefined: nothing is known against it. */
+  brokenPast(): string | undefined {
+    return this.broken
   }
 
   close(): void {
