@@ -19,11 +19,10 @@ const [mine, theirs] = [wallet, other].map(({ address }) => formatAddress(addres
 
 let node: TestNode
 let app: Hono
-const appOf = (actsOnGet: boolean): Hono => {
+const appOf = (actsOnGet: boolean, shape = node.tree.node): Hono => {
   const dice = makeDice(3)
   const session = { secret, file: "session.token", port: 80, hosts: [] }
   const context = Context.empty()
-  const shape = node.tree.node
   const options = { system: "dotcoin", node: shape, context, wallet, session, actsOnGet, random: dice.bytes } as const
   return makeApp({
     node: shape,
@@ -83,6 +82,39 @@ interface Block {
   readonly difficulty: number
   readonly data: ReadonlyArray<Paid>
 }
+
+test("a page of blocks ends where another branch has won between two looks", async () => {
+  const [one, two] = [await startNode({ spec, key: 903 }), await startNode({ spec, key: 904 })]
+  try {
+    for (let i = 0; i < 4; i++)
+      for (const each of [one, two]) await Effect.runPromise(each.tree.node.mine(undefined))
+    const torn = { ...one.tree.node, blockAt: (height: number) => (height < 3 ? one : two).tree.node.blockAt(height) }
+    const response = await ask("GET", "/blocks", { app: appOf(false, torn) })
+    expect(((await response.json()) as Array<Block>).map(({ index }) => index)).toEqual([0, 1, 2])
+    expect(response.headers.get("link")).toBe('</blocks?from_block=3&limit=256>; rel="next"')
+  } finally {
+    await one.stop()
+    await two.stop()
+  }
+})
+
+test("the wallet leaves rewards alone that are not ripe", async () => {
+  const ripening = { ...spec, ledger: { ...spec.ledger, model: "utxo", coinbaseMaturity: 3 } } as const
+  const alone = await startNode({ spec: ripening, key: 900 })
+  try {
+    const payer = appOf(false, alone.tree.node)
+    const pay = () => ask("POST", "/transaction", { body: { receiver: theirs, amount: 50 }, own: true, app: payer })
+    await Effect.runPromise(alone.tree.node.mine(undefined))
+    await Effect.runPromise(alone.tree.node.mine(undefined))
+    expect(await codeOf(pay())).toEqual([400, "funds-too-low"])
+    await Effect.runPromise(alone.tree.node.mine(undefined))
+    // The next block is the fourth: the reward of the first may be in it, and no other.
+    expect((await pay()).status).toBe(200)
+    expect(await codeOf(pay())).toEqual([400, "funds-too-low"])
+  } finally {
+    await alone.stop()
+  }
+})
 
 describe("dotcoin", () => {
   test("mines two blocks: 0 becomes 100, in three blocks; pays 90 of two coins, with 10 back (its flows 2 and 3)", async () => {

@@ -13,6 +13,7 @@ import { formatPayment } from "../../src/ledger/payment-text.ts"
 import type { Outpoint, TransactionId } from "../../src/ledger/transaction.ts"
 import { until } from "../network.ts"
 import { run, type Running, suite } from "./binary.ts"
+import { chromium, open as openPage } from "./browser.ts"
 
 const { home, begin } = suite()
 
@@ -143,6 +144,54 @@ describe("dotcoin, its four flows", () => {
     ])
   }, 30_000)
 })
+
+if (chromium === undefined)
+  process.stderr.write("skipped: sessions in a browser; there is no Chromium on this machine\n")
+
+test.if(chromium !== undefined)(
+  "in a real browser the node's page acts, and a page on another port of this machine does not, cookie or not",
+  async () => {
+    const one = await open("b1", "--spec", "dotcoin", "--compat", "dotcoin", "--no-p2p", "--compat-get-acts")
+    const heard: Array<string> = []
+    const hostile = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: (request) => {
+        heard.push(request.headers.get("cookie") ?? "")
+        return new Response("<p>hostile", { headers: { "content-type": "text/html" } })
+      }
+    })
+    const page = await openPage(one.node.http)
+    try {
+      const at = (url: string) => until(url, async () => (await page.evaluate<string>("location.href")).startsWith(url))
+      await at(one.node.http)
+      const key = "fetch('/keypair').then((r) => r.json()).then(({ publicKey }) => publicKey)"
+      expect(await page.evaluate<string>(key)).toMatch(/^dot1/)
+      expect(await page.evaluate<number>("fetch('/startMining', { method: 'POST' }).then((r) => r.status)")).toBe(200)
+      expect(await page.evaluate<number>("fetch('/startMining').then((r) => r.status)")).toBe(200)
+      expect(await blocksOf(one)).toBe(3)
+
+      await page.evaluate(`location.href = ${JSON.stringify(hostile.url.href)}`)
+      await at(hostile.url.origin)
+      // The port keeps no cookie apart: this page's requests to the node carry it as well.
+      expect(heard.some((cookie) => cookie.includes("cairn-session-"))).toBe(true)
+      const target = (path: string): string => JSON.stringify(`${one.node.http}${path}`)
+      const tries = [
+        `new Promise((done) => { const image = new Image(); image.onload = image.onerror = () => done("asked"); image.src = ${target("/startMining")} })`,
+        `fetch(${target("/startMining")}, { mode: "no-cors", credentials: "include" }).then(() => "asked")`,
+        `fetch(${target("/startMining")}, { mode: "no-cors", credentials: "include", method: "POST" }).then(() => "asked")`
+      ]
+      for (const attempt of tries) expect(await page.evaluate<string>(attempt)).toBe("asked")
+      const read = `fetch(${target("/keypair")}, { credentials: "include" }).then((r) => r.status, () => "blocked")`
+      expect(await page.evaluate<string>(read)).toBe("blocked")
+      expect(await blocksOf(one)).toBe(3)
+    } finally {
+      await page.close()
+      await hostile.stop(true)
+    }
+  },
+  60_000
+)
 
 test("a development node on coins has funded accounts in one command, and its wallet is the first of them", async () => {
   const one = await open("dev", "--dev", "--spec", "dev-coins", "--compat", "dotcoin", "--no-p2p")
