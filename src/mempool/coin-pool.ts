@@ -13,9 +13,10 @@ import { Overlay } from "../ledger/overlay.ts"
 import { reject, type TransactionReject } from "../ledger/reject.ts"
 import { summaryOf } from "../ledger/summary.ts"
 import type { PaymentTransaction, Transaction } from "../ledger/transaction.ts"
-import { ancestorsMax, descendantsMax, packageBytesMax } from "../limits.ts"
+import { ancestorsMax } from "../limits.ts"
 import { reached } from "../marks.ts"
 import { packagesOf } from "./assembly.ts"
+import { checkAncestors, checkDescendants } from "./crowd.ts"
 import { clamped, Flows, type PendingCoin } from "./flows.ts"
 import {
   type Entry,
@@ -263,30 +264,12 @@ export class CoinPool implements Pool {
   /** What must go for a payment, or why it may not come in. */
   private checkPlace(wish: Wish): Refusable<ReadonlySet<Entry>> {
     const { entry, ancestors, conflicts, replaced } = wish
-    if (entry.ancestors.count > ancestorsMax || entry.ancestors.bytes > packageBytesMax) {
-      const what = `It builds on too many pending payments: at most ${ancestorsMax} with itself, of ${packageBytesMax} bytes. Wait for a block.`
-      return reject("too-many-ancestors", what, { countMax: ancestorsMax, bytesMax: packageBytesMax })
-    }
     return (
+      checkAncestors(entry) ??
       checkReplacement(entry, conflicts, { gone: replaced, ancestors }) ??
-      this.checkDescendants(wish) ??
+      checkDescendants(entry, ancestors, replaced) ??
       this.makeRoom(wish)
     )
-  }
-
-  /** Those that it builds on must not carry too many, once what it replaces is gone. */
-  private checkDescendants({ entry, ancestors, replaced }: Wish): TransactionReject | undefined {
-    const crowded = [...ancestors].find(({ descendants }) => {
-      return descendants.count >= descendantsMax || descendants.bytes + entry.transaction.bytes.length > packageBytesMax
-    })
-    if (crowded === undefined) return undefined
-    if (replaced.size > 0) {
-      const left = [...ancestors].map((one) => sumOf(withDescendants([one]).difference(replaced)))
-      const room = packageBytesMax - entry.transaction.bytes.length
-      if (left.every(({ count, bytes }) => count < descendantsMax && bytes <= room)) return undefined
-    }
-    const what = `Too many pending payments build on ${crowded.id}: at most ${descendantsMax} with itself, of ${packageBytesMax} bytes. Wait for a block.`
-    return reject("too-many-descendants", what, { countMax: descendantsMax, bytesMax: packageBytesMax })
   }
 
   /**
