@@ -13,6 +13,7 @@ import { formatAddress } from "../crypto/address.ts"
 import { allocationId, encodeOutpoint, spendableFrom } from "../ledger/coin.ts"
 import { formatPayment } from "../ledger/payment-text.ts"
 import type { Outpoint, PaymentTransaction, TransactionId } from "../ledger/transaction.ts"
+import type { NodeEvent } from "../node.ts"
 import { makeDice } from "../sim/dice.ts"
 import { makeApp } from "./app.ts"
 import { type ReplyOf, type RouteName, routes } from "./contract.ts"
@@ -150,11 +151,31 @@ describe("a payment of ninety out of fifty and fifty", () => {
   })
 })
 
+test("listeners hear who pays whom, and of a block without its coinbase", async () => {
+  const events: Array<NodeEvent> = []
+  const hearing = node.tree.node.listen(undefined, (event) => events.push(event))!
+  const one = payment({
+    inputs: [genesisCoin(2)],
+    outputs: [
+      [2, 20],
+      [4, 25]
+    ],
+    by: [2]
+  })
+  await submit(one)
+  await mine(99)
+  hearing.close()
+  expect(events).toMatchObject([
+    { type: "transaction", transactionId: toHex(one.id), sender: text(2), recipient: text(4), amount: 25, fee: 5 },
+    { type: "tip", height: 3, transactions: 1 }
+  ])
+})
+
 describe("a coin", () => {
   test("is proven while it is there and as not there when it is spent, against the tip", async () => {
     const { header } = node.store.tip()
     for (const [outpoint, amount] of [
-      [genesisCoin(2), 50],
+      [genesisCoin(3), 50],
       [genesisCoin(0), undefined],
       [{ ...genesisCoin(0), index: 0xffff_ffff }, undefined]
     ] as const) {
