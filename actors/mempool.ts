@@ -14,7 +14,7 @@ import { type Amount, isAmount } from "../src/ledger/amount.ts"
 import { reject, type TransactionReject } from "../src/ledger/reject.ts"
 import { summaryOf } from "../src/ledger/summary.ts"
 import type { Nonce, Transaction } from "../src/ledger/transaction.ts"
-import { makePool } from "../src/mempool/make-pool.ts"
+import { eldersFirst, makePool } from "../src/mempool/make-pool.ts"
 import type { Pool, PoolBounds, View } from "../src/mempool/pool.ts"
 import { hashesPerMessageMax, httpPageMax, pendingTransactionsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
@@ -139,10 +139,12 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
     state.gone.clear()
     const rows = loadPending(store.db)
     if (rows.length > 0) reached("pool-reloaded")
-    for (const { id, bytes, received } of rows) {
-      const decoded = rules.ledger.decode(bytes)
-      const fits = Result.isSuccess(decoded) && admit(state, decoded.success, Math.min(received, now)) === undefined
-      if (!fits) state.gone.add(toHex(id))
+    const receivedAt = new Map(rows.map(({ id, received }) => [toHex(id), received]))
+    for (const id of receivedAt.keys()) state.gone.add(id)
+    const kept = rows.map(({ bytes }) => rules.ledger.decode(bytes)).filter(Result.isSuccess)
+    for (const transaction of eldersFirst(kept.map(({ success }) => success))) {
+      const id = toHex(transaction.id)
+      if (admit(state, transaction, Math.min(receivedAt.get(id) ?? now, now)) === undefined) state.gone.delete(id)
     }
     for (const id of state.pool.expire(now)) state.gone.add(id)
   }

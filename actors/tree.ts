@@ -33,7 +33,7 @@ import { loadPeers, savePeers } from "../src/store/peers.ts"
 import { DiskRoom } from "../src/store/room.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ChainStore } from "../src/store/store.ts"
-import { nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
+import { capabilities, nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef, type ActorWatch } from "./actor.ts"
 import { makeChain } from "./chain.ts"
@@ -306,7 +306,12 @@ class Door {
       nodeId,
       endpoint,
       agent: facts.agent,
-      capabilities: ["headers-first", "transactions"],
+      capabilities: [
+        capabilities.headersFirst,
+        capabilities.transactions,
+        capabilities.servesLight,
+        ...(options.config.filters === false ? [] : [capabilities.servesFilters])
+      ],
       binding: wire.binding,
       nonce: random(16),
       seen: this.seen

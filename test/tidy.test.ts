@@ -21,6 +21,7 @@ const order = [
   "src/mempool",
   "src/miner",
   "src/peer",
+  "src/light",
   "src/libp2p",
   "src/transport",
   "src/gossip",
@@ -75,6 +76,7 @@ const pure = [
   "src/mempool",
   "src/miner",
   "src/peer",
+  "src/light",
   "src/libp2p",
   "src/transport",
   "src/gossip"

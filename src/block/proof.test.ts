@@ -9,6 +9,7 @@ import { type AccountState, encodeAccount, keyOf as entryKey } from "../ledger/a
 import type { Amount } from "../ledger/amount.ts"
 import { type Coin, coinKey, encodeCoin, encodeOutpoint } from "../ledger/coin.ts"
 import type { Nonce, Outpoint, Transaction } from "../ledger/transaction.ts"
+import { proofBytesMax } from "../limits.ts"
 import { makeDice } from "../sim/dice.ts"
 import { type Block, transactionRootOf } from "./block.ts"
 import type { BlockHash, Height } from "./header.ts"
@@ -24,7 +25,6 @@ import {
   type Proof,
   type ProofReject,
   parseProof,
-  proofBytesMax,
   type Proven,
   proveTransaction,
   subjectOf,

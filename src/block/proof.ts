@@ -24,7 +24,7 @@ import {
 } from "../ledger/coin.ts"
 import type { Nonce, Outpoint, Transaction } from "../ledger/transaction.ts"
 import { decodeTransaction } from "../ledger/decode.ts"
-import { blockTransactionsMax, transactionBytesMax } from "../limits.ts"
+import { blockTransactionsMax, proofBytesMax, transactionBytesMax } from "../limits.ts"
 import type { Block } from "./block.ts"
 import { type BlockHash, decodeHeader, type Header, headerBytes, meetsTarget } from "./header.ts"
 import { merkleProof } from "./merkle.ts"
@@ -40,8 +40,6 @@ import {
 
 /** Levels of the deepest transaction tree that any chain spec allows. */
 const stepsMax = Math.ceil(Math.log2(blockTransactionsMax))
-/** Bytes of one proof; the longest, of an account whose path shares all 256 bits with another, has less than 9,000. */
-export const proofBytesMax = 16_384
 /** Characters of a proof file: hex, and some room for white space. */
 export const proofTextMax = 2 * proofBytesMax + 1_024
 

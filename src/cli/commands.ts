@@ -14,6 +14,7 @@ import { failure } from "./failure.ts"
 import { ask, keyFlags, nodeUrl, optional, passphraseOf, prefix, undefinedIfNone, withKeys, yes } from "./flags.ts"
 import { init } from "./init.ts"
 import { exportKey, importKey, listKeys, newKey } from "./keys.ts"
+import { lightCommand } from "./light-command.ts"
 import { checkProof, getProof } from "./proof.ts"
 import { replay } from "./replay.ts"
 import { simCommand } from "./sim-command.ts"
@@ -49,6 +50,7 @@ const startFlags = {
   p2pAdvertise: optional("p2p-advertise", "host:port that others should dial"),
   p2pSeeds: optional("p2p-seeds", "Peers to keep a session with: host:port, separated by commas"),
   noP2p: yes("no-p2p", "Speak to no peers"),
+  noFilters: yes("no-filters", "Make and serve no block filters: light clients that scan ask others"),
   mineThreads: Flag.Int("mine-threads").pipe(
     Flag.withSchema(whole(64)),
     Flag.withDescription("Threads that mine all the time"),
@@ -122,6 +124,7 @@ const configOf = (input: StartInput): NodeConfig => {
       onDemand: input.dev && everyMs === undefined,
       everyMs: everyMs === undefined ? undefined : everyMs * 1000
     },
+    filters: !input.noFilters,
     signatureEngine: input.signatureEngine
   }
 }
@@ -373,6 +376,7 @@ export const makeRoot = (startedAt: number) =>
       verifyCommand,
       proofCommand,
       snapshotCommand,
+      lightCommand,
       replayCommand,
       simCommand,
       makeTestnetCommand(startedAt)

@@ -18,7 +18,7 @@ const idForm = /^[0-9a-fA-F]{64}$/
 const coinForm = /^([0-9a-fA-F]{64}):(\d{1,10})$/
 
 /** The transaction id, the coin (36 bytes) or the address that a text names. */
-const subjectIn = (text: string, prefix: string): Uint8Array => {
+export const subjectIn = (text: string, prefix: string): Uint8Array => {
   if (idForm.test(text)) return fromHex(text.toLowerCase())!
   const coin = coinForm.exec(text)
   if (coin !== null && Number(coin[2]) <= 0xffff_ffff) {
@@ -88,28 +88,40 @@ const factsOf = (proven: Proven, prefix: string) => {
 /** A header from anybody may say a time that no calendar has. */
 const timeText = (ms: number): string => (ms <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`)
 
-const show = (proven: Proven, { prefix, trusted }: { readonly prefix: string; readonly trusted: boolean }): void => {
+/** What a proof has shown, for programs and for people. `trust`: why its header is trusted; undefined: it is not. */
+export const describeProof = (
+  proven: Proven,
+  { prefix, trust }: { readonly prefix: string; readonly trust: string | undefined }
+): { readonly value: Readonly<Record<string, unknown>>; readonly lines: ReadonlyArray<string> } => {
   const { header } = proven
   const sealBits = header.height === 0 ? 0 : bitsOf(header.target)
-  print(
-    {
+  return {
+    value: {
       ...{ valid: true, ...factsOf(proven, prefix) },
-      header: { hash: header.id, height: header.height, time: header.time, seal_bits: sealBits, trusted }
+      header: {
+        hash: header.id,
+        height: header.height,
+        time: header.time,
+        seal_bits: sealBits,
+        trusted: trust !== undefined
+      }
     },
-    [
+    lines: [
       sentenceOf(proven, prefix),
       ...rows([
         ...(proven.kind === "transaction" ? ([["id", toHex(proven.transaction.id)]] as const) : []),
         ["header", header.id],
         ["height", `${header.height}, ${timeText(header.time)}`],
         ["sealed", header.height === 0 ? "no: a genesis" : `with about 2^${sealBits} hashes`],
-        [
-          "trusted",
-          trusted ? "yes: it is the header that you named" : "no: the file brings it; compare it, or use --header"
-        ]
+        ["trusted", trust === undefined ? "no: the file brings it; compare it, or use --header" : `yes: ${trust}`]
       ])
     ]
-  )
+  }
+}
+
+const show = (proven: Proven, how: Parameters<typeof describeProof>[1]): void => {
+  const { value, lines } = describeProof(proven, how)
+  print(value, lines)
 }
 
 /** The proof's bytes, as the node gives them, by what they are to be about: 32 bytes are an id, 36 a coin, 20 an address. */
@@ -137,7 +149,7 @@ export const getProof = async (options: {
   const bytes = fromHex(await fetchProof(options.node, subject, prefix)) ?? new Uint8Array(0)
   const proven = verified(bytes, { subject })
   writeFile(options.out, formatProof(bytes))
-  show(proven, { prefix, trusted: false })
+  show(proven, { prefix, trust: undefined })
 }
 
 /** Checks a proof file and says what it proves, against which header. */
@@ -156,5 +168,6 @@ export const checkProof = (options: {
   }
   const bytes = parseProof(readText(file, proofTextMax))
   if (Result.isFailure(bytes)) throw failure("refused", bytes.failure.code, bytes.failure.message)
-  show(verified(bytes.success, expected), { prefix, trusted: header !== undefined })
+  const trust = header === undefined ? undefined : "it is the header that you named"
+  show(verified(bytes.success, expected), { prefix, trust })
 }

@@ -23,6 +23,7 @@ import { bunTcp } from "../io/tcp.ts"
 import { startBunThread } from "../io/worker.ts"
 import { format } from "../ledger/amount.ts"
 import type { NodeFacts } from "../node.ts"
+import { filtersPerLandingMax } from "../limits.ts"
 import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
 import { lockFolder } from "../store/lock.ts"
 import { Snapshot } from "../store/snapshot.ts"
@@ -79,13 +80,15 @@ const chooseEngine = (choice: NodeConfig["signatureEngine"]): void => {
 }
 
 /** Store and lock, released in the reverse order whatever happens. */
-const openStore = (folder: string, rules: Rules) =>
+const openStore = (folder: string, rules: Rules, filters: boolean) =>
   Effect.acquireRelease(
     Effect.try({
       try: () => {
         const lock = lockFolder(folder)
         try {
-          const store = new ChainStore(openDatabase(databasePath(folder)), rules)
+          const store = new ChainStore(openDatabase(databasePath(folder)), rules, { filters })
+          // Those that an older program or a snapshot has left out. A new folder lacks none.
+          while (!store.extendFilters(filtersPerLandingMax));
           return { lock, store, snapshot: new Snapshot(openReadonly(databasePath(folder)), rules) }
         } catch (error) {
           lock.release()
@@ -235,7 +238,7 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
         if (compat !== undefined) needCoins(rules, compat)
         return proposerOf(rules, config)
       })
-      const { store, snapshot } = yield* openStore(folder, rules)
+      const { store, snapshot } = yield* openStore(folder, rules, config.filters !== false)
       const { key, tls, adminToken } = yield* attempt(() => ({
         key: loadIdentity(folder, random),
         tls: loadTls(folder, { now: clock.currentTimeMillisUnsafe(), random }),

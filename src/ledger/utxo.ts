@@ -9,7 +9,6 @@
 import { Result } from "effect"
 import { equal } from "../codec/bytes.ts"
 import { toHex, utf8 } from "../codec/bytes.ts"
-import type { Address } from "../crypto/address.ts"
 import { verify } from "../crypto/signature.ts"
 import { add, type Amount, amount, zero } from "./amount.ts"
 import { allocationId, type Coin, coinKey, coinsOf, decodeCoin, encodeCoin, isCoin, outpointBytes } from "./coin.ts"
@@ -233,7 +232,6 @@ export const makeCoinLedger = (rules: CoinRules, allocated: Amount): Ledger => {
     isEntry: (key, value) => key.length === outpointBytes && isCoin(value),
     unitsOf: (value) => decodeCoin(value).amount,
     ownerOf: (value) => decodeCoin(value).owner,
-    partiesOf: (transaction) => partiesOf(transaction),
     allocate: (state, alloc) => {
       const id = allocationId(rules.chainId)
       for (const [index, { address, balance }] of alloc.entries()) {
@@ -241,11 +239,4 @@ export const makeCoinLedger = (rules: CoinRules, allocated: Amount): Ledger => {
       }
     }
   }
-}
-
-const partiesOf = (transaction: Transaction): ReadonlyArray<Address> => {
-  if (transaction.kind === "coinbase") return transaction.coinbase.outputs.map(({ recipient }) => recipient)
-  if (transaction.kind !== "payment") return []
-  const { witnesses, outputs } = transaction.payment
-  return [...witnesses.map(({ owner }) => owner), ...outputs.map(({ recipient }) => recipient)]
 }

@@ -57,4 +57,10 @@ const owners: ReadonlyArray<string> = [
   `DELETE FROM meta WHERE key = 'spec'`
 ]
 
-export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past, owners]
+
+/** Step 4: block filters and their headers (filters.ts). */
+const filters: ReadonlyArray<string> = [
+  `CREATE TABLE filters (height INTEGER PRIMARY KEY, filter BLOB NOT NULL, header BLOB NOT NULL)`
+]
+
+export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past, owners, filters]

@@ -104,6 +104,40 @@ export class Snapshot {
     return row === null ? undefined : toRow(row)
   }
 
+  /** The height of a hash on the best branch. */
+  heightOf(hash: Uint8Array): number | undefined {
+    return this.db
+      .query<{ height: number }, [Uint8Array]>(
+        "SELECT h.height FROM headers h JOIN best b ON b.height = h.height AND b.n = h.n WHERE h.hash = ?"
+      )
+      .get(hash)?.height
+  }
+
+  /** The hash of the best branch at a height. */
+  hashAt(height: number): Uint8Array | undefined {
+    return this.db
+      .query<{ hash: Uint8Array }, [number]>(
+        "SELECT h.hash FROM best b JOIN headers h ON h.n = b.n WHERE b.height = ?"
+      )
+      .get(height)?.hash
+  }
+
+  /** Filters of best-branch blocks from a height up to another, the lowest first, as far as they are made. */
+  *filters(from: number, to: number): Generator<Uint8Array> {
+    const rows = this.db
+      .query<{ filter: Uint8Array }, [number, number]>(
+        "SELECT filter FROM filters WHERE height BETWEEN ? AND ? ORDER BY height"
+      )
+      .iterate(from, to)
+    for (const { filter } of rows) yield filter
+  }
+
+  /** The filter header of the best-branch block at a height, if it is made. */
+  filterHeader(height: number): Uint8Array | undefined {
+    return this.db.query<{ header: Uint8Array }, [number]>("SELECT header FROM filters WHERE height = ?").get(height)
+      ?.header
+  }
+
   block(row: SnapshotRow): Block {
     const body = this.db
       .query<{ body: Uint8Array }, [Uint8Array]>(

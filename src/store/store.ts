@@ -17,9 +17,10 @@ import { equal, toHex } from "../codec/bytes.ts"
 import { fromTarget, toTarget } from "../consensus/difficulty.ts"
 import { summaryOf } from "../ledger/summary.ts"
 import { type Before, decodeUndo } from "../ledger/undo.ts"
-import { headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
 import { type Balance, Balances, balancesSql } from "./balances.ts"
+import { filtersPerLandingMax, headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
 import { BoundedCache } from "./cache.ts"
+import { FilterTable, type StoredFilter } from "./filters.ts"
 import { closeDatabase, corrupt, pastInvalid, StoreFault } from "./db.ts"
 import { floorOf, inconsistency } from "./consistency.ts"
 import { deletePending, hasPending, insertPending } from "./pending.ts"
@@ -112,16 +113,18 @@ export class ChainStore implements ChainReader {
   private readonly bestRows = new BoundedCache<StoredRow>(headerCacheMax)
   private readonly entries = new BoundedCache<Uint8Array | null>(stateEntriesMax)
   private readonly treePages = new BoundedCache<Uint8Array | null>(statePagesMax)
+  private readonly filters: FilterTable
   private best: StoredRow
   private deciding = false
   private lowest: number
   private broken: string | undefined
 
   /** Takes an open, migrated database; writes the genesis into an empty one; refuses another chain's or a broken one. */
-  constructor(db: Database, rules: Rules) {
+  constructor(db: Database, rules: Rules, options: { readonly filters: boolean } = { filters: true }) {
     this.db = db
     this.rules = rules
     this.sql = statements(db)
+    this.filters = new FilterTable(db, options.filters)
     const genesis = this.sql.meta.get("genesis")?.value
     if (genesis === undefined) this.begin()
     else if (!equal(genesis as Uint8Array, rules.genesis.header.hash)) {
@@ -215,6 +218,11 @@ export class ChainStore implements ChainReader {
     return this.sql.invalid.get(keyBytes(id))?.code
   }
 
+  /** The stored filter of the best branch at a height, if there is one. */
+  filterAt(height: number): StoredFilter | undefined {
+    return this.filters.at(height)
+  }
+
   /** Every entry of the ledger, for a comparison with a replay. */
   *allEntries(): Generator<readonly [key: string, value: Uint8Array]> {
     const rows = this.db.query<{ key: Uint8Array; value: Uint8Array }, []>("SELECT key, value FROM state").iterate()
@@ -291,6 +299,21 @@ export class ChainStore implements ChainReader {
       const tip = top === undefined ? undefined : this.stored(top.block.header.id)
       assert(tip !== undefined, "a landing ends with an attached block")
       this.best = tip
+      this.extendFilters(filtersPerLandingMax)
+    })
+  }
+
+  /** Makes block filters that are lacking, at most so many. False: there are more to make. */
+  extendFilters(limit: number): boolean {
+    return this.decide(() => {
+      for (let made = 0; made < limit; made++) {
+        const height = this.filters.next()
+        const row = height === undefined ? undefined : this.bestAt(height)
+        const block = row === undefined ? undefined : this.block(row.header.id)
+        if (block === undefined) return true
+        this.filters.attach(block)
+      }
+      return false
     })
   }
 
@@ -369,6 +392,7 @@ export class ChainStore implements ChainReader {
     this.sql.deleteBest.run(block.header.height)
     this.bestRows.delete(String(block.header.height))
     this.sql.deleteUndo.run(row.n)
+    this.filters.detach(block.header.height)
     for (const { id } of block.transactions) this.sql.deleteTransaction.run(id)
     this.count(block, -1)
   }
@@ -388,6 +412,7 @@ export class ChainStore implements ChainReader {
     this.sql.insertUndo.run(row.n, undo, fees, transactions.length)
     const insert: Statement = this.sql.insertTransaction
     for (let i = 0; i < transactions.length; i++) insert.run(transactions[i]!.id, header.height, i)
+    this.filters.attach(block)
     this.count(block, 1)
   }
 

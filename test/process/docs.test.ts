@@ -6,6 +6,7 @@ import type { Subprocess } from "bun"
 import { proofRejectCodes } from "../../src/block/proof.ts"
 import { blame } from "../../src/ledger/reject.ts"
 import { verdicts } from "../../src/chain/reject.ts"
+import { lightLies } from "../../src/light/effect.ts"
 import { until } from "../network.ts"
 import { binary, folder } from "./binary.ts"
 
@@ -142,6 +143,6 @@ test.each(["docs/testing.md", "docs/exploring.md"])("the examples in %s run", as
 
 test("every code that can be given is in docs/errors.md", () => {
   const page = readFileSync(join(root, "docs/errors.md"), "utf8")
-  const codes = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes]
+  const codes = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes, ...lightLies]
   expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])
 })

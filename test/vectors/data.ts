@@ -25,10 +25,12 @@ import {
   chainTag,
   type Header,
   type HeaderFields,
+  type Height,
   makeHeader,
   sealDigest
 } from "../../src/block/header.ts"
 import { merkleProof, merkleRoot } from "../../src/block/merkle.ts"
+import { packPage } from "../../src/block/packed.ts"
 import { type AccountProof, encodeProof, type Proof, proveTransaction, verifyProof } from "../../src/block/proof.ts"
 import { prove, StateTree } from "../../src/block/state-tree.ts"
 import { presets } from "../../src/chain/presets.ts"
@@ -419,7 +421,7 @@ const filters = () => {
   const many = makeFilter(hash, made.many.map(elementOf))
   let previous = filterHeaderStart
   const chain = [dev.genesis, firstBlock().block].map((block) => {
-    const elements = blockElements(block, dev.ledger)
+    const elements = blockElements(block)
     const filter = makeFilter(block.header.hash, elements)
     previous = nextFilterHeader(previous, filterHash(filter.bytes))
     return {
@@ -455,6 +457,27 @@ const filters = () => {
   }
 }
 
+/** Three headers on the genesis, packed: with transactions and extra data, with neither, and one whose time goes back. */
+const packedPages = () => {
+  const { genesis } = makeRules(specOf("dev"))
+  const nothing = sha256(new Uint8Array(0))
+  const wishes = [
+    { transactionRoot: sha256(utf8("transactions")), extraHash: sha256(utf8("extra")), later: 1_000, nonce: 9_007_199_254_740_991 },
+    { transactionRoot: nothing, extraHash: nothing, later: 70_000, nonce: 0 },
+    { transactionRoot: sha256(utf8("more")), extraHash: nothing, later: -64, nonce: 16_384 }
+  ]
+  const headers = [genesis.header]
+  for (const { later, ...rest } of wishes) {
+    const before = headers.at(-1)!
+    const height = (before.height + 1) as Height
+    const time = (before.time + later) as Millis
+    const stateRoot = sha256(utf8(`state ${height}`))
+    headers.push(makeHeader({ ...before, ...rest, height, time, stateRoot, previous: before.hash, proposer: alice.address }))
+  }
+  const [parent, ...rows] = headers.map(({ bytes }) => bytes)
+  return [{ parent: parent!, rows, bytes: packPage(parent!, rows) }]
+}
+
 /** A hello and one frame of each kind, docs/protocol.md "Peers". The key is the first of the mnemonic. */
 const peers = () => {
   const key = accountKey(devMnemonic, 0)
@@ -488,7 +511,15 @@ const peers = () => {
     { tag: "GPR", request: 4 },
     { tag: "PRS", request: 4, peers: [{ endpoint: "127.0.0.1:19100", nodeId: hello.nodeId }] },
     { tag: "REJ", code: "seal-wrong", message: "no", blame: "peer", about: hash },
-    { tag: "BYE", reason: "the node stops" }
+    { tag: "BYE", reason: "the node stops" },
+    { tag: "GPH", request: 5, locator: [hash], limit: 2000 },
+    { tag: "PHD", request: 5, after: hash, page: packedPages()[0]!.bytes },
+    { tag: "GPF", request: 6, of: key.address },
+    { tag: "PRF", request: 6, proof: new Uint8Array([1, 2, 3]) },
+    { tag: "GFH", request: 7, start: 0, every: 1000, stop: hash },
+    { tag: "FHD", request: 7, headers: hash },
+    { tag: "GFL", request: 8, start: 0, stop: hash },
+    { tag: "FLT", request: 8, filters: [makeFilter(hash, []).bytes] }
   ]
   return {
     about: "Peers, docs/protocol.md: a hello under a given binding, and a frame of each message.",
@@ -498,6 +529,11 @@ const peers = () => {
       node_id: hello.nodeId,
       frame: toHex(encodeFrame({ tag: "HEY", body: makeHello(hello, key, binding) }))
     },
+    packed_headers: packedPages().map(({ parent, rows, bytes }) => ({
+      parent: toHex(parent),
+      headers: rows.map(toHex),
+      page: toHex(bytes)
+    })),
     frames: messages.map((message) => ({ tag: message.tag, frame: toHex(encodeFrame(encodeMessage(message))) }))
   }
 }
