@@ -50,6 +50,7 @@ const only: Readonly<Record<string, ReadonlyArray<string>>> = {
     "src/block",
     "src/chain",
     "src/consensus",
+    "src/wallet",
     "src/node.ts",
     "web"
   ],

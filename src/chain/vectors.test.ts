@@ -13,7 +13,7 @@ import { isAddress, parseAddress } from "../crypto/address.ts"
 import { verify } from "../crypto/signature.ts"
 import { StateTree } from "../block/state-tree.ts"
 import { encodeAccount } from "../ledger/account.ts"
-import { encodeOutpoint } from "../ledger/coin.ts"
+import { coinKey, encodeOutpoint } from "../ledger/coin.ts"
 import { Overlay } from "../ledger/overlay.ts"
 import { decodePayment } from "../ledger/payment.ts"
 import { formatCoinbase, formatPayment, parsePayment } from "../ledger/payment-text.ts"
@@ -141,11 +141,19 @@ test("headers and the block are read from their bytes", () => {
 })
 
 test("each proof holds for its header and subject alone, and what is no proof is refused for its reason", () => {
-  const { transactions, accounts, refused } = JSON.parse(read("proof.json"))
+  const { transactions, accounts, coins, refused } = JSON.parse(read("proof.json"))
   for (const { id, address, header, proof } of [...transactions, ...accounts]) {
     const proven = Result.getOrThrow(verifyProof(fromHex(proof)!))
     expect([toHex(subjectOf(proven)), proven.header.id]).toEqual([id ?? address, header])
   }
+  for (const { id, index, header, coin, proof } of coins) {
+    const proven = Result.getOrThrow(verifyProof(fromHex(proof)!))
+    const name = coinKey({ id: fromHex(id)! as Uint8Array as TransactionId, index })
+    const shown = proven.kind === "coin" && proven.coin
+    expect([toHex(subjectOf(proven)), proven.header.id]).toEqual([name, header])
+    expect(shown && { ...shown, owner: toHex(shown.owner) }).toEqual(coin ?? undefined)
+  }
+  expect(coins.filter(({ coin }: { coin: unknown }) => coin === null).length).toBe(2)
   const block = Result.getOrThrow(decodeBlock(fromHex(JSON.parse(read("block.json")).block.bytes)!, dev.ledger))
   const state = new Map<string, string>(JSON.parse(read("block.json")).block.state)
   for (const { address, proof } of accounts) {

@@ -96,9 +96,21 @@ test("the commands of README and docs work as they are written", async () => {
       shown.kill("SIGTERM")
       await shown.exited
     } else others.push(shown)
-    if (/--data-dir A|testnet/.test(command)) node = shown
+    if (/--data-dir (A|coins)|testnet/.test(command)) node = shown
   }
 }, 120_000)
+
+test("the commands of docs/compat.md work as they are written", async () => {
+  const nodes: Array<Subprocess> = []
+  for (const command of commandsOf("docs/compat.md")) {
+    if (command.startsWith("cairn start")) nodes.push(await start(command))
+    else await run(command)
+  }
+  for (const node of nodes) {
+    node.kill("SIGTERM")
+    expect(await node.exited).toBe(0)
+  }
+}, 60_000)
 
 test("the commands of docs/testing.md work as they are written", async () => {
   for (const command of commandsOf("docs/testing.md")) {
