@@ -16,14 +16,21 @@ import { summaryOf } from "../src/ledger/summary.ts"
 import type { Nonce, Transaction } from "../src/ledger/transaction.ts"
 import { makePool } from "../src/mempool/make-pool.ts"
 import type { Pool, PoolBounds, View } from "../src/mempool/pool.ts"
-import { hashesPerMessageMax, pendingTransactionsMax } from "../src/limits.ts"
+import { hashesPerMessageMax, httpPageMax, pendingTransactionsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { type AccountView, type Page, TransactionRefused, Unavailable } from "../src/node.ts"
 import { deletePending, insertPending, loadPending } from "../src/store/pending.ts"
 import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { ActorSpec, Reply } from "./actor.ts"
-import { type Admitted, type MempoolMessage, mempoolOverflow, type Source, type TipMoved } from "./protocol.ts"
+import {
+  type Admitted,
+  type MempoolMessage,
+  mempoolOverflow,
+  type PendingCoins,
+  type Source,
+  type TipMoved
+} from "./protocol.ts"
 
 export interface MempoolPorts {
   readonly rules: Rules
@@ -232,6 +239,8 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
         return message.reply.succeed(view(state, message.address))
       case "Accounts":
         return message.reply.succeed(message.rows.map((address) => view(state, address)))
+      case "Coins":
+        return message.reply.succeed(coinsOf(state.pool, message))
       case "Pending":
         return message.reply.succeed(pageOf(state.pool, message.cursor, message.limit))
       case "Ids":
@@ -280,6 +289,16 @@ const payerOf = (transaction: Transaction): Address => {
   const { payer } = summaryOf(transaction)
   assert(payer !== undefined, "what is pending has a payer")
   return payer
+}
+
+/** What is pending of coins: as many of those to come as one page may show. */
+const coinsOf = (pool: Pool, { keys, address }: Extract<MempoolMessage, { _tag: "Coins" }>): PendingCoins => {
+  const paid: Array<PendingCoins["paid"][number]> = []
+  for (const { key, amount } of address === undefined ? [] : pool.outputsOf(toHex(address))) {
+    if (paid.length === httpPageMax) break
+    paid.push({ key, amount })
+  }
+  return { spenders: keys.map((key) => pool.spenderOf(key)), paid }
 }
 
 const outbid = (): TransactionRefused =>

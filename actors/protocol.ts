@@ -13,6 +13,7 @@ import type { BlockHash, Header } from "../src/block/header.ts"
 import type { Lacking } from "../src/chain/branch.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
 import type { Address } from "../src/crypto/address.ts"
+import type { Amount } from "../src/ledger/amount.ts"
 import type { TransactionReject } from "../src/ledger/reject.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
 import type {
@@ -112,6 +113,12 @@ export interface PoolTotals {
   readonly value: number
 }
 
+/** Hex ids of the transactions that spend the coins asked for, in their order; and coins that are to be, by key. */
+export interface PendingCoins {
+  readonly spenders: ReadonlyArray<string | undefined>
+  readonly paid: ReadonlyArray<{ readonly key: string; readonly amount: Amount }>
+}
+
 export type MempoolMessage =
   /** From the edge: answered only when it is on disk. Unavailable: there is no room on it, and nothing was taken. */
   | {
@@ -145,6 +152,13 @@ export type MempoolMessage =
       readonly rows: ReadonlyArray<Address>
       readonly reply: Reply<ReadonlyArray<AccountView>>
     }
+  /** What is pending of coins: the spenders of some, by the keys of their entries, and what an address is to be paid. */
+  | {
+      readonly _tag: "Coins"
+      readonly keys: ReadonlyArray<string>
+      readonly address: Address | undefined
+      readonly reply: Reply<PendingCoins>
+    }
   | {
       readonly _tag: "Pending"
       readonly cursor: string | undefined
@@ -165,6 +179,7 @@ export const mempoolOverflow: Readonly<Record<MempoolMessage["_tag"], Overflow>>
   Find: "refuse",
   Account: "refuse",
   Accounts: "refuse",
+  Coins: "refuse",
   Pending: "refuse",
   Ids: "wait",
   Totals: "refuse",

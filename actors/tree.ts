@@ -165,7 +165,9 @@ const tellTip =
         session.tell({ _tag: "AnnounceTip", headers: move.attached, work: move.work, from: move.from })
       )
       const { tip, detached } = move
-      const counts = { detached, attached: move.attached.length, transactions: move.confirmed.length }
+      // What opens a block was never pending, and is counted nowhere.
+      const transactions = move.confirmed.filter(({ kind }) => kind !== "coinbase").length
+      const counts = { detached, attached: move.attached.length, transactions }
       events.publish({ type: "tip", height: tip.height, hash: tip.id, time: tip.time, ...counts })
     })
 

@@ -170,6 +170,8 @@ export const headerCacheMax = 4_096
  */
 export const snapshotBlocksMax = 256
 
+/** Coins that a wallet asks a node for, the largest ones first: 64 pages. The others wait until these are spent or joined. */
+export const walletCoinsMax = 64 * httpPageMax
 /** Coins that a selection looks at. More: refused. */
 export const selectionCoinsMax = 1_000_000
 /** Subsets that branch and bound tries, as many as Bitcoin Core does: some ten milliseconds. Then the best so far is taken. */

@@ -40,7 +40,7 @@ export const marks = {
   "group-escalated": "a group gave up: its children crashed too often",
   "stop-forced": "what did not stop in time was interrupted",
   "pool-evicted": "a transaction had to leave the full pool for a better one",
-  "pool-replaced": "a transaction was replaced by one of the same nonce that pays more",
+  "pool-replaced": "a transaction was replaced by one of the same nonce, or of the same coin, that pays more",
   "pool-expired": "a transaction waited too long",
   "pool-reloaded": "the pool was filled again from disk",
   "transfer-restored": "a transaction of a losing branch is pending again",

@@ -12,6 +12,8 @@ import { fromHex, toHex } from "../codec/bytes.ts"
 import { isAddress, parseAddress } from "../crypto/address.ts"
 import { verify } from "../crypto/signature.ts"
 import { encodeAccount } from "../ledger/account.ts"
+import { coinKey } from "../ledger/coin.ts"
+import type { TransactionId } from "../ledger/transaction.ts"
 import { decodeTransfer } from "../ledger/transfer.ts"
 import { formatTransfer, parseTransfer } from "../ledger/transfer-text.ts"
 import { presets } from "./presets.ts"
@@ -64,11 +66,19 @@ test("headers and the block are read from their bytes", () => {
 })
 
 test("each proof holds for its header and subject alone, and what is no proof is refused for its reason", () => {
-  const { transactions, accounts, refused } = JSON.parse(read("proof.json"))
+  const { transactions, accounts, coins, refused } = JSON.parse(read("proof.json"))
   for (const { id, address, header, proof } of [...transactions, ...accounts]) {
     const proven = Result.getOrThrow(verifyProof(fromHex(proof)!))
     expect([toHex(subjectOf(proven)), proven.header.id]).toEqual([id ?? address, header])
   }
+  for (const { id, index, header, coin, proof } of coins) {
+    const proven = Result.getOrThrow(verifyProof(fromHex(proof)!))
+    const name = coinKey({ id: fromHex(id)! as Uint8Array as TransactionId, index })
+    const shown = proven.kind === "coin" && proven.coin
+    expect([toHex(subjectOf(proven)), proven.header.id]).toEqual([name, header])
+    expect(shown && { ...shown, owner: toHex(shown.owner) }).toEqual(coin ?? undefined)
+  }
+  expect(coins.filter(({ coin }: { coin: unknown }) => coin === null).length).toBe(2)
   const block = Result.getOrThrow(decodeBlock(fromHex(JSON.parse(read("block.json")).block.bytes)!, dev.ledger))
   const state = new Map<string, string>(JSON.parse(read("block.json")).block.state)
   for (const { address, proof } of accounts) {

@@ -4,22 +4,34 @@ import { type Expected, formatProof, parseProof, type Proven, proofTextMax, veri
 import { type BlockHash, decodeHeader, headerBytes } from "../block/header.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { bitsOf } from "../consensus/difficulty.ts"
-import { type Address, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
+import { type Address, addressBytes, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
 import { call } from "../http/client.ts"
 import { readText, writeFile } from "../io/files.ts"
+import { decodeOutpoint, encodeOutpoint } from "../ledger/coin.ts"
 import { summaryOf } from "../ledger/summary.ts"
 import { formatTransaction } from "../ledger/transaction-text.ts"
+import type { Outpoint, TransactionId } from "../ledger/transaction.ts"
 import { failure } from "./failure.ts"
 import { print, rows } from "./output.ts"
 
 const idForm = /^[0-9a-fA-F]{64}$/
+const coinForm = /^([0-9a-fA-F]{64}):(\d{1,10})$/
 
-/** The transaction id or address that a text names. */
+/** The transaction id, the coin (36 bytes) or the address that a text names. */
 const subjectIn = (text: string, prefix: string): Uint8Array => {
   if (idForm.test(text)) return fromHex(text.toLowerCase())!
+  const coin = coinForm.exec(text)
+  if (coin !== null && Number(coin[2]) <= 0xffff_ffff) {
+    const id = fromHex(coin[1]!.toLowerCase())! as Uint8Array as TransactionId
+    return encodeOutpoint({ id, index: Number(coin[2]) })
+  }
   const address = parseAddress(text, prefix)
   if (isAddress(address)) return address
-  throw failure("usage", "subject-invalid", `${text} is no transaction id; as an address it ${address.wrong}.`)
+  throw failure(
+    "usage",
+    "subject-invalid",
+    `${text} is no transaction id and no coin (ID:INDEX); as an address it ${address.wrong}.`
+  )
 }
 
 /** The hash of a header, given as such or as the header's 212 bytes. */
@@ -37,11 +49,20 @@ const verified = (bytes: Uint8Array, expected: Expected): Proven => {
   throw failure("refused", outcome.failure.code, outcome.failure.message)
 }
 
+const coinText = ({ id, index }: Outpoint): string => `${toHex(id)}:${index}`
+
 const sentenceOf = (proven: Proven, prefix: string): string => {
   if (proven.kind === "transaction") {
     const { payer, recipient, amount } = summaryOf(proven.transaction)
     const [from, to] = [payer, recipient].map((address) => address && formatAddress(address, prefix))
     return `${from ?? "A coinbase"} paid ${to ?? "nobody"} ${amount} base units: the transaction is in the block.`
+  }
+  if (proven.kind === "coin") {
+    const { coin, outpoint } = proven
+    const name = `The coin ${coinText(outpoint)}`
+    return coin === undefined
+      ? `${name} is not there after the block: it is spent, or was never made.`
+      : `${name} is there after the block: ${coin.amount} base units of ${formatAddress(coin.owner, prefix)}.`
   }
   const address = formatAddress(proven.address, prefix)
   const { account } = proven
@@ -50,10 +71,19 @@ const sentenceOf = (proven: Proven, prefix: string): string => {
     : `${address} has ${account.balance} base units and has sent ${account.nonce} transfers after the block.`
 }
 
-const factsOf = (proven: Proven, prefix: string) =>
-  proven.kind === "transaction"
-    ? { kind: proven.kind, transaction: formatTransaction(proven.transaction, prefix) }
-    : { kind: proven.kind, address: formatAddress(proven.address, prefix), account: proven.account ?? null }
+const factsOf = (proven: Proven, prefix: string) => {
+  switch (proven.kind) {
+    case "transaction":
+      return { kind: proven.kind, transaction: formatTransaction(proven.transaction, prefix) }
+    case "account":
+      return { kind: proven.kind, address: formatAddress(proven.address, prefix), account: proven.account ?? null }
+    case "coin": {
+      const { kind, outpoint, coin } = proven
+      const shown = coin === undefined ? null : { ...coin, owner: formatAddress(coin.owner, prefix) }
+      return { kind, transaction_id: toHex(outpoint.id), index: outpoint.index, coin: shown }
+    }
+  }
+}
 
 /** A header from anybody may say a time that no calendar has. */
 const timeText = (ms: number): string => (ms <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`)
@@ -82,7 +112,20 @@ const show = (proven: Proven, { prefix, trusted }: { readonly prefix: string; re
   )
 }
 
-/** Takes a proof of a transaction id or address, checks it and writes it to a file. */
+/** The proof's bytes, as the node gives them, by what they are to be about: 32 bytes are an id, 36 a coin, 20 an address. */
+const fetchProof = async (node: string, subject: Uint8Array, prefix: string): Promise<string> => {
+  if (subject.length === 32) {
+    return (await call(node, "transactionProof", { params: { id: toHex(subject) } })).proof
+  }
+  if (subject.length === addressBytes) {
+    const address = formatAddress(subject as Address, prefix)
+    return (await call(node, "accountProof", { params: { address } })).proof
+  }
+  const { id, index } = decodeOutpoint(subject)
+  return (await call(node, "coinProof", { params: { id: toHex(id), index } })).proof
+}
+
+/** Takes a proof of a transaction, a coin or an address, checks it and writes it to a file. */
 export const getProof = async (options: {
   readonly subject: string
   readonly node: string
@@ -91,10 +134,7 @@ export const getProof = async (options: {
   const { meta } = await call(options.node, "info")
   const prefix = meta.address_prefix
   const subject = subjectIn(options.subject, prefix)
-  const { proof } = await (subject.length === 32
-    ? call(options.node, "transactionProof", { params: { id: toHex(subject) } })
-    : call(options.node, "accountProof", { params: { address: formatAddress(subject as Address, prefix) } }))
-  const bytes = fromHex(proof) ?? new Uint8Array(0)
+  const bytes = fromHex(await fetchProof(options.node, subject, prefix)) ?? new Uint8Array(0)
   const proven = verified(bytes, { subject })
   writeFile(options.out, formatProof(bytes))
   show(proven, { prefix, trusted: false })
@@ -105,7 +145,7 @@ export const checkProof = (options: {
   readonly file: string
   /** Hash or bytes, in hex, of a header that the reader trusts. */
   readonly header: string | undefined
-  /** Transaction id or address that the proof must be about. */
+  /** Transaction id, coin or address that the proof must be about. */
   readonly of: string | undefined
   readonly prefix: string
 }): void => {

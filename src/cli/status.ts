@@ -37,7 +37,9 @@ export const status = async (node: string): Promise<void> => {
       ["pending", `${stats.pending_transactions} transactions`],
       [
         "supply",
-        `${format(stats.circulating_supply as Amount, meta.decimals)} ${meta.symbol} on ${stats.accounts} accounts`
+        `${format(stats.circulating_supply as Amount, meta.decimals)} ${meta.symbol} ${
+          stats.coins === null ? `on ${stats.accounts} accounts` : `in ${stats.coins} coins of ${stats.accounts} owners`
+        }`
       ],
       ["hashing", stats.mining ? `${(stats.hashes_per_second / 1e6).toFixed(2)} MH/s` : "no"]
     ])

@@ -7,6 +7,7 @@ import { decodeBlock, encodeBlock } from "../block/block.ts"
 import { decode, encode, type Packable } from "../codec/msgpack.ts"
 import { addressBytes } from "../crypto/address.ts"
 import type { Address } from "../crypto/address.ts"
+import { decodeOutpoint, encodeOutpoint, outpointBytes } from "../ledger/coin.ts"
 import type { Ledger } from "../ledger/ledger.ts"
 import type { TransactionId } from "../ledger/transaction.ts"
 import type { NodeShape } from "../node.ts"
@@ -20,6 +21,8 @@ export const methods = [
   "transaction",
   "account",
   "accounts",
+  "coins",
+  "coin",
   "pending",
   "addPeer",
   "peers",
@@ -32,6 +35,7 @@ export type Method = (typeof methods)[number]
 export const packArgs = <M extends Method>(method: M, args: Parameters<NodeShape[M]>): Uint8Array => {
   const plain = (): ReadonlyArray<unknown> => {
     if (method === "submit") return [(args as Parameters<NodeShape["submit"]>)[0].bytes]
+    if (method === "coin") return [encodeOutpoint((args as Parameters<NodeShape["coin"]>)[0])]
     return method === "offerBlock" ? [encodeBlock((args as Parameters<NodeShape["offerBlock"]>)[0])] : args
   }
   return encode(plain().map((arg) => (arg === undefined ? null : (arg as Packable))))
@@ -87,6 +91,14 @@ const find = (
     case "account": {
       const address = bytesOf(args[0], addressBytes)
       return address === undefined ? undefined : node.account(address as Address)
+    }
+    case "coins": {
+      const [address, page] = [bytesOf(args[0], addressBytes), pageOf(args.slice(1))]
+      return address === undefined || page === undefined ? undefined : node.coins(address as Address, ...page)
+    }
+    case "coin": {
+      const outpoint = bytesOf(args[0], outpointBytes)
+      return outpoint === undefined ? undefined : node.coin(decodeOutpoint(outpoint))
     }
     case "accounts":
     case "pending": {

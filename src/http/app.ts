@@ -15,8 +15,8 @@ import type { Answer, BlockRefused, NodeShape, TransactionRefused } from "../nod
 import { answer, decodeWith, readJson } from "./answer.ts"
 import { aliases, type Route, type RouteName, routes } from "./contract.ts"
 import { streamEvents } from "./events.ts"
-import { type Input, isProblem } from "./exchange.ts"
-import { type Handlers, makeHandlers } from "./handlers.ts"
+import { type Handlers, type Input, isProblem } from "./exchange.ts"
+import { makeHandlers } from "./handlers.ts"
 import { isLoopbackAddress, isLoopbackHost } from "./loopback.ts"
 import { makeDocsPage, makeOpenApi } from "./openapi.ts"
 import { remoteOf } from "./own-session.ts"
@@ -176,7 +176,7 @@ const readBody = async (
   if (route.body === undefined) return { value: undefined }
   if (name === "mine" && (await c.req.text()) === "") return { value: {} }
   const json = await readJson(c)
-  // Transfers have a reader of their own, shared with the page and the command line.
+  // Transactions have readers of their own, shared with the page and the command line.
   return isProblem(json) || name === "submit" ? json : decodeWith(route.body, json.value, "body-invalid")
 }
 

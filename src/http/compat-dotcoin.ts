@@ -144,7 +144,7 @@ export const addDotcoin = (app: Hono, desk: Desk): void => {
     desk.route(
       {},
       listed(
-        (cursor, limit) => node.coins(undefined, cursor, limit),
+        node.everyCoin,
         (coin) => Effect.succeed(dotcoinCoin(node, coin))
       )
     )

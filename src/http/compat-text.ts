@@ -14,7 +14,7 @@ import { makeCoinbase } from "../ledger/payment.ts"
 import { parsePayment } from "../ledger/payment-text.ts"
 import { reject, type TransactionReject, type TransactionRejectCode } from "../ledger/reject.ts"
 import type { CoinbaseTransaction, Output, PaymentTransaction, Transaction } from "../ledger/transaction.ts"
-import type { Answer, CoinView, NodeShape } from "../node.ts"
+import type { Answer, NamedCoin, NodeShape } from "../node.ts"
 
 /** A payment's transaction, and who owns the coin of each input. */
 interface Owned {
@@ -90,7 +90,7 @@ export const dotcoinBlock = (node: NodeShape, { header, transactions }: Block): 
   )
 
 /** A coin of row D-R6. */
-export const dotcoinCoin = (node: NodeShape, { id, index, owner, amount }: CoinView): unknown => ({
+export const dotcoinCoin = (node: NodeShape, { id, index, owner, amount }: NamedCoin): unknown => ({
   txOutId: toHex(id),
   txOutIndex: index,
   address: formatAddress(owner, prefixOf(node)),
@@ -185,7 +185,7 @@ export const fullNodeBlock = (node: NodeShape, { header, transactions, extra }: 
   )
 
 /** A coin of row F-R6. */
-export const fullNodeCoin = (coin: CoinView): unknown => ({
+export const fullNodeCoin = (coin: NamedCoin): unknown => ({
   tx: toHex(coin.id),
   output_index: coin.index,
   out_hash: coinKey(coin),

@@ -7,8 +7,8 @@ import type { Amount } from "../ledger/amount.ts"
 import { coinKey } from "../ledger/coin.ts"
 import { paymentBytes, signPayment } from "../ledger/payment.ts"
 import type { Outpoint, PaymentTransaction } from "../ledger/transaction.ts"
-import { httpPageMax, transactionBytesMax } from "../limits.ts"
-import type { Answer, CoinView, NodeShape, TransactionRefused } from "../node.ts"
+import { httpPageMax, transactionBytesMax, walletCoinsMax } from "../limits.ts"
+import type { Answer, CoinsView, NamedCoin, NodeShape, TransactionRefused } from "../node.ts"
 import { inputBytes, outputBytes, witnessBytes } from "../wallet/coin.ts"
 import { select, type Selection } from "../wallet/select.ts"
 import { problem, type Problem } from "./problem.ts"
@@ -18,9 +18,6 @@ export interface WalletPorts {
   readonly key: Keypair
   readonly random: (length: number) => Uint8Array
 }
-
-/** Coins of the wallet that are looked at; more than a payment can spend, and few enough to be read at once. */
-const coinsMax = 10_000
 
 export class Wallet {
   readonly key: Keypair
@@ -50,7 +47,7 @@ export class Wallet {
     )
   }
 
-  private choose(coins: ReadonlyMap<string, CoinView>, to: Address, amount: number): Selection | Problem {
+  private choose(coins: ReadonlyMap<string, NamedCoin>, to: Address, amount: number): Selection | Problem {
     const { spec } = this.node.facts.rules
     const fixedBytes = paymentBytes({ chainId: spec.ledger.chainId, note: "", inputs: 0, outputs: 0, witnesses: 0 })
     const room = transactionBytesMax - fixedBytes - 2 * outputBytes - witnessBytes
@@ -65,7 +62,7 @@ export class Wallet {
     return Result.isSuccess(chosen) ? chosen.success : problem(400, chosen.failure.code, chosen.failure.message)
   }
 
-  private sign(chosen: Selection, coins: ReadonlyMap<string, CoinView>, to: Address, amount: number) {
+  private sign(chosen: Selection, coins: ReadonlyMap<string, NamedCoin>, to: Address, amount: number) {
     const inputs = chosen.inputs.map(({ id }): Outpoint => coins.get(id)!)
     const payment = { recipient: to, amount: amount as Amount }
     const change = chosen.change > 0 ? [{ recipient: this.key.address, amount: chosen.change }] : []
@@ -79,35 +76,19 @@ export class Wallet {
   }
 
   /** The coins that may be spent in the next block and that nothing pending spends, by their keys. */
-  private spendable(): Answer<ReadonlyMap<string, CoinView>> {
+  private spendable(): Answer<ReadonlyMap<string, NamedCoin>> {
     const { node, key } = this
-    const { ledger } = node.facts.rules.spec
-    const maturity = ledger.model === "utxo" ? ledger.coinbaseMaturity : 0
     return Effect.gen(function* () {
-      const { header } = yield* node.tip()
-      const coins = new Map<string, CoinView>()
-      for (let cursor: string | undefined = undefined; coins.size < coinsMax; ) {
-        const page: { readonly rows: ReadonlyArray<CoinView>; readonly next: string | undefined } | undefined =
-          yield* node.coins(key.address, cursor, httpPageMax)
-        for (const coin of page?.rows ?? [])
-          if (!coin.coinbase || header.height + 1 >= coin.height + maturity) coins.set(coinKey(coin), coin)
-        cursor = page?.next
+      const coins = new Map<string, NamedCoin>()
+      for (let cursor: string | undefined = undefined; coins.size < walletCoinsMax; ) {
+        const page: CoinsView | undefined = yield* node.coins(key.address, cursor, httpPageMax)
+        if (page === undefined) break
+        for (const coin of page.rows)
+          if (coin.spendableFrom <= page.height + 1 && coin.spentBy === undefined) coins.set(coinKey(coin), coin)
+        cursor = page.next
         if (cursor === undefined) break
       }
-      for (const spent of yield* spentByPending(node)) coins.delete(spent)
       return coins
     })
   }
 }
-
-/** Keys of the coins that pending payments spend. */
-const spentByPending = (node: NodeShape): Answer<ReadonlyArray<string>> =>
-  Effect.gen(function* () {
-    const spent: Array<string> = []
-    for (let cursor: string | undefined = undefined; ; ) {
-      const page: Effect.Success<ReturnType<NodeShape["pending"]>> = yield* node.pending(cursor, httpPageMax)
-      for (const one of page?.rows ?? []) if (one.kind === "payment") spent.push(...one.spends)
-      cursor = page?.next
-      if (cursor === undefined) return spent
-    }
-  })

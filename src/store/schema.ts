@@ -45,11 +45,11 @@ const past: ReadonlyArray<string> = [
 
 /** Step 3: entries that belong to an address which is not their key: coins. */
 const owners: ReadonlyArray<string> = [
-  // Whose the entry is; NULL where the key says it.
+  // Whose the entry is; NULL where the key says it. It stands in the index of those without one, so that the index covers their sum.
   `ALTER TABLE state ADD COLUMN owner BLOB`,
-  `CREATE INDEX state_owner ON state (owner) WHERE owner IS NOT NULL`,
+  `CREATE INDEX state_owner ON state (owner, units DESC, key) WHERE owner IS NOT NULL`,
   `DROP INDEX state_units`,
-  `CREATE INDEX state_units ON state (units DESC, key) WHERE owner IS NULL`,
+  `CREATE INDEX state_units ON state (units DESC, key, owner) WHERE owner IS NULL`,
   // What the entries of an owner hold together, and how many they are. An owner of nothing has no row.
   `CREATE TABLE balances (owner BLOB PRIMARY KEY, units INTEGER NOT NULL, coins INTEGER NOT NULL) WITHOUT ROWID`,
   `CREATE INDEX balances_units ON balances (units DESC, owner)`,

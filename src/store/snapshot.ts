@@ -11,6 +11,10 @@ import { prove, type StateProof } from "../block/state-tree.ts"
 import type { Rules } from "../chain/rules.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { fromTarget } from "../consensus/difficulty.ts"
+import type { Address } from "../crypto/address.ts"
+import { type Coin, coinKey, decodeCoin, decodeOutpoint } from "../ledger/coin.ts"
+import type { Outpoint } from "../ledger/transaction.ts"
+import { decodeUndo } from "../ledger/undo.ts"
 
 export interface SnapshotRow {
   readonly header: Header
@@ -30,7 +34,20 @@ interface Stored {
 const columns = "h.n, h.header, h.work, u.transactions, u.fees"
 const joined = `SELECT ${columns} FROM best b JOIN headers h ON h.n = b.n JOIN undos u ON u.n = b.n`
 
-const byUnits = "SELECT key, value, units FROM state"
+/** The money of each address by the index that lists it largest first: an account's own entry, or what its coins add up to. */
+const richest = {
+  account: { from: "SELECT key, units FROM state WHERE owner IS NULL", key: "key" },
+  utxo: { from: "SELECT owner AS key, units FROM balances WHERE true", key: "owner" }
+} as const
+
+const coinsSql = "SELECT key, value, units FROM state WHERE owner = ?1"
+
+/** A place in an order by units, largest first, then by key. */
+export interface UnitsPlace {
+  readonly units: number
+  /** Hex. */
+  readonly key: string
+}
 
 export class Snapshot {
   private readonly db: Database
@@ -115,33 +132,56 @@ export class Snapshot {
       .get(fromHex(key)!)?.value
   }
 
-  /** Entries with the most units first, after a place in that order. Each page costs the same, however many are equal. */
-  entriesByUnits(after: { readonly units: number; readonly key: string } | undefined, limit: number) {
+  /** Addresses with the most units first, after a place in that order. Each page costs the same, however many are equal. */
+  addressesByUnits(after: UnitsPlace | undefined, limit: number): ReadonlyArray<UnitsPlace> {
+    const { from, key } = richest[this.rules.spec.ledger.model]
     const rows =
       after === undefined
-        ? this.db.query<EntryRow, [number]>(`${byUnits} ORDER BY units DESC, key LIMIT ?`).all(limit)
+        ? this.db.query<UnitsRow, [number]>(`${from} ORDER BY units DESC, ${key} LIMIT ?`).all(limit)
         : this.db
-            .query<EntryRow, [number, Uint8Array, number]>(
-              `SELECT * FROM (${byUnits} WHERE units = ?1 AND key > ?2 ORDER BY key LIMIT ?3)
-               UNION ALL SELECT * FROM (${byUnits} WHERE units < ?1 ORDER BY units DESC, key LIMIT ?3) LIMIT ?3`
+            .query<UnitsRow, [number, Uint8Array, number]>(
+              `SELECT * FROM (${from} AND units = ?1 AND ${key} > ?2 ORDER BY ${key} LIMIT ?3)
+               UNION ALL SELECT * FROM (${from} AND units < ?1 ORDER BY units DESC, ${key} LIMIT ?3) LIMIT ?3`
             )
             .all(after.units, fromHex(after.key)!, limit)
-    return rows.map(({ key, value, units }) => ({ key: toHex(key), value, units }))
+    return rows.map((row) => ({ key: toHex(row.key), units: row.units }))
   }
 
-  /** Entries, or those of an owner, in the order of their keys, after one of them. Keys are hex. */
-  entriesByKey(owner: Uint8Array | undefined, after: string | undefined, limit: number) {
-    const key = fromHex(after ?? "")!
+  /** The coins of an owner, largest first, after a place in that order. */
+  coinsOf(owner: Address, after: UnitsPlace | undefined, limit: number): ReadonlyArray<Outpoint & Coin> {
     const rows =
-      owner === undefined
-        ? this.db
-            .query<Entry, [Uint8Array, number]>("SELECT key, value FROM state WHERE key > ? ORDER BY key LIMIT ?")
-            .all(key, limit)
+      after === undefined
+        ? this.db.query<EntryRow, [Uint8Array, number]>(`${coinsSql} ORDER BY units DESC, key LIMIT ?2`).all(owner, limit)
         : this.db
-            .query<Entry, [Uint8Array, Uint8Array, number]>(
-              "SELECT key, value FROM state WHERE owner = ? AND key > ? ORDER BY key LIMIT ?"
+            .query<EntryRow, [Uint8Array, number, Uint8Array, number]>(
+              `SELECT * FROM (${coinsSql} AND units = ?2 AND key > ?3 ORDER BY key LIMIT ?4)
+               UNION ALL SELECT * FROM (${coinsSql} AND units < ?2 ORDER BY units DESC, key LIMIT ?4) LIMIT ?4`
             )
-            .all(owner, key, limit)
+            .all(owner, after.units, fromHex(after.key)!, limit)
+    return rows.map(({ key, value }) => ({ ...decodeOutpoint(key), ...decodeCoin(value) }))
+  }
+
+  /** The coin of a name, if it can be spent. */
+  coin(outpoint: Outpoint): Coin | undefined {
+    const value = this.entry(coinKey(outpoint))
+    return value === undefined ? undefined : decodeCoin(value)
+  }
+
+  /** What a block of the best branch spent and changed: the entries as they were before it. */
+  befores(row: SnapshotRow): ReadonlyMap<string, Uint8Array | undefined> {
+    const { undo } = this.db
+      .query<{ undo: Uint8Array }, [Uint8Array]>("SELECT undo FROM undos WHERE n = (SELECT n FROM headers WHERE hash = ?)")
+      .get(row.header.hash)!
+    const decoded = decodeUndo(undo)
+    assert(Result.isSuccess(decoded), "a stored undo record can be read again")
+    return new Map(decoded.success)
+  }
+
+  /** Entries in the order of their keys, after one of them. Keys are hex. */
+  entriesByKey(after: string | undefined, limit: number) {
+    const rows = this.db
+      .query<Entry, [Uint8Array, number]>("SELECT key, value FROM state WHERE key > ? ORDER BY key LIMIT ?")
+      .all(fromHex(after ?? "")!, limit)
     return rows.map((row) => ({ key: toHex(row.key), value: row.value }))
   }
 
@@ -159,10 +199,15 @@ export class Snapshot {
   }
 
   /** Counters that every landing keeps. */
-  counts(): { readonly transactions: number; readonly entries: number; readonly value: number } {
+  counts(): { readonly transactions: number; readonly entries: number; readonly owners: number; readonly value: number } {
     const value = (key: string): number =>
       Number(this.db.query<{ value: number }, [string]>("SELECT value FROM meta WHERE key = ?").get(key)?.value ?? 0)
-    return { transactions: value("transactions"), entries: value("entries"), value: value("value") }
+    return {
+      transactions: value("transactions"),
+      entries: value("entries"),
+      owners: value("owners"),
+      value: value("value")
+    }
   }
 
   /** All reads of `f` see one commit. */
@@ -177,10 +222,12 @@ export class Snapshot {
 
 type Entry = Pick<EntryRow, "key" | "value">
 
-interface EntryRow {
+interface UnitsRow {
   readonly key: Uint8Array
-  readonly value: Uint8Array
   readonly units: number
+}
+interface EntryRow extends UnitsRow {
+  readonly value: Uint8Array
 }
 
 const toRow = ({ header, work, transactions, fees }: Stored): SnapshotRow => {

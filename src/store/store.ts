@@ -70,11 +70,11 @@ const statements = (db: Database) => ({
     `INSERT INTO state (key, value, units, owner) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (key) DO UPDATE SET value = ?2, units = ?3, owner = ?4`
   ),
-  addBalance: db.query(
+  addBalance: db.query<{ coins: number }, [Uint8Array, number, number]>(
     `INSERT INTO balances (owner, units, coins) VALUES (?1, ?2, ?3)
-     ON CONFLICT (owner) DO UPDATE SET units = units + ?2, coins = coins + ?3`
+     ON CONFLICT (owner) DO UPDATE SET units = units + ?2, coins = coins + ?3 RETURNING coins`
   ),
-  deleteBalance: db.query("DELETE FROM balances WHERE owner = ? AND coins = 0"),
+  deleteBalance: db.query("DELETE FROM balances WHERE owner = ?"),
   balance: db.query<Balance, [Uint8Array]>("SELECT units, coins FROM balances WHERE owner = ?"),
   deleteEntry: db.query("DELETE FROM state WHERE key = ?"),
   page: db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?"),
@@ -412,9 +412,14 @@ export class ChainStore implements ChainReader {
       else this.sql.setEntry.run(keyBytes(key), value, units, ledger.ownerOf(value) ?? null)
       this.entries.set(key, value ?? null)
     }
+    let owners = 0
     for (const { owner, units, coins } of balances.changed()) {
-      this.sql.addBalance.run(owner, units, coins)
-      if (coins < 0) this.sql.deleteBalance.run(owner)
+      const held = this.sql.addBalance.get(owner, units, coins)!.coins
+      // Who holds no more than has just come held nothing before.
+      if (held === coins) owners++
+      if (held > 0) continue
+      this.sql.deleteBalance.run(owner)
+      owners--
     }
     for (const [name, page] of pages) {
       if (page === undefined) this.sql.deletePage.run(name)
@@ -422,6 +427,7 @@ export class ChainStore implements ChainReader {
       this.treePages.set(name, page ?? null)
     }
     this.sql.addMeta.run("entries", grown)
+    this.sql.addMeta.run("owners", owners)
   }
 
   /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). */

@@ -95,7 +95,7 @@ test("the commands of README and docs work as they are written", async () => {
       shown.kill("SIGTERM")
       await shown.exited
     } else others.push(shown)
-    if (/--data-dir A|testnet/.test(command)) node = shown
+    if (/--data-dir (A|coins)|testnet/.test(command)) node = shown
   }
 }, 120_000)
 

@@ -39,6 +39,7 @@ import { type Hash32, sha256 } from "../../src/crypto/hash.ts"
 import { accountKey, accountPath, devMnemonic } from "../../src/crypto/keys.ts"
 import { keyOf } from "../../src/ledger/account.ts"
 import { amount } from "../../src/ledger/amount.ts"
+import { type Coin, coinKey, encodeCoin } from "../../src/ledger/coin.ts"
 import type { LedgerRules } from "../../src/ledger/ledger.ts"
 import type { Millis, Nonce, Transaction, Transfer, TransferTransaction } from "../../src/ledger/transaction.ts"
 import { makeTransfer, signedPart, signTransfer } from "../../src/ledger/transfer.ts"
@@ -253,14 +254,42 @@ const trees = () => {
   }
 }
 
+const subjectRow = (proof: Proof) => {
+  if (proof.kind === "transaction") return { id: toHex(proof.transaction.id) }
+  if (proof.kind === "account") return { address: toHex(proof.address) }
+  return { id: toHex(proof.outpoint.id), index: proof.outpoint.index }
+}
+
 const provenRow = (name: string, proof: Proof) => ({
   name,
   header: proof.header.id,
-  ...(proof.kind === "transaction" ? { id: toHex(proof.transaction.id) } : { address: toHex(proof.address) }),
+  ...subjectRow(proof),
   proof: toHex(encodeProof(proof))
 })
 
-/** Proofs in blocks of 1 to 8 transfers and in the state of three accounts; and bytes that prove nothing. */
+/** Proofs in a state of three coins: of each, and of two that are not there. */
+const coinProofs = (above: Header) => {
+  const { id } = valid[0]![1]
+  const coins: ReadonlyArray<readonly [index: number, coin: Coin]> = [
+    [0, { owner: alice.address, amount: amount(90), height: 1, coinbase: false }],
+    [1, { owner: bob.address, amount: amount(Number.MAX_SAFE_INTEGER), height: 0xffff_ffff, coinbase: false }],
+    [0xffff_ffff, { owner: carol.address, amount: amount(1), height: 7, coinbase: true }]
+  ]
+  const tree = new StateTree(() => undefined)
+  const stateRoot = tree.update(coins.map(([index, coin]) => [coinKey({ id, index }), encodeCoin(coin)] as const))
+  const pages = tree.pages()
+  const header = seal({ ...above, stateRoot })
+  return [...coins.map(([index]) => index), 2, 3].map((index) => {
+    const outpoint = { id, index }
+    const state = prove((name) => pages.get(name), coinKey(outpoint))
+    const coin = coins.find(([at]) => at === index)?.[1]
+    const text = coin && { ...coin, owner: toHex(coin.owner) }
+    const proof = { kind: "coin", header, outpoint, state } as const
+    return { ...provenRow(coin === undefined ? "not there" : `coin ${index}`, proof), coin: text ?? null }
+  })
+}
+
+/** Proofs in blocks of 1 to 8 transfers, in the state of three accounts and in one of three coins; and bytes that prove nothing. */
 const proofs = () => {
   const { block, entries } = firstBlock()
   const list = Array.from({ length: 8 }, (_, i) => signTransfer(fieldsOf({ nonce: (i + 1) as Nonce }), alice))
@@ -300,7 +329,7 @@ const proofs = () => {
     ["one step too few", encodeProof({ ...second, steps: second.steps.slice(1) })],
     ["one byte short", bytes.subarray(0, -1)],
     ["one byte more", new Uint8Array([...bytes, 0])],
-    ["kind 3", patched(bytes, 0, [3])],
+    ["kind 4", patched(bytes, 0, [4])],
     ["nothing", new Uint8Array(0)]
   ] as const
   return {
@@ -311,6 +340,7 @@ const proofs = () => {
       ...[alice, bob, carol].map(({ address }, i) => provenRow(`key ${i}`, accountProof(address))),
       ...absent.map((address) => provenRow("never paid", accountProof(address)))
     ],
+    coins: coinProofs(block.header),
     refused: bent.map(([name, wrong]) => {
       const outcome = verifyProof(wrong)
       if (Result.isSuccess(outcome)) throw new Error(`it holds: ${name}`)
