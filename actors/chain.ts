@@ -22,7 +22,7 @@ import { type BlockReject, reject, verdicts } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import type { VerifiedLeaves } from "../src/chain/verified.ts"
 import { toHex } from "../src/codec/bytes.ts"
-import type { Transaction } from "../src/ledger/transaction.ts"
+import { isSent, type Transaction } from "../src/ledger/transaction.ts"
 import { branchBelowMax, chainBatchMax, chainInboxMax, headersAheadMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { condemnPast, isPast } from "../src/store/past.ts"
@@ -410,7 +410,7 @@ const moveOf = (landing: Landing, tip: Row, offers: ReadonlyMap<string, Offer>):
   const ids = new Set(confirmed.map(({ id }) => toHex(id)))
   const returned: ReadonlyArray<Transaction> = landing.detached
     .flatMap(({ transactions }) => transactions)
-    .filter(({ id }) => !ids.has(toHex(id)))
+    .filter((transaction) => isSent(transaction) && !ids.has(toHex(transaction.id)))
   const top = landing.attached.at(-1)
   assert(top !== undefined, "a tip moves to an attached block")
   return {

@@ -16,6 +16,7 @@ import { genesisState, type Rules } from "../chain/rules.ts"
 import { equal, toHex } from "../codec/bytes.ts"
 import { fromTarget, toTarget } from "../consensus/difficulty.ts"
 import { summaryOf } from "../ledger/summary.ts"
+import { isSent } from "../ledger/transaction.ts"
 import { type Before, decodeUndo } from "../ledger/undo.ts"
 import { type Balance, Balances, balancesSql } from "./balances.ts"
 import { filtersPerLandingMax, headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
@@ -71,11 +72,6 @@ const statements = (db: Database) => ({
     `INSERT INTO state (key, value, units, owner) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (key) DO UPDATE SET value = ?2, units = ?3, owner = ?4`
   ),
-  addBalance: db.query<{ coins: number }, [Uint8Array, number, number]>(
-    `INSERT INTO balances (owner, units, coins) VALUES (?1, ?2, ?3)
-     ON CONFLICT (owner) DO UPDATE SET units = units + ?2, coins = coins + ?3 RETURNING coins`
-  ),
-  deleteBalance: db.query("DELETE FROM balances WHERE owner = ?"),
   balance: db.query<Balance, [Uint8Array]>("SELECT units, coins FROM balances WHERE owner = ?"),
   deleteEntry: db.query("DELETE FROM state WHERE key = ?"),
   page: db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?"),
@@ -418,7 +414,7 @@ export class ChainStore implements ChainReader {
 
   /** Keeps the counters that statistics show: no query ever counts rows. */
   private count({ transactions }: Block, sign: 1 | -1): void {
-    const moved = transactions.filter(({ kind }) => kind !== "coinbase")
+    const moved = transactions.filter(isSent)
     const value = moved.reduce((sum, transaction) => sum + summaryOf(transaction).amount, 0)
     // 0 + makes a plain zero of -0, which would be bound as REAL and turn the counter into one.
     this.sql.addMeta.run("transactions", 0 + sign * moved.length)
@@ -437,27 +433,18 @@ export class ChainStore implements ChainReader {
       else this.sql.setEntry.run(keyBytes(key), value, units, ledger.ownerOf(value) ?? null)
       this.entries.set(key, value ?? null)
     }
-    let owners = 0
-    for (const { owner, units, coins } of balances.changed()) {
-      const held = this.sql.addBalance.get(owner, units, coins)!.coins
-      // Who holds no more than has just come held nothing before.
-      if (held === coins) owners++
-      if (held > 0) continue
-      this.sql.deleteBalance.run(owner)
-      owners--
-    }
     for (const [name, page] of pages) {
       if (page === undefined) this.sql.deletePage.run(name)
       else this.sql.setPage.run(name, page)
       this.treePages.set(name, page ?? null)
     }
     this.sql.addMeta.run("entries", grown)
-    this.sql.addMeta.run("owners", owners)
+    this.sql.addMeta.run("owners", balances.write(this.db))
   }
 
-  /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). */
+  /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). A coinbase dies with its block. */
   private movePending({ detached, attached }: Landing, now: number): void {
-    for (const block of detached) insertPending(this.db, block.transactions, now)
+    for (const { transactions } of detached) insertPending(this.db, transactions.filter(isSent), now)
     // While catching up nothing is pending, and thousands of deletes would look for nothing.
     if (!hasPending(this.db)) return
     for (const { block } of attached)

@@ -1,5 +1,5 @@
 /**
- * The vectors of docs/vectors that another implementation of the data formats needs: keys, transfers, headers, trees,
+ * The vectors of docs/vectors that another implementation of the data formats needs: keys, transfers, payments, headers, trees,
  * blocks, block filters. `bun test/vectors/data.ts` writes them; src/chain/vectors.test.ts holds them against the code byte for byte.
  */
 import { toTarget } from "../../src/consensus/difficulty.ts"
@@ -46,6 +46,7 @@ import type { LedgerRules } from "../../src/ledger/ledger.ts"
 import type { Millis, Nonce, Transaction, Transfer, TransferTransaction } from "../../src/ledger/transaction.ts"
 import { makeTransfer, signedPart, signTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
+import { payments } from "./payment.ts"
 
 const keys = [0, 1, 2].map((index) => accountKey(devMnemonic, index))
 const [alice, bob, carol] = keys as [(typeof keys)[0], (typeof keys)[0], (typeof keys)[0]]
@@ -544,6 +545,7 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
     Object.entries({
       address: addresses(),
       transfer: transfers(),
+      payment: payments(),
       header: headers(),
       merkle: trees(),
       block: blocks(),
