@@ -245,7 +245,6 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
         adminToken: config.http.adminToken ?? loadToken(folder, random)
       }))
       const sessionSecret = compat === undefined ? "" : yield* attempt(() => newSession(folder, random))
-      const wallet = walletOf(rules, key, config.dev)
       const page = loadPage()
       const context = yield* Effect.context<never>()
       const built = Deferred.makeUnsafe<Tree, Failure>()
@@ -280,7 +279,14 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
             const routes =
               compat === undefined
                 ? undefined
-                : makeCompat({ ...compat, node: tree.node, context, wallet, session, random })
+                : makeCompat({
+                    ...compat,
+                    node: tree.node,
+                    context,
+                    wallet: walletOf(rules, key, config.dev),
+                    session,
+                    random
+                  })
             const files = yield* Effect.promise(() => page)
             return makeApp({ node: tree.node, context, adminToken, page: files, hosts, compat: routes })
           }).pipe(Effect.tapError((fault) => Effect.sync(() => Deferred.doneUnsafe(built, Exit.fail(fault)))))

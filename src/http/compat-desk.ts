@@ -59,6 +59,7 @@ export class Desk {
     return async (c: Context): Promise<Response> => {
       const refused = this.denied(c, rules)
       if (refused !== undefined) return this.ports.refuse(c, refused)
+      if (rules.own === true) c.header("cache-control", "no-store")
       const body = await this.bodyOf(c, rules)
       if (isProblem(body)) return this.ports.refuse(c, body)
       const exit = await Effect.runPromiseExitWith(this.ports.services)(Effect.result(handle(c, body.value as never)))
@@ -130,15 +131,14 @@ export class Desk {
   }
 
   /** Looks until a fact holds, for at most so long; did it? */
-  until(fact: Answer<boolean>, ms: number): Answer<boolean> {
-    return Effect.gen(function* () {
+  readonly until = (fact: Answer<boolean>, ms: number): Answer<boolean> =>
+    Effect.gen(function* () {
       for (let waited = 0; waited < ms; waited += lookMs) {
         if (yield* fact) return true
         yield* Effect.sleep(lookMs)
       }
       return false
     })
-  }
 }
 
 const write = (c: Context, given: Given): Response => {

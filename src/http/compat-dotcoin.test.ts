@@ -1,6 +1,6 @@
 /** The routes of dotcoin over a whole node, without a socket: their flows, their refusals, and what strangers must not get. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { Context, Effect, Result } from "effect"
+import { Clock, Context, Effect, Result } from "effect"
 import type { Hono } from "hono"
 import { keyOf } from "../../test/fixtures.ts"
 import { startNode, type TestNode } from "../../test/network.ts"
@@ -19,10 +19,13 @@ const [mine, theirs] = [wallet, other].map(({ address }) => formatAddress(addres
 
 let node: TestNode
 let app: Hono
-const appOf = (actsOnGet: boolean, shape = node.tree.node): Hono => {
+const appOf = (
+  actsOnGet: boolean,
+  shape = node.tree.node,
+  context = Context.empty() as Context.Context<never>
+): Hono => {
   const dice = makeDice(3)
   const session = { secret, file: "session.token", port: 80, hosts: [] }
-  const context = Context.empty()
   const options = { system: "dotcoin", node: shape, context, wallet, session, actsOnGet, random: dice.bytes } as const
   return makeApp({
     node: shape,
@@ -83,11 +86,41 @@ interface Block {
   readonly data: ReadonlyArray<Paid>
 }
 
+test("what came of a download is said in the other's words, for each peer by how much longer its chain was", async () => {
+  const heights = [1, 4, 5, 9, 3]
+  const peers = [...heights, 99].map((height, i) => ({ height, state: i < heights.length ? "active" : "known" }))
+  // The tip is at 4, and after some looks at 5: what the peer with nine has does not come in time.
+  let looks = 0
+  const tip = () => Effect.sync(() => ({ header: { height: looks++ < 2 ? 4 : 5 } }))
+  const clock = { currentTimeMillisUnsafe: () => 0, sleep: () => Effect.void }
+  const shape = { ...node.tree.node, tip, peers: () => Effect.succeed(peers) } as never
+  const waiting = appOf(false, shape, Context.make(Clock.Clock, clock as never))
+  const nothing = ["received blockchain is not longer than current blockchain. Do nothing"]
+  expect(await (await ask("GET", "/syncPeers", { app: waiting })).json()).toEqual([
+    nothing,
+    nothing,
+    ["blockchain possibly behind. We got: 5 Peer got: 6", "block added to chain"],
+    ["blockchain possibly behind. We got: 5 Peer got: 10", "We have to query the chain from our peer"],
+    nothing
+  ])
+  peers.splice(3, 1)
+  looks = 0
+  const four = { ...node.tree.node, tip: () => Effect.sync(() => ({ header: { height: looks++ < 2 ? 0 : 5 } })) }
+  const longer = appOf(
+    false,
+    { ...four, peers: () => Effect.succeed(peers) } as never,
+    Context.make(Clock.Clock, clock as never)
+  )
+  expect(((await (await ask("GET", "/syncPeers", { app: longer })).json()) as Array<unknown>)[1]).toEqual([
+    "blockchain possibly behind. We got: 1 Peer got: 5",
+    "Received blockchain is 4 blocks longer than current blockchain"
+  ])
+})
+
 test("a page of blocks ends where another branch has won between two looks", async () => {
   const [one, two] = [await startNode({ spec, key: 903 }), await startNode({ spec, key: 904 })]
   try {
-    for (let i = 0; i < 4; i++)
-      for (const each of [one, two]) await Effect.runPromise(each.tree.node.mine(undefined))
+    for (let i = 0; i < 4; i++) for (const each of [one, two]) await Effect.runPromise(each.tree.node.mine(undefined))
     const torn = { ...one.tree.node, blockAt: (height: number) => (height < 3 ? one : two).tree.node.blockAt(height) }
     const response = await ask("GET", "/blocks", { app: appOf(false, torn) })
     expect(((await response.json()) as Array<Block>).map(({ index }) => index)).toEqual([0, 1, 2])
@@ -267,7 +300,9 @@ describe("dotcoin", () => {
   })
 
   test("shows the key of the wallet whose address it names", async () => {
-    expect(await (await own("GET", "/keypair")).json()).toEqual({ privateKey: toHex(wallet.secret), publicKey: mine })
+    const shown = await own("GET", "/keypair")
+    expect(shown.headers.get("cache-control")).toBe("no-store")
+    expect(await shown.json()).toEqual({ privateKey: toHex(wallet.secret), publicKey: mine })
   })
 
   test("answers what reveals nothing to everyone", async () => {

@@ -3,7 +3,7 @@ import { Effect, Schema } from "effect"
 import type { Context, Hono } from "hono"
 import { toHex } from "../codec/bytes.ts"
 import { httpPageMax } from "../limits.ts"
-import type { Answer, PeerView } from "../node.ts"
+import type { Answer } from "../node.ts"
 import { badCursor, type Desk, type Given, type Handled, heightIn, limitIn } from "./compat-desk.ts"
 import { dotcoinBlock, dotcoinCoin, dotcoinTransaction } from "./compat-text.ts"
 import { isProblem } from "./exchange.ts"
@@ -84,32 +84,31 @@ const addPeer = (desk: Desk, c: Context, { peerIP, addBack }: typeof Peer.Type):
     return { text: addBack === true && reached ? "added, added back" : "added" }
   })
 
-/** What came of the download from one peer, in the words of row D-V10. Only what the peer has more comes over. */
-const syncWith = (desk: Desk, peer: PeerView): Answer<ReadonlyArray<string>> =>
+/** What came of the download from a peer, in the words of row D-V10: our height before and after it, and the peer's. */
+const syncTexts = (had: number, theirs: number, has: number): ReadonlyArray<string> => {
+  const more = theirs - had
+  if (more <= 0) return ["received blockchain is not longer than current blockchain. Do nothing"]
+  const behind = `blockchain possibly behind. We got: ${had + 1} Peer got: ${theirs + 1}`
+  if (has < theirs) return [behind, "We have to query the chain from our peer"]
+  return [
+    behind,
+    more === 1 ? "block added to chain" : `Received blockchain is ${more} blocks longer than current blockchain`
+  ]
+}
+
+/** Waits for the longest chain of our peers, which comes by itself, and says what came of it. Only what they have more comes over. */
+const sync = ({ node, until }: Desk): Handled =>
   Effect.gen(function* () {
-    const { node } = desk
-    const heightOf = Effect.map(node.tip(), ({ header }): number => header.height)
-    const had = yield* heightOf
-    const [ours, theirs] = [had + 1, peer.height + 1]
-    if (theirs <= ours) return ["received blockchain is not longer than current blockchain. Do nothing"]
-    const behind = `blockchain possibly behind. We got: ${ours} Peer got: ${theirs}`
-    const caughtUp = yield* desk.until(
-      Effect.map(heightOf, (height) => height >= peer.height),
+    const height = Effect.map(node.tip(), ({ header }): number => header.height)
+    const had = yield* height
+    const heights = (yield* node.peers()).filter(({ state }) => state === "active").map((peer) => peer.height)
+    const longest = Math.max(had, ...heights)
+    yield* until(
+      Effect.map(height, (has) => has >= longest),
       syncMsMax
     )
-    if (!caughtUp) return [behind, "We have to query the chain from our peer"]
-    return theirs - ours === 1
-      ? [behind, "block added to chain"]
-      : [behind, `Received blockchain is ${theirs - ours} blocks longer than current blockchain`]
-  })
-
-const sync = (desk: Desk): Handled =>
-  Effect.gen(function* () {
-    const peers = (yield* desk.node.peers()).filter(({ state }) => state === "active")
-    // The longest first: what comes from it, the others need not give.
-    peers.sort((a, b) => b.height - a.height)
-    const json = yield* Effect.forEach(peers, (peer) => syncWith(desk, peer))
-    return { json }
+    const has = yield* height
+    return { json: heights.map((theirs) => syncTexts(had, theirs, has)) }
   })
 
 /** Adds the routes. */

@@ -237,7 +237,7 @@ describe("full-node", () => {
     expect(await output({ amount: 0 })).toEqual([400, "amount-invalid"])
     expect(await output({ amount: -5 })).toEqual([422, "body-invalid"])
     expect(await input({ signature: "00".repeat(64) })).toEqual([400, "transaction-malformed"])
-    expect(await input({ address: addressOf(999) })).toEqual([400, "sender-mismatch"])
+    expect(await input({ address: addressOf(999) })).toEqual([400, "transaction-malformed"])
     const { public_key: _, ...bare } = found.inputs[0]!
     expect(await lie({ inputs: [bare, ...found.inputs.slice(1)] })).toEqual([400, "transaction-malformed"])
     expect(await lie({ hash: undefined as never, note: "three" })).toEqual([400, "transaction-malformed"])

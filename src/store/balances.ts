@@ -1,5 +1,4 @@
 /** What the coins of each owner add up to: an index of the store, kept with every decision, so that no query ever adds up coins. */
-import type { Database } from "bun:sqlite"
 import { toHex } from "../codec/bytes.ts"
 import type { Address } from "../crypto/address.ts"
 import type { Ledger } from "../ledger/ledger.ts"
@@ -13,9 +12,6 @@ export interface Balance {
 /** The balances as the entries have them; the table must hold the same. */
 export const balancesSql =
   "SELECT owner, SUM(units) AS units, COUNT(*) AS coins FROM state WHERE owner IS NOT NULL GROUP BY owner"
-
-const addSql = `INSERT INTO balances (owner, units, coins) VALUES (?1, ?2, ?3)
-  ON CONFLICT (owner) DO UPDATE SET units = units + ?2, coins = coins + ?3 RETURNING coins`
 
 /** How the balances change by one decision. Entries whose key is their owner are not counted: they are balances themselves. */
 export class Balances {
@@ -37,20 +33,8 @@ export class Balances {
     this.changes.set(key, change)
   }
 
-  /** Writes the balances that are others now; how many more owners there are. */
-  write(db: Database): number {
-    const add = db.query<{ coins: number }, [Uint8Array, number, number]>(addSql)
-    const remove = db.query<unknown, [Uint8Array]>("DELETE FROM balances WHERE owner = ?")
-    let more = 0
-    for (const { owner, units, coins } of this.changes.values()) {
-      if (units === 0 && coins === 0) continue
-      const held = add.get(owner, units, coins)!.coins
-      // Who holds no more than has just come held nothing before.
-      if (held === coins) more++
-      if (held > 0) continue
-      remove.run(owner)
-      more--
-    }
-    return more
+  /** Owners whose balance is another now. */
+  *changed(): Generator<Balance & { readonly owner: Address }> {
+    for (const change of this.changes.values()) if (change.units !== 0 || change.coins !== 0) yield change
   }
 }

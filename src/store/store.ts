@@ -21,77 +21,16 @@ import { type Before, decodeUndo } from "../ledger/undo.ts"
 import { type Balance, Balances, balancesSql } from "./balances.ts"
 import { filtersPerLandingMax, headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
 import { BoundedCache } from "./cache.ts"
+import { type HeaderRow, statements } from "./statements.ts"
 import { FilterTable, type StoredFilter } from "./filters.ts"
 import { closeDatabase, corrupt, pastInvalid, StoreFault } from "./db.ts"
 import { floorOf, inconsistency } from "./consistency.ts"
 import { deletePending, hasPending, insertPending } from "./pending.ts"
 
-interface HeaderRow {
-  readonly n: number
-  readonly header: Uint8Array
-  readonly work: Uint8Array
-  readonly has_body: number
-}
-
 /** A row as it is stored: with its number. */
 interface StoredRow extends Row {
   readonly n: number
 }
-
-const statements = (db: Database) => ({
-  byHash: db.query<HeaderRow, [Uint8Array]>("SELECT n, header, work, has_body FROM headers WHERE hash = ?"),
-  byHeight: db.query<HeaderRow, [number]>(
-    "SELECT h.n, header, work, has_body FROM best b JOIN headers h ON h.n = b.n WHERE b.height = ?"
-  ),
-  tip: db.query<HeaderRow, []>(
-    "SELECT h.n, header, work, has_body FROM best b JOIN headers h ON h.n = b.n ORDER BY b.height DESC LIMIT 1"
-  ),
-  children: db.query<HeaderRow, [Uint8Array]>("SELECT n, header, work, has_body FROM headers WHERE previous = ?"),
-  heaviest: db.query<HeaderRow, []>(
-    `SELECT n, header, work, has_body FROM headers h WHERE NOT EXISTS (SELECT 1 FROM invalid i WHERE i.hash = h.hash)
-     ORDER BY work DESC, n LIMIT 1`
-  ),
-  heavier: db.query<HeaderRow, [Uint8Array]>(
-    `SELECT n, header, work, has_body FROM headers h WHERE work > ? AND has_body = 1
-     AND NOT EXISTS (SELECT 1 FROM invalid i WHERE i.hash = h.hash) ORDER BY work DESC, n`
-  ),
-  insertHeader: db.query("INSERT INTO headers (hash, previous, height, header, work) VALUES (?, ?, ?, ?, ?)"),
-  hasBody: db.query("UPDATE headers SET has_body = 1 WHERE n = ?"),
-  insertBody: db.query("INSERT INTO bodies (n, body) VALUES (?, ?)"),
-  body: db.query<{ body: Uint8Array }, [number]>("SELECT body FROM bodies WHERE n = ?"),
-  undo: db.query<{ undo: Uint8Array }, [number]>("SELECT undo FROM undos WHERE n = ?"),
-  insertUndo: db.query("INSERT OR REPLACE INTO undos (n, undo, fees, transactions) VALUES (?, ?, ?, ?)"),
-  deleteUndo: db.query("DELETE FROM undos WHERE n = ?"),
-  insertBest: db.query("INSERT INTO best (height, n) VALUES (?, ?)"),
-  deleteBest: db.query("DELETE FROM best WHERE height = ?"),
-  insertTransaction: db.query("INSERT INTO transactions (id, height, position) VALUES (?, ?, ?)"),
-  deleteTransaction: db.query("DELETE FROM transactions WHERE id = ?"),
-  hasTransaction: db.query<{ height: number }, [Uint8Array]>("SELECT height FROM transactions WHERE id = ?"),
-  entry: db.query<{ value: Uint8Array }, [Uint8Array]>("SELECT value FROM state WHERE key = ?"),
-  setEntry: db.query(
-    `INSERT INTO state (key, value, units, owner) VALUES (?1, ?2, ?3, ?4)
-     ON CONFLICT (key) DO UPDATE SET value = ?2, units = ?3, owner = ?4`
-  ),
-  balance: db.query<Balance, [Uint8Array]>("SELECT units, coins FROM balances WHERE owner = ?"),
-  deleteEntry: db.query("DELETE FROM state WHERE key = ?"),
-  page: db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?"),
-  setPage: db.query("INSERT INTO pages (name, page) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET page = ?2"),
-  deletePage: db.query("DELETE FROM pages WHERE name = ?"),
-  meta: db.query<{ value: unknown }, [string]>("SELECT value FROM meta WHERE key = ?"),
-  setMeta: db.query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2"),
-  addMeta: db.query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = value + ?2"),
-  invalid: db.query<{ code: string }, [Uint8Array]>("SELECT code FROM invalid WHERE hash = ?"),
-  insertInvalid: db.query("INSERT OR IGNORE INTO invalid (hash, code) VALUES (?, ?)"),
-  setPastEntry: db.query(
-    "INSERT INTO past_state (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2"
-  ),
-  deletePastEntry: db.query("DELETE FROM past_state WHERE key = ?"),
-  setPastPage: db.query(
-    "INSERT INTO past_pages (name, page) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET page = ?2"
-  ),
-  deletePastPage: db.query("DELETE FROM past_pages WHERE name = ?"),
-  trimInvalid: db.query("DELETE FROM invalid WHERE n <= (SELECT MAX(n) FROM invalid) - ?")
-})
 
 /** The answer of a decision. A promise would commit at its first wait, and what it does later would not roll back. */
 const finished = <A>(answer: A): A => {
@@ -433,13 +372,22 @@ export class ChainStore implements ChainReader {
       else this.sql.setEntry.run(keyBytes(key), value, units, ledger.ownerOf(value) ?? null)
       this.entries.set(key, value ?? null)
     }
+    let owners = 0
+    for (const { owner, units, coins } of balances.changed()) {
+      const held = this.sql.addBalance.get(owner, units, coins)!.coins
+      // Who holds no more than has just come held nothing before.
+      if (held === coins) owners++
+      if (held > 0) continue
+      this.sql.deleteBalance.run(owner)
+      owners--
+    }
     for (const [name, page] of pages) {
       if (page === undefined) this.sql.deletePage.run(name)
       else this.sql.setPage.run(name, page)
       this.treePages.set(name, page ?? null)
     }
     this.sql.addMeta.run("entries", grown)
-    this.sql.addMeta.run("owners", balances.write(this.db))
+    this.sql.addMeta.run("owners", owners)
   }
 
   /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). A coinbase dies with its block. */
