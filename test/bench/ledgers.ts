@@ -1,30 +1,18 @@
-/**
- * Both ledgers side by side, on the same machinery: import of blocks from their bytes to the disk, the state root's share
- * of it, bytes on disk; then what the number of coins costs, from ten thousand to a million of them.
- */
+/** Both ledgers side by side on the same machinery: import of blocks from their bytes to the disk, the state root's share of it, bytes on disk. */
 import { mkdtempSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Result } from "effect"
-import { decodeBlock, encodeBlock } from "../../src/block/block.ts"
-import type { ChainSpec } from "../../src/block/genesis.ts"
+import { decodeBlock } from "../../src/block/block.ts"
 import { StateTree } from "../../src/block/state-tree.ts"
-import { checkBody, checkHeader } from "../../src/chain/check.ts"
-import { choosePlan } from "../../src/chain/choose.ts"
-import { runPlan } from "../../src/chain/connect.ts"
-import { ancestryOf, type ChainReader } from "../../src/chain/reader.ts"
 import { VerifiedLeaves } from "../../src/chain/verified.ts"
-import { makePow } from "../../src/consensus/pow.ts"
-import { amount } from "../../src/ledger/amount.ts"
 import { allocationId } from "../../src/ledger/coin.ts"
-import type { Outpoint, Transaction } from "../../src/ledger/transaction.ts"
+import type { Outpoint } from "../../src/ledger/transaction.ts"
 import { openDatabase } from "../../src/store/db.ts"
 import { ChainStore } from "../../src/store/store.ts"
-import { keyOf, payment, specOf, TestChain, transfer } from "../fixtures.ts"
+import { accountSpec, coinSpec, importBlock, payments, perBlock, type Source, sourceOf, transfers } from "./chains.ts"
 import { printTable, type Row } from "./table.ts"
 
-const owners = 1_000
-const perBlock = 2_000
 const blockCount = 5
 
 /** Milliseconds in the state tree, counted at its one door. */
@@ -37,73 +25,6 @@ StateTree.prototype.update = function (changes) {
   } finally {
     treeMs += performance.now() - began
   }
-}
-
-/** What wallets of `owners` keys send, block by block. */
-type Load = (block: number) => ReadonlyArray<Transaction>
-
-const transfers: Load = (block) =>
-  Array.from({ length: perBlock }, (_, n) =>
-    transfer({ from: n % owners, to: (n * 7 + block + 1) % owners === n % owners ? (n + 1) % owners : (n * 7 + block + 1) % owners, nonce: block * 2 + 1 + Math.floor(n / owners) })
-  )
-
-/** Each payment spends one coin and makes two: one to somebody, and the change; the change is what is spent next. */
-const payments = (first: (n: number) => Outpoint, count = perBlock): Load => {
-  const purses = Array.from({ length: count }, (_, n) => ({ coin: first(n), units: purseUnits }))
-  return () =>
-    purses.map((purse, n) => {
-      const by = n % owners
-      purse.units -= 11
-      const made = payment({ inputs: [purse.coin], outputs: [[(n * 7 + 1) % owners, 10], [by, purse.units]], by: [by] })
-      purse.coin = { id: made.id, index: 1 }
-      return made
-    })
-}
-const purseUnits = 1_000_000
-
-/** A spec of coins whose genesis holds so many, each key's in turn; an address may stand there more than once, as JSON may not. */
-const coinSpec = (coins: number): ChainSpec => {
-  const spec = specOf({ model: "utxo", accounts: 0 })
-  const alloc = Array.from({ length: coins }, (_, i) => ({ address: keyOf(i % owners).address, balance: amount(purseUnits) }))
-  return { ...spec, genesis: { ...spec.genesis, alloc } }
-}
-
-const accountSpec = specOf({ accounts: owners })
-
-interface Source {
-  readonly chain: Pick<TestChain, "rules" | "now">
-  readonly blocks: ReadonlyArray<Uint8Array>
-}
-
-const sourceOf = (spec: ChainSpec, load: Load, count: number): Source => {
-  const chain = new TestChain(spec)
-  return { chain, blocks: Array.from({ length: count }, (_, i) => encodeBlock(chain.mine(1, load(i))[0]!)) }
-}
-
-/** One block as the chain actor takes it. */
-const importBlock = (store: ChainStore, { chain }: Source, bytes: Uint8Array, verified: VerifiedLeaves): void => {
-  const { rules } = chain
-  const decoded = decodeBlock(bytes, rules.ledger)
-  if (Result.isFailure(decoded)) throw new Error(decoded.failure.what)
-  const block = decoded.success
-  const parent = store.tip()
-  const refused =
-    checkHeader(rules, block.header, { ancestry: ancestryOf(store, parent.header), now: chain.now }) ??
-    checkBody(rules, block)
-  if (refused !== undefined) throw new Error(refused.code)
-  const row = { header: block.header, work: parent.work + rules.consensus.work(block.header), hasBody: true }
-  const reader: ChainReader = {
-    ...store,
-    find: (id) => (id === block.header.id ? row : store.find(id)),
-    block: (id) => (id === block.header.id ? block : store.block(id))
-  }
-  const outcome = runPlan(choosePlan(reader, row), { rules, reader, verified })
-  if (Result.isFailure(outcome)) throw new Error(outcome.failure.reject.message)
-  store.decide(() => {
-    store.saveHeaders([row])
-    store.saveBody(block)
-    store.land(outcome.success, chain.now)
-  })
 }
 
 const inStore = <A>(source: Source, use: (store: ChainStore, path: string) => A): A => {
@@ -156,74 +77,12 @@ const rowsOf = (name: string, source: Source, other?: string): ReadonlyArray<Row
   ]
 }
 
-const genesisCoin = (chainId: string) => (n: number): Outpoint => ({ id: allocationId(chainId), index: n })
+const genesisCoin =
+  (chainId: string) =>
+  (n: number): Outpoint => ({ id: allocationId(chainId), index: n })
 
 const coins = sourceOf(coinSpec(perBlock), payments(genesisCoin("test")), blockCount)
 printTable(`Import of ${blockCount} x ${perBlock} transactions, a flush a block`, [
   ...rowsOf("accounts", sourceOf(accountSpec, transfers, blockCount)),
   ...rowsOf("coins", coins, "accounts")
 ])
-
-const cpuMs = (): number => {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1000
-}
-
-/** Blocks of which the first third only warms. */
-const blocksOf = (count: number): number => (count === perBlock ? 9 : 90)
-
-/** Milliseconds a block of payments with that many coins beside them, and what the process then holds. */
-const growth = (coinCount: number, count: number): ReadonlyArray<Row> => {
-  const spread = Math.floor(coinCount / count)
-  const first = (n: number): Outpoint => {
-    const at = n * spread
-    return { id: allocationId("test"), index: at - (at % owners) + (n % owners) }
-  }
-  const folder = mkdtempSync(join(tmpdir(), "cairn-bench-"))
-  const path = join(folder, "chain.db")
-  const source = preparedOf(coinCount, { load: payments(first, count), blocks: blocksOf(count) }, path)
-  try {
-    const store = new ChainStore(openDatabase(path), source.chain.rules)
-    Bun.gc(true)
-    treeMs = 0
-    const times = source.blocks.map((bytes) => {
-      const began = [performance.now(), cpuMs()] as const
-      importBlock(store, source, bytes, new VerifiedLeaves(2))
-      return { ms: performance.now() - began[0], cpu: cpuMs() - began[1] }
-    })
-    store.close()
-    const warm = times.slice(times.length / 3)
-    const median = (values: ReadonlyArray<number>): number => values.toSorted((x, y) => x - y)[values.length >> 1]!
-    const name = `${coinCount.toLocaleString("en")} coins`
-    return [
-      { name, value: median(warm.map(({ ms }) => ms)), unit: "ms a block", baseline: "10,000 coins" },
-      { name: `${name}, processor`, value: median(warm.map(({ cpu }) => cpu)), unit: "ms", baseline: "10,000 coins, processor" },
-      { name: `${name}, state root`, value: treeMs / times.length, unit: "ms, mean" },
-      { name: `${name}, memory`, value: process.memoryUsage().rss / 1e6, unit: "MB" }
-    ]
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-}
-
-/** A store on disk with so many coins, and blocks to import; the genesis allocation itself is let go, or its million objects would be walked by each garbage collection. */
-const preparedOf = (
-  coinCount: number,
-  { load, blocks: count }: { readonly load: Load; readonly blocks: number },
-  path: string
-): Source => {
-  const spec = coinSpec(coinCount)
-  const chain = new TestChain(spec)
-  new ChainStore(openDatabase(path), chain.rules).close()
-  const blocks = Array.from({ length: count }, (_, i) => encodeBlock(chain.mine(1, load(i))[0]!))
-  chain.store.close()
-  const bare = { ...spec, genesis: { ...spec.genesis, alloc: [] } }
-  const rules = { ...chain.rules, spec: bare, consensus: makePow(bare) }
-  return { chain: { rules, now: chain.now }, blocks }
-}
-
-for (const count of [100, perBlock])
-  printTable(
-    `A block of ${count} payments, every signature checked`,
-    [10_000, 100_000, 1_000_000].flatMap((coinCount) => growth(coinCount, count))
-  )

@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { Glob, spawnSync } from "bun"
 
-const notBenches = new Set(["run.ts", "table.ts"])
+const notBenches = new Set(["chains.ts", "run.ts", "table.ts"])
 const all = [...new Glob("*.ts").scanSync(import.meta.dir)].filter((file) => !notBenches.has(file)).sort()
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter((name) => !all.includes(`${name}.ts`))

@@ -25,7 +25,10 @@ const rows: Array<Row> = []
 
 const dice = makeDice(1)
 const base = specOf({ accounts: 1, difficulty: { rule: "fixed", blockMs: 1000, bits: 1 } })
-const alloc = Array.from({ length: accounts - 1 }, () => ({ address: dice.bytes(20) as Address, balance: amount(1_000) }))
+const alloc = Array.from({ length: accounts - 1 }, () => ({
+  address: dice.bytes(20) as Address,
+  balance: amount(1_000)
+}))
 const spec: ChainSpec = { ...base, genesis: { ...base.genesis, alloc: [...base.genesis.alloc, ...alloc] } }
 const chain = new TestChain(spec, join(folder, "source.db"))
 chain.store.db.run("PRAGMA synchronous = OFF")

@@ -112,7 +112,12 @@ const landingOf = (store: ChainStore, contents: ReadonlyArray<Content>): Landing
     const block: Block = { header: parent, transactions, extra }
     attached.push({ block, undo: encodeUndo(changes), fees: amount(0) })
   }
-  return { detached: [], attached, entries: [...after.values()].map((entry) => [...entry, store.readEntry(entry[0])] as const), pages: tree.pages() }
+  return {
+    detached: [],
+    attached,
+    entries: [...after.values()].map((entry) => [...entry, store.readEntry(entry[0])] as const),
+    pages: tree.pages()
+  }
 }
 
 const land = (store: ChainStore, landing: Landing): void =>
