@@ -22,6 +22,7 @@ import { simCommand } from "./sim-command.ts"
 import { freshFolder, start } from "./start.ts"
 import { loadSnapshotFile, makeSnapshotFile } from "./snapshot.ts"
 import { status } from "./status.ts"
+import { makeTestnetCommand } from "./testnet-command.ts"
 import { verify } from "./verify.ts"
 import { verifyPast } from "./verify-past.ts"
 
@@ -462,6 +463,7 @@ export const makeRoot = (startedAt: number) =>
       proofCommand,
       snapshotCommand,
       replayCommand,
-      simCommand
+      simCommand,
+      makeTestnetCommand(startedAt)
     ])
   )

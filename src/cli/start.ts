@@ -20,6 +20,7 @@ import { Random } from "../io/random.ts"
 import { bunTcp } from "../io/tcp.ts"
 import { startBunThread } from "../io/worker.ts"
 import { format } from "../ledger/amount.ts"
+import type { NodeFacts } from "../node.ts"
 import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
 import { lockFolder } from "../store/lock.ts"
 import { Snapshot } from "../store/snapshot.ts"
@@ -47,6 +48,8 @@ export interface StartOptions {
   readonly recording: Recording | undefined
   /** When the process began, for the "ready in" line. */
   readonly startedAt: number
+  /** Hears that the node is ready, where one of several speaks for all of them; else the node says so itself. */
+  readonly onReady?: (facts: NodeFacts) => void
 }
 
 /** A fresh folder for a development node that names none. */
@@ -194,7 +197,7 @@ const failureOfEscalation = ({ group, child, cause }: Escalation): Failure => {
   )
 }
 
-const run = ({ config, spec, recording, startedAt }: StartOptions): Effect.Effect<void, Failure> =>
+const run = ({ config, spec, recording, startedAt, onReady }: StartOptions): Effect.Effect<void, Failure> =>
   Effect.scoped(
     Effect.gen(function* () {
       // Before anything else: who is told to stop while starting must stop as it should.
@@ -254,10 +257,11 @@ const run = ({ config, spec, recording, startedAt }: StartOptions): Effect.Effec
         )
       )
       const tree = yield* Deferred.await(built)
-      banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
+      if (onReady === undefined) banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
+      else onReady(tree.node.facts)
       const escalated = Effect.mapError(tree.failed, failureOfEscalation)
       const ended = yield* Effect.exit(Effect.raceFirst(untilSignal, escalated))
-      if (isTerminal()) process.stderr.write("\nstopping …\n")
+      if (onReady === undefined && isTerminal()) process.stderr.write("\nstopping …\n")
       yield* server.stop(500)
       yield* tree.stop
       yield* ended

@@ -19,16 +19,18 @@ export interface Call {
   readonly query?: Readonly<Record<string, string | number>>
   readonly body?: unknown
   readonly token?: string | undefined
+  /** Milliseconds that the node may take, if not as many as the slowest route needs. */
+  readonly answerMsMax?: number
 }
 
 /** Milliseconds that a node may take. Mining on order may take long. */
-const answerMsMax = 130_000
+const slowestMsMax = 130_000
 
 /** Calls a route of the node at `base`. Throws ApiError. */
 export const call = async <N extends RouteName>(
   base: string,
   name: N,
-  { params = {}, query = {}, body, token }: Call = {}
+  { params = {}, query = {}, body, token, answerMsMax = slowestMsMax }: Call = {}
 ): Promise<ReplyOf<N>> => {
   const route: Route = routes[name]
   const path = route.path.replace(/:([a-z]+)(\{[^}]*\}(?:\})?)?/g, (_, key: string) =>
@@ -43,7 +45,8 @@ export const call = async <N extends RouteName>(
   const response = await fetch(url, init).catch((error: Error) => {
     throw new ApiError(0, "unreachable", `No node answers at ${base}: ${error.message}`)
   })
-  const reply = (await response.json().catch(() => ({}))) as { code?: string; detail?: string }
-  if (!response.ok) throw new ApiError(response.status, reply.code ?? "unknown", reply.detail ?? response.statusText)
+  const reply = (await response.json().catch(() => undefined)) as { code?: string; detail?: string } | undefined
+  if (!response.ok) throw new ApiError(response.status, reply?.code ?? "unknown", reply?.detail ?? response.statusText)
+  if (reply === undefined) throw new ApiError(0, "unreachable", `What answers at ${base} is not a node, or was cut off.`)
   return reply as ReplyOf<N>
 }

@@ -75,7 +75,7 @@ test("the commands of README and docs work as they are written", async () => {
   let node: Subprocess | undefined = await start("cairn start --dev")
   const others: Array<Subprocess> = []
   for (const command of rest) {
-    if (!/cairn start/.test(command)) {
+    if (!/cairn (testnet )?start/.test(command)) {
       node ??= await start("cairn start --dev")
       await run(command)
       continue
@@ -95,7 +95,7 @@ test("the commands of README and docs work as they are written", async () => {
       shown.kill("SIGTERM")
       await shown.exited
     } else others.push(shown)
-    if (command.includes("--data-dir A")) node = shown
+    if (/--data-dir A|testnet/.test(command)) node = shown
   }
 }, 120_000)
 

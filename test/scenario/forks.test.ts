@@ -1,107 +1,159 @@
 /** Whole nodes that were parted while each side mined: they end with one tip, whatever the depth, and nothing that was paid is lost. */
 import { describe, expect, test } from "bun:test"
 import { Effect } from "effect"
+import type { ChainSpec } from "../../src/block/genesis.ts"
 import { makeRules } from "../../src/chain/rules.ts"
+import type { Transaction } from "../../src/ledger/transaction.ts"
 import type { SimNode } from "../../src/sim/node.ts"
 import { heightOf, play, type Stage, tipOf } from "../sim/stage.ts"
-import { specOf, transfer } from "../fixtures.ts"
+import { specOf } from "../fixtures.ts"
+import { accountWallet, type TestWallet } from "../wallet.ts"
 
-const rules = makeRules(specOf())
 const blockMs = 1_000
 /** Virtual milliseconds in which nodes that meet again agree: the longest wait before a lost peer is dialled, and the download. */
 const agreeMsMax = 6 * 60_000
+/** Transfers that each side confirms while it is parted, one behind the other in its branch. */
+const paysMax = 3
+
+/** Nodes that stay together; the first of them mines. */
+type Side = ReadonlyArray<SimNode>
+
+/** What was paid while the sides were parted. */
+interface Paid {
+  /** By side, on that side only. */
+  readonly own: ReadonlyArray<ReadonlyArray<Transaction>>
+  /** On every side: it is in all branches. */
+  readonly shared: Transaction
+}
 
 /** The sides part, each is paid, and the i-th mines so many blocks more than the depth; then they meet again. */
-const fork = (stage: Stage, sides: ReadonlyArray<SimNode>, depth: number) =>
+const fork = (
+  stage: Stage,
+  sides: ReadonlyArray<Side>,
+  wish: { readonly depth: number; readonly wallet: TestWallet }
+) =>
   Effect.gen(function* () {
-    sides.forEach((side, i) => stage.part([side], sides.slice(i + 1)))
-    const paid = sides.map((_, from) => transfer({ from, to: 9, nonce: 1, time: stage.now }))
-    const grow = (side: SimNode, i: number) =>
-      Effect.andThen(stage.submit(side, paid[i]!), stage.mine(side, depth + i, blockMs))
+    const { depth, wallet } = wish
+    sides.forEach((side, i) => stage.part(side, sides.slice(i + 1).flat()))
+    const count = Math.min(depth, paysMax)
+    const own = sides.map((_, from) =>
+      Array.from({ length: count }, (_, i) => wallet.pay({ from, to: 9, nth: i + 1, time: stage.now }))
+    )
+    const shared = wallet.pay({ from: sides.length, to: 9, nth: 1, time: stage.now })
+    const grow = ([miner, ...others]: Side, i: number) =>
+      Effect.gen(function* () {
+        yield* stage.submit(miner!, shared)
+        const before = heightOf(miner!)
+        for (const [n, one] of own[i]!.entries()) {
+          yield* stage.submit(miner!, one)
+          yield* stage.mine(miner!, Math.ceil((depth - n) / count), blockMs)
+        }
+        expect(heightOf(miner!)).toBe(before + depth)
+        yield* stage.mine(miner!, i, blockMs)
+        yield* stage.agree([miner!, ...others])
+      })
     yield* Effect.forEach(sides, grow, { concurrency: "unbounded", discard: true })
-    expect(new Set(sides.map(tipOf)).size).toBe(sides.length)
-    const longest = tipOf(sides.at(-1)!)
+    expect(new Set(sides.flat().map(tipOf)).size).toBe(sides.length)
+    const longest = tipOf(sides.at(-1)![0]!)
     stage.heal()
     const healed = stage.now
     yield* stage.agree()
-    expect([tipOf(sides[0]!), stage.now - healed < agreeMsMax]).toEqual([longest, true])
-    return paid
+    expect([tipOf(sides[0]![0]!), stage.now - healed < agreeMsMax]).toEqual([longest, true])
+    return { own, shared } satisfies Paid
   })
 
 /** The losers have their transfers back, over a restart too; when each has mined once more, every transfer is in every branch. */
-const payAll = (stage: Stage, sides: ReadonlyArray<SimNode>, paid: ReadonlyArray<ReturnType<typeof transfer>>) =>
+const payAll = (stage: Stage, sides: ReadonlyArray<Side>, { own, shared }: Paid) =>
   Effect.gen(function* () {
-    yield* sides[0]!.stop()
-    yield* sides[0]!.start()
-    for (const [i, one] of paid.entries())
-      expect(yield* stage.whereabouts(sides[i]!, one)).toBe(one === paid.at(-1) ? "confirmed" : "pending")
-    for (const side of sides) {
-      yield* stage.mine(side)
+    yield* sides[0]![0]!.stop()
+    yield* sides[0]![0]!.start()
+    for (const [i, side] of sides.entries())
+      for (const node of side) {
+        expect(yield* stage.whereabouts(node, shared)).toBe("confirmed")
+        const where = i === sides.length - 1 ? "confirmed" : "pending"
+        for (const one of own[i]!) expect(yield* stage.whereabouts(node, one)).toBe(where)
+      }
+    for (const [miner] of sides) {
+      yield* stage.mine(miner!)
       yield* stage.agree()
     }
-    for (const side of sides)
-      for (const one of paid) expect(yield* stage.whereabouts(side, one)).toBe("confirmed")
+    for (const node of sides.flat())
+      for (const one of own.flat()) expect(yield* stage.whereabouts(node, one)).toBe("confirmed")
   })
 
-describe.each([1, 2, 3, 10, 100, 1000])("a fork of %d blocks (defects 3, 22)", (depth) => {
-  test("between two nodes ends with the longer branch, and the loser's transfer is paid", () => {
-    play(rules, depth, (stage) =>
-      Effect.gen(function* () {
-        const a = yield* stage.node("a")
-        const b = yield* stage.node("b", { knows: [a] })
-        yield* stage.mine(a, 3)
-        yield* stage.agree()
-        const paid = yield* fork(stage, [a, b], depth)
-        expect(heightOf(a)).toBe(3 + depth + 1)
-        yield* payAll(stage, [a, b], paid)
-      })
-    )
-  }, 60_000)
+/** The suite for a chain. What a node keeps is compared with a replay from genesis by every story's end (test/sim/stage.ts). */
+const forksOn = (name: string, spec: ChainSpec, wallet: TestWallet): void => {
+  const rules = makeRules(spec)
 
-  test("of three branches ends with the longest on all three nodes, and the losers' transfers are paid", () => {
-    play(rules, depth, (stage) =>
-      Effect.gen(function* () {
-        const a = yield* stage.node("a")
-        const b = yield* stage.node("b", { knows: [a] })
-        const c = yield* stage.node("c", { knows: [a, b] })
-        yield* stage.mine(a, 3)
-        yield* stage.agree()
-        yield* payAll(stage, [a, b, c], yield* fork(stage, [a, b, c], depth))
-      })
-    )
-  }, 60_000)
-})
+  describe.each([1, 2, 3, 10, 100, 1000])(`${name}: a fork of %d blocks (defects 3, 22)`, (depth) => {
+    test("between two groups of two nodes ends with the longer branch, and the losers' transfers are paid", () => {
+      play(rules, depth, (stage) =>
+        Effect.gen(function* () {
+          const a = yield* stage.node("a")
+          const b = yield* stage.node("b", { knows: [a] })
+          const c = yield* stage.node("c", { knows: [a] })
+          const d = yield* stage.node("d", { knows: [c, b] })
+          yield* stage.mine(a, 3)
+          yield* stage.agree()
+          const sides = [
+            [a, b],
+            [c, d]
+          ]
+          const paid = yield* fork(stage, sides, { depth, wallet })
+          expect(heightOf(a)).toBe(3 + depth + 1)
+          yield* payAll(stage, sides, paid)
+        })
+      )
+    }, 60_000)
 
-describe("a transfer that waits where nobody mines is paid by who does", () => {
-  test("though a losing branch gave it back", () => {
-    play(rules, 1, (stage) =>
-      Effect.gen(function* () {
-        const a = yield* stage.node("a")
-        const b = yield* stage.node("b", { knows: [a] })
-        yield* stage.agree()
-        const [paid] = yield* fork(stage, [a, b], 1)
-        yield* stage.mine(b, 3, 1_000)
-        yield* stage.agree()
-        expect(yield* stage.whereabouts(a, paid!)).toBe("confirmed")
-      })
-    )
+    test("of three branches ends with the longest on all three nodes, and the losers' transfers are paid", () => {
+      play(rules, depth, (stage) =>
+        Effect.gen(function* () {
+          const a = yield* stage.node("a")
+          const b = yield* stage.node("b", { knows: [a] })
+          const c = yield* stage.node("c", { knows: [a, b] })
+          yield* stage.mine(a, 3)
+          yield* stage.agree()
+          const sides = [[a], [b], [c]]
+          yield* payAll(stage, sides, yield* fork(stage, sides, { depth, wallet }))
+        })
+      )
+    }, 60_000)
   })
 
-  test("though it was acknowledged before the other was there", () => {
-    play(rules, 1, (stage) =>
-      Effect.gen(function* () {
-        const a = yield* stage.node("a")
-        const paid = transfer({ from: 0, to: 1, nonce: 1, time: stage.now })
-        yield* stage.submit(a, paid)
-        const b = yield* stage.node("b", { knows: [a] })
-        yield* Effect.sleep(10_000)
-        yield* stage.mine(b, 3, 1_000)
-        yield* stage.agree()
-        expect(yield* stage.whereabouts(a, paid)).toBe("confirmed")
-      })
-    )
+  describe(`${name}: a transfer that waits where nobody mines is paid by who does`, () => {
+    test("though a losing branch gave it back", () => {
+      play(rules, 1, (stage) =>
+        Effect.gen(function* () {
+          const a = yield* stage.node("a")
+          const b = yield* stage.node("b", { knows: [a] })
+          yield* stage.agree()
+          const { own } = yield* fork(stage, [[a], [b]], { depth: 1, wallet })
+          yield* stage.mine(b, 3, 1_000)
+          yield* stage.agree()
+          expect(yield* stage.whereabouts(a, own[0]![0]!)).toBe("confirmed")
+        })
+      )
+    })
+
+    test("though it was acknowledged before the other was there", () => {
+      play(rules, 1, (stage) =>
+        Effect.gen(function* () {
+          const a = yield* stage.node("a")
+          const paid = wallet.pay({ from: 0, to: 1, nth: 1, time: stage.now })
+          yield* stage.submit(a, paid)
+          const b = yield* stage.node("b", { knows: [a] })
+          yield* Effect.sleep(10_000)
+          yield* stage.mine(b, 3, 1_000)
+          yield* stage.agree()
+          expect(yield* stage.whereabouts(a, paid)).toBe("confirmed")
+        })
+      )
+    })
   })
-})
+}
+
+forksOn("accounts", specOf(), accountWallet)
 
 /** The reference's test run looks at three heads every two seconds; ours must not differ for longer than a few blocks take. */
 const lookMs = 2_000
