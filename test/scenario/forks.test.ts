@@ -7,7 +7,7 @@ import type { Transaction } from "../../src/ledger/transaction.ts"
 import type { SimNode } from "../../src/sim/node.ts"
 import { heightOf, play, type Stage, tipOf } from "../sim/stage.ts"
 import { specOf } from "../fixtures.ts"
-import { accountWallet, type TestWallet } from "../wallet.ts"
+import { accountWallet, coinWallet, type TestWallet } from "../wallet.ts"
 
 const blockMs = 1_000
 /** Virtual milliseconds in which nodes that meet again agree: the longest wait before a lost peer is dialled, and the download. */
@@ -154,6 +154,7 @@ const forksOn = (name: string, spec: ChainSpec, wallet: TestWallet): void => {
 }
 
 forksOn("accounts", specOf(), accountWallet)
+forksOn("coins", specOf({ model: "utxo" }), coinWallet)
 
 /** The reference's test run looks at three heads every two seconds; ours must not differ for longer than a few blocks take. */
 const lookMs = 2_000
