@@ -119,6 +119,15 @@ export const nonceGapMax = 64
 export const pendingMsMax = 24 * 60 * 60 * 1000
 /** A replacement must pay at least this many percent of the replaced fee. */
 export const replaceFeePercent = 110
+/**
+ * Pending payments that one may build on, and that may build on one, itself counted; and bytes of either (coins). So much
+ * must be looked at when one comes or goes, and so much goes with it. More: refused.
+ */
+export const ancestorsMax = 25
+export const descendantsMax = 25
+export const packageBytesMax = 100_000
+/** Pending payments that one newcomer may replace, those that build on them included. More: refused, whatever it pays. */
+export const replacedMax = 100
 /** Signatures remembered as already verified; the oldest goes first. */
 export const verifiedSignaturesMax = 100_000
 
@@ -168,4 +177,5 @@ assert(frameBytesMax > blockBytesMax, "a block fits a frame")
 assert(2 * blockTransactionsMax + 1 <= filterElementsMax, "a filter has room for proposer, senders and recipients")
 assert(headersPerMessageMax * 256 <= frameBytesMax, "a page of headers fits a frame")
 assert(hashesPerMessageMax * (transactionBytesMax + 3) <= frameBytesMax, "the answer to a gettx fits a frame")
+assert(transactionBytesMax <= packageBytesMax, "a payment that builds on none is within the limit of packages")
 assert(pendingPerSenderMax <= nonceGapMax, "a full sender queue fits its gap")
