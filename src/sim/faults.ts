@@ -7,9 +7,9 @@ import type { Weather } from "./net.ts"
 import type { SimNode, SimParts } from "./node.ts"
 import { peerPort } from "./node.ts"
 import type { Action } from "./plan.ts"
-import { liarKey } from "./wallets.ts"
+import { liarKey, type WalletAction } from "./wallets.ts"
 
-export type FaultAction = Exclude<Action, { do: "pay" | "conflict" | "replace" | "pace" | "order" | "flood" }>
+export type FaultAction = Exclude<Action, WalletAction | { do: "pace" | "order" | "flood" }>
 
 export interface FaultParts extends SimParts {
   readonly nodes: ReadonlyMap<string, SimNode>
@@ -243,7 +243,7 @@ export class Faults {
     const victim = this.node(action.node)
     const target = ({ address, store }: SimNode) => ({ host: address, port: peerPort, store })
     const others = [...this.parts.nodes.values()].filter((node) => node !== victim && node.up)
-    const act = acts[action.act]
+    const act = acts[rules.spec.ledger.model][action.act]
     if (act === undefined || !victim.up) return Effect.void
     const i = this.liars++
     const host = world.host(`liar${i}`)

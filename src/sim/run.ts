@@ -12,16 +12,15 @@ import { Result } from "effect"
 import type { NodeShape } from "../node.ts"
 import { type Choices, SeededChoices } from "./choices.ts"
 import {
-  checkAcknowledged,
   checkBounds,
   checkCondemned,
   checkHistory,
   checkMemory,
-  checkPool,
   checkTip,
   heavierBranch,
   type PoolView,
   poolView,
+  type Promises,
   Violation
 } from "./check.ts"
 import { diskRetryMsMax } from "../limits.ts"
@@ -31,7 +30,8 @@ import { askedFor, peerPort, SimNode } from "./node.ts"
 import type { Action, Plan } from "./plan.ts"
 import type { Run } from "./trace.ts"
 import { Tracer, type TracerOptions } from "./tracer.ts"
-import { nodeKey, walletKey, Wallets } from "./wallets.ts"
+import { nodeKey, walletKey, type Wallets } from "./wallets.ts"
+import { checkPool, makeMoney } from "./money.ts"
 import { errorOf, startMs, World } from "./world.ts"
 
 export interface RunOptions extends Omit<TracerOptions, "messages"> {
@@ -74,6 +74,8 @@ const quietMs = 30 * 60_000
 const settleMs = 15_000
 /** How far ahead a header's time may be: less than the clocks of plans are off. */
 const futureMsMax = 60_000
+/** Blocks until the coins of a block's proposer may be spent: few, so that reorganisations take such coins back. */
+const coinbaseMaturity = 2
 /** Steps between two looks at bounds and progress; in a flood an inbox is full and empty again within few. */
 const lookEvery = 256
 const lookEveryInFloods = 8
@@ -89,10 +91,11 @@ export const rulesOf = (plan: Plan): Rules => {
   const total = plan.nodes.reduce((sum, { hashesPerSecond }) => sum + hashesPerSecond, 0)
   const bits = Math.max(4, Math.round(Math.log2(Math.max(1, (total * plan.blockMs) / 1000))))
   const dev = presets["dev"] as { readonly ledger: object; readonly genesis: object }
+  const model = plan.ledger === "utxo" ? { model: plan.ledger, coinbaseMaturity } : {}
   const parsed = parseSpec({
     ...dev,
     name: "simulated",
-    ledger: { ...dev.ledger, chainId: "simulated", feeMin: 10, reward: 5_000 },
+    ledger: { ...dev.ledger, ...model, chainId: "simulated", feeMin: 10, reward: 5_000 },
     difficulty: { rule: "asert", blockMs: plan.blockMs, halfLifeMs: 30 * plan.blockMs, bitsStart: bits, bitsMin: 4 },
     time: { medianBlocks: 11, futureMsMax },
     genesis: { time: startMs, note: "", alloc: [] }
@@ -116,6 +119,7 @@ class Simulation {
   readonly rules: Rules
   readonly nodes = new Map<string, SimNode>()
   readonly wallets: Wallets
+  private readonly promises: Promises
   private readonly plan: Plan
   private readonly options: RunOptions
   private readonly faults: Faults
@@ -133,7 +137,9 @@ class Simulation {
     this.rules = rulesOf(plan)
     this.net = new SimNet(this.world, choices)
     this.tracer = new Tracer(this.world, { ...options, messages: options.messages ?? false })
-    this.wallets = new Wallets(this.rules, plan.wallets)
+    const { wallets, promises } = makeMoney(this.rules, plan.wallets)
+    this.wallets = wallets
+    this.promises = promises
     const parts = { world: this.world, net: this.net, choices, tracer: this.tracer }
     plan.nodes.forEach(({ name, address, seeds, hashesPerSecond }, i) => {
       const known = seeds.map((seed) => `${plan.nodes.find((one) => one.name === seed)!.address}:${peerPort}`)
@@ -211,6 +217,7 @@ class Simulation {
   }
 
   private tipMoved(node: SimNode): void {
+    this.promises.moved(node)
     this.violated(checkTip(node, this.rules) ?? this.options.check?.(node, this.nodes))
   }
 
@@ -222,7 +229,7 @@ class Simulation {
 
   /** In a squeezed pool a transfer may have to leave for a better one; else what was promised is kept. */
   private checkPromises(node: SimNode, pool: PoolView): string | undefined {
-    return this.plan.squeeze > 1 ? undefined : checkAcknowledged(this.wallets.acknowledged.values(), node, pool)
+    return this.plan.squeeze > 1 ? undefined : this.promises.broken(node, pool)
   }
 
   private program(): Effect.Effect<void, unknown> {
@@ -252,13 +259,13 @@ class Simulation {
     const at = (name: string): SimNode => this.nodes.get(name)!
     switch (action.do) {
       case "pay":
-        return at(action.node).up ? this.wallets.pay(action.wallet, at(action.node), action) : Effect.void
-      case "conflict": {
-        const [a, b] = action.nodes
-        return at(a).up && at(b).up ? this.wallets.conflict(action.wallet, [at(a), at(b)]) : Effect.void
-      }
+      case "conflict":
       case "replace":
-        return at(action.node).up ? this.wallets.replace(action.wallet, at(action.node)) : Effect.void
+      case "gather":
+      case "spend-reward": {
+        const nodes = ("nodes" in action ? action.nodes : [action.node]).map(at)
+        return nodes.every(({ up }) => up) ? this.wallets.act(action, nodes) : Effect.void
+      }
       case "order":
         return this.ignoring(at(action.node), (node) => node.mine(undefined))
       case "flood": {
@@ -335,7 +342,7 @@ class Simulation {
         this.violated(checkHistory(node, this.rules) ?? checkBounds(node))
         const { pendingTransactions } = yield* node.ask(({ node: shape }) => shape.stats())
         const pool = poolView(node, this.rules)
-        this.violated(checkPool(node, pool) ?? checkMemory(node, pool, pendingTransactions))
+        this.violated(checkPool(node, this.rules, pool) ?? checkMemory(node, pool, pendingTransactions))
         yield* this.checkBans(node, [...this.nodes.keys()])
       }
       yield* this.stopAll()
