@@ -10,25 +10,30 @@ interface Candidate extends Ranked {
 }
 
 /**
- * Packages, best first, parents first in each. Whoever takes one says `next(true)` for the following; `next(false)` passes it
- * over, and its payments may come up again in another. The payments must stay as they are meanwhile.
+ * Packages, best first, parents first in each. One that does not fit when its turn comes, by the sum of what is in it, is
+ * passed over; its payments may come up again in another. The payments must stay as they are meanwhile.
  */
-export function* packagesOf(entries: Iterable<Entry>): Generator<ReadonlyArray<Entry>, void, boolean> {
+export function* packagesOf(
+  entries: Iterable<Entry>,
+  fits: (sum: Sum) => boolean
+): Generator<ReadonlyArray<Entry>, void, void> {
   const mined = new Set<Entry>()
-  /** What is left to be mined before those of whose ancestors some are. */
+  /** What is left to be mined with those of whose ancestors some are. */
   const needs = new Map<Entry, Sum>()
-  const candidateOf = (entry: Entry): Candidate => {
-    const rate = minedRate(entry, needs.get(entry) ?? entry.ancestors)
-    return { entry, rate, arrival: entry.arrival }
-  }
+  const needOf = (entry: Entry): Sum => needs.get(entry) ?? entry.ancestors
+  const candidateOf = (entry: Entry): Candidate => ({
+    entry,
+    rate: minedRate(entry, needOf(entry)),
+    arrival: entry.arrival
+  })
   const heap = new Heap<Candidate>(minedBefore, Iterator.from(entries).map(candidateOf))
   for (let top = heap.pop(); top !== undefined; top = heap.pop()) {
     const { entry, rate } = top
-    if (mined.has(entry) || rate !== candidateOf(entry).rate) continue
+    if (mined.has(entry) || rate !== minedRate(entry, needOf(entry)) || !fits(needOf(entry))) continue
     const pack = [...withAncestors([entry])].filter((one) => !mined.has(one)).sort(olderFirst)
-    if (!(yield pack)) continue
     for (const one of pack) mined.add(one)
     for (const changed of lessen(pack, needs)) if (!mined.has(changed)) heap.push(candidateOf(changed))
+    yield pack
   }
 }
 

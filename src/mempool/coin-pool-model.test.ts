@@ -45,14 +45,14 @@ class SlowPool {
   }
 
   up(of: ReadonlyArray<Slow>, list = this.list): ReadonlyArray<Slow> {
-    const parents = list.filter((one) => of.some((child) => buildsOn(child, one)))
-    const all = [...new Set([...of, ...parents])]
-    return all.length === of.length ? all : this.up(all, list)
+    const all = new Set(of)
+    for (const child of all) for (const one of list) if (buildsOn(child, one)) all.add(one)
+    return [...all]
   }
   down(of: ReadonlyArray<Slow>, list = this.list): ReadonlyArray<Slow> {
-    const children = list.filter((one) => of.some((parent) => buildsOn(one, parent)))
-    const all = [...new Set([...of, ...children])]
-    return all.length === of.length ? all : this.down(all, list)
+    const all = new Set(of)
+    for (const parent of all) for (const one of list) if (buildsOn(one, parent)) all.add(one)
+    return [...all]
   }
 
   state(view: View): Overlay {
@@ -324,6 +324,7 @@ test("the pool and the slow one hold, refuse and mine the same, and what is mine
       if (at % 7 === 0) checkNow(bench)
     }
   }
+  console.log(seen)
   // Else the dice were thrown in vain.
   const codes = ["admitted", "already-pending", "coin-unknown", "coin-spent", "coin-immature", "coin-not-owned", "pool-full"]
   const ours = ["coin-conflict", "replacement-underpriced", "too-many-ancestors", "too-many-descendants"]

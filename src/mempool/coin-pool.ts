@@ -24,7 +24,9 @@ import {
   makerOf,
   minedRate,
   olderFirst,
+  outputKey,
   parentsFirst,
+  type Sum,
   sumOf,
   unlink,
   withAncestors,
@@ -94,10 +96,12 @@ export class CoinPool implements Pool {
     if (!checkSignature()) return reject("signature-invalid", "A signature does not match the transaction.")
     if (wish.conflicts.size > 0) reached("pool-replaced")
     if (going.size > wish.replaced.size) reached("pool-evicted")
-    this.removeAll(going)
+    const gone = this.removeAll(going)
+    const { removed, waiting } = this.takeOut(this.strandedBy(wish.entry))
     this.insert(wish.entry)
     this.height = Math.max(this.height, view.height)
-    return { removed: [...going].map(({ id }) => id) }
+    const pushed = this.admitAll(waiting, view, now)
+    return { removed: this.absent([...gone, ...removed, ...pushed]) }
   }
 
   /**
@@ -105,28 +109,23 @@ export class CoinPool implements Pool {
    * losing branch gave payments back, it is then asked in again, as what it builds on may be among those.
    */
   moveTip({ touched, returned, view, now }: Move): ReturnType<Pool["moveTip"]> {
-    const gone = new Set<string>()
+    const gone: Array<string> = []
     const suspects = this.suspectsOf(touched, view.height)
     this.height = view.height
     for (const suspect of suspects) {
       if (this.byId.get(suspect.id) !== suspect || !view.isConfirmed(suspect.transaction.id)) continue
       for (const { id, children } of this.confirm(suspect)) {
-        gone.add(id)
+        gone.push(id)
         // What it made is the chain's from now on, and may be spent there too.
         for (const child of children) suspects.add(child)
       }
     }
     const lost = [...suspects].filter((one) => this.byId.get(one.id) === one && !this.isSpendable(one.transaction, view))
-    const waiting = [...withDescendants(lost)].sort(olderFirst).map(({ transaction }) => transaction)
-    for (const id of this.removeAll(withDescendants(lost))) gone.add(id)
-    if (returned.length === 0) return { dropped: [...gone], restored: [] }
+    const { removed, waiting } = this.takeOut(lost)
     const payments = parentsFirst(returned.filter((one) => one.kind === "payment"))
-    for (const transaction of [...payments, ...waiting]) {
-      const outcome = this.admit({ transaction, view, now, checkSignature: () => true })
-      if ("removed" in outcome) for (const id of outcome.removed) gone.add(id)
-    }
+    const pushed = payments.length === 0 ? [] : this.admitAll([...payments, ...waiting], view, now)
     return {
-      dropped: [...gone].filter((id) => !this.byId.has(id)),
+      dropped: this.absent([...gone, ...removed, ...pushed]),
       restored: payments.filter((one) => this.byId.get(toHex(one.id))?.transaction === one)
     }
   }
@@ -142,26 +141,22 @@ export class CoinPool implements Pool {
   }
 
   *inOrder(): Generator<Transaction> {
-    const packages = packagesOf(this.byId.values())
-    for (let next = packages.next(true); next.done !== true; next = packages.next(true)) {
-      for (const { transaction } of next.value) yield transaction
+    for (const pack of packagesOf(this.byId.values(), () => true)) {
+      for (const { transaction } of pack) yield transaction
     }
   }
 
   /** Packages in the order of mining; one for which there is no room is passed over. */
-  select(limits: PoolLimits): ReadonlyArray<Transaction> {
+  select({ transactionsMax, bytesMax }: PoolLimits): ReadonlyArray<Transaction> {
     const chosen: Array<Transaction> = []
-    let bytes = 0
-    const packages = packagesOf(this.byId.values())
-    let next = packages.next(true)
-    while (next.done !== true && chosen.length < limits.transactionsMax && bytes < limits.bytesMax) {
-      const needed = next.value.reduce((sum, { transaction }) => sum + transaction.bytes.length + 2, bytes)
-      const fits = chosen.length + next.value.length <= limits.transactionsMax && needed <= limits.bytesMax
-      if (fits) {
-        bytes = needed
-        for (const { transaction } of next.value) chosen.push(transaction)
+    let room = bytesMax
+    const fits = ({ count, bytes }: Sum): boolean => chosen.length + count <= transactionsMax && bytes + 2 * count <= room
+    for (const pack of packagesOf(this.byId.values(), fits)) {
+      for (const { transaction } of pack) {
+        chosen.push(transaction)
+        room -= transaction.bytes.length + 2
       }
-      next = packages.next(fits)
+      if (chosen.length >= transactionsMax) break
     }
     return chosen
   }
@@ -205,13 +200,20 @@ export class CoinPool implements Pool {
     const fee = this.ledger.check(state, transaction, view)
     if (typeof fee !== "number") return fee
     assert(transaction.kind === "payment", "a chain of coins refuses what is not a payment")
-    const parents = new Set(transaction.spends.flatMap((key) => this.byId.get(makerOf(key)) ?? []))
+    const parents = new Set<Entry>()
+    const conflicts = new Set<Entry>()
+    for (const key of transaction.spends) {
+      const parent = this.byId.get(makerOf(key))
+      const rival = this.spenders.get(key)
+      if (parent !== undefined) parents.add(parent)
+      if (rival !== undefined) conflicts.add(rival)
+    }
     const ancestors = withAncestors(parents, ancestorsMax)
-    const conflicts = new Set(transaction.spends.flatMap((key) => this.spenders.get(key) ?? []))
     const bytes = transaction.bytes.length
     const others = sumOf(ancestors)
     const entry: Entry = {
       ...{ id, transaction, fee, parents, children: new Set(), rate: fee / bytes },
+      value: summaryOf(transaction).amount,
       ...this.describe(transaction.spends.map((key) => decodeCoin(state.get(key)!))),
       receivedAt: Math.max(this.latest, now),
       arrival: this.arrivals,
@@ -301,6 +303,37 @@ export class CoinPool implements Pool {
     return reject("pool-full", "The pool is full and the fee does not beat the lowest in it. Raise the fee or wait.")
   }
 
+  /**
+   * Who spends what a newcomer makes, although it was not pending: the chain has moved, and had it confirmed when they came.
+   * They build on a pending payment now.
+   */
+  private strandedBy({ id, transaction }: Entry): ReadonlyArray<Entry> {
+    return transaction.payment.outputs.flatMap((_, index) => this.spenders.get(outputKey(id, index)) ?? [])
+  }
+
+  /** Removes payments with all that build on them; the ids, and the payments themselves as they could come back. */
+  private takeOut(entries: Iterable<Entry>): {
+    readonly removed: ReadonlyArray<string>
+    readonly waiting: ReadonlyArray<PaymentTransaction>
+  } {
+    const all = withDescendants(entries)
+    const waiting = [...all].sort(olderFirst).map(({ transaction }) => transaction)
+    return { removed: this.removeAll(all), waiting }
+  }
+
+  /** Asks payments in whose signatures are known; the ids of what had to go for them. */
+  private admitAll(payments: ReadonlyArray<PaymentTransaction>, view: View, now: number): ReadonlyArray<string> {
+    return payments.flatMap((transaction) => {
+      const outcome = this.admit({ transaction, view, now, checkSignature: () => true })
+      return "removed" in outcome ? outcome.removed : []
+    })
+  }
+
+  /** Of some that left, those that are not back. */
+  private absent(ids: ReadonlyArray<string>): ReadonlyArray<string> {
+    return [...new Set(ids)].filter((id) => !this.byId.has(id))
+  }
+
   private insert(entry: Entry): void {
     link(entry)
     this.byId.set(entry.id, entry)
@@ -329,10 +362,10 @@ export class CoinPool implements Pool {
     for (const one of ancestors) this.ranking.rank(one)
   }
 
-  private count({ fee, transaction }: Entry, sign: 1 | -1): void {
+  private count({ fee, value, transaction }: Entry, sign: 1 | -1): void {
     this.bytes += sign * transaction.bytes.length
     this.fees += sign * fee
-    this.value += BigInt(sign) * BigInt(summaryOf(transaction).amount)
+    this.value += BigInt(sign * value)
   }
 
   /** Removes payments with all that build on them, the youngest first; the ids. */

@@ -5,8 +5,7 @@
 import { addressBytes } from "../crypto/address.ts"
 import { equal, fromHex, toHex } from "../codec/bytes.ts"
 import type { Amount } from "../ledger/amount.ts"
-import { coinKey } from "../ledger/coin.ts"
-import type { Entry } from "./package.ts"
+import { type Entry, outputKey } from "./package.ts"
 
 interface Flow {
   outgoing: bigint
@@ -62,9 +61,9 @@ export class Flows {
   *coinsOf(address: string): Generator<PendingCoin, void, void> {
     const owner = fromHex(address, addressBytes)
     if (owner === undefined) return
-    for (const { transaction } of this.byAddress.get(address)?.payers ?? []) {
+    for (const { id, transaction } of this.byAddress.get(address)?.payers ?? []) {
       for (const [index, { recipient, amount }] of transaction.payment.outputs.entries()) {
-        if (equal(recipient, owner)) yield { key: coinKey({ id: transaction.id, index }), amount }
+        if (equal(recipient, owner)) yield { key: outputKey(id, index), amount }
       }
     }
   }

@@ -21,6 +21,8 @@ export interface Sum {
 export interface Entry extends Pending {
   readonly transaction: PaymentTransaction
   readonly fee: number
+  /** Units that leave the payers, change and fee not counted. */
+  readonly value: number
   /** Whose coins it spends: hex of the address, and units of all its coins. */
   readonly spent: ReadonlyArray<readonly [address: string, units: number]>
   /** The height from which on the youngest reward among its coins may be spent; 0: it spends none. */
@@ -104,6 +106,13 @@ const idDigits = 64
 
 /** The transaction that made a coin: its id, in hex. */
 export const makerOf = (key: string): string => key.slice(0, idDigits)
+
+/** The key of an output's entry: that of `coinKey`, from hex. */
+export const outputKey = (id: string, index: number): string => id + outputDigits(index)
+const outputDigits = (index: number): string => {
+  assert(index < 0x1_0000, "a payment has fewer outputs")
+  return (((index & 0xff) << 8) | (index >>> 8)).toString(16).padStart(4, "0") + "0000"
+}
 
 /** Payments with each after those of them that it builds on; else in the order given. */
 export const parentsFirst = (payments: ReadonlyArray<PaymentTransaction>): ReadonlyArray<PaymentTransaction> => {
