@@ -81,7 +81,7 @@ const lookEvery = 256
 const lookEveryInFloods = 8
 /** Virtual milliseconds between two looks at the choice of branch. */
 const choiceLookMs = 1_000
-/** Virtual milliseconds between two looks at bans. */
+/** Virtual milliseconds between two looks at bans and promises. */
 const banLookMs = 30_000
 /** Height up to which every reorganisation is followed by a replay of all of history. */
 const fullAuditHeight = 200
@@ -297,6 +297,7 @@ class Simulation {
         yield* Effect.sleep(banLookMs)
         for (const node of this.up()) {
           this.violated(checkCondemned(node, (id) => this.tracer.wasTip(id)))
+          this.violated(this.checkPromises(node, poolView(node, this.rules)))
           yield* this.checkBans(node, ids)
         }
       })
