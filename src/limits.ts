@@ -170,6 +170,14 @@ export const headerCacheMax = 4_096
  */
 export const snapshotBlocksMax = 256
 
+/** Coins that a selection looks at. More: refused. */
+export const selectionCoinsMax = 1_000_000
+/** Subsets that branch and bound tries, as many as Bitcoin Core does: some ten milliseconds. Then the best so far is taken. */
+export const selectionTriesMax = 100_000
+/** Random subsets that the knapsack draws, as many as Bitcoin Core does, and coins that it looks at in all of them. */
+export const selectionDrawsMax = 1_000
+export const selectionLooksMax = 2_000_000
+
 /** Milliseconds between SIGTERM and exit. */
 export const stopMsMax = 8_000
 

@@ -48,7 +48,8 @@ export const steal = (chain: TestChain): void => {
   ].map(([address, units]) => {
     const balance = amount(units as number)
     const value = encodeAccount({ balance, nonce: 0 as Nonce })
-    return [entryKey(address as (typeof alloc)[0]["address"]), value, balance] as const
+    const key = entryKey(address as (typeof alloc)[0]["address"])
+    return [key, value, balance, store.readEntry(key)] as const
   })
   const tree = new StateTree(store.readPage)
   const stateRoot = tree.update(entries.map(([key, value]) => [key, value] as const))

@@ -14,6 +14,7 @@ const order = [
   "src/codec",
   "src/crypto",
   "src/ledger",
+  "src/wallet",
   "src/block",
   "src/consensus",
   "src/chain",
@@ -51,12 +52,22 @@ const only: Readonly<Record<string, ReadonlyArray<string>>> = {
     "src/node.ts",
     "web"
   ],
-  web: ["src/limits.ts", "src/assert.ts", "src/codec", "src/crypto", "src/ledger", "src/block", "src/http/contract.ts"]
+  web: [
+    "src/limits.ts",
+    "src/assert.ts",
+    "src/codec",
+    "src/crypto",
+    "src/ledger",
+    "src/wallet",
+    "src/block",
+    "src/http/contract.ts"
+  ]
 }
 /** No clock, no chance, no world. `crypto` may reach native engines: they are functions of their bytes. */
 const pure = [
   "src/codec",
   "src/ledger",
+  "src/wallet",
   "src/block",
   "src/consensus",
   "src/chain",

@@ -28,11 +28,19 @@ export interface Attached {
   readonly fees: Amount
 }
 
+/** An entry that a decision changes: its value after, the units in that, and its value before. */
+export type LandingEntry = readonly [
+  key: string,
+  value: Uint8Array | undefined,
+  units: number,
+  before: Uint8Array | undefined
+]
+
 /** A decision, ready to be put on disk in one transaction. */
 export interface Landing {
   readonly detached: ReadonlyArray<Block>
   readonly attached: ReadonlyArray<Attached>
-  readonly entries: ReadonlyArray<readonly [key: string, value: Uint8Array | undefined, units: number]>
+  readonly entries: ReadonlyArray<LandingEntry>
   readonly pages: ReadonlyMap<string, Uint8Array | undefined>
 }
 
@@ -93,7 +101,7 @@ export class Decision {
     if (!equal(this.tree.update(entries), header.stateRoot)) {
       return reject("state-root-wrong", "the state after the block is not what its header says")
     }
-    for (const [key, value] of entries) this.state.set(key, value)
+    this.state.take(state.changes)
     this.attached.push({ block, undo: encodeUndo(state.changes), fees })
     return undefined
   }
@@ -101,9 +109,10 @@ export class Decision {
   /** What is to be put on disk. */
   landing(): Landing {
     const { ledger } = this.rules
-    const entries = entriesOf(this.state.changes).map(
-      ([key, value]) => [key, value, value === undefined ? 0 : ledger.unitsOf(value)] as const
-    )
+    const entries: Array<LandingEntry> = []
+    for (const [key, { before, after }] of this.state.changes) {
+      if (before !== after) entries.push([key, after, after === undefined ? 0 : ledger.unitsOf(after), before])
+    }
     return { detached: this.detached, attached: this.attached, entries, pages: this.tree.pages() }
   }
 

@@ -31,6 +31,24 @@ export class Overlay {
     return before
   }
 
+  /** Adds an entry of a name that was never there, as that of a new coin: nothing below is read for it. */
+  add(key: string, value: Uint8Array): void {
+    const change = this.changes.get(key)
+    if (change !== undefined) change.after = value
+    else this.changes.set(key, { before: undefined, after: value })
+  }
+
+  /** Takes the changes of a layer above. */
+  take(changes: ReadonlyMap<string, Change>): void {
+    for (const [key, { before, after }] of changes) {
+      if (before === after) continue
+      const change = this.changes.get(key)
+      if (change !== undefined) change.after = after
+      // What the layer above saw before is what is here, and here nothing has changed.
+      else this.changes.set(key, { before, after })
+    }
+  }
+
   /** Sets the entry, or removes it with undefined. */
   set(key: string, value: Uint8Array | undefined): void {
     const change = this.changes.get(key)

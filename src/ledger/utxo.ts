@@ -149,7 +149,7 @@ const apply = (
   const fee = check(rules, state, transaction, place)
   if (typeof fee !== "number" || transaction.kind !== "payment") return fee
   for (const key of transaction.spends) state.set(key, undefined)
-  for (const [key, coin] of coinsOf(transaction, place.height)) state.set(key, encodeCoin(coin))
+  for (const [key, coin] of coinsOf(transaction, place.height)) state.add(key, encodeCoin(coin))
   return fee
 }
 
@@ -227,7 +227,7 @@ export const makeCoinLedger = (rules: CoinRules, allocated: Amount): Ledger => {
       if (wanted === undefined) return reject("coinbase-amount-wrong", "Reward and fees are more than can be counted.")
       const coinbase = checkOpening(opening, wanted)
       if ("code" in coinbase) return coinbase
-      for (const [key, coin] of coinsOf(coinbase, facts.height)) state.set(key, encodeCoin(coin))
+      for (const [key, coin] of coinsOf(coinbase, facts.height)) state.add(key, encodeCoin(coin))
       return undefined
     },
     isEntry: (key, value) => key.length === outpointBytes && isCoin(value),

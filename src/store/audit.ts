@@ -25,7 +25,7 @@ class Replay {
     const entries = [...state.changes].map(([key, { after }]) => [key, after] as const)
     const tree = new StateTree(() => undefined)
     tree.update(entries)
-    this.take({ entries: entries.map(([key, value]) => [key, value, 0] as const), pages: tree.pages() })
+    this.take({ entries: entries.map(([key, value]) => [key, value, 0, undefined] as const), pages: tree.pages() })
   }
 
   take(landing: Pick<ReturnType<Decision["landing"]>, "entries" | "pages">): void {

@@ -214,7 +214,7 @@ class Model {
       {
         detached,
         attached: attached.map(({ block }) => ({ block, undo: new Uint8Array(0), fees: amount(0) })),
-        entries: changed.map((key) => [key, after.get(key)?.value, after.get(key)?.units ?? 0] as const),
+        entries: changed.map((key) => [key, after.get(key)?.value, after.get(key)?.units ?? 0, store.readEntry(key)] as const),
         pages
       },
       ++this.clock

@@ -389,8 +389,7 @@ export class ChainStore implements ChainReader {
     const { ledger } = this.rules
     const balances = new Balances(ledger)
     let grown = 0
-    for (const [key, value, units] of entries) {
-      const before = this.readEntry(key)
+    for (const [key, value, units, before] of entries) {
       grown += Number(value !== undefined) - Number(before !== undefined)
       balances.count(before, -1)
       balances.count(value, 1)
@@ -400,7 +399,7 @@ export class ChainStore implements ChainReader {
     }
     for (const { owner, units, coins } of balances.changed()) {
       this.sql.addBalance.run(owner, units, coins)
-      this.sql.deleteBalance.run(owner)
+      if (coins < 0) this.sql.deleteBalance.run(owner)
     }
     for (const [name, page] of pages) {
       if (page === undefined) this.sql.deletePage.run(name)
@@ -441,7 +440,7 @@ export class ChainStore implements ChainReader {
   private begin(): void {
     const { genesis, ledger, spec, consensus } = this.rules
     const state = genesisState(ledger, spec)
-    const entries = [...state.changes].map(([key, { after }]) => [key, after, ledger.unitsOf(after!)] as const)
+    const entries = [...state.changes].map(([key, { after }]) => [key, after, ledger.unitsOf(after!), undefined] as const)
     const tree = new StateTree(() => undefined)
     tree.update(entries.map(([key, value]) => [key, value] as const))
     this.decide(() => {

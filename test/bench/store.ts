@@ -32,7 +32,7 @@ const signature = dice.bytes(64)
 const publicKey = dice.bytes(33)
 const extra = new Uint8Array(0)
 
-type Entry = Landing["entries"][number]
+type Entry = readonly [key: string, value: Uint8Array, units: number]
 
 /** What a block says and what it leaves behind. */
 interface Content {
@@ -112,7 +112,7 @@ const landingOf = (store: ChainStore, contents: ReadonlyArray<Content>): Landing
     const block: Block = { header: parent, transactions, extra }
     attached.push({ block, undo: encodeUndo(changes), fees: amount(0) })
   }
-  return { detached: [], attached, entries: [...after.values()], pages: tree.pages() }
+  return { detached: [], attached, entries: [...after.values()].map((entry) => [...entry, store.readEntry(entry[0])] as const), pages: tree.pages() }
 }
 
 const land = (store: ChainStore, landing: Landing): void =>

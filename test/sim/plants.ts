@@ -72,7 +72,7 @@ export const plants: ReadonlyArray<Plant> = [
   {
     name: "two-of-one-nonce",
     what: "A transfer that takes the place of another of its nonce comes in, and the other stays.",
-    file: "src/mempool/pool.ts",
+    file: "src/mempool/account-pool.ts",
     find: `    if (replaced !== undefined) this.remove(replaced)
 `,
     replace: "",
@@ -122,8 +122,8 @@ export const plants: ReadonlyArray<Plant> = [
     what: "What a landing changes in the state is written; what it takes away again is not deleted. A reorganisation leaves accounts behind that nobody was paid into being.",
     file: "src/store/store.ts",
     find: `      if (value === undefined) this.sql.deleteEntry.run(keyBytes(key))
-      else this.sql.setEntry.run(keyBytes(key), value, units)`,
-    replace: `      if (value !== undefined) this.sql.setEntry.run(keyBytes(key), value, units)`,
+      else this.sql.setEntry.run(keyBytes(key), value, units, ledger.ownerOf(value) ?? null)`,
+    replace: `      if (value !== undefined) this.sql.setEntry.run(keyBytes(key), value, units, ledger.ownerOf(value) ?? null)`,
     needs: [],
     shows: /the entries hold|entries follow from the blocks|is not what the blocks say/
   },
@@ -179,8 +179,8 @@ export const plants: ReadonlyArray<Plant> = [
     name: "fees-of-the-plan",
     what: "A block that is attached after others pays its proposer their fees, too: right for one block, wrong in a reorganisation.",
     file: "src/chain/connect.ts",
-    find: `this.rules.ledger.applyReward(state, header, fees)`,
-    replace: `this.rules.ledger.applyReward(state, header, this.attached.reduce((sum, one) => sum + one.fees, fees) as Amount)`,
+    find: `this.rules.ledger.applyReward(state, header, fees, block.transactions[0])`,
+    replace: `this.rules.ledger.applyReward(state, header, this.attached.reduce((sum, one) => sum + one.fees, fees) as Amount, undefined)`,
     needs: [],
     shows: /a block changes the supply by its reward/
   },
