@@ -15,6 +15,7 @@ import { reject, type TransactionReject } from "../src/ledger/reject.ts"
 import { summaryOf } from "../src/ledger/summary.ts"
 import type { Nonce, Transaction } from "../src/ledger/transaction.ts"
 import { makePool } from "../src/mempool/make-pool.ts"
+import { parentsFirst } from "../src/mempool/package.ts"
 import type { Pool, PoolBounds, View } from "../src/mempool/pool.ts"
 import { hashesPerMessageMax, pendingTransactionsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
@@ -132,11 +133,17 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
     state.gone.clear()
     const rows = loadPending(store.db)
     if (rows.length > 0) reached("pool-reloaded")
-    for (const { id, bytes, received } of rows) {
+    const received = new Map(rows.map((row) => [toHex(row.id), row.received]))
+    const kept = rows.flatMap(({ bytes }) => {
       const decoded = rules.ledger.decode(bytes)
-      const fits = Result.isSuccess(decoded) && admit(state, decoded.success, Math.min(received, now)) === undefined
-      if (!fits) state.gone.add(toHex(id))
+      return Result.isSuccess(decoded) ? [decoded.success] : []
+    })
+    // Rows of one commit are of one instant: their order says nothing of what builds on what.
+    for (const transaction of parentsFirst(kept)) {
+      const id = toHex(transaction.id)
+      if (admit(state, transaction, Math.min(received.get(id) ?? now, now)) === undefined) received.delete(id)
     }
+    for (const id of received.keys()) state.gone.add(id)
     for (const id of state.pool.expire(now)) state.gone.add(id)
   }
 

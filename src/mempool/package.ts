@@ -7,7 +7,7 @@
  */
 import { assert } from "../assert.ts"
 import { toHex } from "../codec/bytes.ts"
-import type { PaymentTransaction } from "../ledger/transaction.ts"
+import type { PaymentTransaction, Transaction } from "../ledger/transaction.ts"
 import type { Pending } from "./pool.ts"
 
 /** Of some payments: how many, their bytes, and their fees in base units. */
@@ -114,13 +114,14 @@ const outputDigits = (index: number): string => {
   return (((index & 0xff) << 8) | (index >>> 8)).toString(16).padStart(4, "0") + "0000"
 }
 
-/** Payments with each after those of them that it builds on; else in the order given. */
-export const parentsFirst = (payments: ReadonlyArray<PaymentTransaction>): ReadonlyArray<PaymentTransaction> => {
-  const byId = new Map(payments.map((payment) => [toHex(payment.id), payment]))
-  const sorted = new Set<PaymentTransaction>()
-  const left = payments.toReversed()
+/** Transactions with each after those of them that it builds on; else in the order given. */
+export const parentsFirst = <A extends Transaction>(transactions: ReadonlyArray<A>): ReadonlyArray<A> => {
+  const byId = new Map(transactions.map((one) => [toHex(one.id), one]))
+  const sorted = new Set<A>()
+  const left = transactions.toReversed()
   for (let next = left.at(-1); next !== undefined; next = left.at(-1)) {
-    const parents = next.spends.flatMap((key) => byId.get(makerOf(key)) ?? []).filter((one) => !sorted.has(one))
+    const spends = next.kind === "payment" ? next.spends : []
+    const parents = spends.flatMap((key) => byId.get(makerOf(key)) ?? []).filter((one) => !sorted.has(one))
     if (parents.length > 0 && !sorted.has(next)) left.push(...parents.reverse())
     else sorted.add(left.pop()!)
   }
