@@ -29,6 +29,7 @@ import {
 import { type Forged, honestBlock, oldBlocks } from "./forge.ts"
 import { forgeries, headersOn, moneyLies, nonsenseIds, twoBodies, workOf } from "./lies.ts"
 import { conduct, hellos } from "./misconduct.ts"
+import { paymentLies } from "./payment-lies.ts"
 
 type Model = LedgerRules["model"]
 
@@ -92,7 +93,11 @@ const forgery = (about: string, code: string, forge: (liar: Liar) => Forged): Ac
   code,
   play: (liar) => {
     const given = new Map<string, Uint8Array>()
-    return persist(liar, offersMax, (talk) => offer(talk, liar, forge(liar), given))
+    return persist(liar, offersMax, (talk) => {
+      const block = forge(liar)
+      liar.forged(block.header, about)
+      return offer(talk, liar, block, given)
+    })
   }
 })
 
@@ -335,5 +340,12 @@ const actsOn = (model: Model): Acts => {
 
 /** Every act by its name, on a chain of each money model. */
 export const acts: Readonly<Record<Model, Acts>> = { account: actsOn("account"), utxo: actsOn("utxo") }
+
+/** The acts that are about coins. */
+export const coinActNames: ReadonlyArray<string> = [
+  ...Object.keys(paymentLies.forgeries).map((name) => `block-${name}`),
+  ...Object.keys(paymentLies.dishonest),
+  ...Object.keys(paymentLies.useless)
+]
 
 export const actNamesOf = (model: Model): ReadonlyArray<string> => Object.keys(acts[model])

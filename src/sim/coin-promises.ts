@@ -4,13 +4,14 @@
  * A payment may go for one reason only: it cannot be any more, because a coin of its is spent by another, confirmed or pending
  * and better paid, or is not there, and then whoever made that coin must have such a reason in turn. The reason may be gone
  * again when we look: a chain that returns to a branch brings back a coin, but not who had spent it. So what a branch made
- * impossible is noted when the tip moves.
+ * impossible is noted when the tip moves. And a losing branch may give back more payments of one family than may be pending.
  */
 import type { Rules } from "../chain/rules.ts"
 import { toHex } from "../codec/bytes.ts"
 import { decodeCoin } from "../ledger/coin.ts"
 import { Overlay } from "../ledger/overlay.ts"
 import type { PaymentTransaction, Transaction } from "../ledger/transaction.ts"
+import { ancestorsMax, descendantsMax } from "../limits.ts"
 import type { PoolView, Promises } from "./check.ts"
 import type { CoinWallets } from "./coin-wallets.ts"
 import { ripeAt } from "./coins.ts"
@@ -81,6 +82,37 @@ class Look {
     return reason
   }
 
+  /** Does it build on more payments that are neither confirmed nor gone than may be pending, or does too much build on one of them? */
+  isCrowded(id: string, families: ReadonlyMap<string, ReadonlySet<string>>): boolean {
+    const ancestors = this.ancestorsOf(id)
+    return ancestors.size > ancestorsMax || [...ancestors].some((one) => families.get(one)!.size > descendantsMax)
+  }
+
+  /** By payment that is neither confirmed nor gone: what builds on it, however far, itself included. */
+  families(): ReadonlyMap<string, ReadonlySet<string>> {
+    const families = new Map<string, Set<string>>()
+    for (const [id, payment] of this.signed) {
+      if (this.has(id, payment) || this.mayBeGone(id, payment)) continue
+      for (const one of this.ancestorsOf(id)) {
+        const family = families.get(one) ?? new Set()
+        families.set(one, family.add(id))
+      }
+    }
+    return families
+  }
+
+  /** Itself and all that it builds on, as far as that is not confirmed. */
+  private ancestorsOf(id: string): ReadonlySet<string> {
+    const all = new Set([id])
+    for (const one of all) {
+      for (const key of this.signed.get(one)!.spends) {
+        const maker = this.signed.get(makerOf(key))
+        if (maker !== undefined && !this.node.store.isConfirmed(maker.id)) all.add(makerOf(key))
+      }
+    }
+    return all
+  }
+
   private isTaken(key: string, by: string, maker: Uint8Array): boolean {
     const spender = this.spenders.get(key)
     if (spender !== undefined && spender !== by) return true
@@ -116,8 +148,11 @@ export class CoinPromises implements Promises {
     seen.tip = header.id
     if (follows) return
     const look = this.look(node, new Map())
-    for (const [id, payment] of this.wallets.signed)
-      if (!seen.undone.has(id) && !look.has(id, payment) && look.mayBeGone(id, payment)) seen.undone.add(id)
+    const families = look.families()
+    for (const [id, payment] of this.wallets.signed) {
+      if (seen.undone.has(id) || look.has(id, payment)) continue
+      if (look.mayBeGone(id, payment) || look.isCrowded(id, families)) seen.undone.add(id)
+    }
   }
 
   broken(node: SimNode, pool: PoolView): string | undefined {

@@ -25,6 +25,8 @@ export class Faults {
   private readonly parts: FaultParts
   private readonly healing = new Set<() => void>()
   private readonly restarts = new Map<string, number>()
+  /** Blocks that nobody may take, by id, and what is wrong with each. */
+  readonly forged = new Map<string, string>()
   private calm = false
   private liars = 0
 
@@ -258,7 +260,8 @@ export class Faults {
         rules,
         dice: makeDice(action.seed),
         victim: target(victim),
-        others: others.map(target)
+        others: others.map(target),
+        forged: ({ id }, about) => void this.forged.set(id, about)
       })
     )
     return Effect.andThen(

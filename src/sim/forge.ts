@@ -86,6 +86,12 @@ export const oldBlocks = ({ victim: { store } }: Liar, max: number): ReadonlyArr
   return blocks
 }
 
+/** A transaction of the last blocks; if they have none, this one, and again. */
+export const repeated = (liar: Liar, one: ReadonlyArray<Transaction>): ReadonlyArray<Transaction> => {
+  const last = confirmed(liar).slice(0, 1)
+  return last.length > 0 ? last : [...one, ...one]
+}
+
 /** Transactions of the last blocks, those that blocks open with left out. */
 export const confirmed = (liar: Liar): ReadonlyArray<Transaction> =>
   oldBlocks(liar, 50).flatMap(({ transactions }) => transactions.filter(({ kind }) => kind !== "coinbase"))

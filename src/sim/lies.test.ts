@@ -25,7 +25,8 @@ const scene = (model: Model, seed: number): { readonly chain: TestChain; readonl
     rules: chain.rules,
     dice: makeDice(seed),
     victim: { host: "", port: 0, store: chain.store },
-    others: []
+    others: [],
+    forged: () => {}
   } as unknown as Liar
   mine(chain, liar)
   mine(chain, liar)

@@ -8,7 +8,7 @@ import type { Amount } from "../ledger/amount.ts"
 import { makeCoinbase, makePayment, signPayment } from "../ledger/payment.ts"
 import type { Coinbase, Output, PaymentTransaction, Transaction, TransactionId } from "../ledger/transaction.ts"
 import { confirmedCoins, type NamedCoin, paidBy, spendableCoins } from "./coins.ts"
-import { confirmed, draft, filled, type Forgery, given, holding, type MoneyLies } from "./forge.ts"
+import { confirmed, draft, filled, type Forgery, given, holding, type MoneyLies, repeated } from "./forge.ts"
 import type { Liar } from "./liar.ts"
 import { walletKey } from "./wallets.ts"
 
@@ -236,7 +236,9 @@ export const paymentLies: MoneyLies = {
     unneeded: refused("a payment that someone has signed who owns none of its coins", "witness-unneeded", (liar) => [
       pay(liar, { by: [purse(), liar.key] })
     ]),
-    replay: refused("a payment that is confirmed already", "coin-unknown", (liar) => confirmed(liar).slice(-1)),
+    replay: refused("a payment that is confirmed already", "coin-unknown", (liar) =>
+      repeated(liar, chain(liar, 1))
+    ),
     theft: {
       about: "a payment of another's coin with a signature that is not theirs",
       code: "signature-invalid",

@@ -3,7 +3,7 @@
  * options, and plain JSON, so that a plan can be read, cut down by the shrinker, and kept as a scenario.
  */
 import type { LedgerRules } from "../ledger/ledger.ts"
-import { actNamesOf } from "./byzantine.ts"
+import { actNamesOf, coinActNames } from "./byzantine.ts"
 import type { Strategy } from "./choices.ts"
 import { type Dice, makeDice } from "./dice.ts"
 
@@ -169,6 +169,8 @@ const planCoins = ({ options, names, actions }: Sketch, wallets: number, paysPer
         : { ...work, do: "gather", wallets: dice.pick([1, 1, 2, 3, wallets]) }
     )
   }
+  if (!options.faults.includes("byzantine")) return
+  each(own, minuteMs, () => ({ do: "byzantine", act: dice.pick(coinActNames), seed: dice.int(1_000_000) }))
 }
 
 const pace = (dice: Dice): number => between(dice, paceMin, paceMax)

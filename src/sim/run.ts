@@ -218,7 +218,12 @@ class Simulation {
 
   private tipMoved(node: SimNode): void {
     this.promises.moved(node)
-    this.violated(checkTip(node, this.rules) ?? this.options.check?.(node, this.nodes))
+    const forged = this.faults.forged.get(node.store.tip().header.id)
+    this.violated(
+      checkTip(node, this.rules) ??
+        (forged === undefined ? undefined : `${node.name} has taken a block with ${forged}`) ??
+        this.options.check?.(node, this.nodes)
+    )
   }
 
   /** After each start: what the disk has is what the rules give, and nothing that was promised is gone. */

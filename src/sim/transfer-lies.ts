@@ -5,7 +5,7 @@ import { decodeAccount, keyOf } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
 import type { Millis, Nonce, Transaction, TransferFields } from "../ledger/transaction.ts"
 import { makeTransfer, signTransfer, transferOf } from "../ledger/transfer.ts"
-import { confirmed, draft, filled, type Forgery, given, type MoneyLies } from "./forge.ts"
+import { confirmed, draft, filled, type Forgery, given, type MoneyLies, repeated } from "./forge.ts"
 import type { Liar } from "./liar.ts"
 import { walletKey } from "./wallets.ts"
 
@@ -96,7 +96,9 @@ export const transferLies: MoneyLies = {
     overdraft: refused("a transfer of more than its sender has", "balance-too-low", (liar) => [
       one(liar, { amount: 1e15 })
     ]),
-    replay: refused("a transfer that is confirmed already", "nonce-too-low", (liar) => confirmed(liar).slice(0, 1)),
+    replay: refused("a transfer that is confirmed already", "nonce-too-low", (liar) =>
+      repeated(liar, purseTransfers(liar, 1))
+    ),
     theft: {
       about: "a transfer of another's money with a signature that is not theirs",
       code: "signature-invalid",

@@ -185,6 +185,47 @@ export const plants: ReadonlyArray<Plant> = [
     shows: /a block changes the supply by its reward/
   },
   {
+    name: "spenders-forgotten",
+    what: "After a reorganisation that gives payments back, the pool of coins does not know any more who spends which coin.",
+    file: "src/mempool/coin-pool.ts",
+    find: `    const pushed = payments.length === 0 ? [] : this.admitAll([...payments, ...waiting], view, now)
+`,
+    replace: `    const pushed = payments.length === 0 ? [] : this.admitAll([...payments, ...waiting], view, now)
+    if (payments.length > 0) this.spenders.clear()
+`,
+    needs: [],
+    shows: neverConfirmed
+  },
+  {
+    name: "undo-forgets-reward",
+    what: "The undo record of a block leaves out what its coinbase made: a reorganisation leaves rewards behind that no block pays.",
+    file: "src/chain/connect.ts",
+    find: `undo: encodeUndo(state.changes), fees })`,
+    replace: `undo: encodeUndo(
+      new Map([...state.changes].filter(([key]) => !key.startsWith(toHex(block.transactions[0]?.id ?? block.header.hash))))
+    ), fees })`,
+    needs: [],
+    shows: /undo leads back to the state of the fork point/
+  },
+  {
+    name: "reward-ripe-early",
+    what: "A reward may be spent one block too early.",
+    file: "src/ledger/utxo.ts",
+    find: `place.height >= ripeAt`,
+    replace: `place.height + 1 >= ripeAt`,
+    needs: ["byzantine"],
+    shows: /has taken a block with a payment of the last block's reward/
+  },
+  {
+    name: "input-twice",
+    what: "A payment may name one coin twice, and spend twice what it holds.",
+    file: "src/ledger/utxo.ts",
+    find: `new Set(spends).size !== spends.length`,
+    replace: `new Set(spends).size > spends.length`,
+    needs: ["byzantine"],
+    shows: /a block changes the supply by its reward/
+  },
+  {
     name: "restart-forgets",
     what: "A node that starts does not read its table of pending transfers.",
     file: "actors/mempool.ts",
