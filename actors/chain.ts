@@ -22,9 +22,10 @@ import { type BlockReject, reject, verdicts } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import type { VerifiedLeaves } from "../src/chain/verified.ts"
 import { toHex } from "../src/codec/bytes.ts"
-import type { Transaction } from "../src/ledger/transaction.ts"
+import { isSent, type Transaction } from "../src/ledger/transaction.ts"
 import { branchBelowMax, chainBatchMax, chainInboxMax, headersAheadMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
+import { condemnPast, isPast } from "../src/store/past.ts"
 import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { ActorSpec, Reply } from "./actor.ts"
@@ -63,7 +64,7 @@ interface State {
   /** Bodies that passed their own checks and are not on disk yet, by block id. */
   readonly offers: Map<string, Offer>
   readonly branch: HeaderBranch
-  /** After start: stored bodies may extend the tip. Looked for once, without an offer. */
+  /** After a start, and when the past of a snapshot is proven: what is stored may win. Looked for once, without an offer. */
   resume: boolean
 }
 
@@ -134,9 +135,7 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
   /** Remembers a hash that is bad for ever. Without room on the disk it is judged again the next time. */
   const condemn = (state: State, refused: BlockReject, id: string | undefined): void => {
     if (id === undefined || !verdicts[refused.code].condemns || refused.code === "known-invalid") return
-    const done = ports.disk.try(writer, state.clock.currentTimeMillisUnsafe(), () =>
-      forget(store, state, id, refused.code)
-    )
+    const done = ports.disk.try(writer, state.clock.currentTimeMillisUnsafe(), () => forget(store, state, id, refused))
     if (Result.isFailure(done)) return
     for (const { reply } of done.success) reply.fail(reject("parent-invalid", "an ancestor was refused"))
   }
@@ -205,6 +204,8 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
           return offerBlock(state, message.block, message.from, message.reply)
         case "MissingBodies":
           return Effect.map(missing(state, message.head, message.limit), message.reply.succeed)
+        case "Resume":
+          state.resume = true
       }
     },
     settle: (state) => (state.offers.size > 0 || state.resume ? land(ports, state, readerOf(state)) : undefined),
@@ -252,7 +253,7 @@ const land = (ports: ChainPorts, state: State, reader: ChainReader): Effect.Effe
         const { id, reject: why } = outcome.failure
         refused.set(id, why)
         reached("block-condemned")
-        yield* whenRoom(ports, state, () => forget(store, state, id, why.code))
+        yield* whenRoom(ports, state, () => forget(store, state, id, why))
       }
     }
     state.resume = false
@@ -288,11 +289,12 @@ const firstPart = (plan: Plan): Plan =>
     ? { ...plan, attach: plan.attach.slice(0, blocksPerLanding) }
     : plan
 
-/** The heaviest block above the tip whose every ancestor's body is here, reached from the blocks in hand. */
+/** The heaviest block above the tip whose every ancestor's body is here, reached from the blocks in hand or from what is stored. */
 const candidate = (store: ChainStore, state: State, reader: ChainReader): Row | undefined => {
   const byParent = new Map<string, Array<Row>>()
   const whole = new Set<string>()
-  const stack: Array<Row> = state.resume ? [store.tip()] : []
+  const stored = state.resume ? heaviestStored(store, reader) : undefined
+  const stack: Array<Row> = stored === undefined ? [] : [stored]
   for (const { row } of [...state.offers.values()].sort((a, b) => a.row.header.height - b.row.header.height)) {
     const parent = parentId(row.header)
     byParent.set(parent, [...(byParent.get(parent) ?? []), row])
@@ -312,15 +314,29 @@ const candidate = (store: ChainStore, state: State, reader: ChainReader): Row | 
   return best
 }
 
-/** Does the branch of a row reach the best branch through bodies that are here, where it can be undone? */
-const isWhole = (store: ChainStore, reader: ChainReader, row: Row): boolean => {
+/** The heaviest stored block that could be the tip: a landing was cut off before it, or it waited for the past of a snapshot. */
+const heaviestStored = (store: ChainStore, reader: ChainReader): Row | undefined => {
+  const torn = new Set<string>()
+  for (const row of store.heavier()) if (isWhole(store, reader, row, torn)) return row
+  return undefined
+}
+
+/** Does the branch of a row reach the best branch through bodies that are here, where it can be undone? `torn`: known not to. */
+const isWhole = (store: ChainStore, reader: ChainReader, row: Row, torn = new Set<string>()): boolean => {
+  const path: Array<string> = []
   let walk: Row | undefined = row
   while (walk !== undefined && !isBest(reader, walk.header)) {
-    if (!walk.hasBody || store.invalidCode(walk.header.id) !== undefined) return false
-    walk = reader.find(parentId(walk.header))
+    const { id }: Row["header"] = walk.header
+    path.push(id)
+    walk =
+      walk.hasBody && !torn.has(id) && store.invalidCode(id) === undefined
+        ? reader.find(parentId(walk.header))
+        : undefined
   }
   // Below the floor of a loaded snapshot nothing can be undone until its past is proven.
-  return walk !== undefined && walk.header.height >= store.floor()
+  if (walk !== undefined && walk.header.height >= store.floor()) return true
+  for (const id of path) torn.add(id)
+  return false
 }
 
 /** Checks signatures not checked before, with a turn for others between slices. A wrong one is left for the plan to find. */
@@ -361,21 +377,27 @@ const commit = (
 
 /**
  * A block that breaks a rule: it and its descendants are invalid from now on, and the heaviest branch is one without it.
- * Gives the blocks in hand that went with it.
+ * Gives the blocks in hand that went with it. In the past of a loaded snapshot it takes the whole chain with it: that is
+ * remembered, and the actor of the past ends the node.
  */
-const forget = (store: ChainStore, state: State, id: string, code: BlockReject["code"]): ReadonlyArray<Offer> => {
+const forget = (store: ChainStore, state: State, id: string, refused: BlockReject): ReadonlyArray<Offer> => {
+  const header = store.find(id)?.header
+  if (header !== undefined && isPast(store, header)) {
+    condemnPast(store, header, refused)
+    return []
+  }
   const offer = state.offers.get(id)
   const gone: Array<Offer> = []
   store.decide(() => {
     if (offer !== undefined) store.saveHeaders([offer.row])
-    store.markInvalid(id, code)
+    store.markInvalid(id, refused.code)
     for (const other of [...state.offers.values()].sort((a, b) => a.row.header.height - b.row.header.height)) {
       if (store.invalidCode(parentId(other.row.header)) === undefined) continue
       store.markInvalid(other.row.header.id, "parent-invalid")
       gone.push(other)
     }
   })
-  for (const header of [id, ...gone.map(({ row }) => row.header.id)]) state.offers.delete(header)
+  for (const other of [id, ...gone.map(({ row }) => row.header.id)]) state.offers.delete(other)
   if (store.find(id) !== undefined) {
     state.branch.begin(branchHeader(store.tip()))
     state.branch.grow(branchHeader(store.heaviest()), (parent) => branchHeader(store.find(parent)!))
@@ -388,7 +410,7 @@ const moveOf = (landing: Landing, tip: Row, offers: ReadonlyMap<string, Offer>):
   const ids = new Set(confirmed.map(({ id }) => toHex(id)))
   const returned: ReadonlyArray<Transaction> = landing.detached
     .flatMap(({ transactions }) => transactions)
-    .filter(({ id }) => !ids.has(toHex(id)))
+    .filter((transaction) => isSent(transaction) && !ids.has(toHex(transaction.id)))
   const top = landing.attached.at(-1)
   assert(top !== undefined, "a tip moves to an attached block")
   return {

@@ -171,6 +171,8 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
         return message.reply.succeed(
           state.directory.advertised(state.sessions.get(message.to)?.nodeId ?? "", peersPerMessageMax)
         )
+      case "AddPeer":
+        return message.reply.succeed(ports.dials ? state.directory.add(message.endpoint) : "no-peers")
       case "Peers":
         return message.reply.succeed(state.directory.all.map((record) => view(state, record)))
       case "Tick":

@@ -14,17 +14,23 @@ import { type Amount, isAmount } from "../src/ledger/amount.ts"
 import { reject, type TransactionReject } from "../src/ledger/reject.ts"
 import { summaryOf } from "../src/ledger/summary.ts"
 import type { Nonce, Transaction } from "../src/ledger/transaction.ts"
-import { makePool } from "../src/mempool/make-pool.ts"
-import { parentsFirst } from "../src/mempool/package.ts"
+import { eldersFirst, makePool } from "../src/mempool/make-pool.ts"
 import type { Pool, PoolBounds, View } from "../src/mempool/pool.ts"
-import { hashesPerMessageMax, pendingTransactionsMax } from "../src/limits.ts"
+import { hashesPerMessageMax, httpPageMax, pendingTransactionsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { type AccountView, type Page, TransactionRefused, Unavailable } from "../src/node.ts"
 import { deletePending, insertPending, loadPending } from "../src/store/pending.ts"
 import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { ActorSpec, Reply } from "./actor.ts"
-import { type Admitted, type MempoolMessage, mempoolOverflow, type Source, type TipMoved } from "./protocol.ts"
+import {
+  type Admitted,
+  type MempoolMessage,
+  mempoolOverflow,
+  type PendingCoins,
+  type Source,
+  type TipMoved
+} from "./protocol.ts"
 
 export interface MempoolPorts {
   readonly rules: Rules
@@ -133,17 +139,13 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
     state.gone.clear()
     const rows = loadPending(store.db)
     if (rows.length > 0) reached("pool-reloaded")
-    const received = new Map(rows.map((row) => [toHex(row.id), row.received]))
-    const kept = rows.flatMap(({ bytes }) => {
-      const decoded = rules.ledger.decode(bytes)
-      return Result.isSuccess(decoded) ? [decoded.success] : []
-    })
-    // Rows of one commit are of one instant: their order says nothing of what builds on what.
-    for (const transaction of parentsFirst(kept)) {
+    const receivedAt = new Map(rows.map(({ id, received }) => [toHex(id), received]))
+    for (const id of receivedAt.keys()) state.gone.add(id)
+    const kept = rows.map(({ bytes }) => rules.ledger.decode(bytes)).filter(Result.isSuccess)
+    for (const transaction of eldersFirst(kept.map(({ success }) => success))) {
       const id = toHex(transaction.id)
-      if (admit(state, transaction, Math.min(received.get(id) ?? now, now)) === undefined) received.delete(id)
+      if (admit(state, transaction, Math.min(receivedAt.get(id) ?? now, now)) === undefined) state.gone.delete(id)
     }
-    for (const id of received.keys()) state.gone.add(id)
     for (const id of state.pool.expire(now)) state.gone.add(id)
   }
 
@@ -239,6 +241,8 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
         return message.reply.succeed(view(state, message.address))
       case "Accounts":
         return message.reply.succeed(message.rows.map((address) => view(state, address)))
+      case "Coins":
+        return message.reply.succeed(coinsOf(state.pool, message))
       case "Pending":
         return message.reply.succeed(pageOf(state.pool, message.cursor, message.limit))
       case "Ids":
@@ -287,6 +291,16 @@ const payerOf = (transaction: Transaction): Address => {
   const { payer } = summaryOf(transaction)
   assert(payer !== undefined, "what is pending has a payer")
   return payer
+}
+
+/** What is pending of coins: as many of those to come as one page may show. */
+const coinsOf = (pool: Pool, { keys, address }: Extract<MempoolMessage, { _tag: "Coins" }>): PendingCoins => {
+  const paid: Array<PendingCoins["paid"][number]> = []
+  for (const { key, amount } of address === undefined ? [] : pool.outputsOf(toHex(address))) {
+    if (paid.length === httpPageMax) break
+    paid.push({ key, amount })
+  }
+  return { spenders: keys.map((key) => pool.spenderOf(key)), paid }
 }
 
 const outbid = (): TransactionRefused =>

@@ -199,3 +199,32 @@ test("orders that wait are bounded: one too many is Busy, those before it are se
       yield* node.tree.stop
     })
   }))
+
+test("told to mine, it mines all the time; told to stop, it stops, in the middle of a search too", () =>
+  forSeeds(5, () => {
+    const { held, start } = holdThreads()
+    const body = Effect.gen(function* () {
+      const node = yield* startAlone(wish(start, 0))
+      const height = (): number => node.store.tip().header.height
+      const jobs = (): number => held[0]?.jobs.length ?? 0
+      yield* Effect.sleep(2_000)
+      expect([jobs(), (yield* node.tree.node.stats()).miningActive]).toEqual([0, false])
+      yield* node.tree.node.setMining(true)
+      for (const wanted of [1, 2]) {
+        yield* Effect.sleep(500)
+        held[0]!.solve()
+        yield* Effect.sleep(200)
+        expect(height()).toBe(wanted)
+      }
+      expect((yield* node.tree.node.stats()).miningActive).toBe(true)
+      yield* node.tree.node.setMining(false)
+      yield* Effect.sleep(200)
+      // Told to do nothing, and what an old search still finds is not wanted.
+      expect(held[0]!.jobs.at(-1)!.job).toBe(0)
+      const asked = jobs()
+      yield* Effect.sleep(30_000)
+      expect([jobs(), height(), (yield* node.tree.node.stats()).miningActive]).toEqual([asked, 2, false])
+      yield* node.tree.stop
+    })
+    return body
+  }))

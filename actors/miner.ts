@@ -89,11 +89,13 @@ interface State {
 export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => {
   const { rules, store, options } = ports
   const nowOf = (state: State): number => state.clock.currentTimeMillisUnsafe()
+  /** Mine all the time? Outlives the actor: who asked for it does not hear of a restart. */
+  let always = options.threads > 0
 
   /** Is there a reason to make a block now? Orders come first. */
   const wanted = (state: State): boolean =>
     state.orders.length > 0 ||
-    options.threads > 0 ||
+    always ||
     (options.onDemand && state.poolGrew) ||
     (options.everyMs !== undefined && nowOf(state) - state.sealedAt >= options.everyMs)
 
@@ -128,7 +130,7 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     if (
       transactions.length === 0 &&
       state.order === undefined &&
-      options.threads === 0 &&
+      !always &&
       options.everyMs === undefined
     ) {
       state.phase = "idle"
@@ -244,6 +246,13 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     begin(state)
   }
 
+  const setMining = (state: State, on: boolean): void => {
+    always = on
+    const ownWish = state.order === undefined && (state.phase === "selecting" || state.phase === "searching")
+    if (!on && ownWish) abandon(state)
+    begin(state)
+  }
+
   const tick = (state: State): void => {
     if (state.phase === "searching") {
       for (const number of startThreads(state)) give(state, number)
@@ -263,6 +272,9 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
           return message.reply.fail(new Busy({ actor: "miner", retryAfterMs: 1_000 }))
         state.orders.push(message)
         return begin(state)
+      case "SetMining":
+        setMining(state, message.on)
+        return message.reply.succeed(undefined)
       case "PoolGrew":
         state.poolGrew = true
         return begin(state)

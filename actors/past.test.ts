@@ -6,14 +6,16 @@ import { snapshotBlocksMax } from "../src/limits.ts"
 import { forSeeds } from "../src/sim/world.ts"
 import type { StoreFault } from "../src/store/db.ts"
 import { DiskRoom } from "../src/store/room.ts"
-import type { ChainStore } from "../src/store/store.ts"
+import { nextOfPast, provePast } from "../src/store/past.ts"
+import { ChainStore } from "../src/store/store.ts"
 import { specOf, TestChain, transfer } from "../test/fixtures.ts"
-import { load, make, steal } from "../test/snapshots.ts"
+import { load, make, overfill, steal } from "../test/snapshots.ts"
 import { within } from "../test/sim/counter.ts"
 import { startAlone } from "../test/sim/node.ts"
 import { Actor } from "./actor.ts"
 import { makeChain } from "./chain.ts"
-import type { BlockVerdict, ChainMessage } from "./protocol.ts"
+import { makePast } from "./past.ts"
+import type { BlockVerdict, ChainMessage, PastMessage } from "./protocol.ts"
 import type { Block } from "../src/block/block.ts"
 
 const below = 100
@@ -71,25 +73,54 @@ test("the past lacks its bodies from the bottom, whatever newer ones a branch la
     )
   }))
 
-test("a heavier branch that parts below the floor waits until the past is proven", () =>
+/** A store from the snapshot with a whole, heavier branch beside it that parts below its floor. */
+const waiting = (offer: ReturnType<typeof chainOf>["offer"], store: ChainStore) =>
+  Effect.gen(function* () {
+    const branch = chain.fork(below - 2).mine(snapshotBlocksMax + 4, [], 7)
+    for (const block of branch) expect(yield* offer(block)).toEqual({ outcome: "stored" })
+    expect(store.tip().header.id).toBe(chain.store.tip().header.id)
+    return branch.at(-1)!.header.id
+  })
+
+test("a heavier branch that parts below the floor waits for the past, and is taken as soon as it is proven", () =>
   forSeeds(3, () => {
     const store = load(bytes, chain)
-    const rival = chain.fork(below - 2)
-    const branch = rival.mine(snapshotBlocksMax + 4, [], 7)
     const { actor, offer } = chainOf(store)
-    return within([actor], () =>
-      Effect.gen(function* () {
-        for (const block of branch.slice(0, -1)) expect(yield* offer(block)).toEqual({ outcome: "stored" })
-        expect(store.tip().header.id).toBe(chain.store.tip().header.id)
-        for (let height = 1; height <= below; height++) yield* offer(blockAt(chain, height))
-        const node = yield* startAlone({ spec, store })
-        yield* Effect.sleep(3_000)
-        expect(store.floor()).toBe(0)
-        yield* node.tree.stop
-        expect(yield* offer(branch.at(-1)!)).toEqual({ outcome: "attached" })
-        expect(store.tip().header.id).toBe(branch.at(-1)!.header.id)
-      })
-    )
+    return Effect.gen(function* () {
+      const ports = { rules: chain.rules, store, disk: new DiskRoom(), chain: actor, progress: () => undefined }
+      const past: Actor<never, PastMessage> = new Actor(makePast({ ...ports, self: () => past })) as never
+      yield* within([actor, past], () =>
+        Effect.gen(function* () {
+          const head = yield* waiting(offer, store)
+          for (let height = 1; height < below; height++) yield* offer(blockAt(chain, height))
+          past.tell({ _tag: "Tick" })
+          yield* Effect.sleep(1_000)
+          expect([store.proven(), store.tip().header.id]).toEqual([below - 1, chain.store.tip().header.id])
+          yield* offer(blockAt(chain, below))
+          past.tell({ _tag: "Tick" })
+          yield* Effect.sleep(1_000)
+          expect([store.floor(), store.tip().header.id]).toEqual([0, head])
+        })
+      )
+    })
+  }))
+
+test("such a branch is taken at the next start, if the past was proven while no chain listened", () =>
+  forSeeds(3, () => {
+    const store = load(bytes, chain)
+    const { actor, offer } = chainOf(store)
+    return Effect.gen(function* () {
+      let head = ""
+      yield* within([actor], () => Effect.map(waiting(offer, store), (id) => void (head = id)))
+      const rest = { blocks: below, transactions: below }
+      const blocks = nextOfPast(store, rest, ({ height }) => blockAt(chain, height))
+      provePast(store, chain.rules, { blocks, verified: chain.verified })
+      expect([store.floor(), store.tip().header.id === head]).toEqual([0, false])
+      const node = yield* startAlone({ spec, store })
+      yield* Effect.sleep(1_000)
+      expect(store.tip().header.id).toBe(head)
+      yield* node.tree.stop
+    })
   }))
 
 test("a node is ready at once and proves its past as bodies come", () =>
@@ -101,6 +132,8 @@ test("a node is ready at once and proves its past as bodies come", () =>
       expect(yield* node.tree.node.blockAt(6)).toBeUndefined()
       expect((yield* node.tree.node.locator(64)).length).toBeGreaterThan(5)
       expect(yield* node.tree.node.metrics()).toContain("cairn_past_proven_blocks 0")
+      const past = Effect.map(node.tree.node.stats(), (stats) => stats.past)
+      expect(yield* past).toEqual({ height: 0, targetHeight: below, blocksPerSecond: 0, etaMs: undefined })
       yield* node.tree.node.mine(undefined)
       const bring = (from: number, to: number): void => {
         for (let height = from; height <= to; height++) store.saveBody(blockAt(chain, height))
@@ -109,10 +142,12 @@ test("a node is ready at once and proves its past as bodies come", () =>
       bring(12, below)
       yield* Effect.sleep(2_000)
       expect(store.proven()).toBe(10)
+      const { height, blocksPerSecond, etaMs } = (yield* past)!
+      expect([height, Math.round(etaMs! * blocksPerSecond)]).toEqual([10, (below - 10) * 1000])
       bring(11, 11)
       // One reminder is enough for all that is here.
       yield* Effect.sleep(1_000)
-      expect([store.floor(), store.proven()]).toEqual([0, undefined])
+      expect([store.floor(), store.proven(), yield* past]).toEqual([0, undefined, undefined])
       expect(yield* node.tree.node.metrics()).toContain(`cairn_past_proven_blocks ${below}`)
       expect((yield* node.tree.node.blockAt(6))?.block.transactions.length).toBe(1)
       yield* node.tree.stop
@@ -132,5 +167,34 @@ test("a past that breaks the rules ends the node with its code", () =>
       expect(child).toBe("past")
       expect((Cause.squash(cause) as StoreFault).code).toBe("past-invalid")
       yield* node.tree.stop
+    })
+  ))
+
+test("a block of the past that the rules do not allow behind any header ends the node, and condemns nothing else", () =>
+  forSeeds(3, () =>
+    Effect.gen(function* () {
+      const liar = new TestChain(spec)
+      liar.mine(1)
+      const bad = overfill(liar)
+      liar.mine(snapshotBlocksMax + 2)
+      const store = load(make(liar).bytes, liar)
+      expect(store.floor()).toBeGreaterThan(2)
+      const { actor, offer } = chainOf(store)
+      yield* within([actor], () =>
+        Effect.gen(function* () {
+          const { header } = store.tip()
+          expect(yield* Effect.flip(offer(bad))).toMatchObject({ code: "extra-too-large" })
+          expect([store.invalidCode(bad.header.id), store.invalidCode(header.id)]).toEqual([undefined, undefined])
+          expect([store.brokenPast(), store.heaviest().header.id]).toEqual([
+            expect.stringContaining("block 2 "),
+            header.id
+          ])
+        })
+      )
+      const node = yield* startAlone({ spec, store })
+      const { child, cause } = yield* Effect.flip(node.tree.failed)
+      expect([child, (Cause.squash(cause) as StoreFault).code]).toEqual(["past", "past-invalid"])
+      yield* node.tree.stop
+      expect(() => new ChainStore(store.db, liar.rules)).toThrow("extra-too-large")
     })
   ))

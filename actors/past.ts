@@ -1,32 +1,37 @@
 /**
  * Proves the past of a loaded snapshot while the node serves: a mailbox around src/store/past.ts. The download brings old
  * bodies when nothing newer is lacking (chain.ts, sync.ts); here they are replayed, a few at a time, and each group is on
- * disk before the next. A past that breaks the rules ends the node.
+ * disk before the next. A past that breaks the rules ends the node, whoever has noticed it. Once all is proven the chain hears
+ * of it: a heavier branch may have waited.
  */
 import { Clock, Effect, Result } from "effect"
 import type { Block } from "../src/block/block.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import { VerifiedLeaves } from "../src/chain/verified.ts"
 import { blockTransactionsMax } from "../src/limits.ts"
+import type { PastView } from "../src/node.ts"
+import { pastInvalid } from "../src/store/db.ts"
 import { nextOfPast, provePast } from "../src/store/past.ts"
 import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import { Actor, type ActorRef, type ActorSpec, type ActorWatch } from "./actor.ts"
 import type { Metrics } from "./metrics.ts"
 import { startGroup } from "./supervisor.ts"
-import { type PastMessage, pastOverflow } from "./protocol.ts"
+import { type ChainMessage, type PastMessage, pastOverflow } from "./protocol.ts"
 
 export interface PastPorts {
   readonly rules: Rules
   readonly store: ChainStore
   readonly disk: DiskRoom
+  readonly chain: ActorRef<ChainMessage>
+  /** How far the replay is; undefined: there is nothing left of it. */
+  readonly progress: () => PastView | undefined
   readonly self: () => ActorRef<PastMessage>
 }
 
 interface State {
   readonly clock: Clock.Clock
-  /** Height and time at the start, for the rate; time of the last word on it. */
-  readonly began: { readonly height: number; readonly at: number }
+  /** When the last word was said on how far it is. */
   saidAt: number
 }
 
@@ -39,7 +44,7 @@ const sayEveryMs = 10_000
 const writer = "past"
 
 /** The past actor. */
-export const makePast = ({ rules, store, disk, self }: PastPorts): ActorSpec<State, PastMessage> => {
+export const makePast = ({ rules, store, disk, chain, progress, self }: PastPorts): ActorSpec<State, PastMessage> => {
   const checkSignatures = (blocks: ReadonlyArray<Block>, verified: VerifiedLeaves): Effect.Effect<void> =>
     Effect.gen(function* () {
       const transactions = blocks.flatMap((block) => block.transactions)
@@ -52,17 +57,24 @@ export const makePast = ({ rules, store, disk, self }: PastPorts): ActorSpec<Sta
     })
 
   const say = (state: State, floor: number): Effect.Effect<void> => {
-    const height = store.proven()
-    if (height === undefined) return Effect.logInfo("the past is proven: every block below the snapshot", { blocks: floor })
+    const view = progress()
+    if (view === undefined)
+      return Effect.logInfo("the past is proven: every block below the snapshot", { blocks: floor })
     const now = state.clock.currentTimeMillisUnsafe()
     if (now - state.saidAt < sayEveryMs) return Effect.void
     state.saidAt = now
-    const perBlock = (now - state.began.at) / Math.max(1, height - state.began.height)
-    return Effect.logInfo("the past is replayed", { height, of: floor, eta_ms: Math.round(perBlock * (floor - height)) })
+    const { height, etaMs } = view
+    return Effect.logInfo("the past is replayed", {
+      height,
+      of: floor,
+      eta_ms: etaMs === undefined ? null : Math.round(etaMs)
+    })
   }
 
   const replay = (state: State): Effect.Effect<void> =>
     Effect.gen(function* () {
+      const broken = store.brokenPast()
+      if (broken !== undefined) throw pastInvalid(broken)
       if (disk.isWaiting(writer, state.clock.currentTimeMillisUnsafe())) return
       const floor = store.floor()
       const blocks = nextOfPast(store, group)
@@ -73,6 +85,7 @@ export const makePast = ({ rules, store, disk, self }: PastPorts): ActorSpec<Sta
       const done = disk.try(writer, now, () => provePast(store, rules, { blocks, verified }))
       if (Result.isFailure(done)) return
       yield* say(state, floor)
+      if (store.proven() === undefined) yield* chain.offer({ _tag: "Resume" })
       self().tell({ _tag: "GoOn" })
     })
 
@@ -80,11 +93,22 @@ export const makePast = ({ rules, store, disk, self }: PastPorts): ActorSpec<Sta
     name: "past",
     inboxMax: 4,
     overflow: pastOverflow,
-    open: Effect.map(Clock.Clock, (clock) => {
-      const at = clock.currentTimeMillisUnsafe()
-      return { clock, began: { height: store.proven() ?? 0, at }, saidAt: at }
-    }),
+    open: Effect.map(Clock.Clock, (clock) => ({ clock, saidAt: clock.currentTimeMillisUnsafe() })),
     step: replay
+  }
+}
+
+/** How far the replay of a store is, and how fast it has been since now. */
+export const progressOf = (store: ChainStore, clock: Clock.Clock): PastPorts["progress"] => {
+  const targetHeight = store.floor()
+  const began = { height: store.proven() ?? 0, at: clock.currentTimeMillisUnsafe() }
+  return () => {
+    const height = store.proven()
+    if (height === undefined) return undefined
+    const ms = clock.currentTimeMillisUnsafe() - began.at
+    const blocksPerSecond = ms <= 0 ? 0 : ((height - began.height) * 1000) / ms
+    const etaMs = blocksPerSecond === 0 ? undefined : ((targetHeight - height) / blocksPerSecond) * 1000
+    return { height, targetHeight, blocksPerSecond, etaMs }
   }
 }
 

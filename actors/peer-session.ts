@@ -23,9 +23,11 @@ import { type Mark, reached } from "../src/marks.ts"
 import { priceOf } from "../src/peer/directory.ts"
 import { packHeaders, type Message } from "../src/peer/message.ts"
 import { Session, type SessionEffect } from "../src/peer/session.ts"
+import { answerLight } from "../src/store/light.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { Channel, ChannelOutput, Remote } from "../src/transport/channel.ts"
+import { capabilities } from "../src/transport/hello.ts"
 import { type ActorRef, type ActorSpec, replyWith } from "./actor.ts"
 import {
   type MaintenanceMessage,
@@ -79,6 +81,9 @@ interface State {
   /** Heard before we were admitted by maintenance. */
   readonly early: Array<Message>
 }
+
+/** Has the peer said that it keeps headers only? */
+const isLight = ({ remote }: State): boolean => remote?.capabilities.includes(capabilities.lightClient) === true
 
 /** The session actor. */
 export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessage> => {
@@ -177,6 +182,11 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
         return queueBlocks(state, effect)
       case "ServeTransactions":
         return serveTransactions(effect.request, effect.hashes)
+      case "ServeLight":
+        return send(answerLight(ports.snapshot, effect.ask))
+      case "LightAnswer":
+        // A full node asks none of these.
+        return
       case "ServePeers":
         return void ports.maintenance.tell({
           _tag: "Advertise",
@@ -318,6 +328,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
   }
 
   const announceTip = (state: State, message: Extract<SessionMessage, { _tag: "AnnounceTip" }>): void => {
+    if (isLight(state)) return send(status())
     const fresh = new Set(state.session.news(message.headers.map((header) => header.id)))
     const list = message.headers.filter((header) => fresh.has(header.id))
     if (list.length > 0 && list.length <= announceMax) send({ tag: "HDR", request: 0, headers: packHeaders(list) })
@@ -329,8 +340,11 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     state.session = new Session(state.clock.currentTimeMillisUnsafe())
     send(status())
     const now = state.clock.currentTimeMillisUnsafe()
-    perform(state, [...state.session.askPeers(now), ...state.session.sendPing(now)])
-    return Effect.flatMap(Effect.andThen(join(state), announcePool), () => {
+    // A light client has no blocks to give, and pending transfers are bytes that it did not ask for.
+    if (!isLight(state)) perform(state, state.session.askPeers(now))
+    perform(state, state.session.sendPing(now))
+    const joined = isLight(state) ? Effect.void : Effect.andThen(join(state), announcePool)
+    return Effect.flatMap(joined, () => {
       const waits = state.early.splice(0).flatMap((message) => hear(state, message) ?? [])
       return Effect.all(waits, { discard: true })
     })
@@ -382,7 +396,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       case "AnnounceTip":
         return state.admitted ? announceTip(state, message) : undefined
       case "AnnounceTransactions": {
-        const fresh = state.admitted ? state.session.news(message.ids) : []
+        const fresh = state.admitted && !isLight(state) ? state.session.news(message.ids) : []
         if (fresh.length > 0) send({ tag: "INV", transactions: fresh.map((one) => fromHex(one)!) })
         return
       }
@@ -396,7 +410,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
           about: new Uint8Array(0)
         })
       case "Rejoin":
-        return state.admitted ? Effect.asVoid(join(state)) : undefined
+        return state.admitted && !isLight(state) ? Effect.asVoid(join(state)) : undefined
       case "Closed":
       case "Close":
         return end(state, message.reason)

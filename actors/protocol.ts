@@ -13,6 +13,7 @@ import type { BlockHash, Header } from "../src/block/header.ts"
 import type { Lacking } from "../src/chain/branch.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
 import type { Address } from "../src/crypto/address.ts"
+import type { Amount } from "../src/ledger/amount.ts"
 import type { TransactionReject } from "../src/ledger/reject.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
 import type {
@@ -20,6 +21,7 @@ import type {
   BlockRefused,
   Busy,
   Page,
+  PeerAdded,
   PeerView,
   SyncView,
   TransactionRefused,
@@ -63,12 +65,15 @@ export type ChainMessage =
       readonly limit: number
       readonly reply: Reply<Lacking | undefined>
     }
+  /** What is stored may win now: after a start, and when the past of a loaded snapshot is proven. */
+  | { readonly _tag: "Resume" }
 
 /** A header page that does not fit is asked for again by its session's timeout; a block waits, so sockets slow down. */
 export const chainOverflow: Readonly<Record<ChainMessage["_tag"], Overflow>> = {
   OfferHeaders: "wait",
   OfferBlock: "wait",
-  MissingBodies: "keep-latest"
+  MissingBodies: "keep-latest",
+  Resume: "wait"
 }
 
 /** Told by the chain to everyone who builds on the tip, after the move is on disk. */
@@ -108,6 +113,12 @@ export interface PoolTotals {
   readonly value: number
 }
 
+/** Hex ids of the transactions that spend the coins asked for, in their order; and coins that are to be, by key. */
+export interface PendingCoins {
+  readonly spenders: ReadonlyArray<string | undefined>
+  readonly paid: ReadonlyArray<{ readonly key: string; readonly amount: Amount }>
+}
+
 export type MempoolMessage =
   /** From the edge: answered only when it is on disk. Unavailable: there is no room on it, and nothing was taken. */
   | {
@@ -141,6 +152,13 @@ export type MempoolMessage =
       readonly rows: ReadonlyArray<Address>
       readonly reply: Reply<ReadonlyArray<AccountView>>
     }
+  /** What is pending of coins: the spenders of some, by the keys of their entries, and what an address is to be paid. */
+  | {
+      readonly _tag: "Coins"
+      readonly keys: ReadonlyArray<string>
+      readonly address: Address | undefined
+      readonly reply: Reply<PendingCoins>
+    }
   | {
       readonly _tag: "Pending"
       readonly cursor: string | undefined
@@ -161,6 +179,7 @@ export const mempoolOverflow: Readonly<Record<MempoolMessage["_tag"], Overflow>>
   Find: "refuse",
   Account: "refuse",
   Accounts: "refuse",
+  Coins: "refuse",
   Pending: "refuse",
   Ids: "wait",
   Totals: "refuse",
@@ -179,6 +198,8 @@ export type MinerMessage =
       readonly proposer: Address | undefined
       readonly reply: Reply<Block, BlockRefused | Busy | Unavailable>
     }
+  /** Mine all the time, or only when there is another reason to; until told otherwise. */
+  | { readonly _tag: "SetMining"; readonly on: boolean; readonly reply: Reply<void> }
   /** The pool's answer to the template being made. */
   | { readonly _tag: "Selected"; readonly job: number; readonly transactions: ReadonlyArray<Transaction> }
   /** A worker's report on its range. */
@@ -221,6 +242,7 @@ export const minerOverflow: Readonly<Record<MinerMessage["_tag"], Overflow>> = {
   TipMoved: "keep-latest",
   PoolGrew: "keep-latest",
   MineNow: "refuse",
+  SetMining: "refuse",
   Selected: "keep-latest",
   Searched: "drop-old",
   ThreadFailed: "owed",
@@ -375,6 +397,8 @@ export type MaintenanceMessage =
       readonly to: SessionId
       readonly reply: Reply<ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }>>
     }
+  /** An endpoint that somebody at the edge names. */
+  | { readonly _tag: "AddPeer"; readonly endpoint: string; readonly reply: Reply<PeerAdded> }
   | { readonly _tag: "Peers"; readonly reply: Reply<ReadonlyArray<PeerView>> }
   | { readonly _tag: "Tick" }
 
@@ -386,6 +410,7 @@ export const maintenanceOverflow: Readonly<Record<MaintenanceMessage["_tag"], Ov
   Measured: "drop-old",
   Found: "drop-new",
   Advertise: "refuse",
+  AddPeer: "refuse",
   Peers: "refuse",
   Tick: "keep-latest"
 }

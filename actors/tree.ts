@@ -33,7 +33,7 @@ import { loadPeers, savePeers } from "../src/store/peers.ts"
 import { DiskRoom } from "../src/store/room.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ChainStore } from "../src/store/store.ts"
-import { nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
+import { capabilities, nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef, type ActorWatch } from "./actor.ts"
 import { makeChain } from "./chain.ts"
@@ -43,7 +43,7 @@ import { type Admittance, makeMempool } from "./mempool.ts"
 import { type HeldBound, labelOf, Metrics, showBounds, type Labels } from "./metrics.ts"
 import { makeMiner } from "./miner.ts"
 import { makeNode } from "./node-service.ts"
-import { makePasts, startPasts } from "./past.ts"
+import { makePasts, progressOf, startPasts } from "./past.ts"
 import { makeSession } from "./peer-session.ts"
 import type {
   ChainMessage,
@@ -165,7 +165,9 @@ const tellTip =
         session.tell({ _tag: "AnnounceTip", headers: move.attached, work: move.work, from: move.from })
       )
       const { tip, detached } = move
-      const counts = { detached, attached: move.attached.length, transactions: move.confirmed.length }
+      // What opens a block was never pending, and is counted nowhere.
+      const transactions = move.confirmed.filter(({ kind }) => kind !== "coinbase").length
+      const counts = { detached, attached: move.attached.length, transactions }
       events.publish({ type: "tip", height: tip.height, hash: tip.id, time: tip.time, ...counts })
     })
 
@@ -304,7 +306,12 @@ class Door {
       nodeId,
       endpoint,
       agent: facts.agent,
-      capabilities: ["headers-first", "transactions"],
+      capabilities: [
+        capabilities.headersFirst,
+        capabilities.transactions,
+        capabilities.servesLight,
+        ...(options.config.filters === false ? [] : [capabilities.servesFilters])
+      ],
       binding: wire.binding,
       nonce: random(16),
       seen: this.seen
@@ -384,7 +391,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const supervise = (name: string, strategy: GroupOptions["strategy"], actors: Parameters<typeof startGroup>[1]) =>
       startGroup({ name, strategy, ...restarts, onRestart: (actor) => restarted({ actor }) }, actors)
     const inner = yield* supervise("core", "rest-for-one", [chain, mempool, miner, sync])
-    const past = makePasts({ rules, store: options.store, disk: base.disk }, { watch: base.watch, metrics })
+    // A kill, or a past that was proven while nobody listened, has left a branch that wins.
+    const [winner] = options.store.heavier()
+    if (winner !== undefined) chain.tell({ _tag: "Resume" })
+    const progress = progressOf(options.store, base.clock)
+    const pastPorts = { rules, store: options.store, disk: base.disk, chain, progress }
+    const past = makePasts(pastPorts, { watch: base.watch, metrics })
     const ticker = makeTicker([
       [minerTickMs(config.mining.everyMs), () => miner.tell({ _tag: "Tick" })],
       [1_000, () => sync.tell({ _tag: "Tick" })],
@@ -413,6 +425,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       facts,
       rules,
       snapshot,
+      chain,
       mempool,
       miner,
       sync,
@@ -421,6 +434,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       metrics,
       hashesPerSecond: () => hashes.rate,
       miningActive: config.mining.threads > 0,
+      past: progress,
       stopping: () => base.stopping,
       lacking: () => base.disk.lacking(base.clock.currentTimeMillisUnsafe())
     })

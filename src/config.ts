@@ -36,6 +36,8 @@ export interface NodeConfig {
   /** Undefined: this node speaks to no peers. */
   readonly peers: PeerConfig | undefined
   readonly mining: MiningConfig
+  /** Block filters for light clients are made and served; undefined: they are. */
+  readonly filters?: boolean | undefined
   readonly signatureEngine: "auto" | "libsecp256k1" | "secp256k1-node" | "noble"
 }
 

@@ -38,6 +38,23 @@ export const locatorHashesMax = 64
 /** Peer addresses in one `peers` message. */
 export const peersPerMessageMax = 64
 
+/** Bytes of a header in a packed page, at most: nothing of it left out but what always follows from its chain. */
+export const packedHeaderBytesMax = 1 + 20 + 8 + 32 + 32 + 32 + 8
+/** Bytes of one proof; the longest, of an account whose path shares all 256 bits with another, has less than 9,000. */
+export const proofBytesMax = 16_384
+/** Blocks from one checkpoint of filter headers to the next, as in BIP 157. */
+export const checkpointBlocks = 1_000
+/** Filter headers in one answer; as checkpoints they cover two million blocks. */
+export const filterHeadersPerMessageMax = 2_000
+/** Filters in one answer. */
+export const filtersPerMessageMax = 1_000
+/** Bytes of filters after which an answer takes no further one. */
+export const filterAnswerBytesMax = 1024 * 1024
+/** Bytes of one filter: its number of elements, and 21.5 bits for each. */
+export const filterBytesMax = 5 + Math.ceil((filterElementsMax * 21.5) / 8)
+/** Blocks whose filters a landing makes besides its own, where an older program or a snapshot has left some out. */
+export const filtersPerLandingMax = 64
+
 /** Bytes of one frame between peers: a block and its envelope. A longer one ends the session before it is read. */
 export const frameBytesMax = blockBytesMax + 1024
 /** Bytes of a hello frame, the only frame taken before the peer has proven who it is. */
@@ -53,7 +70,7 @@ export const pingAfterMs = 20_000
 /** Milliseconds without any frame after which a session ends. */
 export const peerIdleMsMax = 60_000
 /** Requests in flight towards one peer, by kind. Beyond: bodies are asked of another, transactions wait, the rest is not asked. */
-export const requestsPerPeerMax = { headers: 1, blocks: 64, transactions: 4, peers: 1 } as const
+export const requestsPerPeerMax = { headers: 1, blocks: 64, transactions: 4, peers: 1, light: 8 } as const
 /** Transactions that one peer has named and that wait to be asked for; the oldest goes first. */
 export const offeredPerPeerMax = 4_096
 /** Questions remembered whose time is over; the oldest goes first, and its answer is then one that nobody asked for. */
@@ -161,6 +178,8 @@ export const eventStreamsMax = 256
 export const statePagesMax = 16_384
 /** Ledger entries held in memory. */
 export const stateEntriesMax = 65_536
+/** Headers of a light client that a restart reads: 2 GB, three years of blocks of ten seconds. Those above are asked for again. */
+export const lightHeadersMax = 10_000_000
 /** Headers held in memory. */
 export const headerCacheMax = 4_096
 
@@ -170,6 +189,8 @@ export const headerCacheMax = 4_096
  */
 export const snapshotBlocksMax = 256
 
+/** Coins that a wallet asks a node for, the largest ones first: 64 pages. The others wait until these are spent or joined. */
+export const walletCoinsMax = 64 * httpPageMax
 /** Coins that a selection looks at. More: refused. */
 export const selectionCoinsMax = 1_000_000
 /** Subsets that branch and bound tries, as many as Bitcoin Core does: some ten milliseconds. Then the best so far is taken. */
@@ -186,4 +207,9 @@ assert(2 * blockTransactionsMax + 1 <= filterElementsMax, "a filter has room for
 assert(headersPerMessageMax * 256 <= frameBytesMax, "a page of headers fits a frame")
 assert(hashesPerMessageMax * (transactionBytesMax + 3) <= frameBytesMax, "the answer to a gettx fits a frame")
 assert(transactionBytesMax <= packageBytesMax, "a payment that builds on none is within the limit of packages")
+assert(headersPerMessageMax * packedHeaderBytesMax <= frameBytesMax, "a packed page of headers fits a frame")
+assert(
+  filterAnswerBytesMax + filterBytesMax + 5 * filtersPerMessageMax <= frameBytesMax,
+  "an answer of filters fits a frame"
+)
 assert(pendingPerSenderMax <= nonceGapMax, "a full sender queue fits its gap")

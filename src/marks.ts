@@ -40,7 +40,7 @@ export const marks = {
   "group-escalated": "a group gave up: its children crashed too often",
   "stop-forced": "what did not stop in time was interrupted",
   "pool-evicted": "a transaction had to leave the full pool for a better one",
-  "pool-replaced": "a transaction was replaced by one of the same nonce or coin that pays more",
+  "pool-replaced": "a transaction was replaced by one of the same nonce, or of the same coin, that pays more",
   "pool-conflict": "a payment was refused that spends a coin of a pending one and pays too little to take its place",
   "package-evicted": "a payment had to leave the full pool, and with it what builds on it",
   "payment-impossible": "a new tip spends a coin of a pending payment, or has it no more: it leaves with all that builds on it",

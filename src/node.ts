@@ -2,13 +2,14 @@
 import { Context, Data, type Effect } from "effect"
 import type { Block } from "./block/block.ts"
 import type { BlockHash, Header, Height } from "./block/header.ts"
-import type { AccountProof, TransactionProof } from "./block/proof.ts"
+import type { AccountProof, CoinProof, TransactionProof } from "./block/proof.ts"
 import type { BlockReject } from "./chain/reject.ts"
 import type { Rules } from "./chain/rules.ts"
 import type { Address } from "./crypto/address.ts"
 import type { Amount } from "./ledger/amount.ts"
+import type { Coin } from "./ledger/coin.ts"
 import type { TransactionReject } from "./ledger/reject.ts"
-import type { Nonce, Transaction, TransactionId } from "./ledger/transaction.ts"
+import type { Nonce, Outpoint, Transaction, TransactionId } from "./ledger/transaction.ts"
 
 /** The part of the node that was asked has more to do than it may queue. Try again after `retryAfterMs`. */
 export class Busy extends Data.TaggedError("Busy")<{ readonly actor: string; readonly retryAfterMs: number }> {}
@@ -56,6 +57,39 @@ export interface AccountView extends Account {
   readonly nextNonce: Nonce
 }
 
+/** A coin that can be spent, and its name. */
+export type NamedCoin = Coin & Outpoint
+
+/** A coin with what may become of it. */
+export interface CoinView extends NamedCoin {
+  /** The first height in whose block it may be spent. */
+  readonly spendableFrom: number
+  /** The pending transaction that spends it. */
+  readonly spentBy: TransactionId | undefined
+}
+
+/** A coin that a transaction spends. */
+export interface SpentCoin extends Outpoint {
+  readonly owner: Address
+  readonly amount: Amount
+}
+
+/** A coin that a pending transaction would make, and no other of them spends. */
+export interface PendingCoin extends Outpoint {
+  readonly amount: Amount
+}
+
+/** A page of an address's coins, largest first, and what is pending for it. */
+export interface CoinsView extends Page<CoinView> {
+  /** Of the tip that they were read at. */
+  readonly height: number
+  /** Not in the order of the page, and the same on each; at most `httpPageMax`. */
+  readonly pending: ReadonlyArray<PendingCoin>
+}
+
+/** Why there is no coin to show: its transaction is in a block, or pending, or not known with such an output. */
+export type CoinAbsence = "spent" | "pending" | "unknown"
+
 export interface BlockView {
   readonly block: Block
   readonly work: bigint
@@ -67,11 +101,14 @@ export interface BlockView {
 export interface HeaderView {
   readonly header: Header
   readonly work: bigint
+  /** Transfers or payments; the reward, derived or a coinbase, is not counted. */
   readonly transactionCount: number
 }
 
 export interface TransactionView {
   readonly transaction: Transaction
+  /** The coins that a payment spends, in the order of its inputs; undefined of other forms. */
+  readonly spends: ReadonlyArray<SpentCoin> | undefined
   /** Undefined while pending. */
   readonly block:
     | { readonly hash: BlockHash; readonly height: Height; readonly index: number; readonly confirmations: number }
@@ -82,7 +119,7 @@ export interface TransactionView {
 export interface TransactionProofView {
   readonly proof: TransactionProof
   readonly index: number
-  /** Transactions of the block. */
+  /** Leaves of the block's tree: a coinbase, which is the first of them, is counted. */
   readonly count: number
   readonly confirmations: number
 }
@@ -107,14 +144,23 @@ export interface PeerView {
   readonly bannedUntil: number | undefined
 }
 
+/**
+ * What became of an endpoint that was named: it will be dialled, it is one we know, there is no room for more, or this node
+ * speaks to no peers.
+ */
+export type PeerAdded = "added" | "known" | "full" | "no-peers"
+
 export interface Stats {
   readonly blocks: number
   readonly pendingTransactions: number
   readonly pendingBytes: number
   readonly committedTransactions: number
-  /** Units moved by all confirmed transfers. */
+  /** Units moved by all confirmed transactions. */
   readonly committedValue: number
+  /** Addresses that ever held money, or on a chain of coins that hold some now. */
   readonly accounts: number
+  /** Coins that can be spent; undefined on a chain of accounts. */
+  readonly coins: number | undefined
   readonly peers: number
   readonly knownPeers: number
   readonly work: bigint
@@ -125,6 +171,8 @@ export interface Stats {
   readonly hashesPerSecond: number
   readonly miningActive: boolean
   readonly sync: SyncView
+  /** Undefined: every block of the chain has been replayed here. */
+  readonly past: PastView | undefined
 }
 
 export interface SyncView {
@@ -132,6 +180,16 @@ export interface SyncView {
   readonly height: number
   readonly targetHeight: number
   readonly blocksPerSecond: number
+  readonly etaMs: number | undefined
+}
+
+/** The replay of the blocks below a loaded snapshot: proven up to `height`, of `targetHeight`. */
+export interface PastView {
+  readonly height: number
+  readonly targetHeight: number
+  /** Since the node started. */
+  readonly blocksPerSecond: number
+  /** Undefined while the rate is not known. */
   readonly etaMs: number | undefined
 }
 
@@ -185,7 +243,7 @@ export interface ReadyView {
 
 export interface NodeShape {
   readonly facts: NodeFacts
-  /** Checks, admits and stores a signed transfer. Answered: it survives kill -9. */
+  /** Checks, admits and stores a signed transaction. Answered: it survives kill -9. */
   readonly submit: (
     transaction: Transaction
   ) => Answer<
@@ -194,6 +252,10 @@ export interface NodeShape {
   >
   /** Seals one block now, to this proposer (the node's own if undefined). */
   readonly mine: (proposer: Address | undefined) => Answer<BlockView, BlockRefused>
+  /** Mines from now on all the time, or stops. The operator's choice at the start holds until then. */
+  readonly setMining: (on: boolean) => Answer<void>
+  /** A block from outside any session, as if a peer had sent it; nobody pays for a bad one. */
+  readonly offerBlock: (block: Block) => Answer<"attached" | "stored" | "known", BlockRefused>
   readonly tip: () => Answer<Tip>
   readonly blockAt: (height: number) => Answer<BlockView | undefined>
   readonly blockOf: (hash: BlockHash) => Answer<BlockView | undefined>
@@ -210,10 +272,18 @@ export interface NodeShape {
   readonly account: (address: Address) => Answer<AccountView>
   /** Proof of the account, or that there is none, against the tip. */
   readonly accountProof: (address: Address) => Answer<AccountProof>
-  /** Accounts by balance, largest first. */
+  /** A page of the coins of an address. Undefined: the cursor is none of ours. On a chain of accounts there are none. */
+  readonly coins: (address: Address, cursor: string | undefined, limit: number) => Answer<CoinsView | undefined>
+  readonly coin: (outpoint: Outpoint) => Answer<CoinView | CoinAbsence>
+  /** Proof that the coin is there, or is not, against the tip. */
+  readonly coinProof: (outpoint: Outpoint) => Answer<CoinProof>
+  /** Accounts, or owners of coins, by balance, largest first. */
   readonly accounts: (cursor: string | undefined, limit: number) => Answer<Page<AccountView> | undefined>
   /** Pending transactions in the order in which they would be mined. */
   readonly pending: (cursor: string | undefined, limit: number) => Answer<Page<Transaction> | undefined>
+  /** The coins of everybody, in the order of their names. Of a chain of accounts: none. */
+  readonly everyCoin: (cursor: string | undefined, limit: number) => Answer<Page<NamedCoin> | undefined>
+  readonly addPeer: (endpoint: string) => Answer<PeerAdded>
   readonly peers: () => Answer<ReadonlyArray<PeerView>>
   readonly stats: () => Answer<Stats>
   /** The cheap consistency check: tip, state root and supply agree with each other. */

@@ -1,15 +1,16 @@
-/** A chain of coins without blocks on disk: its entries, its confirmed transactions, and the moves of its tip. The ledger is the real one. */
-import { toHex } from "../src/codec/bytes.ts"
-import { compare } from "../src/codec/bytes.ts"
+/** A chain of coins without blocks on disk: its entries, its confirmed transactions, the moves of its tip; and a pool on it. The ledger is the real one. */
+import { compare, toHex } from "../src/codec/bytes.ts"
 import { type Amount, amount } from "../src/ledger/amount.ts"
-import { coinKey, decodeCoin } from "../src/ledger/coin.ts"
+import { decodeCoin, decodeOutpoint } from "../src/ledger/coin.ts"
 import type { CoinRules, Ledger } from "../src/ledger/ledger.ts"
 import { Overlay } from "../src/ledger/overlay.ts"
 import { makePayment } from "../src/ledger/payment.ts"
+import type { TransactionReject } from "../src/ledger/reject.ts"
 import type { Millis, Outpoint, PaymentTransaction, Transaction } from "../src/ledger/transaction.ts"
 import { undo } from "../src/ledger/undo.ts"
 import { makeCoinLedger } from "../src/ledger/utxo.ts"
-import type { Move, View } from "../src/mempool/pool.ts"
+import { CoinPool } from "../src/mempool/coin-pool.ts"
+import type { Move, PoolBounds, View } from "../src/mempool/pool.ts"
 import { epoch, keyOf } from "./fixtures.ts"
 
 export const coinRules: CoinRules = {
@@ -74,7 +75,9 @@ export class CoinWorld {
   /** The coins of a key in the chain. */
   coinsOf(owner: number): ReadonlyArray<Outpoint & { readonly amount: number }> {
     const address = toHex(keyOf(owner).address)
-    return [...this.coins].filter(([key, coin]) => this.entries.has(key) && coin.owner === address).map(([, coin]) => coin)
+    return [...this.coins]
+      .filter(([key, coin]) => this.entries.has(key) && coin.owner === address)
+      .map(([, coin]) => coin)
   }
 
   /** The fee of a payment on some state, or why it does not fit. */
@@ -84,7 +87,10 @@ export class CoinWorld {
   }
 
   /** Leaves some blocks and attaches others, each a list of payments and who makes it; what does not fit is left out. */
-  move(leave: number, blocks: ReadonlyArray<{ readonly payments: ReadonlyArray<Transaction>; readonly by: number }>): Move {
+  move(
+    leave: number,
+    blocks: ReadonlyArray<{ readonly payments: ReadonlyArray<Transaction>; readonly by: number }>
+  ): Move {
     const before = new Map(this.entries)
     const returned = this.steps.splice(this.steps.length - leave, leave).reverse()
     for (const { transactions, befores } of returned) {
@@ -131,9 +137,56 @@ export class CoinWorld {
   }
 
   private remember(key: string, value: Uint8Array): void {
-    const bytes = Uint8Array.fromHex(key)
-    const point = { id: bytes.subarray(0, 32) as Outpoint["id"], index: new DataView(bytes.buffer).getUint32(32, true) }
     const { owner, amount: units } = decodeCoin(value)
-    if (coinKey(point) === key) this.coins.set(key, { ...point, owner: toHex(owner), amount: units })
+    this.coins.set(key, { ...decodeOutpoint(Uint8Array.fromHex(key)), owner: toHex(owner), amount: units })
   }
+}
+
+export const idOf = ({ id }: Transaction): string => toHex(id)
+export const output = ({ id }: Transaction, index = 0): Outpoint => ({ id, index })
+const everything = { transactionsMax: 1e6, bytesMax: 1e9 }
+
+/** A chain of which key 0 holds some coins, and a pool on it. */
+export const setUp = (coins = 8, bounds: Partial<PoolBounds> = {}, feeMin = 1, units = 1_000) => {
+  const alloc = Array.from({ length: coins }, () => [0, units] as const)
+  const world = new CoinWorld({ feeMin: amount(feeMin) }, alloc)
+  const pool = new CoinPool(world.ledger, bounds)
+  const submit = (transaction: Transaction, checkSignature = true): TransactionReject | ReadonlyArray<string> => {
+    const outcome = pool.admit({ transaction, view: world.view, now: epoch, checkSignature: () => checkSignature })
+    return "code" in outcome ? outcome : outcome.removed
+  }
+  /** The code of the refusal, or how many had to go. */
+  const admit = (transaction: Transaction): string | number => {
+    const outcome = submit(transaction)
+    return "code" in outcome ? outcome.code : outcome.length
+  }
+  const mined = (limits = everything): ReadonlyArray<string> => pool.select(limits).map(idOf)
+  return { world, pool, submit, admit, mined, coins: world.coinsOf(0) }
+}
+
+/** Key 0 pays itself: the coins, less the fee, in so many outputs. */
+export const pay = (
+  inputs: ReadonlyArray<Outpoint>,
+  held: number,
+  fee: number,
+  { outputs = 1, note = "" } = {}
+): PaymentTransaction => {
+  const each = Math.floor((held - fee) / outputs)
+  const first = held - fee - each * (outputs - 1)
+  return unsigned({
+    ...{ inputs, by: [0], note },
+    outputs: Array.from({ length: outputs }, (_, i) => [0, i === 0 ? first : each] as const)
+  })
+}
+
+/** Payments each of which spends the first output of the one before. */
+export const chainOf = (coin: Outpoint, fees: ReadonlyArray<number>, note = ""): ReadonlyArray<PaymentTransaction> => {
+  let held = 1_000
+  let from = coin
+  return fees.map((fee) => {
+    const link = pay([from], held, fee, { note })
+    held -= fee
+    from = output(link)
+    return link
+  })
 }

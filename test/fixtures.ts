@@ -115,7 +115,9 @@ export const transfer = (wish: {
 /** The coins of a test key after the tip of a chain, in the order of their names. */
 export const coinsOf = (chain: TestChain, owner: number): ReadonlyArray<Coin & Outpoint> =>
   chain.store.db
-    .query<{ key: Uint8Array; value: Uint8Array }, [Uint8Array]>("SELECT key, value FROM state WHERE owner = ? ORDER BY key")
+    .query<{ key: Uint8Array; value: Uint8Array }, [Uint8Array]>(
+      "SELECT key, value FROM state WHERE owner = ? ORDER BY key"
+    )
     .all(keyOf(owner).address)
     .map(({ key, value }) => ({ ...decodeOutpoint(key), ...decodeCoin(value) }))
 
@@ -217,12 +219,15 @@ export class TestChain {
     return other
   }
 
-  /** Everything the state is, as text: entries, pages and tip. */
+  /** Everything the state is, as text: entries and what owners have of them, pages and tip. */
   dump(): string {
-    const rows = this.store.db.query("SELECT hex(key) k, hex(value) v, units FROM state ORDER BY key").all()
+    const rows = this.store.db
+      .query("SELECT hex(key) k, hex(value) v, units, hex(owner) o FROM state ORDER BY key")
+      .all()
+    const balances = this.store.db.query("SELECT hex(owner) o, units, coins FROM balances ORDER BY owner").all()
     const pages = this.store.db.query("SELECT name, hex(page) p FROM pages ORDER BY name").all()
     const index = this.store.db.query("SELECT hex(id) i, height, position FROM transactions ORDER BY id").all()
-    return JSON.stringify([this.store.tip().header.id, rows, pages, index])
+    return JSON.stringify([this.store.tip().header.id, rows, balances, pages, index])
   }
 
   encoded(block: Block): Uint8Array {

@@ -120,12 +120,19 @@ export const endAll = async (): Promise<void> => {
 
 /** Starts a recorded node. `bits`: above 13 a thread has to search. */
 export const record = async (
-  wish: { readonly bits?: number; readonly bytesMax?: number; readonly stepMs?: number } = {}
+  wish: {
+    readonly bits?: number
+    readonly bytesMax?: number
+    readonly stepMs?: number
+    readonly model?: "account" | "utxo"
+  } = {}
 ): Promise<Recorded> => {
   const home = mkdtempSync(join(root, "node-"))
   const path = join(home, "chain.db")
   const folder = join(home, "flight")
-  const rules = makeRules(specOf({ difficulty: { rule: "fixed", blockMs: 1000, bits: wish.bits ?? 4 } }))
+  const rules = makeRules(
+    specOf({ model: wish.model ?? "account", difficulty: { rule: "fixed", blockMs: 1000, bits: wish.bits ?? 4 } })
+  )
   const store = new ChainStore(openDatabase(path), rules)
   const snapshot = new Snapshot(openReadonly(path), rules)
   const machine = machineOf(wish.stepMs ?? 0.001)

@@ -1,4 +1,6 @@
 /** Snapshots in memory: made of a test chain, loaded into a store; and a chain whose past is a lie that only a replay finds. */
+import type { Database } from "bun:sqlite"
+import { type Block, extraHashOf } from "../src/block/block.ts"
 import { StateTree } from "../src/block/state-tree.ts"
 import { concat } from "../src/codec/bytes.ts"
 import { encodeAccount, keyOf as entryKey } from "../src/ledger/account.ts"
@@ -23,17 +25,33 @@ export const readerOf = (bytes: Uint8Array) => {
 }
 
 /** A snapshot of a chain. */
-export const make = (chain: TestChain, height?: number): { readonly bytes: Uint8Array; readonly made: Made } => {
+export const make = (
+  chain: Pick<TestChain, "store" | "rules">,
+  height?: number
+): { readonly bytes: Uint8Array; readonly made: Made } => {
   const out = memory()
   const made = makeSnapshot(chain.store.db, chain.rules, { out, height, progress: () => {} })
   return { bytes: out.bytes(), made }
 }
 
+/** Fills an empty database with a snapshot. */
+export const loadInto = (db: Database, bytes: Uint8Array, chain: Pick<TestChain, "rules" | "now">): void =>
+  void loadSnapshot(db, chain.rules, { ...openSnapshot(readerOf(bytes)), now: chain.now, progress: () => {} })
+
 /** A store made of a snapshot by the rules of a chain. */
 export const load = (bytes: Uint8Array, chain: TestChain, path = ":memory:"): ChainStore => {
   const db = openDatabase(path)
-  loadSnapshot(db, chain.rules, { ...openSnapshot(readerOf(bytes)), now: chain.now, progress: () => {} })
+  loadInto(db, bytes, chain)
   return new ChainStore(db, chain.rules)
+}
+
+/** Takes a block that is sealed, commits to its body and leads to its state, and whose extra data is longer than the rules allow. */
+export const overfill = (chain: TestChain): Block => {
+  const block = chain.next()
+  const extra = new Uint8Array(chain.rules.spec.block.extraBytesMax + 1)
+  const full = forge({ ...block, extra }, { extraHash: extraHashOf(extra) })
+  chain.take(full)
+  return full
 }
 
 /** Lands a first block that is sealed, and whose state root says that account 0 gave half of all it had to account 1. */

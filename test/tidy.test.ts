@@ -21,6 +21,7 @@ const order = [
   "src/mempool",
   "src/miner",
   "src/peer",
+  "src/light",
   "src/libp2p",
   "src/transport",
   "src/gossip",
@@ -49,6 +50,7 @@ const only: Readonly<Record<string, ReadonlyArray<string>>> = {
     "src/block",
     "src/chain",
     "src/consensus",
+    "src/wallet",
     "src/node.ts",
     "web"
   ],
@@ -74,6 +76,7 @@ const pure = [
   "src/mempool",
   "src/miner",
   "src/peer",
+  "src/light",
   "src/libp2p",
   "src/transport",
   "src/gossip"

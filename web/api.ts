@@ -19,6 +19,8 @@ const ask = async <A>(path: string, body?: unknown): Promise<A> => {
 
 export const info = (): Promise<ReplyOf<"info">> => ask("/api/info")
 export const stats = (): Promise<ReplyOf<"stats">> => ask("/api/stats")
+export const blockAt = (height: string): Promise<ReplyOf<"blockAt">> => ask(`/api/blocks/${height}`)
+export const transaction = (id: string): Promise<ReplyOf<"transaction">> => ask(`/api/transactions/${id}`)
 export const blocks = (): Promise<ReplyOf<"chain">> => ask("/api/chain?limit=8")
 /** Hash of the best branch's block at a height; undefined if there is none. */
 export const hashAt = async (height: number): Promise<string | undefined> =>
@@ -26,10 +28,15 @@ export const hashAt = async (height: number): Promise<string | undefined> =>
 export const pending = (): Promise<ReplyOf<"pending">> => ask("/api/transactions/pending?limit=8")
 export const accounts = (): Promise<ReplyOf<"accounts">> => ask("/api/accounts?limit=8")
 export const account = (address: string): Promise<ReplyOf<"account">> => ask(`/api/accounts/${address}`)
+/** The coins of an address, the largest first; as many as one page holds. */
+export const coins = (address: string): Promise<ReplyOf<"coins">> => ask(`/api/accounts/${address}/coins?limit=256`)
+export const coinProof = (id: string, index: number): Promise<ReplyOf<"coinProof">> =>
+  ask(`/api/coins/${id}/${index}/proof`)
+export const accountProof = (address: string): Promise<ReplyOf<"accountProof">> => ask(`/api/accounts/${address}/proof`)
 export const transactionProof = (id: string): Promise<ReplyOf<"transactionProof">> =>
   ask(`/api/transactions/${id}/proof`)
 export const peers = (): Promise<ReplyOf<"peers">> => ask("/api/peers")
-export const submit = (transfer: unknown): Promise<ReplyOf<"submit">> => ask("/api/transactions", transfer)
+export const submit = (transaction: unknown): Promise<ReplyOf<"submit">> => ask("/api/transactions", transaction)
 export const mine = (): Promise<ReplyOf<"mine">> => ask("/api/mine", {})
 
 /** Hears of everything that changes what the page shows. */

@@ -1,13 +1,20 @@
 /** The page: what the node knows, live, and a wallet that signs here. Text from outside enters as text nodes only. */
+import { proofTextMax } from "../src/block/proof.ts"
+import { fromHex } from "../src/codec/bytes.ts"
+import { isAddress, parseAddress } from "../src/crypto/address.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
 import { type Amount, format } from "../src/ledger/amount.ts"
+import { coinKey } from "../src/ledger/coin.ts"
 import { lineOf } from "../src/ledger/transaction-text.ts"
-import { proofTextMax } from "../src/block/proof.ts"
+import type { TransactionId } from "../src/ledger/transaction.ts"
+import { freeCoins } from "../src/wallet/spend.ts"
 import * as api from "./api.ts"
+import { drawCoins } from "./coins.ts"
 import { judgeFile, judgeReply, type Shown, strange } from "./proof.ts"
-import { addressText, type ChainFacts, devKey, makeKey, readKey, sign } from "./wallet.ts"
+import { button, counted, element, fill, money, row, short } from "./text.ts"
+import { placeOf, showView } from "./view.ts"
+import { addressText, type ChainFacts, devKey, type Form, join, makeKey, pay, readKey, sign } from "./wallet.ts"
 
-const element = <E extends HTMLElement = HTMLElement>(id: string): E => document.getElementById(id) as E
 const input = (id: string): HTMLInputElement => element<HTMLInputElement>(id)
 
 let facts: ChainFacts
@@ -17,76 +24,63 @@ let newest = -1
 type Confirmed = Awaited<ReturnType<typeof api.blocks>>["chain"][number]["transactions"][number]
 const transfersShown = 8
 
-const money = (units: number): string => {
-  const [whole = "", fraction = ""] = format(units as Amount, facts.decimals).split(".")
-  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, "\u202f")
-  const short = fraction.replace(/0+$/, "")
-  return `${grouped}${short === "" ? "" : `.${short}`}`
-}
-const short = (text: string): string => (text.length > 22 ? `${text.slice(0, 12)}…${text.slice(-6)}` : text)
 const clock = (ms: number): string => new Date(ms).toLocaleTimeString()
 
-/** A row of two cells; the link, if any, is on the first. */
-const row = (left: string, right: string, link?: string, title?: string): HTMLLIElement => {
-  const item = document.createElement("li")
-  const first = document.createElement(link === undefined ? "span" : "a")
-  if (link !== undefined) (first as HTMLAnchorElement).href = link
-  first.textContent = left
-  first.title = title ?? left
-  const last = document.createElement("span")
-  last.textContent = right
-  item.append(first, last)
-  return item
-}
-
-const fill = (id: string, rows: ReadonlyArray<HTMLLIElement>, nothing: string): void => {
-  const items = rows.length > 0 ? rows : [row(nothing, "")]
-  element(id).replaceChildren(...items)
-}
+const list = (id: string, rows: ReadonlyArray<HTMLLIElement>, nothing: string): void => fill(element(id), rows, nothing)
+/** What a chain calls its transactions. */
+const noun = (): string => (facts.model === "utxo" ? "payment" : "transfer")
 
 const showFigures = async (): Promise<void> => {
   const { stats } = await api.stats()
   element("height").textContent = String(stats.blocks - 1)
   element("pending-count").textContent = String(stats.pending_transactions)
   element("peer-count").textContent = String(stats.peers)
-  element("supply").textContent = money(stats.circulating_supply)
+  element("supply").textContent = money(stats.circulating_supply, facts)
   element("supply-unit").textContent = `${facts.symbol} in supply`
 }
 
 const showBlocks = async (): Promise<void> => {
   const { chain } = await api.blocks()
   const rows = chain.map((block) => {
-    const count = block.transactions.filter(({ kind }) => kind === "transfer").length
+    const count = block.transactions.filter(({ kind }) => kind === noun()).length
     const item = row(
       `${block.height}  ${short(block.hash)}`,
-      `${count} transfer${count === 1 ? "" : "s"} · ${clock(block.time)}`,
-      `/api/blocks/hash/${block.hash}`,
+      `${counted(count, noun())} · ${clock(block.time)}`,
+      `#block/${block.height}`,
       block.hash
     )
     if (newest >= 0 && block.height > newest) item.classList.add("fresh")
     return item
   })
   newest = chain[0]?.height ?? newest
-  fill("blocks", rows, "no blocks")
-  const transfers = chain.flatMap(({ transactions }) => transactions.filter((one) => one.kind === "transfer"))
-  fill("transfers", transfers.slice(0, transfersShown).map(confirmedRow), "none in the last blocks")
+  list("blocks", rows, "no blocks")
+  const confirmed = chain.flatMap(({ transactions }) =>
+    transactions.flatMap((one) => (one.kind === "transfer" || one.kind === "payment" ? [confirmedRow(one)] : []))
+  )
+  list("transfers", confirmed.slice(0, transfersShown), "none in the last blocks")
 }
 
-/** A confirmed transfer, and the button that asks for its proof and checks it. */
-const confirmedRow = (one: Extract<Confirmed, { kind: "transfer" }>): HTMLLIElement => {
-  const parties = `${short(one.sender)} → ${short(one.recipient)}`
-  const item = row(parties, `${money(one.amount)} ${facts.symbol} `, `/api/transactions/${one.id}`, one.id)
-  const button = document.createElement("button")
-  button.type = "button"
-  button.textContent = "Prove"
-  button.onclick = () =>
-    void attempt(async () => {
-      const { proof } = await api.transactionProof(one.id)
-      await showProof(judgeReply(proof, one.id, facts), one.id)
-    })
-  item.lastElementChild!.append(button)
+/** A confirmed transaction, and the button that asks for its proof and checks it. */
+const confirmedRow = (one: Extract<Confirmed, { kind: "transfer" | "payment" }>): HTMLLIElement => {
+  const { from, to, amount } = lineOf(one)
+  const item = row(`${short(from)} → ${short(to)}`, `${money(amount, facts)} ${facts.symbol} `, `#tx/${one.id}`, one.id)
+  item.lastElementChild!.append(button("Prove", () => proveTransaction(one.id)))
   return item
 }
+
+/** Asks for a proof, checks it and shows what it is worth. */
+const prove = (name: string, subject: Uint8Array, get: () => Promise<{ readonly proof: string }>): void =>
+  void attempt(async () => showProof(judgeReply((await get()).proof, subject, facts), name))
+const proveTransaction = (id: string): void => prove(id, fromHex(id)!, () => api.transactionProof(id))
+const proveCoin = (id: string, index: number): void =>
+  prove(id, fromHex(coinKey({ id: fromHex(id)! as Uint8Array as TransactionId, index }))!, () =>
+    api.coinProof(id, index)
+  )
+const proveAccount = (address: string): void => {
+  const subject = parseAddress(address, facts.prefix)
+  if (isAddress(subject)) prove(address, subject, () => api.accountProof(address))
+}
+const view = (): Promise<void> => showView({ facts, proveTransaction, proveCoin, proveAccount })
 
 const showProof = async (judged: Shown, name: string): Promise<void> => {
   const header = judged.held?.header
@@ -95,7 +89,8 @@ const showProof = async (judged: Shown, name: string): Promise<void> => {
   element("proof").hidden = false
   element("proof-verdict").textContent = sentence
   element("proof-verdict").className = held === undefined ? "bad" : "good"
-  element("proof-way").replaceChildren(...(held?.way === undefined ? [] : [held.way]))
+  element("proof-way").replaceChildren(...(held === undefined ? [] : [held.way]))
+  element("proof").scrollIntoView({ block: "nearest" })
   const link = element<HTMLAnchorElement>("proof-file")
   link.hidden = held === undefined
   link.href = `data:application/json;charset=utf-8,${encodeURIComponent(held?.file ?? "")}`
@@ -103,43 +98,28 @@ const showProof = async (judged: Shown, name: string): Promise<void> => {
 }
 
 const showPending = async (): Promise<void> => {
-  const { pending_transactions: list } = await api.pending()
-  fill(
-    "pending",
-    list.map((one) => {
-      const { from, to, amount, note } = lineOf(one)
-      const said = note === "" ? "" : `  “${note}”`
-      return row(
-        `${short(from)} → ${short(to)}${said}`,
-        `${money(amount)} ${facts.symbol}`,
-        `/api/transactions/${one.id}`
-      )
-    }),
-    "nothing waits"
-  )
+  const { pending_transactions: waiting } = await api.pending()
+  const rows = waiting.map((one) => {
+    const { from, to, amount, note } = lineOf(one)
+    const said = note === "" ? "" : `  “${note}”`
+    return row(`${short(from)} → ${short(to)}${said}`, `${money(amount, facts)} ${facts.symbol}`, `#tx/${one.id}`)
+  })
+  list("pending", rows, "nothing waits")
 }
 
 const showAccounts = async (): Promise<void> => {
   const { accounts } = await api.accounts()
-  fill(
-    "accounts",
-    accounts.map((one) =>
-      row(
-        short(one.address),
-        `${money(one.confirmed_balance)} ${facts.symbol}`,
-        `/api/accounts/${one.address}`,
-        one.address
-      )
-    ),
-    "no accounts yet"
+  const rows = accounts.map(({ address, confirmed_balance: balance }) =>
+    row(short(address), `${money(balance, facts)} ${facts.symbol}`, `#at/${address}`, address)
   )
+  list("accounts", rows, "no accounts yet")
 }
 
 const showPeers = async (): Promise<void> => {
-  const { peer_records: list } = await api.peers()
-  fill(
+  const { peer_records: records } = await api.peers()
+  list(
     "peers",
-    list.map((one) =>
+    records.map((one) =>
       row(
         one.url === "" ? short(one.node_id) : one.url,
         `${one.state} · height ${one.last_advertised_height}`,
@@ -160,7 +140,11 @@ const showOwn = async (): Promise<void> => {
   element("own-address").textContent = address
   const waiting = account.pending_balance - account.confirmed_balance
   element("own-balance").textContent =
-    `${money(account.confirmed_balance)} ${facts.symbol}${waiting === 0 ? "" : ` (${waiting > 0 ? "+" : "−"}${money(Math.abs(waiting))} pending)`}`
+    `${money(account.confirmed_balance, facts)} ${facts.symbol}${waiting === 0 ? "" : ` (${waiting > 0 ? "+" : "−"}${money(Math.abs(waiting), facts)} pending)`}`
+  if (facts.model === "account") return
+  const holding = await api.coins(address)
+  element("coins").replaceChildren(...drawCoins(holding, facts, proveCoin))
+  element("join").hidden = freeCoins(holding.coins, holding.height).length < 2
 }
 
 const say = (text: string, kind: "good" | "bad"): void => {
@@ -195,26 +179,56 @@ const keyButton = (label: string, make: () => Keypair): HTMLButtonElement => {
   return button
 }
 
+const formOf = (): Form => ({
+  to: input("to").value,
+  amount: input("amount").value,
+  fee: input("fee").value,
+  note: input("note").value
+})
+
+/** Signs a transfer, or a payment with coins chosen here, and hands it over. */
 const send = async (): Promise<void> => {
   if (key === undefined) return
-  const { account } = await api.account(addressText(key, facts))
-  const form = {
-    to: input("to").value,
-    amount: input("amount").value,
-    fee: input("fee").value,
-    note: input("note").value
+  const address = addressText(key, facts)
+  if (facts.model === "utxo") {
+    const paid = pay(key, facts, formOf(), await api.coins(address))
+    if ("wrong" in paid) return say(paid.wrong, "bad")
+    await submitPayment(paid)
+  } else {
+    const { account } = await api.account(address)
+    const signed = sign(key, facts, { ...formOf(), nonce: account.next_nonce, time: Date.now() })
+    if ("wrong" in signed) return say(signed.wrong, "bad")
+    const { transaction } = await api.submit(signed)
+    say(`Sent. It is pending as ${short(transaction.id)}.`, "good")
+    location.hash = `#tx/${transaction.id}`
   }
-  const signed = sign(key, facts, { ...form, nonce: account.next_nonce, time: Date.now() })
-  if ("wrong" in signed) return say(signed.wrong, "bad")
-  const { transaction } = await api.submit(signed)
-  say(`Sent. It is pending as ${short(transaction.id)}.`, "good")
   input("amount").value = ""
   input("note").value = ""
   await showOwn()
 }
 
+const submitPayment = async ({
+  payment,
+  chosen
+}: Extract<ReturnType<typeof pay>, { chosen: unknown }>): Promise<void> => {
+  const { transaction } = await api.submit(payment)
+  const { inputs, change, fee } = chosen
+  const back = change > 0 ? `${money(change, facts)} come back` : "nothing comes back"
+  const cost = `${counted(inputs.length, "coin")} spent, ${back}, fee ${money(fee, facts)}`
+  say(`Sent. It is pending as ${short(transaction.id)}: ${cost}.`, "good")
+  location.hash = `#tx/${transaction.id}`
+}
+
+const joinCoins = async (): Promise<void> => {
+  if (key === undefined) return
+  const joined = join(key, facts, formOf(), await api.coins(addressText(key, facts)))
+  if ("wrong" in joined) return say(joined.wrong, "bad")
+  await submitPayment(joined)
+  await showOwn()
+}
+
 const all = async (): Promise<void> => {
-  await Promise.all([showFigures(), showBlocks(), showPending(), showAccounts(), showPeers(), showOwn()])
+  await Promise.all([showFigures(), showBlocks(), showPending(), showAccounts(), showPeers(), showOwn(), view()])
 }
 
 /** Many events together are one refresh. */
@@ -230,7 +244,9 @@ const refreshSoon = (): void => {
 
 const begin = async (): Promise<void> => {
   const { meta, service, dev_accounts: dev } = await api.info()
-  facts = { chainId: meta.chain_id, prefix: meta.address_prefix, decimals: meta.decimals, symbol: meta.symbol }
+  const { model, chain_id: chainId, address_prefix: prefix, decimals, symbol } = meta
+  facts = { model, chainId, prefix, decimals, symbol }
+  element("coins").hidden = model === "account"
   element("chain").textContent = `${meta.chain_id} · ${meta.consensus} · ${service.mode}`
   element("version").textContent = `cairn ${service.version}`
   input("fee").value = format((meta.limits["min_transaction_fee"] ?? 0) as Amount, facts.decimals)
@@ -254,6 +270,12 @@ element<HTMLFormElement>("send").onsubmit = (event) => {
   event.preventDefault()
   void attempt(send)
 }
+element("join").onclick = () => void attempt(joinCoins)
+element<HTMLFormElement>("look").onsubmit = (event) => {
+  event.preventDefault()
+  location.hash = placeOf(input("look-for").value)
+}
+window.onhashchange = () => void attempt(view)
 element<HTMLFormElement>("import-form").onsubmit = (event) => {
   event.preventDefault()
   const read = readKey(input("import-text").value)

@@ -1,14 +1,21 @@
 /** The wallet of the page: keys in memory, signatures made here, by the very code that the node checks them with. */
+import { Result } from "effect"
 import { fromHex } from "../src/codec/bytes.ts"
 import { type Address, formatAddress, isAddress, parseAddress } from "../src/crypto/address.ts"
 import { accountKey, devMnemonic, isMnemonic, type Keypair, keypairOf } from "../src/crypto/keys.ts"
 import { isSecret } from "../src/crypto/signature.ts"
 import { type Amount, parse } from "../src/ledger/amount.ts"
+import { signPayment } from "../src/ledger/payment.ts"
+import { formatPayment, type PaymentText } from "../src/ledger/payment-text.ts"
 import type { Millis, Nonce } from "../src/ledger/transaction.ts"
 import { signTransfer } from "../src/ledger/transfer.ts"
 import { formatTransfer, type TransferText } from "../src/ledger/transfer-text.ts"
+import type { WalletReject } from "../src/wallet/coin.ts"
+import { consolidate, select, type Selection } from "../src/wallet/select.ts"
+import { costsOf, diceOf, fieldsOf, freeCoins, type ShownCoin } from "../src/wallet/spend.ts"
 
 export interface ChainFacts {
+  readonly model: "account" | "utxo"
   readonly chainId: string
   readonly prefix: string
   readonly decimals: number
@@ -36,37 +43,87 @@ export const readKey = (text: string): Keypair | undefined => {
 
 export const addressText = (key: Keypair, { prefix }: ChainFacts): string => formatAddress(key.address, prefix)
 
+/** What a person has typed. */
+export interface Form {
+  readonly to: string
+  readonly amount: string
+  readonly fee: string
+  readonly note: string
+}
+type Wrong = { readonly wrong: string }
+
+interface Wish {
+  readonly recipient: Address
+  readonly amount: Amount
+  readonly fee: Amount
+}
+
+const readFee = ({ fee: text }: Form, { decimals }: ChainFacts): Amount | Wrong =>
+  parse(text.trim(), decimals) ?? { wrong: `The fee must be a number with at most ${decimals} decimals.` }
+
+/** What the form asks for, or what to mend in it. */
+const read = (form: Form, facts: ChainFacts): Wish | Wrong => {
+  const recipient = parseAddress(form.to.trim(), facts.prefix)
+  if (!isAddress(recipient)) return { wrong: `The address ${recipient.wrong}.` }
+  const amount = parse(form.amount.trim(), facts.decimals)
+  if (amount === undefined || amount < 1)
+    return { wrong: `The amount must be a number with at most ${facts.decimals} decimals.` }
+  const fee = readFee(form, facts)
+  return typeof fee === "object" ? fee : { recipient, amount, fee }
+}
+
 /** A signed transfer as the node takes it, or what to mend in the form. */
 export const sign = (
   key: Keypair,
   facts: ChainFacts,
-  form: {
-    readonly to: string
-    readonly amount: string
-    readonly fee: string
-    readonly note: string
-    readonly nonce: number
-    readonly time: number
-  }
-): TransferText | { readonly wrong: string } => {
-  const recipient = parseAddress(form.to.trim(), facts.prefix)
-  if (!isAddress(recipient)) return { wrong: `The address ${recipient.wrong}.` }
-  const amount = parse(form.amount.trim(), facts.decimals)
-  const fee = parse(form.fee.trim(), facts.decimals)
-  if (amount === undefined || amount < 1)
-    return { wrong: `The amount must be a number with at most ${facts.decimals} decimals.` }
-  if (fee === undefined) return { wrong: `The fee must be a number with at most ${facts.decimals} decimals.` }
-  const transaction = signTransfer(
-    {
-      chainId: facts.chainId,
-      recipient: recipient as Address,
-      amount: amount as Amount,
-      fee,
-      nonce: form.nonce as Nonce,
-      time: form.time as Millis,
-      note: form.note
-    },
-    key
-  )
+  form: Form & { readonly nonce: number; readonly time: number }
+): TransferText | Wrong => {
+  const wish = read(form, facts)
+  if ("wrong" in wish) return wish
+  const numbers = { nonce: form.nonce as Nonce, time: form.time as Millis }
+  const transaction = signTransfer({ chainId: facts.chainId, ...wish, ...numbers, note: form.note }, key)
   return formatTransfer(transaction, facts.prefix)
+}
+
+/** Coins as the node shows them, and the height of its tip. */
+export interface Holding {
+  readonly coins: ReadonlyArray<ShownCoin>
+  readonly height: number
+}
+
+const dice = diceOf((length) => crypto.getRandomValues(new Uint8Array(length)))
+
+/** A signed payment and how it was chosen, or why it cannot be. */
+type Paid = { readonly payment: PaymentText; readonly chosen: Selection } | Wrong
+
+const conclude = (
+  key: Keypair,
+  facts: ChainFacts,
+  note: string,
+  outcome: Result.Result<Selection, WalletReject>
+): Paid => {
+  if (Result.isFailure(outcome)) return { wrong: `${outcome.failure.message} (${outcome.failure.code})` }
+  const { chainId, prefix } = facts
+  const chosen = outcome.success
+  const fields = fieldsOf(chosen, { chainId, prefix, note, dice })
+  return { payment: formatPayment(signPayment(fields, [key]), prefix), chosen }
+}
+
+/** Chooses coins for what the form asks, and signs. What is left over goes back to the key's own address. */
+export const pay = (key: Keypair, facts: ChainFacts, form: Form, { coins, height }: Holding): Paid => {
+  const wish = read(form, facts)
+  if ("wrong" in wish) return wish
+  const costs = costsOf({ chainId: facts.chainId, note: form.note, feeMin: wish.fee, feeRate: 0 })
+  const [recipient, changeTo] = [form.to.trim(), addressText(key, facts)]
+  const outcome = select({ coins: freeCoins(coins, height), amount: wish.amount, recipient, changeTo, costs, dice })
+  return conclude(key, facts, form.note, outcome)
+}
+
+/** Joins the smallest coins to one, for the fee in the form. */
+export const join = (key: Keypair, facts: ChainFacts, form: Form, { coins, height }: Holding): Paid => {
+  const fee = readFee(form, facts)
+  if (typeof fee === "object") return fee
+  const costs = costsOf({ chainId: facts.chainId, note: "", feeMin: fee, feeRate: 0 })
+  const wish = { coins: freeCoins(coins, height), to: addressText(key, facts), costs, asked: true }
+  return conclude(key, facts, "", consolidate(wish))
 }

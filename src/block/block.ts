@@ -51,7 +51,8 @@ export const decodeBody = (
   if (extraLength > extraBytesMax || extraLength + 8 > bytes.length) return malformed("the length of the extra data")
   const extra = bytes.slice(4, 4 + extraLength)
   const count = readU32(bytes, 4 + extraLength)
-  if (count > blockTransactionsMax) return malformed("the number of transactions")
+  // One more than a spec may allow: what a block opens with is not counted there.
+  if (count > blockTransactionsMax + 1) return malformed("the number of transactions")
   const transactions: Array<Transaction> = []
   let at = 8 + extraLength
   for (let index = 0; index < count; index++) {

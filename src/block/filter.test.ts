@@ -278,7 +278,7 @@ test("no bytes make the decoder throw, and whatever it takes has one form", () =
 test("a block's elements are proposer, senders and recipients, found again by its filter and by no other's", () => {
   const chain = new TestChain()
   const [block] = chain.mine(1, [transfer({ from: 0, to: 5, nonce: 1 }), transfer({ from: 1, to: 5, nonce: 1 })], 7)
-  const elements = blockElements(block!, chain.rules.ledger)
+  const elements = blockElements(block!)
   const { transactions, header } = block!
   const expected = [
     header.proposer,
@@ -288,7 +288,7 @@ test("a block's elements are proposer, senders and recipients, found again by it
   const filter = makeFilter(header.hash, elements)
   expect(filter.places).toHaveLength(4)
   const [empty] = chain.mine(1, [], 7)
-  const other = makeFilter(empty!.header.hash, blockElements(empty!, chain.rules.ledger))
+  const other = makeFilter(empty!.header.hash, blockElements(empty!))
   const { sender, recipient } = transferOf(transactions[0]!)
   expect([sender, recipient, header.proposer].map((address) => matches(filter, address))).toEqual([true, true, true])
   expect([sender, recipient, header.proposer].map((address) => matches(other, address))).toEqual([false, false, true])

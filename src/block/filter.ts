@@ -8,7 +8,7 @@ import { assert } from "../assert.ts"
 import { concat, readU32, toHex, writeU32 } from "../codec/bytes.ts"
 import { type Hash32, sha256, zeroHash } from "../crypto/hash.ts"
 import { type SipKey, sipHashInto, sipKey, sipKeyBytes } from "../crypto/siphash.ts"
-import type { Ledger } from "../ledger/ledger.ts"
+import { partiesOf } from "../ledger/summary.ts"
 import { filterElementsMax } from "../limits.ts"
 import type { Block } from "./block.ts"
 import type { BlockHash } from "./header.ts"
@@ -36,10 +36,10 @@ export interface FilterMalformed {
 export const filterHeaderStart: Hash32 = zeroHash
 
 /** The elements of a block: the 20 bytes of the proposer and of all whom its transactions concern, some maybe twice. */
-export const blockElements = (
-  block: Pick<Block, "header" | "transactions">,
-  ledger: Pick<Ledger, "partiesOf">
-): ReadonlyArray<Uint8Array> => [block.header.proposer, ...block.transactions.flatMap(ledger.partiesOf)]
+export const blockElements = (block: Pick<Block, "header" | "transactions">): ReadonlyArray<Uint8Array> => [
+  block.header.proposer,
+  ...block.transactions.flatMap(partiesOf)
+]
 
 /**
  * The key of a block's filter: the first 16 bytes of its hash, so that an address that matches one block by chance does

@@ -49,6 +49,9 @@ describe("a spec is refused", () => {
 
   test("in plain words", () => {
     expect(errorsOf(changed("time", { medianBlocks: 4 }))).toEqual(["time.medianBlocks: Expected an odd number"])
+    const one = "time: names one of medianBlocks and behindMsMax, and not both"
+    expect(errorsOf(changed("time", { behindMsMax: 1 }))).toEqual([one])
+    expect(errorsOf({ ...dev, time: { futureMsMax: 1 } })).toEqual([one])
     expect(errorsOf(null)).toEqual([": Expected object"])
     const { difficulty: _, ...rest } = dev
     expect(errorsOf(rest)).toEqual(["difficulty: Missing key"])

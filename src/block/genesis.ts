@@ -100,7 +100,10 @@ const SpecSchema = Schema.Struct({
   ]),
   difficulty: DifficultyRuleSchema,
   time: Schema.Struct({
-    medianBlocks: between(1, medianBlocksMax).check(holds((count) => count % 2 === 1, "an odd number")),
+    medianBlocks: Schema.optionalKey(
+      between(1, medianBlocksMax).check(holds((count) => count % 2 === 1, "an odd number"))
+    ),
+    behindMsMax: Schema.optionalKey(between(0, futureMsMax)),
     futureMsMax: between(0, futureMsMax)
   }),
   block: Schema.Struct({
@@ -116,10 +119,13 @@ const SpecSchema = Schema.Struct({
 })
 type SpecText = typeof SpecSchema.Type
 
+/** One of two rules against the ancestors, and one against the clock of who checks. */
 export interface TimeRule {
   /** A header's time must exceed the median of this many ancestors (fewer near genesis). Odd. */
-  readonly medianBlocks: number
-  /** And be at most this far ahead of the clock of who checks it. */
+  readonly medianBlocks?: number
+  /** Or it may be at most this far behind its parent's (D-V3, F-D10). A miner can so let time stand still for long. */
+  readonly behindMsMax?: number
+  /** And it is at most this far ahead of the clock. */
   readonly futureMsMax: number
 }
 
@@ -167,6 +173,12 @@ const joinErrors = (spec: SpecText): ReadonlyArray<SpecError> => {
   if (difficulty.rule === "asert") {
     refuse(difficulty.bitsMin > difficulty.bitsStart, "difficulty", "bitsMin <= bitsStart must hold")
   }
+  const { medianBlocks, behindMsMax } = spec.time
+  refuse(
+    (medianBlocks === undefined) === (behindMsMax === undefined),
+    "time",
+    "names one of medianBlocks and behindMsMax, and not both"
+  )
   refuse(ledger.feeMin > ledger.supplyMax, "ledger.feeMin", "must be at most ledger.supplyMax")
   refuse(ledger.reward > ledger.supplyMax, "ledger.reward", "must be at most ledger.supplyMax")
   const least = blockBytesLeast[ledger.model] + block.extraBytesMax

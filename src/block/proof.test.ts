@@ -7,7 +7,9 @@ import { fromHex, toHex, utf8 } from "../codec/bytes.ts"
 import { asHash, zeroHash } from "../crypto/hash.ts"
 import { type AccountState, encodeAccount, keyOf as entryKey } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
-import type { Nonce, Transaction } from "../ledger/transaction.ts"
+import { type Coin, coinKey, encodeCoin, encodeOutpoint } from "../ledger/coin.ts"
+import type { Nonce, Outpoint, Transaction } from "../ledger/transaction.ts"
+import { proofBytesMax } from "../limits.ts"
 import { makeDice } from "../sim/dice.ts"
 import { type Block, transactionRootOf } from "./block.ts"
 import type { BlockHash, Height } from "./header.ts"
@@ -15,6 +17,7 @@ import { hashNodeInto } from "./state-page.ts"
 import { prove, StateTree } from "./state-tree.ts"
 import {
   type AccountProof,
+  type CoinProof,
   decodeProof,
   encodeProof,
   type Expected,
@@ -22,7 +25,6 @@ import {
   type Proof,
   type ProofReject,
   parseProof,
-  proofBytesMax,
   type Proven,
   proveTransaction,
   subjectOf,
@@ -201,6 +203,74 @@ describe("an account in the state", () => {
   })
 })
 
+/** A state of `size` coins, and proofs of coins, there or not, against a header that commits to it. */
+const coinsOf = (size: number) => {
+  const outpointOf = (i: number): Outpoint => ({ id: transactions[i % 33]!.id, index: Math.floor(i / 33) })
+  const coins = new Map<string, Coin>()
+  for (let i = 0; i < size; i++) {
+    const coin = { owner: keyOf(i).address, amount: (1 + i) as Amount, height: i, coinbase: i % 2 === 1 }
+    coins.set(coinKey(outpointOf(i)), coin)
+  }
+  const tree = new StateTree(() => undefined)
+  const stateRoot = tree.update([...coins].map(([key, coin]) => [key, encodeCoin(coin)] as const))
+  const pages = tree.pages()
+  const { header } = forge(genesis, { height: 1 as Height, stateRoot })
+  const proofOf = (i: number): CoinProof => {
+    const outpoint = outpointOf(i)
+    return { kind: "coin", header, outpoint, state: prove((name) => pages.get(name), coinKey(outpoint)) }
+  }
+  return { coins, header, outpointOf, proofOf }
+}
+
+describe("a coin in the state", () => {
+  test("is proven with all that it is, and one that is spent or was never made as not being there", () => {
+    for (const size of [0, 1, 2, 17, 40]) {
+      const { coins, outpointOf, proofOf } = coinsOf(size)
+      for (let i = 0; i < size + 20; i++) {
+        const proven = provenOf(proofOf(i))
+        expect(proven).toMatchObject({ kind: "coin", outpoint: outpointOf(i) })
+        expect(proven.kind === "coin" && proven.coin).toEqual(coins.get(coinKey(outpointOf(i))))
+        expect(toHex(subjectOf(proven))).toBe(coinKey(outpointOf(i)))
+        expect(toHex(proven.way.at(-1)!)).toBe(toHex(proven.header.stateRoot))
+        expect(proven.way.length).toBe(proven.steps.length + 1)
+      }
+    }
+  })
+
+  test("is not proven with any one bit turned over, but for a true word about another coin", () => {
+    for (const [size, i] of [
+      [0, 0],
+      [1, 0],
+      [17, 3],
+      [17, 35]
+    ] as const) {
+      const { coins, header, outpointOf, proofOf } = coinsOf(size)
+      const bytes = encodeProof(proofOf(i))
+      const subject = encodeOutpoint(outpointOf(i))
+      expect(codeOf(bytes, { header: header.hash, subject })).toBe("holds")
+      for (const bent of flipped(bytes)) {
+        expect(codeOf(bent, { header: header.hash, subject })).not.toBe("holds")
+        const other = verifyProof(bent, { header: header.hash })
+        if (Result.isFailure(other) || other.success.kind !== "coin") continue
+        expect(other.success.coin).toEqual(coins.get(coinKey(other.success.outpoint)))
+      }
+    }
+  })
+
+  test("with an entry that no ledger writes shows nothing", () => {
+    const outpoint = { id: transactions[0]!.id, index: 0 }
+    const good = encodeCoin({ owner: keyOf(0).address, amount: 1 as Amount, height: 1, coinbase: true })
+    for (const value of [new Uint8Array(0), new Uint8Array(16), new Uint8Array(34), good.with(32, 2), good.with(27, 255)]) {
+      const tree = new StateTree(() => undefined)
+      const stateRoot = tree.update([[coinKey(outpoint), value]])
+      const pages = tree.pages()
+      const { header } = forge(genesis, { height: 1 as Height, stateRoot })
+      const state = prove((name) => pages.get(name), coinKey(outpoint))
+      expect(codeOf(encodeProof({ kind: "coin", header, outpoint, state }))).toBe("proof-malformed")
+    }
+  })
+})
+
 test("a proof beyond its limit is refused, though its hashes be right", () => {
   const beside = (length: number): Uint8Array => {
     const tree = new StateTree(() => undefined)
@@ -241,7 +311,8 @@ test("a header that nobody worked for carries nothing; a genesis needs no seal",
 describe("from anybody", () => {
   const samples = [
     ...[0, 3, 7].map((index) => encodeProof(proveTransaction(blockOf(transactions.slice(0, 8)), index)!)),
-    ...[0, 20].map((i) => encodeProof(stateOf(17).proofOf(i)))
+    ...[0, 20].map((i) => encodeProof(stateOf(17).proofOf(i))),
+    ...[0, 20].map((i) => encodeProof(coinsOf(17).proofOf(i)))
   ]
 
   test("no bytes make the reader throw, and none are taken in a second form", () => {

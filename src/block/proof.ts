@@ -1,6 +1,7 @@
 /**
- * Proofs that need a header and nothing else: this transfer is in that block; this account stood so after it. Made by a
- * node, checked by the page, the command line, a light client. See docs/protocol.md, "Proofs".
+ * Proofs that need a header and nothing else: this transaction is in that block; this account stood so after it; this coin
+ * was there after it, or was not. Made by a node, checked by the page, the command line, a light client. See
+ * docs/protocol.md, "Proofs".
  *
  * The way up a transaction tree is told by sides and not by index and count: a header commits to no count, so those two
  * could be changed and the proof would still hold. What is in these bytes is proven, to the last bit.
@@ -12,14 +13,24 @@ import { type Address, addressBytes } from "../crypto/address.ts"
 import type { Hash32 } from "../crypto/hash.ts"
 import { type AccountState, keyOf } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
-import type { Nonce, Transaction } from "../ledger/transaction.ts"
+import {
+  type Coin,
+  coinKey,
+  decodeCoin,
+  decodeOutpoint,
+  encodeOutpoint,
+  isCoin,
+  outpointBytes
+} from "../ledger/coin.ts"
+import type { Nonce, Outpoint, Transaction } from "../ledger/transaction.ts"
 import { decodeTransaction } from "../ledger/decode.ts"
-import { blockTransactionsMax, transactionBytesMax } from "../limits.ts"
+import { blockTransactionsMax, proofBytesMax, transactionBytesMax } from "../limits.ts"
 import type { Block } from "./block.ts"
 import { type BlockHash, decodeHeader, type Header, headerBytes, meetsTarget } from "./header.ts"
 import { merkleProof } from "./merkle.ts"
-import { hashNodeInto } from "./state-page.ts"
+import { hashLeafInto, hashNodeInto } from "./state-page.ts"
 import {
+  bit,
   checkProof as checkStateProof,
   decodeProof as decodeStateProof,
   encodeProof as encodeStateProof,
@@ -29,12 +40,10 @@ import {
 
 /** Levels of the deepest transaction tree that any chain spec allows. */
 const stepsMax = Math.ceil(Math.log2(blockTransactionsMax))
-/** Bytes of one proof; the longest, of an account whose path shares all 256 bits with another, has less than 9,000. */
-export const proofBytesMax = 16_384
 /** Characters of a proof file: hex, and some room for white space. */
 export const proofTextMax = 2 * proofBytesMax + 1_024
 
-/** One step up the transaction tree. */
+/** One step up a tree. */
 export interface Step {
   readonly sibling: Uint8Array
   /** The sibling is the left half. */
@@ -57,19 +66,32 @@ export interface AccountProof {
   readonly state: StateProof
 }
 
-export type Proof = TransactionProof | AccountProof
+/** What the state after the block of a header says of a coin's name: the coin, or that it is spent or was never made. */
+export interface CoinProof {
+  readonly kind: "coin"
+  readonly header: Header
+  readonly outpoint: Outpoint
+  readonly state: StateProof
+}
+
+export type Proof = TransactionProof | AccountProof | CoinProof
 
 /** What a proof that holds has shown. */
-export type Proven =
-  | (Omit<TransactionProof, "steps"> & {
-      /** From the leaf to the transaction root, both included: one more than there are steps. */
-      readonly way: ReadonlyArray<Uint8Array>
-      readonly steps: ReadonlyArray<Step>
-    })
+export type Proven = {
+  /** From the leaf to the root in the header, both included: one more than there are steps. An empty place of the state is zeros. */
+  readonly way: ReadonlyArray<Uint8Array>
+  readonly steps: ReadonlyArray<Step>
+} & (
+  | TransactionProof
   | (Omit<AccountProof, "state"> & {
       /** Undefined: the address was never paid. */
       readonly account: AccountState | undefined
     })
+  | (Omit<CoinProof, "state"> & {
+      /** Undefined: spent by then, or never made. */
+      readonly coin: Coin | undefined
+    })
+)
 
 export const proofRejectCodes = [
   "proof-malformed",
@@ -89,7 +111,7 @@ export interface ProofReject {
 export interface Expected {
   /** Hash of a header that the reader trusts. Without it the proof's own header is only held against its own target. */
   readonly header?: BlockHash | undefined
-  /** The transaction id or address that was asked for. */
+  /** The transaction id, address or outpoint (36 bytes) that was asked for. */
   readonly subject?: Uint8Array | undefined
 }
 
@@ -114,15 +136,19 @@ export const proveTransaction = ({ header, transactions }: Block, index: number)
 
 const transactionKind = 1
 const accountKind = 2
+const coinKind = 3
 
 /**
  * The bytes of a proof: u8 kind ‖ header, then for a transaction (1) u16 length ‖ transaction ‖ u8 number of steps ‖ u16
- * sides ‖ siblings, for an account (2) address ‖ proof of the state tree. Bit i of the sides: the sibling of step i is left.
+ * sides ‖ siblings, for an account (2) address and for a coin (3) outpoint ‖ proof of the state tree. Bit i of the sides: the
+ * sibling of step i is left.
  */
 export const encodeProof = (proof: Proof): Uint8Array => {
   const { header } = proof
-  if (proof.kind === "account")
-    return concat(new Uint8Array([accountKind]), header.bytes, proof.address, encodeStateProof(proof.state))
+  if (proof.kind !== "transaction") {
+    const kind = new Uint8Array([proof.kind === "account" ? accountKind : coinKind])
+    return concat(kind, header.bytes, subjectOf(proof), encodeStateProof(proof.state))
+  }
   const { transaction, steps } = proof
   assert(steps.length <= stepsMax, "a transaction tree is no deeper than its largest block")
   const { length } = transaction.bytes
@@ -144,7 +170,8 @@ export const decodeProof = (bytes: Uint8Array): Result.Result<Proof, ProofReject
   if (header === undefined) return malformed("its header")
   const rest = bytes.slice(1 + headerBytes)
   if (bytes[0] === transactionKind) return decodeTransactionProof(header, rest)
-  return bytes[0] === accountKind ? decodeAccountProof(header, rest) : malformed(`its kind ${bytes[0]}`)
+  if (bytes[0] === accountKind || bytes[0] === coinKind) return decodeEntryProof(bytes[0], header, rest)
+  return malformed(`its kind ${bytes[0]}`)
 }
 
 const decodeTransactionProof = (header: Header, rest: Uint8Array): Result.Result<Proof, ProofReject> => {
@@ -164,20 +191,29 @@ const decodeTransactionProof = (header: Header, rest: Uint8Array): Result.Result
   return Result.succeed({ kind: "transaction", header, transaction: transaction.success, steps })
 }
 
-const decodeAccountProof = (header: Header, rest: Uint8Array): Result.Result<Proof, ProofReject> => {
-  const state = decodeStateProof(rest.subarray(addressBytes))
+const decodeEntryProof = (kind: number, header: Header, rest: Uint8Array): Result.Result<Proof, ProofReject> => {
+  const end = kind === accountKind ? addressBytes : outpointBytes
+  const state = decodeStateProof(rest.subarray(end))
   if (state === undefined) return malformed("its way through the state")
-  return Result.succeed({
-    kind: "account",
-    header,
-    address: rest.slice(0, addressBytes) as Uint8Array as Address,
-    state
-  })
+  const subject = rest.slice(0, end)
+  return Result.succeed(
+    kind === accountKind
+      ? { kind: "account", header, address: subject as Uint8Array as Address, state }
+      : { kind: "coin", header, outpoint: decodeOutpoint(subject), state }
+  )
 }
 
-/** What a proof is about: transaction id or address. */
-export const subjectOf = (proof: Proof | Proven): Uint8Array =>
-  proof.kind === "transaction" ? proof.transaction.id : proof.address
+/** What a proof is about: transaction id, address or outpoint. */
+export const subjectOf = (proof: Proof | Proven): Uint8Array => {
+  switch (proof.kind) {
+    case "transaction":
+      return proof.transaction.id
+    case "account":
+      return proof.address
+    case "coin":
+      return encodeOutpoint(proof.outpoint)
+  }
+}
 
 /** What bytes prove, or why nothing. Never throws. */
 export const verifyProof = (bytes: Uint8Array, expected: Expected = {}): Result.Result<Proven, ProofReject> => {
@@ -195,28 +231,48 @@ export const verifyProof = (bytes: Uint8Array, expected: Expected = {}): Result.
   return proof.kind === "transaction" ? climb(proof) : readState(proof)
 }
 
-const climb = (proof: TransactionProof): Result.Result<Proven, ProofReject> => {
-  const way: Array<Uint8Array> = [proof.transaction.leaf]
-  for (const { sibling, left } of proof.steps) {
+/** The hashes from a leaf up. */
+const wayFrom = (leaf: Uint8Array, steps: ReadonlyArray<Step>): ReadonlyArray<Uint8Array> => {
+  const way = [leaf]
+  for (const { sibling, left } of steps) {
     const here = way.at(-1)!
     const above = new Uint8Array(32)
     hashNodeInto(left ? sibling : here, left ? here : sibling, above)
     way.push(above)
   }
+  return way
+}
+
+const climb = (proof: TransactionProof): Result.Result<Proven, ProofReject> => {
+  const way = wayFrom(proof.transaction.leaf, proof.steps)
   return equal(way.at(-1)!, proof.header.transactionRoot)
     ? Result.succeed({ ...proof, way })
     : fail("proof-root-wrong", "The way up does not end at the header's transaction root.")
 }
 
-const readState = ({ state, ...proof }: AccountProof): Result.Result<Proven, ProofReject> => {
-  const key = keyOf(proof.address)
+/** The way of a proof of the state, which holds. */
+const stateWay = (key: string, { siblings, leaf }: StateProof): Pick<Proven, "way" | "steps"> => {
+  const path = pathOf(key)
+  const steps = siblings.map((sibling, depth) => ({ sibling, left: bit(path, depth) === 1 })).reverse()
+  const start = new Uint8Array(32)
+  if (leaf !== undefined) hashLeafInto(leaf, start)
+  return { steps, way: wayFrom(start, steps) }
+}
+
+const readState = ({ state, ...proof }: AccountProof | CoinProof): Result.Result<Proven, ProofReject> => {
+  const key = proof.kind === "account" ? keyOf(proof.address) : coinKey(proof.outpoint)
   const value = state.leaf !== undefined && equal(state.leaf.path, pathOf(key)) ? state.leaf.value : undefined
   if (!checkStateProof({ root: proof.header.stateRoot as Hash32, key, value, proof: state }))
     return fail("proof-root-wrong", "The way up does not end at the header's state root.")
+  const way = stateWay(key, state)
+  if (proof.kind === "coin") {
+    if (value !== undefined && !isCoin(value)) return malformed("its entry is no coin")
+    return Result.succeed({ ...proof, ...way, coin: value === undefined ? undefined : decodeCoin(value) })
+  }
   const account = value === undefined ? undefined : accountOf(value)
   return value !== undefined && account === undefined
     ? malformed("its entry is no account")
-    : Result.succeed({ ...proof, account })
+    : Result.succeed({ ...proof, ...way, account })
 }
 
 /** The account of an entry's value that anyone may have written; undefined if it is none. */

@@ -204,7 +204,8 @@ export const prove = (read: ReadPage, key: string): StateProof => {
   }
 }
 
-const bit = (path: Uint8Array, index: number): number => (path[index >> 3]! >> (7 - (index & 7))) & 1
+/** A bit of a path; the first decides at the root: 0 is left. */
+export const bit = (path: Uint8Array, index: number): number => (path[index >> 3]! >> (7 - (index & 7))) & 1
 
 const sharesBits = (a: Uint8Array, b: Uint8Array, count: number): boolean => {
   for (let i = 0; i < count; i++) if (bit(a, i) !== bit(b, i)) return false

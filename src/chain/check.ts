@@ -35,7 +35,7 @@ export const checkHeader = (
   }
   const earliest = consensus.earliestTime(facts.ancestry)
   if (header.time < earliest)
-    return reject("time-too-early", `time ${header.time}; the median of the ancestors allows ${earliest}`)
+    return reject("time-too-early", `time ${header.time}; the ancestors allow ${earliest} and later`)
   if (header.time > facts.now + spec.time.futureMsMax) {
     return reject(
       "time-too-far-ahead",

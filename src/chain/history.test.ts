@@ -1,15 +1,19 @@
 /** Which history wins, and that nothing is lost on the way: plans, undo, supply, and the defects that others showed. */
 import { describe, expect, test } from "bun:test"
+import { Result } from "effect"
 import { forge, keyOf, specOf, TestChain, transfer } from "../../test/fixtures.ts"
 import { makeDice } from "../sim/dice.ts"
 import type { Block } from "../block/block.ts"
+import { parseSpec } from "../block/genesis.ts"
 import { makeHeader, type Target } from "../block/header.ts"
+import { bitsOf, targetOfBits } from "../consensus/difficulty.ts"
 import { sha256, type Hash32 } from "../crypto/hash.ts"
 import { decodeAccount, keyOf as entryKey } from "../ledger/account.ts"
 import type { Millis } from "../ledger/transaction.ts"
 import { makeTransfer } from "../ledger/transfer.ts"
 import { loadPending } from "../store/pending.ts"
 import { checkBody, checkHeader } from "./check.ts"
+import { presets } from "./presets.ts"
 import { ancestryOf } from "./reader.ts"
 
 const judge = (chain: TestChain, block: Block, now = chain.now): string | undefined => {
@@ -40,6 +44,50 @@ describe("a header", () => {
     const at = (time: number): string | undefined => judge(chain, forge(block, { time: time as Millis }))
     expect([at(median), at(median + 1)]).toEqual(["time-too-early", undefined])
     expect([at(chain.now + 7_200_000), at(chain.now + 7_200_001)]).toEqual([undefined, "time-too-far-ahead"])
+  })
+
+  test("of dotcoin is less than 60 s behind its parent and less than 60 s ahead of the clock (D-V3)", () => {
+    const chain = new TestChain(Result.getOrThrow(parseSpec(presets["dotcoin"])))
+    chain.mine(12)
+    const block = chain.next()
+    const parent = chain.store.tip().header.time
+    const at = (time: number): string | undefined => judge(chain, forge(block, { time: time as Millis }))
+    expect([-61, -60, -59].map((s) => at(parent + s * 1_000))).toEqual(["time-too-early", "time-too-early", undefined])
+    expect([59, 60, 61].map((s) => at(chain.now + s * 1_000))).toEqual([
+      undefined,
+      "time-too-far-ahead",
+      "time-too-far-ahead"
+    ])
+  })
+
+  test("of full-node is not earlier than its parent (F-D10)", () => {
+    const spec = Result.getOrThrow(parseSpec(presets["full-node"]))
+    const chain = new TestChain({ ...spec, difficulty: { rule: "fixed", blockMs: 1000, bits: 2 } })
+    chain.mine(3)
+    const block = chain.next()
+    const parent = chain.store.tip().header.time
+    const at = (time: number): string | undefined => judge(chain, forge(block, { time: time as Millis }))
+    expect([at(parent - 1), at(parent)]).toEqual(["time-too-early", undefined])
+  })
+
+  test("of dotcoin carries one bit more after ten blocks in under 50 s, one fewer after over 200 s (D-V5)", () => {
+    const spec = Result.getOrThrow(parseSpec(presets["dotcoin"]))
+    const chain = new TestChain(spec)
+    const bitsAfter = (blocks: number, gapMs: number): number => {
+      for (let i = 0; i < blocks; i++) {
+        chain.now += gapMs - spec.difficulty.blockMs
+        chain.mine()
+      }
+      const { now } = chain
+      const bits = bitsOf(chain.next().header.target)
+      chain.now = now
+      return bits
+    }
+    expect([bitsAfter(10, 4_999), bitsAfter(10, 4_999)]).toEqual([1, 2])
+    expect([bitsAfter(10, 5_001), bitsAfter(10, 20_000)]).toEqual([2, 2])
+    expect([bitsAfter(10, 20_002), bitsAfter(10, 60_000), bitsAfter(10, 60_000)]).toEqual([1, 0, 0])
+    const easier = forge(chain.next(), { target: targetOfBits(1) })
+    expect([judge(chain, chain.next()), judge(chain, easier)]).toEqual([undefined, "target-wrong"])
   })
 
   test("may carry no target but the one that follows (defect 12)", () => {

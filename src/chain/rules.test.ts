@@ -16,7 +16,14 @@ const specOf = (name: string): ChainSpec => Result.getOrThrow(parseSpec(presets[
 
 test("every preset is a spec, makes rules, and no two are one chain (defect 17)", () => {
   const all = Object.keys(presets).map((name) => makeRules(specOf(name)))
-  expect(Object.keys(presets).sort()).toEqual(["cairn", "dev", "lua-blockchain"])
+  expect(Object.keys(presets).sort()).toEqual([
+    "cairn",
+    "dev",
+    "dev-coins",
+    "dotcoin",
+    "full-node",
+    "lua-blockchain"
+  ])
   for (const distinct of [
     all.map(({ spec }) => spec.ledger.chainId),
     all.map(({ genesis }) => genesis.header.id),
@@ -52,6 +59,33 @@ test("lua-blockchain keeps the figures of the chain it is named after", () => {
     prefixMax: 6
   })
   expect(block.transactionsMax).toBe(249)
+})
+
+test("dotcoin keeps the figures of the chain it is named after (D-M6, D-V3, D-V5)", () => {
+  const { ledger, difficulty, time, genesis } = specOf("dotcoin")
+  expect(ledger).toMatchObject({ model: "utxo", decimals: 0, feeMin: 0, reward: 50, coinbaseMaturity: 0 })
+  const bits = { bitsStart: 0, bitsMin: 0, bitsMax: 240 }
+  expect(difficulty).toEqual({ rule: "interval-bits", blockMs: 10_000, intervalBlocks: 10, ...bits })
+  expect([time, genesis.alloc]).toEqual([{ behindMsMax: 59_999, futureMsMax: 59_999 }, []])
+  const { rewardAt } = makeRules(specOf("dotcoin")).ledger
+  expect([1, 2, 1e9].map(rewardAt)).toEqual([50, 50, 50].map(amount))
+})
+
+test("full-node keeps the figures of the chain it is named after (F-D6, F-D7, F-D8, F-D10)", () => {
+  const { ledger, difficulty, time, block } = specOf("full-node")
+  expect(ledger).toMatchObject({ model: "utxo", decimals: 0, feeMin: 0, reward: 25, rewardHalvingBlocks: 0 })
+  expect(difficulty).toEqual({ rule: "fixed", blockMs: 10_000, bits: 22 })
+  expect([time.behindMsMax, block.transactionsMax]).toEqual([0, 4])
+})
+
+test("dev-coins is dev with coins: the same accounts, the same money", () => {
+  const [dev, coins] = [specOf("dev"), specOf("dev-coins")]
+  expect(coins.genesis).toEqual(dev.genesis)
+  expect({ ...coins.ledger, model: "account", chainId: "cairn-dev" }).toMatchObject(dev.ledger)
+  expect([coins.difficulty, coins.time, coins.block]).toEqual([dev.difficulty, dev.time, dev.block])
+  const { ledger } = makeRules(coins)
+  const entries = [...genesisState(ledger, coins).changes.values()].map(({ after }) => ledger.unitsOf(after!))
+  expect(entries).toEqual(Array(3).fill(amount(1_000_000e8)))
 })
 
 test("dev gives a million coins to each of the first three accounts of its public mnemonic", () => {

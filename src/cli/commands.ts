@@ -1,23 +1,22 @@
 /** The command tree: every command, its flags and what `--help` teaches. What they do stands in one file each. */
-import { homedir } from "node:os"
-import { join, resolve } from "node:path"
+import { resolve } from "node:path"
 import { Clock, Effect, Option, Schema } from "effect"
-import { Argument, Command, Flag, Prompt } from "effect/cli"
+import { Argument, Command, Flag } from "effect/cli"
 import { presets } from "../chain/presets.ts"
 import { defaults, type NodeConfig, parseEndpoint } from "../config.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { useEngine } from "../crypto/signature.ts"
 import type { Recording } from "../flight/record.ts"
+import { compatSystems } from "../http/compat.ts"
 import { readText } from "../io/files.ts"
-import { Random } from "../io/random.ts"
 import { attempt } from "./attempt.ts"
-import { keystorePath } from "./data-folder.ts"
 import { failure } from "./failure.ts"
+import { ask, keyFlags, nodeUrl, optional, passphraseOf, prefix, undefinedIfNone, withKeys, yes } from "./flags.ts"
 import { init } from "./init.ts"
-import { devKey, exportKey, importKey, type KeyOptions, listKeys, newKey, openKey } from "./keys.ts"
+import { exportKey, importKey, listKeys, newKey } from "./keys.ts"
+import { lightCommand } from "./light-command.ts"
 import { checkProof, getProof } from "./proof.ts"
 import { replay } from "./replay.ts"
-import { send } from "./send.ts"
 import { simCommand } from "./sim-command.ts"
 import { freshFolder, start } from "./start.ts"
 import { loadSnapshotFile, makeSnapshotFile } from "./snapshot.ts"
@@ -25,19 +24,11 @@ import { status } from "./status.ts"
 import { makeTestnetCommand } from "./testnet-command.ts"
 import { verify } from "./verify.ts"
 import { verifyPast } from "./verify-past.ts"
+import { sendCommand, walletCommand } from "./wallet-command.ts"
 
-const home = join(homedir(), ".cairn")
 const presetNames = Object.keys(presets).join(", ")
 
 const dataDir = Flag.String("data-dir").pipe(Flag.withDescription("Folder of the chain, the keys and the lock"))
-const nodeUrl = Flag.String("node").pipe(
-  Flag.withDescription("URL of the node to talk to"),
-  Flag.withDefault(`http://${defaults.httpHost}:${defaults.httpPort}`)
-)
-const optional = (name: string, description: string) =>
-  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
-const yes = (name: string, description: string) =>
-  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
 const whole = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 const port = (name: string, description: string, value: number) =>
   Flag.Int(name).pipe(Flag.withSchema(whole(65_535)), Flag.withDescription(description), Flag.withDefault(value))
@@ -59,6 +50,7 @@ const startFlags = {
   p2pAdvertise: optional("p2p-advertise", "host:port that others should dial"),
   p2pSeeds: optional("p2p-seeds", "Peers to keep a session with: host:port, separated by commas"),
   noP2p: yes("no-p2p", "Speak to no peers"),
+  noFilters: yes("no-filters", "Make and serve no block filters: light clients that scan ask others"),
   mineThreads: Flag.Int("mine-threads").pipe(
     Flag.withSchema(whole(64)),
     Flag.withDescription("Threads that mine all the time"),
@@ -70,6 +62,11 @@ const startFlags = {
     "admin-token-file",
     "File with the token of admin routes; default: admin.token in the data folder"
   ),
+  compat: Flag.Literals("compat", compatSystems).pipe(
+    Flag.withDescription("Serve the routes of this system, too; only on a chain of coins"),
+    Flag.optional
+  ),
+  compatGetActs: yes("compat-get-acts", "With --compat: let GET routes mine and spend, as they do there"),
   record: optional("record", "Journal every input into this folder, so that cairn replay can run this node again"),
   recordMaxMb: Flag.Int("record-max-mb").pipe(
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 1_048_576 }))),
@@ -83,8 +80,6 @@ const startFlags = {
 }
 
 type StartInput = Command.Command.Config.Infer<typeof startFlags>
-
-const undefinedIfNone = <A>(option: Option.Option<A>): A | undefined => Option.getOrUndefined(option)
 
 const seedsOf = (text: string | undefined): ReadonlyArray<string> => {
   const seeds = (text ?? "")
@@ -129,6 +124,7 @@ const configOf = (input: StartInput): NodeConfig => {
       onDemand: input.dev && everyMs === undefined,
       everyMs: everyMs === undefined ? undefined : everyMs * 1000
     },
+    filters: !input.noFilters,
     signatureEngine: input.signatureEngine
   }
 }
@@ -145,6 +141,9 @@ const startCommand = (startedAt: number) =>
           config,
           spec: undefinedIfNone(input.spec) ?? (config.dev ? "dev" : undefined),
           recording: recordingOf(input),
+          compat: Option.isNone(input.compat)
+            ? undefined
+            : { system: input.compat.value, actsOnGet: input.compatGetActs },
           startedAt
         })
     )
@@ -159,6 +158,10 @@ const startCommand = (startedAt: number) =>
       {
         command: "cairn start --dev --data-dir B --http-port 8081 --p2p-port 19101 --p2p-seeds 127.0.0.1:19100",
         description: "A second node that follows the first"
+      },
+      {
+        command: "cairn start --spec dotcoin --data-dir coins --compat dotcoin",
+        description: "A chain of coins with the routes of dotcoin"
       },
       {
         command: "cairn start --data-dir mine --record mine-flight",
@@ -181,54 +184,7 @@ const initCommand = Command.make(
   ])
 )
 
-const prefix = Flag.String("prefix").pipe(
-  Flag.withDescription("Prefix of the chain's addresses"),
-  Flag.withDefault("crn")
-)
-const keyFlags = {
-  keystore: Flag.String("keystore").pipe(
-    Flag.withDescription("Folder of the key files"),
-    Flag.withDefault(keystorePath(home))
-  ),
-  prefix,
-  passphraseFile: optional("passphrase-file", "File with the passphrase; else it is asked for")
-}
 const keyName = Argument.String("name").pipe(Argument.withDescription("Name of the key: a-z, 0-9, hyphen"))
-
-const passphraseOf = (file: Option.Option<string>, repeat: boolean) =>
-  Effect.gen(function* () {
-    if (Option.isSome(file)) return yield* attempt(() => readText(file.value, 4096).replace(/\r?\n$/, ""))
-    if (process.stdin.isTTY !== true)
-      return yield* failure(
-        "key",
-        "passphrase-missing",
-        "There is nobody to ask for the passphrase.",
-        "Use --passphrase-file FILE."
-      )
-    const first = yield* ask("Passphrase")
-    if (repeat && (yield* ask("Again")) !== first)
-      return yield* failure("key", "passphrase-differs", "The two passphrases differ.")
-    return first
-  })
-
-const ask = (message: string) =>
-  Prompt.Password({ message }).pipe(
-    Prompt.run,
-    Effect.map((secret) => String((secret as { value?: string }).value ?? secret)),
-    Effect.mapError(() => failure("usage", "interrupted", "No answer was given."))
-  )
-
-/** Runs plain code with the keystore's options and a signature engine. */
-const withKeys = (
-  input: { readonly keystore: string; readonly prefix: string },
-  f: (options: KeyOptions) => void | Promise<void>
-) =>
-  Effect.flatMap(Effect.service(Random), (random) =>
-    attempt(() => {
-      useEngine(loadEngine("auto")!)
-      return f({ keystore: input.keystore, prefix: input.prefix, random })
-    })
-  )
 
 const keysCommand = Command.make("keys").pipe(
   Command.withDescription("Keys on this machine, each locked by a passphrase (scrypt, AES-256-GCM)"),
@@ -265,49 +221,6 @@ const keysCommand = Command.make("keys").pipe(
   ])
 )
 
-const sendCommand = Command.make(
-  "send",
-  {
-    from: Flag.String("from").pipe(
-      Flag.withDescription("Name of a key, or dev:0, dev:1, dev:2 on a development chain")
-    ),
-    to: Flag.String("to").pipe(Flag.withDescription("Address of the recipient")),
-    amount: Flag.String("amount").pipe(Flag.withDescription("Coins, such as 1.5")),
-    fee: optional("fee", "Coins; default: the least that the chain takes"),
-    note: Flag.String("note").pipe(
-      Flag.withDescription("Text for everyone to read, at most 280 bytes"),
-      Flag.withDefault("")
-    ),
-    node: nodeUrl,
-    ...keyFlags
-  },
-  (input) =>
-    Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const passphrase = devKey(input.from) === undefined ? yield* passphraseOf(input.passphraseFile, false) : ""
-      yield* withKeys(input, async (options) => {
-        const key = devKey(input.from) ?? (await openKey(options, input.from, passphrase))
-        await send({
-          node: input.node,
-          key,
-          to: input.to,
-          amount: input.amount,
-          fee: undefinedIfNone(input.fee),
-          note: input.note,
-          now
-        })
-      })
-    })
-).pipe(
-  Command.withDescription("Signs a transfer here and gives it to a node"),
-  Command.withExamples([
-    {
-      command: "cairn send --from dev:0 --to crn1qhd5kppc0rh37u6cdxj554pz0wezxvhp45sa769 --amount 1.5",
-      description: "Pays from the first development account"
-    }
-  ])
-)
-
 const statusCommand = Command.make("status", { node: nodeUrl }, ({ node }) => attempt(() => status(node))).pipe(
   Command.withDescription("How a running node is; exit code 0 if it is ready")
 )
@@ -334,7 +247,7 @@ const verifyCommand = Command.make("verify", verifyFlags, ({ dataDir: folder, pa
 const proofGetCommand = Command.make(
   "get",
   {
-    subject: Argument.String("id").pipe(Argument.withDescription("Transaction id, or address of an account")),
+    subject: Argument.String("id").pipe(Argument.withDescription("Transaction id, address of an account, or a coin: ID:INDEX")),
     node: nodeUrl,
     out: Flag.String("out").pipe(Flag.withDescription("File to write"))
   },
@@ -346,7 +259,7 @@ const proofVerifyCommand = Command.make(
   {
     file: Argument.String("file").pipe(Argument.withDescription("File that cairn proof get or the page wrote")),
     header: optional("header", "Block hash or whole header, in hex, that you trust: the proof must be against it"),
-    of: optional("of", "Transaction id or address that the proof must be about"),
+    of: optional("of", "Transaction id, coin (ID:INDEX) or address that the proof must be about"),
     prefix
   },
   ({ file, header, of, prefix: addresses }) =>
@@ -356,7 +269,7 @@ const proofVerifyCommand = Command.make(
 ).pipe(Command.withDescription("Checks a proof without a node: what it shows, against which header; exit code 3 if it does not hold"))
 
 const proofCommand = Command.make("proof").pipe(
-  Command.withDescription("Proofs that a transfer is in a block, or of what an account has, that hold without trust in a node"),
+  Command.withDescription("Proofs that a transaction is in a block, of what an account has, or of a coin, that hold without trust in a node"),
   Command.withSubcommands([proofGetCommand, proofVerifyCommand]),
   Command.withExamples([
     {
@@ -458,10 +371,12 @@ export const makeRoot = (startedAt: number) =>
       initCommand,
       keysCommand,
       sendCommand,
+      walletCommand,
       statusCommand,
       verifyCommand,
       proofCommand,
       snapshotCommand,
+      lightCommand,
       replayCommand,
       simCommand,
       makeTestnetCommand(startedAt)

@@ -1,6 +1,6 @@
 /**
  * The data folder of a node: spec.json (the chain), chain.db, identity/ (the node's own key and its TLS certificate),
- * keystore/ (people's keys), admin.token, LOCK.db. Secret files have mode 0600.
+ * keystore/ (people's keys), admin.token, session.token (with --compat: of this start), LOCK.db. Secret files have mode 0600.
  */
 import { join } from "node:path"
 import { Result } from "effect"
@@ -108,6 +108,16 @@ export const loadTls = (
     writeFile(certPath, cert)
   }
   return { key: readText(keyPath, smallFileBytesMax), cert: readText(certPath, smallFileBytesMax) }
+}
+
+/** Where the secret of this start stands: what the page has as a cookie, a command line reads here. */
+export const sessionPath = (folder: string): string => join(folder, "session.token")
+
+/** A new secret for the node's own session; the one of the last start is gone. */
+export const newSession = (folder: string, random: (length: number) => Uint8Array): string => {
+  const secret = toHex(random(32))
+  writeFile(sessionPath(folder), `${secret}\n`, secretMode)
+  return secret
 }
 
 /** The token of admin routes, made at the first start; whoever can read the file may use it. */

@@ -153,6 +153,13 @@ export const importKey = async (
   print({ name: wish.name, address }, [`The key "${wish.name}" was imported.`, ...rows([["address", address]])])
 }
 
+/** The address that a text is, or that a key of that name has: no passphrase is needed to know it. */
+export const addressNamed = (options: KeyOptions, text: string): string => {
+  const key = devKey(text)
+  if (key !== undefined) return formatAddress(key.address, options.prefix)
+  return nameForm.test(text) && exists(pathOf(options, text)) ? read(options, text).address : text
+}
+
 /** `dev:N`: account N of the public development mnemonic. */
 export const devKey = (name: string): Keypair | undefined => {
   const match = /^dev:(\d{1,3})$/.exec(name)

@@ -47,6 +47,9 @@ export const makeProgress = (now: () => number, everyMs: number): ((text: string
   }
 }
 
+/** Takes away the line that is redrawn. */
+export const clearLine = (): void => void (process.stderr.isTTY === true && process.stderr.write("\r\u001b[K"))
+
 /** Milliseconds as a person says them. */
 export const formatDuration = (ms: number): string => {
   const seconds = Math.round(ms / 1000)

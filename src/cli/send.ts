@@ -1,65 +1,77 @@
-/** `cairn send`: signs a transfer here and gives it to a node. The key never leaves this process. */
+/** `cairn send`: signs a transaction here and gives it to a node. The key never leaves this process. */
 import { type Address, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { call } from "../http/client.ts"
-import { type Amount, format, parse } from "../ledger/amount.ts"
+import type { Amount } from "../ledger/amount.ts"
 import type { Millis, Nonce } from "../ledger/transaction.ts"
 import { signTransfer } from "../ledger/transfer.ts"
 import { formatTransfer } from "../ledger/transfer-text.ts"
 import { failure } from "./failure.ts"
+import { type ChainMeta, feeOf, type FeeWish, metaOf, money, units } from "./money.ts"
 import { print, rows } from "./output.ts"
+import { payWithCoins } from "./wallet.ts"
 
-export interface SendOptions {
+export interface SendOptions extends FeeWish {
   readonly node: string
   readonly key: Keypair
   readonly to: string
-  /** In whole coins, as people write them. */
-  readonly amount: string
-  readonly fee: string | undefined
+  /** In whole coins, as people write them; undefined: all there is. */
+  readonly amount: string | undefined
   readonly note: string
+  /** Address of the change on a chain of coins; undefined: the sender's. */
+  readonly changeTo: string | undefined
   readonly now: number
+  readonly random: (length: number) => Uint8Array
 }
 
-const units = (text: string, decimals: number, what: string): Amount => {
-  const parsed = parse(text, decimals)
-  if (parsed === undefined)
-    throw failure("usage", "amount-invalid", `--${what} ${text} is not an amount with at most ${decimals} decimals.`)
-  return parsed
-}
-
-/** Asks the node for the chain's facts and the next nonce, signs, submits. */
+/** Asks the node for the chain's facts, signs what they call for, submits. */
 export const send = async (options: SendOptions): Promise<void> => {
-  const { meta } = await call(options.node, "info")
-  const { decimals, symbol, chain_id: chainId, address_prefix: prefix } = meta
-  const recipient = parseAddress(options.to, prefix)
-  if (!isAddress(recipient)) throw failure("usage", "address-invalid", `--to: the address ${recipient.wrong}.`)
-  const sender = formatAddress(options.key.address, prefix)
-  const { account } = await call(options.node, "account", { params: { address: sender } })
-  const fee =
-    options.fee === undefined
-      ? ((meta.limits["min_transaction_fee"] ?? 0) as Amount)
-      : units(options.fee, decimals, "fee")
-  const amount = units(options.amount, decimals, "amount")
-  const transaction = signTransfer(
-    {
-      chainId,
-      recipient: recipient as Address,
-      amount,
-      fee,
-      nonce: account.next_nonce as Nonce,
-      time: options.now as Millis,
-      note: options.note
-    },
-    options.key
-  )
-  const reply = await call(options.node, "submit", { body: formatTransfer(transaction, prefix) })
+  const meta = await metaOf(options.node)
+  for (const [flag, text] of Object.entries({ to: options.to, "change-to": options.changeTo })) {
+    const address = text === undefined ? undefined : parseAddress(text, meta.address_prefix)
+    if (address !== undefined && !isAddress(address))
+      throw failure("usage", "address-invalid", `--${flag}: the address ${address.wrong}.`)
+  }
+  if (meta.model === "utxo") return payWithCoins(options, meta)
+  if (options.changeTo !== undefined)
+    throw failure("usage", "change-unneeded", "--change-to is of chains of coins: on accounts nothing is left over.")
+  return transfer(options, meta)
+}
+
+const transfer = async (options: SendOptions, meta: ChainMeta): Promise<void> => {
+  const { node, key, note, now } = options
+  const prefix = meta.address_prefix
+  const sender = formatAddress(key.address, prefix)
+  const { account } = await call(node, "account", { params: { address: sender } })
+  const { feeMin, feeRate } = feeOf(options, meta)
+  const signed = (amount: Amount, fee: Amount) =>
+    signTransfer(
+      {
+        chainId: meta.chain_id,
+        recipient: parseAddress(options.to, prefix) as Address,
+        amount,
+        fee,
+        nonce: account.next_nonce as Nonce,
+        time: now as Millis,
+        note
+      },
+      key
+    )
+  // A transfer has as many bytes whatever its amounts are.
+  const { length } = signed(1 as Amount, 0 as Amount).bytes
+  const fee = Math.max(feeMin, Math.ceil(feeRate * length)) as Amount
+  const held = account.confirmed_balance - account.pending_outgoing
+  const amount = options.amount === undefined ? held - fee : units(options.amount, meta, "amount")
+  if (amount < 1) throw failure("refused", "funds-too-low", `${money(held, meta)} do not pay the fee.`)
+  const transaction = signed(amount as Amount, fee)
+  const reply = await call(node, "submit", { body: formatTransfer(transaction, prefix) })
   print(reply.transaction, [
-    `Sent ${format(amount, decimals)} ${symbol} to ${options.to}.`,
+    `Sent ${money(amount, meta)} to ${options.to}.`,
     ...rows([
       ["id", reply.transaction.id],
-      ["fee", `${format(fee, decimals)} ${symbol}`],
+      ["fee", money(fee, meta)],
       ["nonce", String(transaction.transfer.nonce)],
-      ["look", `${options.node}/api/transactions/${reply.transaction.id}`]
+      ["look", `${node}/api/transactions/${reply.transaction.id}`]
     ])
   ])
 }

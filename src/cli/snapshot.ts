@@ -15,7 +15,7 @@ import { type Loaded, loadSnapshot, openSnapshot } from "../store/snapshot-load.
 import { makeSnapshot, type Progress } from "../store/snapshot-make.ts"
 import { databasePath, isInitialised, loadSpec, saveSpec, specOf } from "./data-folder.ts"
 import { failure } from "./failure.ts"
-import { formatDuration, makeProgress, print, rows } from "./output.ts"
+import { clearLine, formatDuration, makeProgress, print, rows } from "./output.ts"
 
 /** Says how far each part is, and how long that part will take. */
 const makeParts = (verb: string, now: () => number): Progress => {
@@ -34,8 +34,6 @@ const makeParts = (verb: string, now: () => number): Progress => {
     })
   }
 }
-
-const clearLine = (): void => void (process.stderr.isTTY === true && process.stderr.write("\r\u001b[K"))
 
 /** Writes a snapshot of a folder, whose node may be running. */
 export const makeSnapshotFile = (options: {

@@ -9,11 +9,13 @@ import { startTree, type Tree, type TreeOptions } from "../../actors/tree.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
 import { formatAddress, isAddress, parseAddress, type Address } from "../crypto/address.ts"
-import { devMnemonic } from "../crypto/keys.ts"
+import { accountKey, devMnemonic, type Keypair } from "../crypto/keys.ts"
 import { loadEngine } from "../crypto/native.ts"
+import { equal } from "../codec/bytes.ts"
 import { engine, useEngine } from "../crypto/signature.ts"
 import { type Recording, startRecorded } from "../flight/record.ts"
 import { makeApp } from "../http/app.ts"
+import { type CompatSystem, makeCompat } from "../http/compat.ts"
 import { loadPage } from "../http/page.ts"
 import { type HttpServer, serveHttp } from "../http/server.ts"
 import { Random } from "../io/random.ts"
@@ -21,6 +23,7 @@ import { bunTcp } from "../io/tcp.ts"
 import { startBunThread } from "../io/worker.ts"
 import { format } from "../ledger/amount.ts"
 import type { NodeFacts } from "../node.ts"
+import { filtersPerLandingMax } from "../limits.ts"
 import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
 import { lockFolder } from "../store/lock.ts"
 import { Snapshot } from "../store/snapshot.ts"
@@ -33,7 +36,9 @@ import {
   loadSpec,
   loadTls,
   loadToken,
+  newSession,
   saveSpec,
+  sessionPath,
   specOf
 } from "./data-folder.ts"
 import { failure, type Failure } from "./failure.ts"
@@ -46,6 +51,8 @@ export interface StartOptions {
   readonly spec: string | undefined
   /** Journals every input, for `cairn replay`; undefined: nothing is recorded. */
   readonly recording: Recording | undefined
+  /** Serves the routes of a reference system, too. */
+  readonly compat: { readonly system: CompatSystem; readonly actsOnGet: boolean } | undefined
   /** When the process began, for the "ready in" line. */
   readonly startedAt: number
   /** Hears that the node is ready, where one of several speaks for all of them; else the node says so itself. */
@@ -73,13 +80,15 @@ const chooseEngine = (choice: NodeConfig["signatureEngine"]): void => {
 }
 
 /** Store and lock, released in the reverse order whatever happens. */
-const openStore = (folder: string, rules: Rules) =>
+const openStore = (folder: string, rules: Rules, filters: boolean) =>
   Effect.acquireRelease(
     Effect.try({
       try: () => {
         const lock = lockFolder(folder)
         try {
-          const store = new ChainStore(openDatabase(databasePath(folder)), rules)
+          const store = new ChainStore(openDatabase(databasePath(folder)), rules, { filters })
+          // Those that an older program or a snapshot has left out. A new folder lacks none.
+          while (!store.extendFilters(filtersPerLandingMax));
           return { lock, store, snapshot: new Snapshot(openReadonly(databasePath(folder)), rules) }
         } catch (error) {
           lock.release()
@@ -107,6 +116,23 @@ const proposerOf = (rules: Rules, config: NodeConfig): Address | undefined => {
   throw failure("usage", "address-invalid", `--mine-to: the address ${parsed.wrong}.`)
 }
 
+const needCoins = ({ spec }: Rules, { system }: NonNullable<StartOptions["compat"]>): void => {
+  if (spec.ledger.model === "utxo") return
+  throw failure(
+    "usage",
+    "compat-needs-coins",
+    `--compat ${system}: the chain "${spec.ledger.chainId}" has accounts; ${system} has coins.`,
+    `Start on a chain of coins: --spec ${system}, or with --dev --spec dev-coins.`
+  )
+}
+
+/** Whose coins the routes of a reference system spend: the first development account's, or the node's own. */
+const walletOf = (rules: Rules, key: Keypair, dev: boolean): Keypair => {
+  const first = accountKey(devMnemonic, 0)
+  const { alloc } = rules.spec.genesis
+  return dev && alloc[0] !== undefined && equal(alloc[0].address, first.address) ? first : key
+}
+
 const banner = (tree: Tree, config: NodeConfig, startedAt: number, now: number): void => {
   const { facts } = tree.node
   const { spec } = facts.rules
@@ -128,16 +154,17 @@ const banner = (tree: Tree, config: NodeConfig, startedAt: number, now: number):
     signature_engine: facts.signatureEngine,
     ...(config.dev ? { dev_mnemonic: devMnemonic, dev_accounts: accounts } : {})
   }
-  const dev = config.dev
-    ? [
-        "",
-        `  ${paint("bold", "Development accounts")} of the mnemonic "${devMnemonic}"`,
-        `  ${paint("red", "Public: anyone can spend what they hold. Never use them on another chain.")}`,
-        ...rows(accounts.map(({ name, address, balance }) => [name, `${address}  ${balance}`] as const)),
-        "",
-        `  Try: cairn send --from dev:0 --to ${accounts[1]?.address ?? "…"} --amount 1.5 --node ${facts.httpUrl}`
-      ]
-    : []
+  const dev =
+    accounts.length > 0
+      ? [
+          "",
+          `  ${paint("bold", "Development accounts")} of the mnemonic "${devMnemonic}"`,
+          `  ${paint("red", "Public: anyone can spend what they hold. Never use them on another chain.")}`,
+          ...rows(accounts.map(({ name, address, balance }) => [name, `${address}  ${balance}`] as const)),
+          "",
+          `  Try: cairn send --from dev:0 --to ${accounts[1]?.address ?? "…"} --amount 1.5 --node ${facts.httpUrl}`
+        ]
+      : []
   print(value, [
     `${paint("green", "cairn")} ${version} is ready in ${now - startedAt} ms`,
     "",
@@ -197,7 +224,7 @@ const failureOfEscalation = ({ group, child, cause }: Escalation): Failure => {
   )
 }
 
-const run = ({ config, spec, recording, startedAt, onReady }: StartOptions): Effect.Effect<void, Failure> =>
+const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptions): Effect.Effect<void, Failure> =>
   Effect.scoped(
     Effect.gen(function* () {
       // Before anything else: who is told to stop while starting must stop as it should.
@@ -208,14 +235,16 @@ const run = ({ config, spec, recording, startedAt, onReady }: StartOptions): Eff
       const rules = yield* attempt(() => prepareRules(folder, spec))
       const proposer = yield* attempt(() => {
         chooseEngine(config.signatureEngine)
+        if (compat !== undefined) needCoins(rules, compat)
         return proposerOf(rules, config)
       })
-      const { store, snapshot } = yield* openStore(folder, rules)
+      const { store, snapshot } = yield* openStore(folder, rules, config.filters !== false)
       const { key, tls, adminToken } = yield* attempt(() => ({
         key: loadIdentity(folder, random),
         tls: loadTls(folder, { now: clock.currentTimeMillisUnsafe(), random }),
         adminToken: config.http.adminToken ?? loadToken(folder, random)
       }))
+      const sessionSecret = compat === undefined ? "" : yield* attempt(() => newSession(folder, random))
       const page = loadPage()
       const context = yield* Effect.context<never>()
       const built = Deferred.makeUnsafe<Tree, Failure>()
@@ -246,10 +275,21 @@ const run = ({ config, spec, recording, startedAt, onReady }: StartOptions): Eff
             const tree = yield* launch(options, recording)
             Deferred.doneUnsafe(built, Exit.succeed(tree))
             const hosts = config.http.host === "127.0.0.1" || config.http.host === "::1" ? ["localhost"] : []
-            return makeApp({ node: tree.node, context, adminToken, page: yield* Effect.promise(() => page), hosts })
-          }).pipe(
-            Effect.tapError((fault) => Effect.sync(() => Deferred.doneUnsafe(built, Exit.fail(fault))))
-          )
+            const session = { secret: sessionSecret, file: sessionPath(folder), port: Number(new URL(url).port), hosts }
+            const routes =
+              compat === undefined
+                ? undefined
+                : makeCompat({
+                    ...compat,
+                    node: tree.node,
+                    context,
+                    wallet: walletOf(rules, key, config.dev),
+                    session,
+                    random
+                  })
+            const files = yield* Effect.promise(() => page)
+            return makeApp({ node: tree.node, context, adminToken, page: files, hosts, compat: routes })
+          }).pipe(Effect.tapError((fault) => Effect.sync(() => Deferred.doneUnsafe(built, Exit.fail(fault)))))
         ).catch(() => ({ fetch: () => new Response("failed", { status: 500 }) }))
       ).pipe(
         Effect.mapError(({ message }) =>

@@ -2,7 +2,16 @@
 import { ApiError, call } from "../http/client.ts"
 import { type Amount, format } from "../ledger/amount.ts"
 import { failure } from "./failure.ts"
+import type { ReplyOf } from "../http/contract.ts"
 import { formatDuration, print, rows } from "./output.ts"
+
+type Progress = Pick<ReplyOf<"stats">["stats"]["sync"], "height" | "target_height" | "blocks_per_second" | "eta_ms">
+
+/** How far something is, how fast, and how long it will take if that is known. */
+const progressText = ({ height, target_height, blocks_per_second, eta_ms }: Progress): string => {
+  const eta = eta_ms === null ? "" : `, about ${formatDuration(eta_ms)} left`
+  return `${height} of ${target_height}, ${blocks_per_second.toFixed(0)} blocks/s${eta}`
+}
 
 /** Asks the node and prints. */
 export const status = async (node: string): Promise<void> => {
@@ -14,27 +23,23 @@ export const status = async (node: string): Promise<void> => {
       throw error
     }
   )
-  const { sync } = stats
-  const behind = sync.target_height - sync.height
-  const eta = sync.eta_ms === null ? "" : `, about ${formatDuration(sync.eta_ms)} left`
+  const { sync, past } = stats
   print(
     { ready: ready === undefined, reason: ready ?? null, meta, stats },
     rows([
       ["node", `${node} (${meta.node_id})`],
       ["chain", `${meta.chain_id}, ${meta.consensus}`],
       ["ready", ready === undefined ? "yes" : `no: ${ready}`],
-      [
-        "height",
-        behind > 0
-          ? `${sync.height} of ${sync.target_height}, ${sync.blocks_per_second.toFixed(0)} blocks/s${eta}`
-          : String(sync.height)
-      ],
+      ["height", sync.target_height > sync.height ? progressText(sync) : String(sync.height)],
       ["tip", stats.last_block_hash],
+      ...(past === null ? [] : [["past", `proven up to ${progressText(past)}`] as const]),
       ["peers", `${stats.peers} of ${stats.known_peers} known`],
       ["pending", `${stats.pending_transactions} transactions`],
       [
         "supply",
-        `${format(stats.circulating_supply as Amount, meta.decimals)} ${meta.symbol} on ${stats.accounts} accounts`
+        `${format(stats.circulating_supply as Amount, meta.decimals)} ${meta.symbol} ${
+          stats.coins === null ? `on ${stats.accounts} accounts` : `in ${stats.coins} coins of ${stats.accounts} owners`
+        }`
       ],
       ["hashing", stats.mining ? `${(stats.hashes_per_second / 1e6).toFixed(2)} MH/s` : "no"]
     ])

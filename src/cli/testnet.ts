@@ -72,6 +72,7 @@ export const startTestnet = (options: TestnetOptions, now: () => number): Effect
           config: configOf(options, nodes.length, seeds),
           spec: "dev",
           recording: undefined,
+          compat: undefined,
           startedAt: options.startedAt,
           onReady: (facts) => Deferred.doneUnsafe(ready, Exit.succeed(facts))
         })

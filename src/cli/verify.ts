@@ -72,7 +72,7 @@ export const verify = (options: { readonly dataDir: string; readonly now: () => 
       ...rows([
         ["tip", header.id],
         ["state root", value.state_root],
-        ["accounts", String(value.entries)]
+        [rules.spec.ledger.model === "utxo" ? "coins" : "accounts", String(value.entries)]
       ])
     ])
   } finally {

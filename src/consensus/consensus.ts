@@ -13,7 +13,7 @@ export interface Consensus {
   readonly nextTarget: (ancestry: Ancestry) => Target
   /** The target of the genesis header. */
   readonly genesisTarget: Target
-  /** The earliest time that the next header may carry: one above the median of its ancestors. */
+  /** The earliest time that the next header may carry, by the spec's rule: above a median, or not far behind the parent. */
   readonly earliestTime: (ancestry: Ancestry) => number
   /** Is the seal right? Needs only the header. */
   readonly checkSeal: (header: Header) => boolean

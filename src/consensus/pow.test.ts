@@ -33,6 +33,11 @@ describe("the earliest time", () => {
     }
   })
 
+  test("by the parent alone is its time less what the rule allows (D-V3)", () => {
+    const rule = makePow({ difficulty: asert, time: { behindMsMax: 59_999, futureMsMax: 59_999 } })
+    expect(rule.earliestTime(timesOf([0, 500_000, 100_000]))).toBe(40_001)
+  })
+
   test("reads no more ancestors than the rule names", () => {
     const seen: Array<number> = []
     const all = timesOf(Array.from({ length: 100 }, (_, i) => i))

@@ -3,9 +3,11 @@
  * read from the last commit, and the actors never hear of it.
  */
 import { Cause, Effect, type Exit, Result } from "effect"
+import { decodeBlock, encodeBlock } from "../block/block.ts"
 import { decode, encode, type Packable } from "../codec/msgpack.ts"
 import { addressBytes } from "../crypto/address.ts"
 import type { Address } from "../crypto/address.ts"
+import { decodeOutpoint, encodeOutpoint, outpointBytes } from "../ledger/coin.ts"
 import type { Ledger } from "../ledger/ledger.ts"
 import type { TransactionId } from "../ledger/transaction.ts"
 import type { NodeShape } from "../node.ts"
@@ -14,10 +16,15 @@ import type { NodeShape } from "../node.ts"
 export const methods = [
   "submit",
   "mine",
+  "setMining",
+  "offerBlock",
   "transaction",
   "account",
   "accounts",
+  "coins",
+  "coin",
   "pending",
+  "addPeer",
   "peers",
   "stats",
   "ready"
@@ -26,9 +33,12 @@ export type Method = (typeof methods)[number]
 
 /** The arguments of a call as bytes. */
 export const packArgs = <M extends Method>(method: M, args: Parameters<NodeShape[M]>): Uint8Array => {
-  const plain: ReadonlyArray<unknown> =
-    method === "submit" ? [(args as Parameters<NodeShape["submit"]>)[0].bytes] : args
-  return encode(plain.map((arg) => (arg === undefined ? null : (arg as Packable))))
+  const plain = (): ReadonlyArray<unknown> => {
+    if (method === "submit") return [(args as Parameters<NodeShape["submit"]>)[0].bytes]
+    if (method === "coin") return [encodeOutpoint((args as Parameters<NodeShape["coin"]>)[0])]
+    return method === "offerBlock" ? [encodeBlock((args as Parameters<NodeShape["offerBlock"]>)[0])] : args
+  }
+  return encode(plain().map((arg) => (arg === undefined ? null : (arg as Packable))))
 }
 
 const bytesOf = (value: Packable | undefined, length: number): Uint8Array | undefined =>
@@ -66,6 +76,14 @@ const find = (
       const proposer = bytesOf(args[0], addressBytes)
       return proposer === undefined && args[0] !== null ? undefined : node.mine(proposer as Address | undefined)
     }
+    case "setMining":
+      return typeof args[0] === "boolean" ? node.setMining(args[0]) : undefined
+    case "offerBlock": {
+      const block = args[0] instanceof Uint8Array ? decodeBlock(args[0], ledger) : undefined
+      return block === undefined || Result.isFailure(block) ? undefined : node.offerBlock(block.success)
+    }
+    case "addPeer":
+      return typeof args[0] === "string" ? node.addPeer(args[0]) : undefined
     case "transaction": {
       const id = bytesOf(args[0], 32)
       return id === undefined ? undefined : node.transaction(id as TransactionId)
@@ -73,6 +91,14 @@ const find = (
     case "account": {
       const address = bytesOf(args[0], addressBytes)
       return address === undefined ? undefined : node.account(address as Address)
+    }
+    case "coins": {
+      const [address, page] = [bytesOf(args[0], addressBytes), pageOf(args.slice(1))]
+      return address === undefined || page === undefined ? undefined : node.coins(address as Address, ...page)
+    }
+    case "coin": {
+      const outpoint = bytesOf(args[0], outpointBytes)
+      return outpoint === undefined ? undefined : node.coin(decodeOutpoint(outpoint))
     }
     case "accounts":
     case "pending": {

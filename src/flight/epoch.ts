@@ -50,7 +50,8 @@ const Config = Schema.Struct({
     proposer: optional(Text),
     onDemand: Schema.Boolean,
     everyMs: optional(Schema.Finite)
-  })
+  }),
+  filters: optional(Schema.Boolean)
 })
 const Facts = Schema.Struct({
   version: Text,
@@ -146,8 +147,8 @@ export const beginEpoch = (
 
 const formatFacts = ({ config, facts, key, proposer, rules }: TreeOptions, now: number): string => {
   // Named one by one: a secret that an option may hold one day is not taken along.
-  const { dataDir, dev, http, peers, mining } = config
-  const kept = { dataDir, dev, http: { host: http.host, port: http.port }, peers, mining }
+  const { dataDir, dev, http, peers, mining, filters } = config
+  const kept = { dataDir, dev, http: { host: http.host, port: http.port }, peers, mining, filters }
   const value = {
     format: formatNow,
     runtime,

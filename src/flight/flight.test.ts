@@ -7,9 +7,10 @@ import { Database } from "bun:sqlite"
 import { copyFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Fiber } from "effect"
-import { keyOf, transfer } from "../../test/fixtures.ts"
+import { keyOf, payment, transfer } from "../../test/fixtures.ts"
 import { endAll, record, type Recorded, root, started } from "../../test/recorded.ts"
 import { toHex } from "../codec/bytes.ts"
+import { allocationId } from "../ledger/coin.ts"
 import type { NodeEvent } from "../node.ts"
 import type { Entry } from "./entry.ts"
 import { findEpochs, readEpoch } from "./epoch.ts"
@@ -31,6 +32,10 @@ const useNode = async ({ tree: { node } }: Recorded): Promise<void> => {
   await run(node.accounts(undefined, 2))
   await run(node.pending(undefined, 10))
   await run(node.transaction(pay(1).id))
+  await run(node.setMining(false))
+  const { block } = (await run(node.blockAt(1)))!
+  expect(await run(node.offerBlock(block))).toBe("known")
+  expect(await run(node.addPeer("127.0.0.1:9"))).toBe("added")
   await run(node.peers())
   await run(node.stats())
   expect((await run(node.ready())).ready).toBe(true)
@@ -58,6 +63,46 @@ const rewrite = (epoch: string, entries: ReadonlyArray<Entry>): void => {
 }
 
 describe("a recorded node", () => {
+  test("of a chain of coins runs again, whatever was asked about coins", async () => {
+    const recorded = await record({ model: "utxo" })
+    const { node } = recorded.tree
+    const [first, second] = [0, 1].map((index) => ({ id: allocationId("test"), index }))
+    const spent = payment({
+      inputs: [first!],
+      outputs: [
+        [1, 90],
+        [0, 999_999_900]
+      ],
+      by: [0]
+    })
+    await run(node.submit(spent))
+    await run(
+      node.submit(payment({ inputs: [{ id: spent.id, index: 0 }, second!], outputs: [[2, 1_000_000_080]], by: [1] }))
+    )
+    const asked = async (): Promise<ReadonlyArray<unknown>> => {
+      const page = await run(node.coins(keyOf(0).address, undefined, 1))
+      const coins = await Promise.all([first!, { id: spent.id, index: 1 }].map((one) => run(node.coin(one))))
+      const { spends } = (await run(node.transaction(spent.id)))!
+      return [
+        page!.rows.length,
+        page!.pending.length,
+        ...coins.map((one) => (typeof one === "string" ? one : one.amount)),
+        spends!.length
+      ]
+    }
+    expect(await asked()).toEqual([1, 1, 1_000_000_000, "pending", 1])
+    expect(await run(node.coins(keyOf(0).address, "nonsense", 1))).toBeUndefined()
+    await run(node.mine(undefined))
+    expect(await asked()).toEqual([1, 0, "spent", 999_999_900, 1])
+    await recorded.end()
+    const verdict = await replayOne(recorded.folder)
+    expect([verdict.divergence, verdict.outcome, verdict.height]).toEqual([undefined, "identical", 1])
+    const calls = entriesOf(findEpochs(recorded.folder)[0]!).flatMap((entry) =>
+      entry.kind === "call" ? [entry.method] : []
+    )
+    expect(["coin", "coins"].map((name) => calls.filter((call) => call === name).length)).toEqual([4, 3])
+  })
+
   test("runs again to the same state root, tip and digest, as often as one likes", async () => {
     const node = await record()
     await useNode(node)
@@ -202,10 +247,12 @@ describe("a difference", () => {
     expect(divergence!.found).toMatch(/^[a-z]+ [A-Z]\w+ \(task \d+\)$/)
   })
 
-  const without = (kind: Entry["kind"], which = 0) => (entries: ReadonlyArray<Entry>) => {
-    const index = entries.flatMap((entry, i) => (entry.kind === kind ? [i] : []))[which]!
-    return entries.filter((_, i) => i !== index)
-  }
+  const without =
+    (kind: Entry["kind"], which = 0) =>
+    (entries: ReadonlyArray<Entry>) => {
+      const index = entries.flatMap((entry, i) => (entry.kind === kind ? [i] : []))[which]!
+      return entries.filter((_, i) => i !== index)
+    }
   const changes: ReadonlyArray<readonly [string, (entries: ReadonlyArray<Entry>) => ReadonlyArray<Entry>]> = [
     ["a call that is missing", without("call")],
     ["a message that is missing", without("message", 9)],
@@ -227,10 +274,7 @@ describe("a difference", () => {
       "another digest",
       (entries) => entries.map((entry) => (entry.kind === "tip" ? { ...entry, digest: "0".repeat(16) } : entry))
     ],
-    [
-      "a task more",
-      (entries) => entries.map((entry, i) => (i > 50 ? { ...entry, at: entry.at + 1 } : entry))
-    ]
+    ["a task more", (entries) => entries.map((entry, i) => (i > 50 ? { ...entry, at: entry.at + 1 } : entry))]
   ]
   for (const [what, change] of changes) {
     test(`${what} is found`, async () => {

@@ -251,7 +251,7 @@ export const replayEpoch = (epoch: EpochFacts, options: ReplayOptions = {}): Pro
     const path = join(scratch, "chain.db")
     await copyDatabase(epoch.folder, path)
     const rules = makeRules(epoch.spec)
-    const store = new ChainStore(openDatabase(path), rules)
+    const store = new ChainStore(openDatabase(path), rules, { filters: epoch.config.filters !== false })
     const snapshot = new Snapshot(openReadonly(path), rules)
     // It is thrown away: nobody waits for a disk.
     store.db.run("PRAGMA synchronous = OFF")

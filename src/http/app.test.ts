@@ -54,8 +54,9 @@ const problemOf = async (response: Response | Promise<Response>): Promise<readon
   return [answer.status, body.code]
 }
 
-/** A request that each route answers well. */
-const samples = async (): Promise<Readonly<Record<RouteName, () => Response | Promise<Response>>>> => {
+/** A request that each route answers well; those of coins are in coins.test.ts. */
+type Sampled = Exclude<RouteName, "coins" | "coin" | "coinProof">
+const samples = async (): Promise<Readonly<Record<Sampled, () => Response | Promise<Response>>>> => {
   const { header } = node.store.tip()
   const paid = payment(1)
   return {
@@ -180,6 +181,11 @@ describe("a proof", () => {
     expect(await problemOf(get(`/api/transactions/${"00".repeat(32)}/proof`))).toEqual([404, "transaction-not-found"])
     expect(await problemOf(get("/api/accounts/crn1qqqqqqqqqqqqq/proof"))).toEqual([400, "address-invalid"])
     expect(await problemOf(post(`/api/accounts/${address}/proof`, {}))).toEqual([405, "method-not-allowed"])
+  })
+
+  test("or of a coin is refused on a chain that has none", async () => {
+    for (const path of [`accounts/${address}/coins`, `coins/${"00".repeat(32)}/0`, `coins/${"00".repeat(32)}/0/proof`])
+      expect([path, ...(await problemOf(get(`/api/${path}`)))]).toEqual([path, 404, "ledger-without-coins"])
   })
 })
 

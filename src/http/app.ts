@@ -5,18 +5,21 @@
  *           → parameters and body (size, type, shape) → Node → JSON, or a problem
  */
 import { timingSafeEqual } from "node:crypto"
-import { type Context, Effect, Exit, Result, Schema } from "effect"
+import { type Context, Effect, Exit, Result } from "effect"
 import { type Context as HonoContext, Hono } from "hono"
 import { bodyLimit } from "hono/body-limit"
 import { sha256 } from "../crypto/hash.ts"
 import { utf8 } from "../codec/bytes.ts"
 import { httpBodyBytesMax } from "../limits.ts"
 import type { Answer, BlockRefused, NodeShape, TransactionRefused } from "../node.ts"
+import { answer, decodeWith, readJson } from "./answer.ts"
 import { aliases, type Route, type RouteName, routes } from "./contract.ts"
 import { streamEvents } from "./events.ts"
-import { type Input, isProblem } from "./exchange.ts"
-import { type Handlers, makeHandlers } from "./handlers.ts"
+import { type Handlers, type Input, isProblem } from "./exchange.ts"
+import { makeHandlers } from "./handlers.ts"
+import { isLoopbackAddress, isLoopbackHost } from "./loopback.ts"
 import { makeDocsPage, makeOpenApi } from "./openapi.ts"
+import { remoteOf } from "./own-session.ts"
 import { type Problem, problem, problemOf } from "./problem.ts"
 
 export interface AppOptions {
@@ -29,6 +32,8 @@ export interface AppOptions {
   readonly page: ReadonlyMap<string, { readonly type: string; readonly body: string | Uint8Array }>
   /** Host names that requests may carry beside loopback ones; empty: any (the operator listens on a public address). */
   readonly hosts: ReadonlyArray<string>
+  /** Routes of a reference system beside ours. */
+  readonly compat?: Hono | undefined
 }
 
 const policy =
@@ -83,6 +88,7 @@ export const makeApp = (options: AppOptions): Hono => {
   })
   app.get("/openapi.json", (c) => c.body(openApi, 200, { "content-type": "application/json" }))
   app.get("/docs", (c) => c.html(docs))
+  if (options.compat !== undefined) app.route("/", options.compat)
   for (const [path, { type, body }] of options.page) {
     app.get(path, (c) => c.body(body as string, 200, { "content-type": type, "cache-control": "no-cache" }))
   }
@@ -103,19 +109,6 @@ export const makeApp = (options: AppOptions): Hono => {
 
 const internal = problem(500, "internal", "The node failed to answer; its log has the cause.")
 
-const answer = (c: HonoContext, { status, code, title, detail, headers, errors }: Problem): Response => {
-  const body = {
-    type: `urn:cairn:error:${code}`,
-    title,
-    status,
-    code,
-    detail,
-    instance: c.req.path,
-    ...(errors === undefined ? {} : { errors })
-  }
-  return c.body(JSON.stringify(body), status as 400, { "content-type": "application/problem+json", ...headers })
-}
-
 /** A path that exists under another method is 405 with Allow. */
 const otherMethod = (app: Hono, c: HonoContext): Problem | undefined => {
   const others = ["GET", "POST"].filter(
@@ -128,14 +121,10 @@ const otherMethod = (app: Hono, c: HonoContext): Problem | undefined => {
   })
 }
 
-/** Where a request comes from, as the socket says; undefined in tests, which have none. */
-const loopbackAddress = /^(::ffff:)?127\.|^::1$/
-const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/
-
 /** A page that reaches us under a name of its own (DNS rebinding) is refused; so is a form of another origin. */
 const checkHost = (c: HonoContext, hosts: ReadonlyArray<string>): Problem | undefined => {
   const host = c.req.header("host") ?? new URL(c.req.url).host
-  if (hosts.length > 0 && !loopback.test(host) && !hosts.includes(host)) {
+  if (hosts.length > 0 && !isLoopbackHost(host) && !hosts.includes(host)) {
     return problem(403, "host-not-allowed", `This node does not answer for the host "${host.slice(0, 80)}".`)
   }
   const origin = c.req.header("origin")
@@ -152,9 +141,9 @@ const checkAdmin = (c: HonoContext, { adminToken, node }: AppOptions): Problem |
   const given =
     c.req.header("x-blockchain-admin-token") ?? /^Bearer (.+)$/.exec(c.req.header("authorization") ?? "")?.[1]
   if (adminToken !== undefined && given !== undefined && sameSecret(given, adminToken)) return undefined
-  const { remote } = (c.env ?? {}) as { readonly remote?: string }
-  const near = remote === undefined || loopbackAddress.test(remote)
-  const local = near && loopback.test(c.req.header("host") ?? new URL(c.req.url).host)
+  const remote = remoteOf(c)
+  const near = remote === undefined || isLoopbackAddress(remote)
+  const local = near && isLoopbackHost(c.req.header("host") ?? new URL(c.req.url).host)
   if (node.facts.dev && given === undefined && local) return undefined
   return problem(
     401,
@@ -164,20 +153,6 @@ const checkAdmin = (c: HonoContext, { adminToken, node }: AppOptions): Problem |
       headers: { "www-authenticate": "Bearer" }
     }
   )
-}
-
-const decoders = new Map<Schema.Top, (value: unknown) => Exit.Exit<unknown, unknown>>()
-
-/** Decodes by a schema, all errors at once; a problem if it does not fit. */
-const decodeWith = (schema: Schema.Top, value: unknown, code: string): { readonly value: unknown } | Problem => {
-  const decode =
-    decoders.get(schema) ??
-    (Schema.decodeUnknownExit(schema as never, { errors: "all", onExcessProperty: "error" }) as never)
-  decoders.set(schema, decode)
-  const exit = decode(value)
-  if (Exit.isSuccess(exit)) return { value: exit.value }
-  const text = exit.cause.reasons.map((reason) => ("error" in reason ? String(reason.error) : "")).join("; ")
-  return problem(400, code, text.replace(/\s+/g, " ").slice(0, 500))
 }
 
 /** Query parameters that schemas want as numbers. */
@@ -199,19 +174,10 @@ const readBody = async (
   route: Route
 ): Promise<{ readonly value: unknown } | Problem> => {
   if (route.body === undefined) return { value: undefined }
-  const type = c.req.header("content-type") ?? ""
-  const text = await c.req.text()
-  if (text === "" && name === "mine") return { value: {} }
-  if (!/^application\/json\b/i.test(type))
-    return problem(415, "content-type-unsupported", "Send JSON with content-type: application/json.")
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (error) {
-    return problem(400, "json-invalid", `The body is not JSON: ${(error as Error).message}`)
-  }
-  // Transfers have a reader of their own, shared with the page and the command line.
-  return name === "submit" ? { value: json } : decodeWith(route.body, json, "body-invalid")
+  if (name === "mine" && (await c.req.text()) === "") return { value: {} }
+  const json = await readJson(c)
+  // Transactions have readers of their own, shared with the page and the command line.
+  return isProblem(json) || name === "submit" ? json : decodeWith(route.body, json.value, "body-invalid")
 }
 
 /** A handler's output, whatever its route. */

@@ -8,6 +8,7 @@ import {
   Backlog,
   Block,
   bytes,
+  Coin,
   count,
   hash,
   Header,
@@ -18,7 +19,9 @@ import {
   Page,
   Payment,
   Peer,
+  PendingCoin,
   Service,
+  SpentCoin,
   Stats,
   text,
   Transaction,
@@ -33,7 +36,7 @@ export interface Route {
   readonly auth: "public" | "admin"
   readonly summary: string
   readonly query?: Schema.Top
-  /** A body that the schema decodes; `transfer` bodies are read by ledger/transfer-text.ts. */
+  /** A body that the schema decodes; transactions are read by ledger/transaction-text.ts. */
   readonly body?: Schema.Top
   readonly status: number
   readonly reply: Schema.Top
@@ -193,6 +196,10 @@ export const routes = {
     reply: Schema.Struct({
       transaction: Transaction,
       status: Schema.Literals(["pending", "confirmed"]),
+      /** What a payment spends, in the order of its inputs; null of other forms. */
+      spends: nullable(list(SpentCoin)),
+      /** Null of a coinbase. */
+      fee: nullable(count),
       block: nullable(Schema.Struct({ hash, height: count, index: count, confirmations: count }))
     })
   }),
@@ -235,7 +242,7 @@ export const routes = {
     ]),
     refusals: {
       400: "refused; the code says why",
-      409: "known already, or another takes its nonce",
+      409: "known already, or another takes its nonce or spends its coins",
       503: "full or busy: Retry-After"
     },
     reply: Schema.Struct({
@@ -250,7 +257,7 @@ export const routes = {
     method: "GET",
     path: "/api/accounts",
     auth: "public",
-    summary: "Accounts, largest balance first.",
+    summary: "Addresses with money, largest balance first.",
     status: 200,
     query: Page,
     refusals: { 400: "a wrong cursor or limit" },
@@ -260,7 +267,7 @@ export const routes = {
     method: "GET",
     path: "/api/accounts/:address{[a-z0-9]{10,90}}",
     auth: "public",
-    summary: "One account. An address never paid has zeros.",
+    summary: "What one address has. One that was never paid has zeros.",
     status: 200,
     refusals: { 400: "not an address of this chain" },
     reply: Schema.Struct({ account: Account })
@@ -271,13 +278,57 @@ export const routes = {
     auth: "public",
     summary: "Proof of an account, or that there is none, against the state root of the tip.",
     status: 200,
-    refusals: { 400: "not an address of this chain" },
+    refusals: { 400: "not an address of this chain", 404: "a chain of coins" },
     reply: Schema.Struct({
       proof: bytes,
       header: bytes,
       hash,
       height: count,
       account: nullable(Schema.Struct({ balance: count, nonce: count })),
+      leaf: nullable(Schema.Struct({ path: hash, value: bytes })),
+      siblings: list(hash)
+    })
+  }),
+  coins: route({
+    method: "GET",
+    path: "/api/accounts/:address{[a-z0-9]{10,90}}/coins",
+    auth: "public",
+    summary: "The coins of an address, largest first, and those that pending transactions would pay it.",
+    query: Page,
+    status: 200,
+    refusals: { 400: "not an address of this chain, or a wrong cursor or limit", 404: "a chain of accounts" },
+    reply: Schema.Struct({
+      address: text,
+      /** Of the tip. What is pending stands in no block. */
+      height: count,
+      coins: list(Coin),
+      pending_coins: list(PendingCoin),
+      count,
+      page: Backlog
+    })
+  }),
+  coin: route({
+    method: "GET",
+    path: "/api/coins/:id{[0-9a-fA-F]{64}}/:index{[0-9]{1,10}}",
+    auth: "public",
+    summary: "One coin, by the transaction that made it and its place among the outputs.",
+    status: 200,
+    refusals: { 404: "spent, pending or unknown: the code says which; or a chain of accounts" },
+    reply: Schema.Struct({ coin: Coin })
+  }),
+  coinProof: route({
+    method: "GET",
+    path: "/api/coins/:id{[0-9a-fA-F]{64}}/:index{[0-9]{1,10}}/proof",
+    auth: "public",
+    summary: "Proof of a coin, or that it is not there, against the state root of the tip.",
+    status: 200,
+    refusals: { 404: "a chain of accounts, or an index that none can have" },
+    reply: Schema.Struct({
+      proof: bytes,
+      header: bytes,
+      hash,
+      height: count,
+      coin: nullable(Schema.Struct({ owner: text, amount: count, height: count, coinbase: Schema.Boolean })),
       leaf: nullable(Schema.Struct({ path: hash, value: bytes })),
       siblings: list(hash)
     })

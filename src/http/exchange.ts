@@ -1,4 +1,5 @@
 /** What passes between the app and its handlers. */
+import type { Answer, BlockRefused, TransactionRefused } from "../node.ts"
 import type { ReplyOf, RouteName } from "./contract.ts"
 import type { Problem } from "./problem.ts"
 
@@ -16,3 +17,7 @@ export type Output<N extends RouteName> =
 
 /** Is it a problem and not a reply? */
 export const isProblem = (value: object): value is Problem => "code" in value && "detail" in value
+
+export type Handlers = {
+  readonly [N in RouteName]: (input: Input) => Answer<Output<N>, TransactionRefused | BlockRefused>
+}

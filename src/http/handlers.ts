@@ -2,13 +2,15 @@
 import { Effect, Result } from "effect"
 import type { BlockHash } from "../block/header.ts"
 import { fromHex, toHex, utf8 } from "../codec/bytes.ts"
-import { type Address, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
+import { formatAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import { formatTransaction, parseTransaction } from "../ledger/transaction-text.ts"
 import type { TransactionId } from "../ledger/transaction.ts"
-import type { Answer, BlockRefused, BlockView, NodeShape, TransactionRefused } from "../node.ts"
-import { aliases, type RouteName, routes } from "./contract.ts"
-import type { Input, Output } from "./exchange.ts"
+import type { BlockView, NodeShape } from "../node.ts"
+import { coinHandlers } from "./coin-handlers.ts"
+import { aliases, routes } from "./contract.ts"
+import type { Handlers, Output } from "./exchange.ts"
+import { addressIn, badCursor, cursorOf, hasCoins, limitOf, withoutAccounts } from "./input.ts"
 import {
   accountJson,
   accountProofJson,
@@ -20,26 +22,14 @@ import {
   peerStates,
   serviceJson,
   statsJson,
+  transactionJson,
   transactionProofJson
 } from "./json.ts"
 import { pathOf } from "./openapi.ts"
-import { problem, type Problem } from "./problem.ts"
-
-export type Handlers = {
-  readonly [N in RouteName]: (input: Input) => Answer<Output<N>, TransactionRefused | BlockRefused>
-}
+import { problem } from "./problem.ts"
 
 /** Confirmations after which a block's page is told to be kept by caches: a reorganisation that deep is news of another kind. */
 const settledConfirmations = 100
-const pageSize = 32
-
-const limitOf = ({ query }: Input): number => (query["limit"] as number | undefined) ?? pageSize
-const cursorOf = ({ query }: Input): string | undefined => query["cursor"] as string | undefined
-const badCursor = problem(
-  400,
-  "cursor-invalid",
-  "This cursor is not one of ours, or what it named is gone. Begin without one."
-)
 
 const transactionMissing = problem(
   404,
@@ -54,12 +44,6 @@ const cacheOf = (view: BlockView): Readonly<Record<string, string>> =>
     : { etag: `"${view.block.header.id}-${view.confirmations}"`, "cache-control": "no-cache" }
 
 const now = (): string => new Date().toISOString()
-
-/** The address of a path or body, or the problem with it. */
-const addressIn = ({ facts }: NodeShape, text: string): Address | Problem => {
-  const parsed = parseAddress(text, facts.rules.spec.addressPrefix)
-  return isAddress(parsed) ? parsed : problem(400, "address-invalid", `The address ${parsed.wrong}.`)
-}
 
 const blockOutput = ({ facts }: NodeShape, view: BlockView | undefined, what: string): Output<"blockAt"> =>
   view === undefined
@@ -248,21 +232,9 @@ const moneyHandlers = (
             }
       ),
     transaction: ({ params }) =>
-      Effect.map(node.transaction(fromHex(params["id"]!.toLowerCase())! as Uint8Array as TransactionId), (view) => {
-        if (view === undefined) return transactionMissing
-        const { transaction, block: place } = view
-        const at =
-          place === undefined
-            ? null
-            : { hash: toHex(place.hash), height: place.height, index: place.index, confirmations: place.confirmations }
-        return {
-          reply: {
-            transaction: formatTransaction(transaction, prefix),
-            status: place === undefined ? ("pending" as const) : ("confirmed" as const),
-            block: at
-          }
-        }
-      }),
+      Effect.map(node.transaction(fromHex(params["id"]!.toLowerCase())! as Uint8Array as TransactionId), (view) =>
+        view === undefined ? transactionMissing : { reply: transactionJson(facts, view) }
+      ),
     submit: ({ body }) => {
       const parsed = parseTransaction(body, prefix, rules.spec.ledger.model)
       // The same reader as for bytes from peers: what JSON lets through that the rules do not, they find.
@@ -322,6 +294,7 @@ const proofHandlers = (node: NodeShape): Pick<Handlers, "transactionProof" | "ac
         : problem(404, "transaction-pending", "It is pending: no block has it yet, so nothing can prove it. Ask later.")
     }),
   accountProof: ({ params }) => {
+    if (hasCoins(node)) return Effect.succeed(withoutAccounts)
     const address = addressIn(node, params["address"]!)
     return "code" in address
       ? Effect.succeed(address)
@@ -334,5 +307,6 @@ export const makeHandlers = (node: NodeShape): Handlers => ({
   ...nodeHandlers(node),
   ...chainHandlers(node),
   ...moneyHandlers(node),
+  ...coinHandlers(node),
   ...proofHandlers(node)
 })

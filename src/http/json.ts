@@ -1,22 +1,28 @@
 /** The node's values as the JSON of the contract. */
 import { concat, equal, toHex, utf8 } from "../codec/bytes.ts"
-import { type AccountProof, encodeProof } from "../block/proof.ts"
+import { type AccountProof, type CoinProof, encodeProof } from "../block/proof.ts"
 import { pathOf } from "../block/state-tree.ts"
 import { bitsOf } from "../consensus/difficulty.ts"
 import { type Address, formatAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import { decodeAccount, keyOf } from "../ledger/account.ts"
+import { coinKey, decodeCoin, outputsOf } from "../ledger/coin.ts"
 import { formatTransaction } from "../ledger/transaction-text.ts"
+import type { Outpoint } from "../ledger/transaction.ts"
 import { frameBytesMax, pendingTransactionsMax, sessionsMax } from "../limits.ts"
 import type {
   AccountView,
   BlockView,
+  CoinView,
   HeaderView,
   NodeFacts,
+  PastView,
   PeerView,
+  PendingCoin,
   Stats,
   SyncView,
-  TransactionProofView
+  TransactionProofView,
+  TransactionView
 } from "../node.ts"
 import type { ReplyOf, RouteName } from "./contract.ts"
 
@@ -74,7 +80,7 @@ export const accountJson = (facts: NodeFacts, view: AccountView): Json<"account"
   address: formatAddress(view.address as Address, facts.rules.spec.addressPrefix),
   confirmed_balance: view.balance,
   pending_balance: view.balance - view.pendingOutgoing + view.pendingIncoming,
-  next_confirmed_nonce: view.nonce + 1,
+  next_confirmed_nonce: view.coins === undefined ? view.nonce + 1 : 0,
   next_nonce: view.nextNonce,
   pending_outgoing: view.pendingOutgoing,
   pending_incoming: view.pendingIncoming,
@@ -97,18 +103,67 @@ export const transactionProofJson = (view: TransactionProofView): ReplyOf<"trans
   }
 }
 
-export const accountProofJson = (proof: AccountProof): ReplyOf<"accountProof"> => {
-  const { header, address, state } = proof
+/** The parts of a proof of an entry, and the entry's value, if it is there. */
+const stateProofJson = (proof: AccountProof | CoinProof, key: string) => {
+  const { header, state } = proof
   const { leaf, siblings } = state
-  const own = leaf !== undefined && equal(leaf.path, pathOf(keyOf(address)))
-  return {
+  const shared = {
     proof: toHex(encodeProof(proof)),
     header: toHex(header.bytes),
     hash: header.id,
     height: header.height,
-    account: own ? decodeAccount(leaf.value) : null,
     leaf: leaf === undefined ? null : { path: toHex(leaf.path), value: toHex(leaf.value) },
     siblings: siblings.map(toHex)
+  }
+  return { shared, value: leaf !== undefined && equal(leaf.path, pathOf(key)) ? leaf.value : undefined }
+}
+
+export const accountProofJson = (proof: AccountProof): ReplyOf<"accountProof"> => {
+  const { shared, value } = stateProofJson(proof, keyOf(proof.address))
+  return { ...shared, account: value === undefined ? null : decodeAccount(value) }
+}
+
+export const coinProofJson = ({ rules }: NodeFacts, proof: CoinProof): ReplyOf<"coinProof"> => {
+  const { shared, value } = stateProofJson(proof, coinKey(proof.outpoint))
+  if (value === undefined) return { ...shared, coin: null }
+  const { owner, ...coin } = decodeCoin(value)
+  return { ...shared, coin: { owner: formatAddress(owner, rules.spec.addressPrefix), ...coin } }
+}
+
+const outpointJson = ({ id, index }: Outpoint) => ({ transaction_id: toHex(id), index })
+
+export const coinJson = ({ rules }: NodeFacts, coin: CoinView): Json<"coin", "coin"> => ({
+  ...outpointJson(coin),
+  owner: formatAddress(coin.owner, rules.spec.addressPrefix),
+  amount: coin.amount,
+  height: coin.height,
+  coinbase: coin.coinbase,
+  spendable_from: coin.spendableFrom,
+  spent_by: coin.spentBy === undefined ? null : toHex(coin.spentBy)
+})
+
+export const pendingCoinJson = (coin: PendingCoin): Json<"coins", "pending_coins">[number] => ({
+  ...outpointJson(coin),
+  amount: coin.amount
+})
+
+/** A transaction with what it spends: so only the node can tell the fee of a payment. */
+export const transactionJson = (facts: NodeFacts, view: TransactionView): ReplyOf<"transaction"> => {
+  const { transaction, spends, block } = view
+  const prefix = facts.rules.spec.addressPrefix
+  const paid = outputsOf(transaction).reduce((sum, { amount }) => sum + amount, 0)
+  const held = spends?.reduce((sum, { amount }) => sum + amount, 0)
+  return {
+    transaction: formatTransaction(transaction, prefix),
+    status: block === undefined ? "pending" : "confirmed",
+    spends:
+      spends?.map((coin) => ({
+        ...outpointJson(coin),
+        owner: formatAddress(coin.owner, prefix),
+        amount: coin.amount
+      })) ?? null,
+    fee: transaction.kind === "transfer" ? transaction.transfer.fee : held === undefined ? null : held - paid,
+    block: block === undefined ? null : { ...block, hash: toHex(block.hash) }
   }
 }
 
@@ -140,6 +195,13 @@ const syncJson = (sync: SyncView): Json<"stats", "stats">["sync"] => ({
   eta_ms: sync.etaMs ?? null
 })
 
+const pastJson = (past: PastView): NonNullable<Json<"stats", "stats">["past"]> => ({
+  height: past.height,
+  target_height: past.targetHeight,
+  blocks_per_second: past.blocksPerSecond,
+  eta_ms: past.etaMs ?? null
+})
+
 export const statsJson = (
   facts: NodeFacts,
   context: {
@@ -166,6 +228,7 @@ export const statsJson = (
     known_peers: stats.knownPeers,
     peer_states: peerStates(context.peers),
     accounts: stats.accounts,
+    coins: stats.coins ?? null,
     mining_reward: facts.rules.ledger.rewardAt(tip.height + 1),
     difficulty_prefix: prefixOf(context.nextTarget),
     tip_difficulty_prefix: prefixOf(tip.target),
@@ -180,7 +243,8 @@ export const statsJson = (
     last_block_hash: tip.id,
     hashes_per_second: stats.hashesPerSecond,
     mining: stats.miningActive,
-    sync: syncJson(stats.sync)
+    sync: syncJson(stats.sync),
+    past: stats.past === undefined ? null : pastJson(stats.past)
   }
 }
 
@@ -193,6 +257,8 @@ export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"sta
     storage_engine: "sqlite",
     consensus: `proof-of-work/${spec.difficulty.rule}`,
     fork_choice: "most-cumulative-work",
+    model: spec.ledger.model,
+    coinbase_maturity: spec.ledger.model === "utxo" ? spec.ledger.coinbaseMaturity : null,
     chain_id: spec.ledger.chainId,
     genesis: genesis.header.id,
     symbol: spec.ledger.symbol,

@@ -37,9 +37,16 @@ const conflicts: ReadonlySet<TransactionRejectCode> = new Set([
   "already-pending",
   "already-confirmed",
   "replacement-underpriced",
-  "nonce-too-low"
+  "nonce-too-low",
+  "coin-conflict",
+  "coin-spent"
 ])
-const busy: ReadonlySet<TransactionRejectCode> = new Set(["pool-full", "sender-queue-full"])
+const busy: ReadonlySet<TransactionRejectCode> = new Set([
+  "pool-full",
+  "sender-queue-full",
+  "too-many-ancestors",
+  "too-many-descendants"
+])
 
 /** The problem of what a node answers instead of an answer. */
 export const problemOf = (error: TransactionRefused | BlockRefused | Busy | Unavailable): Problem => {

@@ -103,6 +103,24 @@ export const Account = Schema.Struct({
   /** How many coins hold the confirmed balance; null on a chain of accounts. */
   coins: nullable(count)
 })
+const outpoint = { transaction_id: hash, index: count }
+/** A coin that can be spent, now or from a height on. */
+export const Coin = Schema.Struct({
+  ...outpoint,
+  owner: text,
+  amount: count,
+  /** Of the block that made it. */
+  height: count,
+  coinbase: Schema.Boolean,
+  /** The first height in whose block it may be spent. */
+  spendable_from: count,
+  /** The pending transaction that spends it. */
+  spent_by: nullable(hash)
+})
+/** A coin that a pending transaction would make, and no other of them spends. */
+export const PendingCoin = Schema.Struct({ ...outpoint, amount: count })
+/** A coin that a transaction spends. */
+export const SpentCoin = Schema.Struct({ ...outpoint, owner: text, amount: count })
 export const Peer = Schema.Struct({
   node_id: text,
   url: text,
@@ -125,6 +143,13 @@ const Sync = Schema.Struct({
   blocks_per_second: Schema.Finite,
   eta_ms: nullable(Schema.Finite)
 })
+/** The replay of the blocks below a loaded snapshot. */
+const Past = Schema.Struct({
+  height: count,
+  target_height: count,
+  blocks_per_second: Schema.Finite,
+  eta_ms: nullable(Schema.Finite)
+})
 export const Stats = Schema.Struct({
   blocks: count,
   pending_transactions: count,
@@ -134,6 +159,8 @@ export const Stats = Schema.Struct({
   known_peers: count,
   peer_states: Schema.Struct({ active: count, known: count, backoff: count, banned: count }),
   accounts: count,
+  /** Coins that can be spent; null on a chain of accounts. */
+  coins: nullable(count),
   mining_reward: count,
   difficulty_prefix: text,
   tip_difficulty_prefix: text,
@@ -148,7 +175,8 @@ export const Stats = Schema.Struct({
   last_block_hash: hash,
   hashes_per_second: Schema.Finite,
   mining: Schema.Boolean,
-  sync: Sync
+  sync: Sync,
+  past: nullable(Past)
 })
 export const Meta = Schema.Struct({
   name: text,
@@ -157,6 +185,10 @@ export const Meta = Schema.Struct({
   storage_engine: text,
   consensus: text,
   fork_choice: text,
+  /** The ledger: balances and nonces, or coins. */
+  model: Schema.Literals(["account", "utxo"]),
+  /** Blocks until a reward may be spent; null on a chain of accounts. */
+  coinbase_maturity: nullable(count),
   chain_id: text,
   genesis: hash,
   symbol: text,

@@ -168,8 +168,6 @@ export const makeAccountLedger = (rules: AccountRules, allocated: Amount): Ledge
       readU64(value, 8) !== undefined,
     unitsOf: (value) => decodeAccount(value).balance,
     ownerOf: () => undefined,
-    partiesOf: (transaction) =>
-      transaction.kind === "transfer" ? [transaction.transfer.sender, transaction.transfer.recipient] : [],
     allocate: (state, alloc) => {
       for (const { address, balance } of alloc) credit(state, address, balance)
     }

@@ -68,6 +68,10 @@ export const decodeCoin = (value: Uint8Array): Coin => {
   }
 }
 
+/** The first height in whose block a coin may be spent; a coinbase's coin is there from the next block on at the soonest. */
+export const spendableFrom = ({ height, coinbase }: Coin, coinbaseMaturity: number): number =>
+  coinbase ? height + Math.max(1, coinbaseMaturity) : height
+
 /** What a transaction pays to whom; a transfer makes no coins. */
 export const outputsOf = (transaction: Transaction): ReadonlyArray<Output> => {
   switch (transaction.kind) {

@@ -91,8 +91,6 @@ export interface Ledger {
   readonly isEntry: (key: Uint8Array, value: Uint8Array) => boolean
   /** Whose an entry is, if its key does not say it: the index of the store. */
   readonly ownerOf: (value: Uint8Array) => Address | undefined
-  /** Whom a transaction concerns, some maybe twice: payers and recipients. */
-  readonly partiesOf: (transaction: Transaction) => ReadonlyArray<Address>
   /** The entries of a genesis allocation. */
   readonly allocate: (state: Overlay, alloc: ReadonlyArray<Allocation>) => void
 }

@@ -3,7 +3,7 @@
  * the command line too. See docs/protocol.md, "Payment as JSON".
  */
 import { Result } from "effect"
-import { compare, fromHex, toHex, utf8 } from "../codec/bytes.ts"
+import { compare, equal, fromHex, toHex, utf8 } from "../codec/bytes.ts"
 import { addressOf, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
 import { noteBytesMax, transactionBytesMax } from "../limits.ts"
 import { isAmount } from "./amount.ts"
@@ -35,7 +35,7 @@ export interface PaymentText {
   readonly witnesses: ReadonlyArray<{
     readonly public_key: string
     readonly signature: string
-    /** The address of the key: given, never taken. */
+    /** The address of the key. */
     readonly owner: string
   }>
 }
@@ -135,17 +135,23 @@ const readOutput =
     return { recipient: address, amount }
   }
 
-const readWitness = (value: unknown, what: string): Witness | TransactionReject => {
-  const read = fieldsOf(value, what, { required: ["public_key", "signature"], optional: ["owner"] })
-  if ("code" in read) return read
-  const { public_key: key, signature } = read.fields
-  const publicKey = typeof key === "string" ? fromHex(key, 33) : undefined
-  if (publicKey === undefined)
-    return refused("public-key-invalid", `${what}.public_key must be 33 bytes of lower-case hex.`)
-  const bytes = typeof signature === "string" ? fromHex(signature, 64) : undefined
-  if (bytes === undefined) return refused("signature-invalid", `${what}.signature must be 64 bytes of lower-case hex.`)
-  return { publicKey, signature: bytes, owner: addressOf(publicKey) }
-}
+const readWitness =
+  (prefix: string) =>
+  (value: unknown, what: string): Witness | TransactionReject => {
+    const read = fieldsOf(value, what, { required: ["public_key", "signature"], optional: ["owner"] })
+    if ("code" in read) return read
+    const { public_key: key, signature } = read.fields
+    const publicKey = typeof key === "string" ? fromHex(key, 33) : undefined
+    if (publicKey === undefined)
+      return refused("public-key-invalid", `${what}.public_key must be 33 bytes of lower-case hex.`)
+    const bytes = typeof signature === "string" ? fromHex(signature, 64) : undefined
+    if (bytes === undefined)
+      return refused("signature-invalid", `${what}.signature must be 64 bytes of lower-case hex.`)
+    const address = addressOf(publicKey)
+    if (Object.hasOwn(read.fields, "owner") && read.fields["owner"] !== formatAddress(address, prefix))
+      return wrong(`${what}.owner is not the address of its key. Leave it out, or take it from the key.`)
+    return { publicKey, signature: bytes, owner: address }
+  }
 
 const required = ["chain_id", "inputs", "outputs", "note", "witnesses"]
 
@@ -175,7 +181,7 @@ const parseFields = (fields: Fields, prefix: string): PaymentTransaction | Trans
   if (isReject(inputs)) return inputs
   const outputs = listOf(fields["outputs"], "outputs", readOutput(prefix))
   if (isReject(outputs)) return outputs
-  const witnesses = listOf(fields["witnesses"], "witnesses", readWitness)
+  const witnesses = listOf(fields["witnesses"], "witnesses", readWitness(prefix))
   if (isReject(witnesses)) return witnesses
   const counts = { inputs: inputs.length, outputs: outputs.length, witnesses: witnesses.length }
   if (paymentBytes({ chainId, note, ...counts }) > transactionBytesMax) {
@@ -185,5 +191,7 @@ const parseFields = (fields: Fields, prefix: string): PaymentTransaction | Trans
     )
   }
   const inOrder = witnesses.toSorted((a, b) => compare(a.publicKey, b.publicKey))
+  const twice = inOrder.some(({ publicKey }, i) => i > 0 && equal(publicKey, inOrder[i - 1]!.publicKey))
+  if (twice) return wrong("two witnesses are of one key: it signs once, however many inputs are its owner's.")
   return makePayment({ chainId, inputs, outputs, note, witnesses: inOrder })
 }

@@ -80,7 +80,10 @@ const assertPayment = ({ chainId, note, inputs, witnesses }: Payment): void => {
   assert(utf8(note).length <= noteBytesMax, "a note is within its limit")
   assert(inputs.every(isOutpoint), "an input is the id and the index of a coin")
   assert(witnesses.every(isWitness), "a public key has 33 bytes, a signature 64")
+  assert(witnesses.every(isAfterLast), "the witnesses stand in the order of their keys, each once")
 }
+const isAfterLast = ({ publicKey }: Witness, i: number, all: ReadonlyArray<Witness>): boolean =>
+  i === 0 || compare(all[i - 1]!.publicKey, publicKey) < 0
 const isOutpoint = ({ id, index }: Outpoint): boolean =>
   id.length === 32 && Number.isInteger(index) && index >= 0 && index <= 0xffff_ffff
 const isWitness = ({ publicKey, signature }: Witness): boolean => publicKey.length === 33 && signature.length === 64

@@ -30,3 +30,11 @@ export const summaryOf = (transaction: Transaction): Summary => {
   const others = outputs.filter(({ recipient }) => !payers.has(toHex(recipient)))
   return { payer: witnesses[0]?.owner, recipient: (others[0] ?? outputs[0])?.recipient, amount: sum(others) }
 }
+
+/** Whom a transaction concerns, some maybe twice: who pays and who is paid. */
+export const partiesOf = (transaction: Transaction): ReadonlyArray<Address> => {
+  if (transaction.kind === "transfer") return [transaction.transfer.sender, transaction.transfer.recipient]
+  if (transaction.kind === "coinbase") return transaction.coinbase.outputs.map(({ recipient }) => recipient)
+  const { witnesses, outputs } = transaction.payment
+  return [...witnesses.map(({ owner }) => owner), ...outputs.map(({ recipient }) => recipient)]
+}

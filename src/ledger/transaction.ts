@@ -102,6 +102,9 @@ export interface CoinbaseTransaction extends Encoded {
 /** A transaction of any form, as blocks, pools and peers carry it. */
 export type Transaction = TransferTransaction | PaymentTransaction | CoinbaseTransaction
 
+/** Did somebody send it? A coinbase is made with its block, and goes with it. */
+export const isSent = ({ kind }: Transaction): boolean => kind !== "coinbase"
+
 /** Scratch for hashing 0x00 ‖ whole encoding. */
 const leafScratch = new Uint8Array(1 + transactionBytesMax)
 

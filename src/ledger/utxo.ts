@@ -7,9 +7,7 @@
  * in one block or in two (defect 10); an outpoint within one payment is refused before the state is asked (defect 20).
  */
 import { Result } from "effect"
-import { equal } from "../codec/bytes.ts"
-import { toHex, utf8 } from "../codec/bytes.ts"
-import type { Address } from "../crypto/address.ts"
+import { equal, toHex, utf8 } from "../codec/bytes.ts"
 import { verify } from "../crypto/signature.ts"
 import { add, type Amount, amount, zero } from "./amount.ts"
 import { allocationId, type Coin, coinKey, coinsOf, decodeCoin, encodeCoin, isCoin, outpointBytes } from "./coin.ts"
@@ -64,10 +62,10 @@ const checkChain = (rules: CoinRules, chainId: string): TransactionReject | unde
 const textOf = ({ id, index }: Outpoint): string => `${toHex(id)}:${index}`
 
 /** Why a coin is not there, as far as it can be told; who judges alone says unknown. */
-const checkMissing = (state: Overlay, input: Outpoint, key: string, place: Place): TransactionReject => {
-  const change = state.changes.get(key)
+const checkMissing = (rules: CoinRules, state: Overlay, input: Outpoint, place: Place): TransactionReject => {
+  const change = state.changes.get(coinKey(input))
   const spentHere = change?.before !== undefined && change.after === undefined
-  const made = spentHere || place.isConfirmed?.(input.id) === true
+  const made = spentHere || place.isConfirmed?.(input.id) === true || equal(input.id, allocationId(rules.chainId))
   return made
     ? reject("coin-spent", `The coin ${textOf(input)} is spent already. Choose another.`, { coin: textOf(input) })
     : reject("coin-unknown", `There is no coin ${textOf(input)}. Look for a wrong id or index.`, {
@@ -97,7 +95,7 @@ const checkSpend = (
   for (const [i, key] of spends.entries()) {
     const input = payment.inputs[i]!
     const value = state.get(key)
-    if (value === undefined) return checkMissing(state, input, key, place)
+    if (value === undefined) return checkMissing(rules, state, input, place)
     const coin = decodeCoin(value)
     const unripe = checkRipe(rules, coin, input, place)
     if (unripe !== undefined) return unripe
@@ -233,7 +231,6 @@ export const makeCoinLedger = (rules: CoinRules, allocated: Amount): Ledger => {
     isEntry: (key, value) => key.length === outpointBytes && isCoin(value),
     unitsOf: (value) => decodeCoin(value).amount,
     ownerOf: (value) => decodeCoin(value).owner,
-    partiesOf: (transaction) => partiesOf(transaction),
     allocate: (state, alloc) => {
       const id = allocationId(rules.chainId)
       for (const [index, { address, balance }] of alloc.entries()) {
@@ -241,11 +238,4 @@ export const makeCoinLedger = (rules: CoinRules, allocated: Amount): Ledger => {
       }
     }
   }
-}
-
-const partiesOf = (transaction: Transaction): ReadonlyArray<Address> => {
-  if (transaction.kind === "coinbase") return transaction.coinbase.outputs.map(({ recipient }) => recipient)
-  if (transaction.kind !== "payment") return []
-  const { witnesses, outputs } = transaction.payment
-  return [...witnesses.map(({ owner }) => owner), ...outputs.map(({ recipient }) => recipient)]
 }

@@ -168,6 +168,14 @@ export class AccountPool implements Pool {
   }
 
   /** After the unbroken run of pending ones. */
+  spenderOf(): undefined {
+    return undefined
+  }
+
+  outputsOf(): ReadonlyArray<never> {
+    return []
+  }
+
   nextNonce(address: string, confirmed: number): number {
     const queue = this.queues.get(address)
     let nonce = confirmed + 1

@@ -13,9 +13,10 @@ import { Overlay } from "../ledger/overlay.ts"
 import { reject, type TransactionReject } from "../ledger/reject.ts"
 import { summaryOf } from "../ledger/summary.ts"
 import type { PaymentTransaction, Transaction } from "../ledger/transaction.ts"
-import { ancestorsMax, descendantsMax, packageBytesMax } from "../limits.ts"
+import { ancestorsMax } from "../limits.ts"
 import { reached } from "../marks.ts"
 import { packagesOf } from "./assembly.ts"
+import { checkAncestors, checkDescendants } from "./crowd.ts"
 import { clamped, Flows, type PendingCoin } from "./flows.ts"
 import {
   type Entry,
@@ -32,7 +33,16 @@ import {
   withAncestors,
   withDescendants
 } from "./package.ts"
-import { type Admission, type Move, type Pool, type PoolBounds, poolBounds, type PoolLimits, type Totals, type View } from "./pool.ts"
+import {
+  type Admission,
+  type Move,
+  type Pool,
+  type PoolBounds,
+  poolBounds,
+  type PoolLimits,
+  type Totals,
+  type View
+} from "./pool.ts"
 import { Ranking } from "./ranking.ts"
 import { checkReplacement } from "./replacement.ts"
 
@@ -61,7 +71,6 @@ export class CoinPool implements Pool {
   private readonly ripening = new Map<number, Set<Entry>>()
   private height = 0
   private arrivals = 0
-  private latest = 0
   private bytes = 0
   private fees = 0
   private value = 0n
@@ -125,7 +134,9 @@ export class CoinPool implements Pool {
         for (const child of children) suspects.add(child)
       }
     }
-    const lost = [...suspects].filter((one) => this.byId.get(one.id) === one && !this.isSpendable(one.transaction, view))
+    const lost = [...suspects].filter(
+      (one) => this.byId.get(one.id) === one && !this.isSpendable(one.transaction, view)
+    )
     if (lost.length > 0) reached("payment-impossible")
     if (lost.some(({ ripeAt }) => ripeAt > 0)) reached("reward-lost")
     const { removed, waiting } = this.takeOut(lost)
@@ -157,7 +168,8 @@ export class CoinPool implements Pool {
   select({ transactionsMax, bytesMax }: PoolLimits): ReadonlyArray<Transaction> {
     const chosen: Array<Transaction> = []
     let room = bytesMax
-    const fits = ({ count, bytes }: Sum): boolean => chosen.length + count <= transactionsMax && bytes + 2 * count <= room
+    const fits = ({ count, bytes }: Sum): boolean =>
+      chosen.length + count <= transactionsMax && bytes + 2 * count <= room
     for (const pack of packagesOf(this.byId.values(), fits)) {
       for (const { transaction } of pack) {
         chosen.push(transaction)
@@ -222,7 +234,7 @@ export class CoinPool implements Pool {
       ...{ id, transaction, fee, parents, children: new Set(), rate: fee / bytes },
       value: summaryOf(transaction).amount,
       ...this.describe(transaction.spends.map((key) => decodeCoin(state.get(key)!))),
-      receivedAt: Math.max(this.latest, now),
+      receivedAt: now,
       arrival: this.arrivals,
       ancestors: { count: others.count + 1, bytes: others.bytes + bytes, fees: others.fees + fee },
       descendants: { count: 1, bytes, fees: fee }
@@ -259,30 +271,12 @@ export class CoinPool implements Pool {
   /** What must go for a payment, or why it may not come in. */
   private checkPlace(wish: Wish): Refusable<ReadonlySet<Entry>> {
     const { entry, ancestors, conflicts, replaced } = wish
-    if (entry.ancestors.count > ancestorsMax || entry.ancestors.bytes > packageBytesMax) {
-      const what = `It builds on too many pending payments: at most ${ancestorsMax} with itself, of ${packageBytesMax} bytes. Wait for a block.`
-      return reject("too-many-ancestors", what, { countMax: ancestorsMax, bytesMax: packageBytesMax })
-    }
     return (
+      checkAncestors(entry) ??
       checkReplacement(entry, conflicts, { gone: replaced, ancestors }) ??
-      this.checkDescendants(wish) ??
+      checkDescendants(entry, ancestors, replaced) ??
       this.makeRoom(wish)
     )
-  }
-
-  /** Those that it builds on must not carry too many, once what it replaces is gone. */
-  private checkDescendants({ entry, ancestors, replaced }: Wish): TransactionReject | undefined {
-    const crowded = [...ancestors].find(({ descendants }) => {
-      return descendants.count >= descendantsMax || descendants.bytes + entry.transaction.bytes.length > packageBytesMax
-    })
-    if (crowded === undefined) return undefined
-    if (replaced.size > 0) {
-      const left = [...ancestors].map((one) => sumOf(withDescendants([one]).difference(replaced)))
-      const room = packageBytesMax - entry.transaction.bytes.length
-      if (left.every(({ count, bytes }) => count < descendantsMax && bytes <= room)) return undefined
-    }
-    const what = `Too many pending payments build on ${crowded.id}: at most ${descendantsMax} with itself, of ${packageBytesMax} bytes. Wait for a block.`
-    return reject("too-many-descendants", what, { countMax: descendantsMax, bytesMax: packageBytesMax })
   }
 
   /**
@@ -298,7 +292,7 @@ export class CoinPool implements Pool {
     if (count <= transactionsMax && bytes <= bytesMax) return going
     const rate = minedRate(entry, entry.ancestors)
     for (const worst of this.ranking.worstFirst()) {
-      if (going.has(worst) || ancestors.has(worst)) continue
+      if (ancestors.has(worst)) continue
       if (rate <= keptRate(worst)) break
       for (const one of withDescendants([worst]).difference(going)) {
         going.add(one)
@@ -351,7 +345,6 @@ export class CoinPool implements Pool {
       this.ripening.set(entry.ripeAt, ripe.add(entry))
     }
     this.arrivals++
-    this.latest = entry.receivedAt
     this.count(entry, 1)
     for (const one of withAncestors([entry])) this.ranking.rank(one)
   }
@@ -402,4 +395,3 @@ export class CoinPool implements Pool {
     return suspects
   }
 }
-

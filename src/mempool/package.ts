@@ -7,7 +7,7 @@
  */
 import { assert } from "../assert.ts"
 import { toHex } from "../codec/bytes.ts"
-import type { PaymentTransaction, Transaction } from "../ledger/transaction.ts"
+import type { PaymentTransaction } from "../ledger/transaction.ts"
 import type { Pending } from "./pool.ts"
 
 /** Of some payments: how many, their bytes, and their fees in base units. */
@@ -73,15 +73,13 @@ export const withDescendants = (entries: Iterable<Entry>): Set<Entry> => {
 }
 
 /** Negative if `a` must come before `b`, as an ancestor has fewer ancestors; of strangers the earlier arrival first. */
-export const olderFirst = (a: Entry, b: Entry): number =>
-  a.ancestors.count - b.ancestors.count || a.arrival - b.arrival
+export const olderFirst = (a: Entry, b: Entry): number => a.ancestors.count - b.ancestors.count || a.arrival - b.arrival
 
 /** Fee units per byte at which a miner would take a payment with all that it still needs: its own rate, or the package's if that is worse. */
 export const minedRate = ({ rate }: Entry, ancestors: Sum): number => Math.min(rate, ancestors.fees / ancestors.bytes)
 
 /** Fee units per byte that would be lost with a payment: its own rate, or that of all that goes with it if that is better. */
-export const keptRate = ({ rate, descendants }: Entry): number =>
-  Math.max(rate, descendants.fees / descendants.bytes)
+export const keptRate = ({ rate, descendants }: Entry): number => Math.max(rate, descendants.fees / descendants.bytes)
 
 /** Puts a payment among its relatives: the ancestors that its own sum counts. */
 export const link = (entry: Entry): void => {
@@ -114,14 +112,13 @@ const outputDigits = (index: number): string => {
   return (((index & 0xff) << 8) | (index >>> 8)).toString(16).padStart(4, "0") + "0000"
 }
 
-/** Transactions with each after those of them that it builds on; else in the order given. */
-export const parentsFirst = <A extends Transaction>(transactions: ReadonlyArray<A>): ReadonlyArray<A> => {
-  const byId = new Map(transactions.map((one) => [toHex(one.id), one]))
-  const sorted = new Set<A>()
-  const left = transactions.toReversed()
+/** Payments with each after those of them that it builds on; else in the order given. */
+export const parentsFirst = (payments: ReadonlyArray<PaymentTransaction>): ReadonlyArray<PaymentTransaction> => {
+  const byId = new Map(payments.map((payment) => [toHex(payment.id), payment]))
+  const sorted = new Set<PaymentTransaction>()
+  const left = payments.toReversed()
   for (let next = left.at(-1); next !== undefined; next = left.at(-1)) {
-    const spends = next.kind === "payment" ? next.spends : []
-    const parents = spends.flatMap((key) => byId.get(makerOf(key)) ?? []).filter((one) => !sorted.has(one))
+    const parents = next.spends.flatMap((key) => byId.get(makerOf(key)) ?? []).filter((one) => !sorted.has(one))
     if (parents.length > 0 && !sorted.has(next)) left.push(...parents.reverse())
     else sorted.add(left.pop()!)
   }

@@ -1,4 +1,5 @@
 /** The contract of a pool of pending transactions. One for each money model: `account-pool.ts` and `coin-pool.ts`. */
+import type { Amount } from "../ledger/amount.ts"
 import type { ReadEntry } from "../ledger/overlay.ts"
 import type { TransactionReject } from "../ledger/reject.ts"
 import type { Transaction } from "../ledger/transaction.ts"
@@ -89,6 +90,10 @@ export interface Pool {
   readonly feeOf: (id: string) => number | undefined
   /** Units that the pool would take from an address and give to it. `state`: that of the tip. */
   readonly flowOf: (address: string) => { readonly outgoing: number; readonly incoming: number }
+  /** The pending transaction that spends the coin of an entry's key; of a model without coins, none. */
+  readonly spenderOf: (key: string) => string | undefined
+  /** The coins that pending transactions would make for an address, and none of them spends. */
+  readonly outputsOf: (address: string) => Iterable<{ readonly key: string; readonly amount: Amount }>
   /** The nonce to sign next after a confirmed one; of a model without nonces, 0. */
   readonly nextNonce: (address: string, confirmed: number) => number
 }

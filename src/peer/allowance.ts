@@ -14,6 +14,14 @@ const costOf = (message: Message): number => {
       return 10
     case "GBL":
       return 1 + message.hashes.length / 16
+    case "GPH":
+    case "GFH":
+      return 20
+    // A proof of a transaction is made of its whole block.
+    case "GPF":
+      return message.of.length === 32 ? 200 : 20
+    case "GFL":
+      return 60
     default:
       return 1
   }

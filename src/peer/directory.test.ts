@@ -172,3 +172,15 @@ describe("admission", () => {
     ).toBe("admitted")
   })
 })
+
+test("an endpoint that is named is dialled once; what we know already, and what finds no room, is said", () => {
+  const directory = new Directory(["127.0.0.1:1"])
+  expect([directory.add("127.0.0.1:2"), directory.add("127.0.0.1:2"), directory.add("127.0.0.1:1")]).toEqual([
+    "added",
+    "known",
+    "known"
+  ])
+  expect(directory.toDial({ nodeIds: new Set(), endpoints: new Set() }, 8, 0)).toEqual(["127.0.0.1:1", "127.0.0.1:2"])
+  for (let port = 3; port < 2_000; port++) directory.add(`127.0.0.1:${port}`)
+  expect([directory.add("127.0.0.1:5000"), directory.bounds[1]!.used]).toEqual(["full", directoryPeersMax])
+})

@@ -148,6 +148,13 @@ export class Directory {
     this.place(endpoint, undefined, trusts.heard)
   }
 
+  /** An endpoint that the operator or a caller names, to be dialled like one that a peer told of. */
+  add(endpoint: string): "added" | "known" | "full" {
+    if (this.dials.has(endpoint)) return "known"
+    this.place(endpoint, undefined, trusts.heard)
+    return this.dials.has(endpoint) ? "added" : "full"
+  }
+
   /** Endpoints to dial now, seeds first: not connected, not banned, not in backoff. */
   toDial(
     connected: { readonly nodeIds: ReadonlySet<string>; readonly endpoints: ReadonlySet<string> },

@@ -7,10 +7,16 @@ import { concatAll, toHex } from "../codec/bytes.ts"
 import { decode, encode, type Packable } from "../codec/msgpack.ts"
 import {
   blockBytesMax,
+  filterAnswerBytesMax,
+  filterBytesMax,
+  filterHeadersPerMessageMax,
+  filtersPerMessageMax,
   hashesPerMessageMax,
   headersPerMessageMax,
   locatorHashesMax,
+  packedHeaderBytesMax,
   peersPerMessageMax,
+  proofBytesMax,
   transactionBytesMax
 } from "../limits.ts"
 
@@ -52,6 +58,37 @@ export type Message =
       readonly about: Uint8Array
     }
   | { readonly tag: "BYE"; readonly reason: string }
+  /** As GHD; the answer is packed. */
+  | {
+      readonly tag: "GPH"
+      readonly request: number
+      readonly locator: ReadonlyArray<Uint8Array>
+      readonly limit: number
+    }
+  /** The headers that follow on the block `after`, which is one of the locator: a page of block/packed.ts. */
+  | { readonly tag: "PHD"; readonly request: number; readonly after: Uint8Array; readonly page: Uint8Array }
+  /** A proof about a transaction id (32 bytes), or about an address (20) after the tip. */
+  | { readonly tag: "GPF"; readonly request: number; readonly of: Uint8Array }
+  /** The proof; no bytes: there is none. */
+  | { readonly tag: "PRF"; readonly request: number; readonly proof: Uint8Array }
+  /** Filter headers at `start`, each `every` blocks after it, and at the block `stop` of the best branch. */
+  | {
+      readonly tag: "GFH"
+      readonly request: number
+      readonly start: number
+      readonly every: number
+      readonly stop: Uint8Array
+    }
+  /** 32 bytes each, one after the other, the lowest first; none: the block is not on the best branch, or no filters are kept. */
+  | { readonly tag: "FHD"; readonly request: number; readonly headers: Uint8Array }
+  /** Filters of the blocks from `start` up to the block `stop` of the best branch. */
+  | { readonly tag: "GFL"; readonly request: number; readonly start: number; readonly stop: Uint8Array }
+  /** As many of them as fit, the lowest first. */
+  | { readonly tag: "FLT"; readonly request: number; readonly filters: ReadonlyArray<Uint8Array> }
+
+/** What light clients ask, and what they are answered. */
+export type LightAsk = Extract<Message, { tag: "GPH" | "GPF" | "GFH" | "GFL" }>
+export type LightAnswer = Extract<Message, { tag: "PHD" | "PRF" | "FHD" | "FLT" }>
 
 export type Tag = Message["tag"]
 
@@ -86,9 +123,19 @@ const peer: Form<{ readonly endpoint: string; readonly nodeId: string }> = (valu
   const nodeId = text(90)(value["nodeId"])
   return endpoint === undefined || nodeId === undefined ? undefined : { endpoint, nodeId }
 }
-const headers: Form<Uint8Array> = (value) => {
-  const page = bytes(0, headersPerMessageMax * 212)(value)
-  return page !== undefined && page.length % 212 === 0 ? page : undefined
+const rowsOf =
+  (size: number, most: number): Form<Uint8Array> =>
+  (value) => {
+    const page = bytes(0, most * size)(value)
+    return page !== undefined && page.length % size === 0 ? page : undefined
+  }
+const headers = rowsOf(212, headersPerMessageMax)
+const subject: Form<Uint8Array> = (value) => bytes(20, 20)(value) ?? hash(value)
+/** The bound of one filter is wide: a list of such must not fill a frame. */
+const filters: Form<ReadonlyArray<Uint8Array>> = (value) => {
+  const found = list(bytes(1, filterBytesMax), filtersPerMessageMax)(value)
+  const total = found?.reduce((sum, { length }) => sum + length, 0) ?? 0
+  return total <= filterAnswerBytesMax + filterBytesMax ? found : undefined
 }
 
 /** The fields of each message; every one must be there, and no other. */
@@ -109,7 +156,15 @@ const forms: {
   GPR: { request: whole },
   PRS: { request: whole, peers: list(peer, peersPerMessageMax) },
   REJ: { code: text(64), message: text(512), blame: text(16), about: bytes(0, 32) },
-  BYE: { reason: text(256) }
+  BYE: { reason: text(256) },
+  GPH: { request: whole, locator: list(hash, locatorHashesMax), limit: whole },
+  PHD: { request: whole, after: hash, page: bytes(0, headersPerMessageMax * packedHeaderBytesMax) },
+  GPF: { request: whole, of: subject },
+  PRF: { request: whole, proof: bytes(0, proofBytesMax) },
+  GFH: { request: whole, start: whole, every: whole, stop: hash },
+  FHD: { request: whole, headers: rowsOf(32, filterHeadersPerMessageMax) },
+  GFL: { request: whole, start: whole, stop: hash },
+  FLT: { request: whole, filters }
 }
 
 /** Tag and body of a message. */

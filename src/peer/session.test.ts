@@ -123,3 +123,30 @@ test("transactions beyond the open questions wait, and are asked for as answers 
   expect(tags(effects)).toEqual(["Transactions", "GTX"])
   expect(effects[1]).toMatchObject({ message: { request: 2, hashes: [hashes[hashesPerMessageMax]] } })
 })
+
+test("what a light client asks is served, and priced by what it costs", () => {
+  const heard = (message: Parameters<Session["hear"]>[0]): number => {
+    const session = new Session(0)
+    let served = 0
+    while (tags(session.hear(message, 0))[0] === "ServeLight") served++
+    return served
+  }
+  expect(heard({ tag: "GPH", request: 1, locator: [], limit: 1 })).toBe(allowanceMax / 20)
+  expect(heard({ tag: "GPF", request: 1, of: new Uint8Array(20) })).toBe(allowanceMax / 20)
+  expect(heard({ tag: "GPF", request: 1, of: new Uint8Array(32) })).toBe(allowanceMax / 200)
+  expect(heard({ tag: "GFH", request: 1, start: 0, every: 1, stop: new Uint8Array(32) })).toBe(allowanceMax / 20)
+  expect(heard({ tag: "GFL", request: 1, start: 0, stop: new Uint8Array(32) })).toBe(Math.floor(allowanceMax / 60))
+})
+
+test("an answer to a light client belongs to its own kind of question, is taken once, and is waited for no longer than others", () => {
+  const session = new Session(0)
+  expect(tags(session.askLight({ tag: "GPF", of: new Uint8Array(20) }, 0))).toEqual(["GPF"])
+  const filters = { tag: "FLT", request: 1, filters: [] } as const
+  const proof = { tag: "PRF", request: 1, proof: new Uint8Array(0) } as const
+  expect(tags(session.hear(filters, 1))).toEqual(["Misbehaved"])
+  expect(session.hear(proof, 1)).toEqual([{ _tag: "LightAnswer", answer: proof }])
+  expect(tags(session.hear(proof, 1))).toEqual(["Misbehaved"])
+  for (let i = 0; i < 8; i++) expect(session.askLight({ tag: "GPF", of: new Uint8Array(20) }, 2)).toHaveLength(1)
+  expect(session.askLight({ tag: "GPF", of: new Uint8Array(20) }, 2)).toEqual([])
+  expect(tags(session.tick(requestMsMax + 2))).toContain("End")
+})

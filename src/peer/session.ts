@@ -16,7 +16,7 @@ import {
 } from "../limits.ts"
 import { reached } from "../marks.ts"
 import { Allowance } from "./allowance.ts"
-import type { Message } from "./message.ts"
+import type { LightAnswer, LightAsk, Message } from "./message.ts"
 import { Requests, requestsMax } from "./requests.ts"
 
 export type SessionEffect =
@@ -30,6 +30,9 @@ export type SessionEffect =
   | { readonly _tag: "ServeBlocks"; readonly request: number; readonly hashes: ReadonlyArray<Uint8Array> }
   | { readonly _tag: "ServeTransactions"; readonly request: number; readonly hashes: ReadonlyArray<Uint8Array> }
   | { readonly _tag: "ServePeers"; readonly request: number }
+  | { readonly _tag: "ServeLight"; readonly ask: LightAsk }
+  /** What we asked as a light client. */
+  | { readonly _tag: "LightAnswer"; readonly answer: LightAnswer }
   | { readonly _tag: "Claimed"; readonly height: number; readonly work: Uint8Array; readonly tip: string }
   | { readonly _tag: "Headers"; readonly asked: boolean; readonly headers: Uint8Array }
   | { readonly _tag: "Block"; readonly block: Uint8Array }
@@ -95,6 +98,11 @@ export class Session {
       }
       case "PRS":
         return this.requests.takeWhole(message.request, "peers") ? [{ _tag: "Peers", peers: message.peers }] : unasked
+      case "PHD":
+      case "PRF":
+      case "FHD":
+      case "FLT":
+        return this.lightAnswer(message)
       case "BYE":
         return [{ _tag: "End", reason: `the peer left: ${message.reason}` }]
       case "HDR":
@@ -136,6 +144,13 @@ export class Session {
       : nothing
   }
 
+  /** Asks what light clients ask. Each kind of answer is taken once for each ask of it. */
+  askLight(ask: LightQuestion, now: number): ReadonlyArray<SessionEffect> {
+    if (!this.requests.hasRoom("light")) return nothing
+    const request = this.requests.open("light", [answerTags[ask.tag]], now)
+    return send({ ...ask, request })
+  }
+
   /** Of these ids, those that the peer has not named to us; from now on it counts as knowing them. */
   news(list: ReadonlyArray<string>): ReadonlyArray<string> {
     const fresh = list.filter((id) => !this.known.has(id))
@@ -154,6 +169,7 @@ export class Session {
     const effects: Array<SessionEffect> = []
     for (const { kind, ids } of this.requests.lapse(now)) {
       reached("request-lapsed")
+      if (kind === "light") effects.push({ _tag: "End", reason: "no answer in time" })
       if (kind === "headers") effects.push({ _tag: "End", reason: "no headers in time" })
       if (kind === "blocks") effects.push({ _tag: "NotGiven", ids, stalled: true })
     }
@@ -204,6 +220,11 @@ export class Session {
         return [{ _tag: "ServeTransactions", request: message.request, hashes: message.hashes }]
       case "GPR":
         return [{ _tag: "ServePeers", request: message.request }]
+      case "GPH":
+      case "GPF":
+      case "GFH":
+      case "GFL":
+        return [{ _tag: "ServeLight", ask: message }]
       case "REJ":
         return nothing
     }
@@ -222,6 +243,11 @@ export class Session {
     return [{ _tag: "Block", block }]
   }
 
+  private lightAnswer(answer: LightAnswer): ReadonlyArray<SessionEffect> {
+    const isAsked = this.requests.takeLack(answer.request, [answer.tag]) !== undefined
+    return isAsked ? [{ _tag: "LightAnswer", answer }] : unasked
+  }
+
   private notFound({ request, hashes }: Extract<Message, { tag: "NFD" }>, now: number): ReadonlyArray<SessionEffect> {
     const lack = this.requests.takeLack(request, hashes.map(toHex))
     if (lack === undefined) return unasked
@@ -237,8 +263,18 @@ export class Session {
   }
 }
 
-type Unasked = Exclude<Message, { tag: "PON" | "BLK" | "NFD" | "TXN" | "PRS" | "BYE" }>
+type Unasked = Exclude<Message, { tag: "PON" | "BLK" | "NFD" | "TXN" | "PRS" | "BYE" | LightAnswer["tag"] }>
 
-const asks: ReadonlySet<string> = new Set(["GHD", "GBL", "GTX", "GPR"])
+const asks: ReadonlySet<string> = new Set(["GHD", "GBL", "GTX", "GPR", "GPH", "GPF", "GFH", "GFL"])
+
+const answerTags: { readonly [T in LightAsk["tag"]]: LightAnswer["tag"] } = {
+  GPH: "PHD",
+  GPF: "PRF",
+  GFH: "FHD",
+  GFL: "FLT"
+}
+
+/** An ask of a light client that has no number yet. */
+export type LightQuestion = LightAsk extends infer A ? (A extends LightAsk ? Omit<A, "request"> : never) : never
 
 const send = (message: Message): ReadonlyArray<SessionEffect> => [{ _tag: "Send", message }]

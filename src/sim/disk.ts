@@ -87,6 +87,14 @@ export class SimDisk {
     this.openFile = openFile
   }
 
+  /** Fills the disk of a machine on which no node has run. */
+  prepare(fill: (db: Database) => void): void {
+    assert(!existsSync(this.path), "the disk is empty")
+    const db = this.openFile(this.path)
+    fill(db)
+    db.close()
+  }
+
   /** Opens the store, as a node does that starts. */
   open(): { readonly store: ChainStore; readonly snapshot: Snapshot } {
     assert(this.db === undefined, "one process at a time has the disk")

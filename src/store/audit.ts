@@ -4,8 +4,10 @@ import { checkBody, checkHeader } from "../chain/check.ts"
 import { Decision } from "../chain/connect.ts"
 import { genesisState, type Rules } from "../chain/rules.ts"
 import { VerifiedLeaves } from "../chain/verified.ts"
+import { filterHeaderStart } from "../block/filter.ts"
 import { StateTree } from "../block/state-tree.ts"
 import { equal } from "../codec/bytes.ts"
+import { filterOf } from "./filters.ts"
 import type { ChainStore } from "./store.ts"
 
 /** Where the stored chain does not hold, in words. */
@@ -79,8 +81,21 @@ const compareState = (store: ChainStore, replay: Replay): void => {
   }
 }
 
+/** Stored filters against those that follow from the blocks: a wrong one would make a liar of an honest node. */
+const compareFilters = (store: ChainStore): void => {
+  let before = filterHeaderStart
+  for (let height = 0; height <= store.tip().header.height; height++) {
+    const kept = store.filterAt(height)
+    if (kept === undefined) return
+    const { filter, header } = filterOf(store.block(store.bestAt(height)!.header.id)!, before)
+    if (!equal(kept.filter, filter) || !equal(kept.header, header))
+      throw new Broken(`The stored filter of block ${height} is not what the block says.`)
+    before = header
+  }
+}
+
 /**
- * Replays every block from genesis and compares entries and pages of the state with what is stored. The number of entries,
+ * Replays every block from genesis and compares entries and pages of the state, and filters, with what is stored. The number of entries,
  * or where the chain does not hold, in words.
  */
 export const auditChain = (
@@ -91,6 +106,7 @@ export const auditChain = (
   try {
     const replay = replayAll(store, rules, progress)
     compareState(store, replay)
+    compareFilters(store)
     return replay.entries.size
   } catch (error) {
     if (error instanceof Broken) return error.message

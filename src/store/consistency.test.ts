@@ -55,17 +55,17 @@ test("a file that is no database is refused as damaged; a place where none can b
   expect(faultOf(() => lockFolder(join(folder, "not-there")))?.code).toBe("store-unusable")
 })
 
-test("pages of entries by units miss none and repeat none, though many hold the same", () => {
+test("pages of addresses by units miss none and repeat none, though many hold the same", () => {
   const path = join(folder, "pages.db")
   const chain = new TestChain(specOf({ accounts: 40, balance: 5 }), path)
   chain.mine(2)
   const snapshot = new Snapshot(openReadonly(path), chain.rules)
-  const all = snapshot.entriesByUnits(undefined, 100)
+  const all = snapshot.addressesByUnits(undefined, 100)
   expect(all.map(({ units }) => units)).toEqual([2000, ...Array.from({ length: 40 }, () => 5)])
   const walked: Array<(typeof all)[number]> = []
-  for (let i = 0; i < 6; i++) walked.push(...snapshot.entriesByUnits(walked.at(-1), 7))
-  expect(walked).toEqual(all)
-  expect(snapshot.entriesByUnits(walked.at(-1), 7)).toEqual([])
+  for (let i = 0; i < 6; i++) walked.push(...snapshot.addressesByUnits(walked.at(-1), 7))
+  expect(walked).toEqual([...all])
+  expect(snapshot.addressesByUnits(walked.at(-1), 7)).toEqual([])
   snapshot.close()
   chain.store.close()
 })

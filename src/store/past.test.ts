@@ -4,7 +4,7 @@ import { Result } from "effect"
 import { VerifiedLeaves } from "../chain/verified.ts"
 import { snapshotBlocksMax } from "../limits.ts"
 import { specOf, TestChain, transfer } from "../../test/fixtures.ts"
-import { load, make, steal } from "../../test/snapshots.ts"
+import { load, make, overfill, steal } from "../../test/snapshots.ts"
 import { auditChain } from "./audit.ts"
 import type { StoreFault } from "./db.ts"
 import { bodiesOf, nextOfPast, provePast } from "./past.ts"
@@ -79,4 +79,17 @@ test("a past that breaks a rule is remembered, and the database is not opened ag
   expect(store.proven()).toBe(0)
   const opened = Result.try({ try: () => new ChainStore(store.db, liar.rules), catch: (error) => error as StoreFault })
   expect(opened).toMatchObject({ failure: { code: "past-invalid" } })
+})
+
+test("a block that the header commits to and the rules do not allow is one, wherever it comes from", () => {
+  const liar = new TestChain(chain.rules.spec)
+  overfill(liar)
+  liar.mine(snapshotBlocksMax + 4)
+  for (const source of [bodiesOf(liar.store.db, liar.rules), undefined]) {
+    const store = loaded(liar)
+    if (source === undefined) store.saveBody(liar.store.block(liar.store.bestAt(1)!.header.id)!)
+    const blocks = nextOfPast(store, upTo(9), source)
+    expect(() => provePast(store, liar.rules, { blocks, verified })).toThrow("extra-too-large")
+    expect([store.proven(), store.brokenPast()]).toEqual([0, expect.stringContaining("block 1 ")])
+  }
 })

@@ -3,7 +3,7 @@
  * state root of its header; so at the floor the replay has the state that was loaded, and the chain is like any other.
  *
  * Headers were checked when they were loaded. What a header commits to cannot be another body, so a body that breaks the
- * rules proves the snapshot false, whoever gave it.
+ * rules proves the snapshot false, whoever gave it and whoever notices.
  */
 import type { Database } from "bun:sqlite"
 import { Result } from "effect"
@@ -12,6 +12,7 @@ import { type Block, decodeBody } from "../block/block.ts"
 import type { Header } from "../block/header.ts"
 import { checkBody } from "../chain/check.ts"
 import { Decision } from "../chain/connect.ts"
+import { type BlockReject, verdicts } from "../chain/reject.ts"
 import type { Rules } from "../chain/rules.ts"
 import type { VerifiedLeaves } from "../chain/verified.ts"
 import { pastInvalid } from "./db.ts"
@@ -48,6 +49,17 @@ export const nextOfPast = (
   return blocks
 }
 
+/** Is this a block of the past that is not proven yet? */
+export const isPast = (store: ChainStore, { height, id }: Header): boolean =>
+  height <= store.floor() && store.bestAt(height)?.header.id === id
+
+/** Remembers for ever that a block of the past breaks the rules; gives what was remembered. */
+export const condemnPast = (store: ChainStore, { height, id }: Header, { code, message }: BlockReject): string => {
+  const why = `block ${height} (${id}): ${code}: ${message}`
+  store.breakPast(why)
+  return why
+}
+
 /**
  * Replays those blocks and puts them on disk. Throws StoreFault `past-invalid` if one breaks the rules; the database
  * remembers it, and no store is opened on it again.
@@ -59,11 +71,8 @@ export const provePast = (
 ): void => {
   const decision = new Decision(rules, store.past, next.verified)
   for (const block of next.blocks) {
-    const refused = decision.attach(block)
-    if (refused === undefined) continue
-    const why = `block ${block.header.height} (${block.header.id}): ${refused.code}: ${refused.message}`
-    store.breakPast(why)
-    throw pastInvalid(why)
+    const refused = checkBody(rules, block) ?? decision.attach(block)
+    if (refused !== undefined) throw pastInvalid(condemnPast(store, block.header, refused))
   }
   store.decide(() => {
     for (const block of next.blocks) store.saveBody(block)
@@ -80,6 +89,8 @@ export const bodiesOf = (db: Database, rules: Rules): BodySource => {
     const row = body.get(header.hash)
     const decoded = row === null ? undefined : decodeBody(header, row.body, rules.ledger)
     if (decoded === undefined || Result.isFailure(decoded)) return undefined
-    return checkBody(rules, decoded.success) === undefined ? decoded.success : undefined
+    const refused = checkBody(rules, decoded.success)
+    // One that the header commits to and the rules do not allow is what the replay must see.
+    return refused === undefined || verdicts[refused.code].condemns ? decoded.success : undefined
   }
 }

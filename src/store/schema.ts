@@ -2,7 +2,7 @@
 
 /** Step 1: the first schema. */
 const first: ReadonlyArray<string> = [
-  // Facts about this database: genesis, spec, counters.
+  // Facts about this database: genesis, counters. Each small: a long row would be read with its neighbours.
   `CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID`,
 
   // Every header known, of any branch. n: our own short name for a block, used by the other tables.
@@ -45,14 +45,22 @@ const past: ReadonlyArray<string> = [
 
 /** Step 3: entries that belong to an address which is not their key: coins. */
 const owners: ReadonlyArray<string> = [
-  // Whose the entry is; NULL where the key says it.
+  // Whose the entry is; NULL where the key says it. It stands in the index of those without one, so that the index covers their sum.
   `ALTER TABLE state ADD COLUMN owner BLOB`,
-  `CREATE INDEX state_owner ON state (owner) WHERE owner IS NOT NULL`,
+  `CREATE INDEX state_owner ON state (owner, units DESC, key) WHERE owner IS NOT NULL`,
   `DROP INDEX state_units`,
-  `CREATE INDEX state_units ON state (units DESC, key) WHERE owner IS NULL`,
+  `CREATE INDEX state_units ON state (units DESC, key, owner) WHERE owner IS NULL`,
   // What the entries of an owner hold together, and how many they are. An owner of nothing has no row.
   `CREATE TABLE balances (owner BLOB PRIMARY KEY, units INTEGER NOT NULL, coins INTEGER NOT NULL) WITHOUT ROWID`,
-  `CREATE INDEX balances_units ON balances (units DESC, owner)`
+  `CREATE INDEX balances_units ON balances (units DESC, owner)`,
+  // Nobody has read it here, and SQLite reads a row of megabytes whole to look for its neighbours: the counters of each block.
+  `DELETE FROM meta WHERE key = 'spec'`
 ]
 
-export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past, owners]
+
+/** Step 4: block filters and their headers (filters.ts). */
+const filters: ReadonlyArray<string> = [
+  `CREATE TABLE filters (height INTEGER PRIMARY KEY, filter BLOB NOT NULL, header BLOB NOT NULL)`
+]
+
+export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past, owners, filters]

@@ -128,10 +128,10 @@ class Loader {
         `The entries hold ${total.units} units; ${supply} were issued up to height ${base.height}.`
       )
     }
-    db.run(`INSERT INTO balances ${balancesSql}`)
-    db.run("INSERT INTO meta (key, value) VALUES ('entries', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1", [
-      total.entries
-    ])
+    const { changes: owners } = db.run(`INSERT INTO balances ${balancesSql}`)
+    const setMeta = db.query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2")
+    setMeta.run("entries", total.entries)
+    setMeta.run("owners", owners)
   }
 
   /** Inserts each entry as the tree takes it. */

@@ -11,6 +11,10 @@ import { prove, type StateProof } from "../block/state-tree.ts"
 import type { Rules } from "../chain/rules.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { fromTarget } from "../consensus/difficulty.ts"
+import type { Address } from "../crypto/address.ts"
+import { type Coin, coinKey, decodeCoin, decodeOutpoint } from "../ledger/coin.ts"
+import type { Outpoint } from "../ledger/transaction.ts"
+import { decodeUndo } from "../ledger/undo.ts"
 
 export interface SnapshotRow {
   readonly header: Header
@@ -30,7 +34,20 @@ interface Stored {
 const columns = "h.n, h.header, h.work, u.transactions, u.fees"
 const joined = `SELECT ${columns} FROM best b JOIN headers h ON h.n = b.n JOIN undos u ON u.n = b.n`
 
-const byUnits = "SELECT key, value, units FROM state"
+/** The money of each address by the index that lists it largest first: an account's own entry, or what its coins add up to. */
+const richest = {
+  account: { from: "SELECT key, units FROM state WHERE owner IS NULL", key: "key" },
+  utxo: { from: "SELECT owner AS key, units FROM balances WHERE true", key: "owner" }
+} as const
+
+const coinsSql = "SELECT key, value, units FROM state WHERE owner = ?1"
+
+/** A place in an order by units, largest first, then by key. */
+export interface UnitsPlace {
+  readonly units: number
+  /** Hex. */
+  readonly key: string
+}
 
 export class Snapshot {
   private readonly db: Database
@@ -87,6 +104,40 @@ export class Snapshot {
     return row === null ? undefined : toRow(row)
   }
 
+  /** The height of a hash on the best branch. */
+  heightOf(hash: Uint8Array): number | undefined {
+    return this.db
+      .query<{ height: number }, [Uint8Array]>(
+        "SELECT h.height FROM headers h JOIN best b ON b.height = h.height AND b.n = h.n WHERE h.hash = ?"
+      )
+      .get(hash)?.height
+  }
+
+  /** The hash of the best branch at a height. */
+  hashAt(height: number): Uint8Array | undefined {
+    return this.db
+      .query<{ hash: Uint8Array }, [number]>(
+        "SELECT h.hash FROM best b JOIN headers h ON h.n = b.n WHERE b.height = ?"
+      )
+      .get(height)?.hash
+  }
+
+  /** Filters of best-branch blocks from a height up to another, the lowest first, as far as they are made. */
+  *filters(from: number, to: number): Generator<Uint8Array> {
+    const rows = this.db
+      .query<{ filter: Uint8Array }, [number, number]>(
+        "SELECT filter FROM filters WHERE height BETWEEN ? AND ? ORDER BY height"
+      )
+      .iterate(from, to)
+    for (const { filter } of rows) yield filter
+  }
+
+  /** The filter header of the best-branch block at a height, if it is made. */
+  filterHeader(height: number): Uint8Array | undefined {
+    return this.db.query<{ header: Uint8Array }, [number]>("SELECT header FROM filters WHERE height = ?").get(height)
+      ?.header
+  }
+
   block(row: SnapshotRow): Block {
     const body = this.db
       .query<{ body: Uint8Array }, [Uint8Array]>(
@@ -115,18 +166,57 @@ export class Snapshot {
       .get(fromHex(key)!)?.value
   }
 
-  /** Entries with the most units first, after a place in that order. Each page costs the same, however many are equal. */
-  entriesByUnits(after: { readonly units: number; readonly key: string } | undefined, limit: number) {
+  /** Addresses with the most units first, after a place in that order. Each page costs the same, however many are equal. */
+  addressesByUnits(after: UnitsPlace | undefined, limit: number): ReadonlyArray<UnitsPlace> {
+    const { from, key } = richest[this.rules.spec.ledger.model]
     const rows =
       after === undefined
-        ? this.db.query<EntryRow, [number]>(`${byUnits} ORDER BY units DESC, key LIMIT ?`).all(limit)
+        ? this.db.query<UnitsRow, [number]>(`${from} ORDER BY units DESC, ${key} LIMIT ?`).all(limit)
         : this.db
-            .query<EntryRow, [number, Uint8Array, number]>(
-              `SELECT * FROM (${byUnits} WHERE units = ?1 AND key > ?2 ORDER BY key LIMIT ?3)
-               UNION ALL SELECT * FROM (${byUnits} WHERE units < ?1 ORDER BY units DESC, key LIMIT ?3) LIMIT ?3`
+            .query<UnitsRow, [number, Uint8Array, number]>(
+              `SELECT * FROM (${from} AND units = ?1 AND ${key} > ?2 ORDER BY ${key} LIMIT ?3)
+               UNION ALL SELECT * FROM (${from} AND units < ?1 ORDER BY units DESC, ${key} LIMIT ?3) LIMIT ?3`
             )
             .all(after.units, fromHex(after.key)!, limit)
-    return rows.map(({ key, value, units }) => ({ key: toHex(key), value, units }))
+    return rows.map((row) => ({ key: toHex(row.key), units: row.units }))
+  }
+
+  /** The coins of an owner, largest first, after a place in that order. */
+  coinsOf(owner: Address, after: UnitsPlace | undefined, limit: number): ReadonlyArray<Outpoint & Coin> {
+    const rows =
+      after === undefined
+        ? this.db.query<EntryRow, [Uint8Array, number]>(`${coinsSql} ORDER BY units DESC, key LIMIT ?2`).all(owner, limit)
+        : this.db
+            .query<EntryRow, [Uint8Array, number, Uint8Array, number]>(
+              `SELECT * FROM (${coinsSql} AND units = ?2 AND key > ?3 ORDER BY key LIMIT ?4)
+               UNION ALL SELECT * FROM (${coinsSql} AND units < ?2 ORDER BY units DESC, key LIMIT ?4) LIMIT ?4`
+            )
+            .all(owner, after.units, fromHex(after.key)!, limit)
+    return rows.map(({ key, value }) => ({ ...decodeOutpoint(key), ...decodeCoin(value) }))
+  }
+
+  /** The coin of a name, if it can be spent. */
+  coin(outpoint: Outpoint): Coin | undefined {
+    const value = this.entry(coinKey(outpoint))
+    return value === undefined ? undefined : decodeCoin(value)
+  }
+
+  /** What a block of the best branch spent and changed: the entries as they were before it. */
+  befores(row: SnapshotRow): ReadonlyMap<string, Uint8Array | undefined> {
+    const { undo } = this.db
+      .query<{ undo: Uint8Array }, [Uint8Array]>("SELECT undo FROM undos WHERE n = (SELECT n FROM headers WHERE hash = ?)")
+      .get(row.header.hash)!
+    const decoded = decodeUndo(undo)
+    assert(Result.isSuccess(decoded), "a stored undo record can be read again")
+    return new Map(decoded.success)
+  }
+
+  /** Entries in the order of their keys, after one of them. Keys are hex. */
+  entriesByKey(after: string | undefined, limit: number) {
+    const rows = this.db
+      .query<Entry, [Uint8Array, number]>("SELECT key, value FROM state WHERE key > ? ORDER BY key LIMIT ?")
+      .all(fromHex(after ?? "")!, limit)
+    return rows.map((row) => ({ key: toHex(row.key), value: row.value }))
   }
 
   /** What the state root says of a key. */
@@ -143,10 +233,15 @@ export class Snapshot {
   }
 
   /** Counters that every landing keeps. */
-  counts(): { readonly transactions: number; readonly entries: number; readonly value: number } {
+  counts(): { readonly transactions: number; readonly entries: number; readonly owners: number; readonly value: number } {
     const value = (key: string): number =>
       Number(this.db.query<{ value: number }, [string]>("SELECT value FROM meta WHERE key = ?").get(key)?.value ?? 0)
-    return { transactions: value("transactions"), entries: value("entries"), value: value("value") }
+    return {
+      transactions: value("transactions"),
+      entries: value("entries"),
+      owners: value("owners"),
+      value: value("value")
+    }
   }
 
   /** All reads of `f` see one commit. */
@@ -159,10 +254,14 @@ export class Snapshot {
   }
 }
 
-interface EntryRow {
+type Entry = Pick<EntryRow, "key" | "value">
+
+interface UnitsRow {
   readonly key: Uint8Array
-  readonly value: Uint8Array
   readonly units: number
+}
+interface EntryRow extends UnitsRow {
+  readonly value: Uint8Array
 }
 
 const toRow = ({ header, work, transactions, fees }: Stored): SnapshotRow => {

@@ -288,6 +288,8 @@ class Model {
       undos: this.best.length,
       counters: {
         entries: entries.size,
+        // Entries of accounts have no owner but their key.
+        owners: 0,
         transactions: confirmed.length,
         value: confirmed.reduce((sum, { units }) => sum + units, 0)
       }

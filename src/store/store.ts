@@ -8,7 +8,6 @@ import type { Database, Statement } from "bun:sqlite"
 import { Result } from "effect"
 import { assert } from "../assert.ts"
 import { type Block, decodeBody, encodeBody } from "../block/block.ts"
-import { formatSpec } from "../block/genesis.ts"
 import { decodeHeader } from "../block/header.ts"
 import { StateTree } from "../block/state-tree.ts"
 import type { Landing } from "../chain/connect.ts"
@@ -17,81 +16,21 @@ import { genesisState, type Rules } from "../chain/rules.ts"
 import { equal, toHex } from "../codec/bytes.ts"
 import { fromTarget, toTarget } from "../consensus/difficulty.ts"
 import { summaryOf } from "../ledger/summary.ts"
+import { isSent } from "../ledger/transaction.ts"
 import { type Before, decodeUndo } from "../ledger/undo.ts"
-import { headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
 import { type Balance, Balances, balancesSql } from "./balances.ts"
+import { filtersPerLandingMax, headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
 import { BoundedCache } from "./cache.ts"
+import { type HeaderRow, statements } from "./statements.ts"
+import { FilterTable, type StoredFilter } from "./filters.ts"
 import { closeDatabase, corrupt, pastInvalid, StoreFault } from "./db.ts"
 import { floorOf, inconsistency } from "./consistency.ts"
 import { deletePending, hasPending, insertPending } from "./pending.ts"
-
-interface HeaderRow {
-  readonly n: number
-  readonly header: Uint8Array
-  readonly work: Uint8Array
-  readonly has_body: number
-}
 
 /** A row as it is stored: with its number. */
 interface StoredRow extends Row {
   readonly n: number
 }
-
-const statements = (db: Database) => ({
-  byHash: db.query<HeaderRow, [Uint8Array]>("SELECT n, header, work, has_body FROM headers WHERE hash = ?"),
-  byHeight: db.query<HeaderRow, [number]>(
-    "SELECT h.n, header, work, has_body FROM best b JOIN headers h ON h.n = b.n WHERE b.height = ?"
-  ),
-  tip: db.query<HeaderRow, []>(
-    "SELECT h.n, header, work, has_body FROM best b JOIN headers h ON h.n = b.n ORDER BY b.height DESC LIMIT 1"
-  ),
-  children: db.query<HeaderRow, [Uint8Array]>("SELECT n, header, work, has_body FROM headers WHERE previous = ?"),
-  heaviest: db.query<HeaderRow, []>(
-    `SELECT n, header, work, has_body FROM headers h WHERE NOT EXISTS (SELECT 1 FROM invalid i WHERE i.hash = h.hash)
-     ORDER BY work DESC, n LIMIT 1`
-  ),
-  insertHeader: db.query("INSERT INTO headers (hash, previous, height, header, work) VALUES (?, ?, ?, ?, ?)"),
-  hasBody: db.query("UPDATE headers SET has_body = 1 WHERE n = ?"),
-  insertBody: db.query("INSERT INTO bodies (n, body) VALUES (?, ?)"),
-  body: db.query<{ body: Uint8Array }, [number]>("SELECT body FROM bodies WHERE n = ?"),
-  undo: db.query<{ undo: Uint8Array }, [number]>("SELECT undo FROM undos WHERE n = ?"),
-  insertUndo: db.query("INSERT OR REPLACE INTO undos (n, undo, fees, transactions) VALUES (?, ?, ?, ?)"),
-  deleteUndo: db.query("DELETE FROM undos WHERE n = ?"),
-  insertBest: db.query("INSERT INTO best (height, n) VALUES (?, ?)"),
-  deleteBest: db.query("DELETE FROM best WHERE height = ?"),
-  insertTransaction: db.query("INSERT INTO transactions (id, height, position) VALUES (?, ?, ?)"),
-  deleteTransaction: db.query("DELETE FROM transactions WHERE id = ?"),
-  hasTransaction: db.query<{ height: number }, [Uint8Array]>("SELECT height FROM transactions WHERE id = ?"),
-  entry: db.query<{ value: Uint8Array }, [Uint8Array]>("SELECT value FROM state WHERE key = ?"),
-  setEntry: db.query(
-    `INSERT INTO state (key, value, units, owner) VALUES (?1, ?2, ?3, ?4)
-     ON CONFLICT (key) DO UPDATE SET value = ?2, units = ?3, owner = ?4`
-  ),
-  addBalance: db.query(
-    `INSERT INTO balances (owner, units, coins) VALUES (?1, ?2, ?3)
-     ON CONFLICT (owner) DO UPDATE SET units = units + ?2, coins = coins + ?3`
-  ),
-  deleteBalance: db.query("DELETE FROM balances WHERE owner = ? AND coins = 0"),
-  balance: db.query<Balance, [Uint8Array]>("SELECT units, coins FROM balances WHERE owner = ?"),
-  deleteEntry: db.query("DELETE FROM state WHERE key = ?"),
-  page: db.query<{ page: Uint8Array }, [string]>("SELECT page FROM pages WHERE name = ?"),
-  setPage: db.query("INSERT INTO pages (name, page) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET page = ?2"),
-  deletePage: db.query("DELETE FROM pages WHERE name = ?"),
-  meta: db.query<{ value: unknown }, [string]>("SELECT value FROM meta WHERE key = ?"),
-  setMeta: db.query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2"),
-  addMeta: db.query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = value + ?2"),
-  invalid: db.query<{ code: string }, [Uint8Array]>("SELECT code FROM invalid WHERE hash = ?"),
-  insertInvalid: db.query("INSERT OR IGNORE INTO invalid (hash, code) VALUES (?, ?)"),
-  setPastEntry: db.query(
-    "INSERT INTO past_state (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2"
-  ),
-  deletePastEntry: db.query("DELETE FROM past_state WHERE key = ?"),
-  setPastPage: db.query(
-    "INSERT INTO past_pages (name, page) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET page = ?2"
-  ),
-  deletePastPage: db.query("DELETE FROM past_pages WHERE name = ?"),
-  trimInvalid: db.query("DELETE FROM invalid WHERE n <= (SELECT MAX(n) FROM invalid) - ?")
-})
 
 /** The answer of a decision. A promise would commit at its first wait, and what it does later would not roll back. */
 const finished = <A>(answer: A): A => {
@@ -109,15 +48,18 @@ export class ChainStore implements ChainReader {
   private readonly bestRows = new BoundedCache<StoredRow>(headerCacheMax)
   private readonly entries = new BoundedCache<Uint8Array | null>(stateEntriesMax)
   private readonly treePages = new BoundedCache<Uint8Array | null>(statePagesMax)
+  private readonly filters: FilterTable
   private best: StoredRow
   private deciding = false
   private lowest: number
+  private broken: string | undefined
 
   /** Takes an open, migrated database; writes the genesis into an empty one; refuses another chain's or a broken one. */
-  constructor(db: Database, rules: Rules) {
+  constructor(db: Database, rules: Rules, options: { readonly filters: boolean } = { filters: true }) {
     this.db = db
     this.rules = rules
     this.sql = statements(db)
+    this.filters = new FilterTable(db, options.filters)
     const genesis = this.sql.meta.get("genesis")?.value
     if (genesis === undefined) this.begin()
     else if (!equal(genesis as Uint8Array, rules.genesis.header.hash)) {
@@ -201,9 +143,19 @@ export class ChainStore implements ChainReader {
     return this.toRow(this.sql.heaviest.get()!)
   }
 
+  /** Blocks with a body and more work than the tip, heaviest first, that are not known to be invalid. */
+  *heavier(): Generator<Row> {
+    for (const row of this.sql.heavier.iterate(toTarget(this.best.work))) yield this.toRow(row)
+  }
+
   /** Why a block is invalid, if it is known to be. */
   invalidCode(id: string): string | undefined {
     return this.sql.invalid.get(keyBytes(id))?.code
+  }
+
+  /** The stored filter of the best branch at a height, if there is one. */
+  filterAt(height: number): StoredFilter | undefined {
+    return this.filters.at(height)
   }
 
   /** Every entry of the ledger, for a comparison with a replay. */
@@ -282,6 +234,21 @@ export class ChainStore implements ChainReader {
       const tip = top === undefined ? undefined : this.stored(top.block.header.id)
       assert(tip !== undefined, "a landing ends with an attached block")
       this.best = tip
+      this.extendFilters(filtersPerLandingMax)
+    })
+  }
+
+  /** Makes block filters that are lacking, at most so many. False: there are more to make. */
+  extendFilters(limit: number): boolean {
+    return this.decide(() => {
+      for (let made = 0; made < limit; made++) {
+        const height = this.filters.next()
+        const row = height === undefined ? undefined : this.bestAt(height)
+        const block = row === undefined ? undefined : this.block(row.header.id)
+        if (block === undefined) return true
+        this.filters.attach(block)
+      }
+      return false
     })
   }
 
@@ -340,6 +307,12 @@ export class ChainStore implements ChainReader {
   /** Remembers for ever that the past is not one that the rules allow: the state stands on nothing. */
   breakPast(why: string): void {
     this.decide(() => this.sql.setMeta.run("past-broken", why))
+    this.broken = why
+  }
+
+  /** Why the past is not one that the rules allow; undefined: nothing is known against it. */
+  brokenPast(): string | undefined {
+    return this.broken
   }
 
   close(): void {
@@ -354,6 +327,7 @@ export class ChainStore implements ChainReader {
     this.sql.deleteBest.run(block.header.height)
     this.bestRows.delete(String(block.header.height))
     this.sql.deleteUndo.run(row.n)
+    this.filters.detach(block.header.height)
     for (const { id } of block.transactions) this.sql.deleteTransaction.run(id)
     this.count(block, -1)
   }
@@ -373,12 +347,13 @@ export class ChainStore implements ChainReader {
     this.sql.insertUndo.run(row.n, undo, fees, transactions.length)
     const insert: Statement = this.sql.insertTransaction
     for (let i = 0; i < transactions.length; i++) insert.run(transactions[i]!.id, header.height, i)
+    this.filters.attach(block)
     this.count(block, 1)
   }
 
   /** Keeps the counters that statistics show: no query ever counts rows. */
   private count({ transactions }: Block, sign: 1 | -1): void {
-    const moved = transactions.filter(({ kind }) => kind !== "coinbase")
+    const moved = transactions.filter(isSent)
     const value = moved.reduce((sum, transaction) => sum + summaryOf(transaction).amount, 0)
     // 0 + makes a plain zero of -0, which would be bound as REAL and turn the counter into one.
     this.sql.addMeta.run("transactions", 0 + sign * moved.length)
@@ -397,9 +372,14 @@ export class ChainStore implements ChainReader {
       else this.sql.setEntry.run(keyBytes(key), value, units, ledger.ownerOf(value) ?? null)
       this.entries.set(key, value ?? null)
     }
+    let owners = 0
     for (const { owner, units, coins } of balances.changed()) {
-      this.sql.addBalance.run(owner, units, coins)
-      if (coins < 0) this.sql.deleteBalance.run(owner)
+      const held = this.sql.addBalance.get(owner, units, coins)!.coins
+      // Who holds no more than has just come held nothing before.
+      if (held === coins) owners++
+      if (held > 0) continue
+      this.sql.deleteBalance.run(owner)
+      owners--
     }
     for (const [name, page] of pages) {
       if (page === undefined) this.sql.deletePage.run(name)
@@ -407,11 +387,12 @@ export class ChainStore implements ChainReader {
       this.treePages.set(name, page ?? null)
     }
     this.sql.addMeta.run("entries", grown)
+    this.sql.addMeta.run("owners", owners)
   }
 
-  /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). */
+  /** What is mined is no longer promised; what the losing branch had mined is promised again (defect 3). A coinbase dies with its block. */
   private movePending({ detached, attached }: Landing, now: number): void {
-    for (const block of detached) insertPending(this.db, block.transactions, now)
+    for (const { transactions } of detached) insertPending(this.db, transactions.filter(isSent), now)
     // While catching up nothing is pending, and thousands of deletes would look for nothing.
     if (!hasPending(this.db)) return
     for (const { block } of attached)
@@ -447,7 +428,6 @@ export class ChainStore implements ChainReader {
       this.saveHeaders([{ header: genesis.header, work: consensus.work(genesis.header), hasBody: false }])
       this.saveBody(genesis)
       this.sql.setMeta.run("genesis", genesis.header.hash)
-      this.sql.setMeta.run("spec", JSON.stringify(formatSpec(spec)))
       this.attach({ block: genesis, undo: new Uint8Array(0), fees: 0 as Landing["attached"][number]["fees"] })
       this.writeState({ detached: [], attached: [], entries, pages: tree.pages() })
     })

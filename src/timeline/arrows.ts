@@ -148,7 +148,7 @@ const paintArrows = (plane: Plane, scene: Scene, found: ReadonlyArray<number>): 
 
 /** Counts by lane and column. A folded node's lanes are counted together. */
 const countCells = (plane: Plane, { model: { messages, nodeOf }, layout }: Scene, found: ReadonlyArray<number>) => {
-  const columns = Math.ceil((plane.width - plane.gutter) / columnPx) + 1
+  const columns = Math.ceil(Math.max(0, plane.width - plane.gutter) / columnPx) + 1
   const rows = new Map<number, { readonly node: number; readonly all: Uint32Array; readonly lost: Uint32Array }>()
   const rowOf = nodeOf.map((node, lane) => {
     const y = layout.laneY[lane]!

@@ -17,7 +17,7 @@ let counted: Columns | undefined
 /** Counted once per width of the strip: the run does not change. */
 const countColumns = ({ messages }: Model, plane: Plane): Columns => {
   if (counted?.width === plane.width) return counted
-  const columns = Math.ceil((plane.width - plane.gutter) / columnPx) + 1
+  const columns = Math.ceil(Math.max(0, plane.width - plane.gutter) / columnPx) + 1
   const [all, lost] = [new Uint32Array(columns), new Uint8Array(columns)]
   for (let i = 0; i < messages.count; i++) {
     const column = Math.min(

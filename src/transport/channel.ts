@@ -9,6 +9,8 @@ export interface Remote {
   readonly nodeId: string
   readonly endpoint: string | undefined
   readonly agent: string
+  /** What it says that it does: docs/protocol.md, "Hello". */
+  readonly capabilities: ReadonlyArray<string>
 }
 
 export type ChannelOutput =

@@ -13,6 +13,18 @@ import { helloFreshMs, helloNoncesMax } from "../limits.ts"
 
 export const protocolVersion = 1
 
+/** What nodes say of themselves in a hello; a text that is not known says nothing. */
+export const capabilities = {
+  headersFirst: "headers-first",
+  transactions: "transactions",
+  /** Answers GPH and GPF. */
+  servesLight: "light-server",
+  /** Answers GFH and GFL. */
+  servesFilters: "filters",
+  /** Keeps headers only: nothing is asked of it, and pending transactions are not announced to it. */
+  lightClient: "light-client"
+} as const
+
 export interface Hello {
   readonly version: number
   readonly chainId: string

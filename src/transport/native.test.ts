@@ -83,7 +83,7 @@ test("both sides prove themselves over one TLS session, and then speak", async (
   ends.forEach((end) => end.wake())
   await done
   expect(heard[0]).toEqual([
-    { _tag: "Opened", remote: { nodeId: nodeIdOf(keyOf(2).publicKey), endpoint: undefined, agent: "test" } },
+    { _tag: "Opened", remote: { nodeId: nodeIdOf(keyOf(2).publicKey), endpoint: undefined, agent: "test", capabilities: [] } },
     { _tag: "Received", message: ping }
   ])
   close()

@@ -51,8 +51,8 @@ export const makeNativeChannel = (options: NativeOptions): Channel => {
       return refuse(checked.failure, `the hello was refused: ${checked.failure}`, !honest.has(checked.failure))
     proven = true
     reader.bytesMax = frameBytesMax
-    const { nodeId, endpoint, agent } = checked.success
-    return { _tag: "Opened", remote: { nodeId, agent, endpoint: endpoint === "" ? undefined : endpoint } }
+    const { nodeId, endpoint, agent, capabilities } = checked.success
+    return { _tag: "Opened", remote: { nodeId, agent, capabilities, endpoint: endpoint === "" ? undefined : endpoint } }
   }
 
   /** Who drips its hello byte by byte is not waited for; who says nothing at all is the door's affair. */

@@ -51,7 +51,7 @@ export interface Payment {
   readonly coins: ReadonlyArray<Coin>
   readonly amount: Amount
   readonly recipient: string
-  /** A fresh address of the keystore if it can derive one; else the sender. */
+  /** Another address of the payer, or the sender. */
   readonly changeTo: string
   readonly costs: Costs
   readonly dice: Dice

@@ -210,7 +210,7 @@ const benchReading = (): void =>
       perSecond("snapshot: tip", () => snapshot.tip(), 5_000),
       perSecond("snapshot: entry of a key", () => snapshot.entry(keys[dice.int(accounts)]!), 20_000),
       perSecond("snapshot: place of a transaction", () => snapshot.place(dice.pick(mined).id), 20_000),
-      perSecond("snapshot: page of 100 accounts by units", () => snapshot.entriesByUnits(middle, 100), 500),
+      perSecond("snapshot: page of 100 accounts by units", () => snapshot.addressesByUnits(middle, 100), 500),
       perSecond("store: entry, in memory or not", () => store.readEntry(keys[dice.int(accounts)]!), 20_000),
       perSecond("store: best header, in memory", () => store.bestAt(height), 20_000)
     ])

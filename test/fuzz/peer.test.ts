@@ -26,7 +26,15 @@ const samples = (dice: Dice): ReadonlyArray<Message> => [
   { tag: "GPR", request: 4 },
   { tag: "PRS", request: 4, peers: [{ endpoint: "127.0.0.1:1", nodeId: "node1x" }] },
   { tag: "REJ", code: "seal-wrong", message: "no", blame: "peer", about: dice.bytes(32) },
-  { tag: "BYE", reason: "enough" }
+  { tag: "BYE", reason: "enough" },
+  { tag: "GPH", request: 5, locator: hashes(dice), limit: 2000 },
+  { tag: "PHD", request: 5, after: dice.bytes(32), page: dice.bytes(dice.int(300)) },
+  { tag: "GPF", request: 6, of: dice.bytes(dice.chance(0.5) ? 20 : 32) },
+  { tag: "PRF", request: 6, proof: dice.bytes(dice.int(600)) },
+  { tag: "GFH", request: 7, start: dice.int(1e6), every: 1 + dice.int(1000), stop: dice.bytes(32) },
+  { tag: "FHD", request: 7, headers: dice.bytes(32 * dice.int(5)) },
+  { tag: "GFL", request: 8, start: dice.int(1e6), stop: dice.bytes(32) },
+  { tag: "FLT", request: 8, filters: Array.from({ length: dice.int(4) }, () => dice.bytes(1 + dice.int(60))) }
 ]
 
 test("every message comes back as it was, and a changed one is refused or is another message", () => {
@@ -145,7 +153,15 @@ const everyTag: { readonly [T in Tag]: true } = {
   GPR: true,
   PRS: true,
   REJ: true,
-  BYE: true
+  BYE: true,
+  GPH: true,
+  PHD: true,
+  GPF: true,
+  PRF: true,
+  GFH: true,
+  FHD: true,
+  GFL: true,
+  FLT: true
 }
 
 test("there is a sample of every message, and it comes back field by field", () => {

@@ -6,6 +6,7 @@ import type { Subprocess } from "bun"
 import { proofRejectCodes } from "../../src/block/proof.ts"
 import { blame } from "../../src/ledger/reject.ts"
 import { verdicts } from "../../src/chain/reject.ts"
+import { lightLies } from "../../src/light/effect.ts"
 import { until } from "../network.ts"
 import { binary, folder } from "./binary.ts"
 
@@ -95,9 +96,21 @@ test("the commands of README and docs work as they are written", async () => {
       shown.kill("SIGTERM")
       await shown.exited
     } else others.push(shown)
-    if (/--data-dir A|testnet/.test(command)) node = shown
+    if (/--data-dir (A|coins)|testnet/.test(command)) node = shown
   }
 }, 120_000)
+
+test("the commands of docs/compat.md work as they are written", async () => {
+  const nodes: Array<Subprocess> = []
+  for (const command of commandsOf("docs/compat.md")) {
+    if (command.startsWith("cairn start")) nodes.push(await start(command))
+    else await run(command)
+  }
+  for (const node of nodes) {
+    node.kill("SIGTERM")
+    expect(await node.exited).toBe(0)
+  }
+}, 60_000)
 
 test("the commands of docs/testing.md work as they are written", async () => {
   for (const command of commandsOf("docs/testing.md")) {
@@ -130,6 +143,6 @@ test.each(["docs/testing.md", "docs/exploring.md"])("the examples in %s run", as
 
 test("every code that can be given is in docs/errors.md", () => {
   const page = readFileSync(join(root, "docs/errors.md"), "utf8")
-  const codes = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes]
+  const codes = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes, ...lightLies]
   expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])
 })

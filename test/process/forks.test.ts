@@ -2,13 +2,13 @@
 import { describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import { writeFileSync } from "node:fs"
-import { type ChainSpec, formatSpec } from "../../src/block/genesis.ts"
+import { type ChainSpec, type DifficultyRule, formatSpec } from "../../src/block/genesis.ts"
 import { toHex } from "../../src/codec/bytes.ts"
 import { call } from "../../src/http/client.ts"
 import type { Transaction } from "../../src/ledger/transaction.ts"
 import { specOf } from "../fixtures.ts"
 import { until } from "../network.ts"
-import { accountWallet, type TestWallet } from "../wallet.ts"
+import { accountWallet, coinWallet, type TestWallet } from "../wallet.ts"
 import { run, type Running, suite } from "./binary.ts"
 
 const { home, begin } = suite()
@@ -117,4 +117,8 @@ const forksOn = (name: string, spec: ChainSpec, wallet: TestWallet): void => {
   })
 }
 
-forksOn("accounts", specOf({ difficulty: { rule: "fixed", blockMs: 1000, bits: 1 } }), accountWallet)
+const difficulty: DifficultyRule = { rule: "fixed", blockMs: 1000, bits: 1 }
+forksOn("accounts", specOf({ difficulty }), accountWallet)
+
+const coins = specOf({ difficulty, model: "utxo" })
+forksOn("coins", coins, coinWallet(coins))

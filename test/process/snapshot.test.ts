@@ -110,7 +110,8 @@ test("loaded, it is the chain; its past can be proven from another folder, and t
 test("a node from it is ready at once, follows the chain, and proves the past with what its peers have", async () => {
   expect((await run("snapshot", "load", file, "--data-dir", at("online"))).code).toBe(0)
   let node = await begin("--data-dir", at("online"))
-  expect(JSON.parse((await run("status", "--node", node.http)).out)).toMatchObject({ ready: true })
+  const past = { height: 0, target_height: below, eta_ms: null }
+  expect(JSON.parse((await run("status", "--node", node.http)).out)).toMatchObject({ ready: true, stats: { past } })
   expect(await metric(node, "cairn_past_proven_blocks")).toBe("0")
   expect((await fetch(`${node.http}/api/blocks/3`)).status).toBe(404)
   expect(await node.stop()).toBe(0)
@@ -118,7 +119,7 @@ test("a node from it is ready at once, follows the chain, and proves the past wi
   node = await begin("--data-dir", at("online"), "--p2p-seeds", source.peers)
   await until("it has the new block", async () => (await statsOf(node)).blocks === (await statsOf(source)).blocks)
   await until("the past is proven", async () => (await metric(node, "cairn_past_proven_blocks")) === String(below), 30_000)
-  expect((await fetch(`${node.http}/api/blocks/3`)).status).toBe(200)
+  expect([(await statsOf(node)).past, (await fetch(`${node.http}/api/blocks/3`)).status]).toEqual([null, 200])
   expect(await node.stop()).toBe(0)
   expect((await run("verify", "--data-dir", at("online"))).code).toBe(0)
 }, 90_000)

@@ -10,15 +10,15 @@ import { makeRules } from "../../src/chain/rules.ts"
 import type { Millis, Transaction } from "../../src/ledger/transaction.ts"
 import { makeTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
-import { heightOf, play, type Stage, type Stranger, tipOf } from "../sim/stage.ts"
+import { judgedMs, liesOn } from "../sim/lies.ts"
+import { heightOf, play, type Stage, tipOf } from "../sim/stage.ts"
 import { nodeIdOf } from "../../src/transport/hello.ts"
 import { epoch, forge, keyOf, specOf, TestChain, transfer } from "../fixtures.ts"
 
 /** Twelve bits, so that a header that was not sealed for what it says is not sealed by luck. */
 const spec = specOf({ difficulty: { rule: "fixed", blockMs: 1000, bits: 12 } })
 const rules = makeRules(spec)
-/** Virtual milliseconds in which a lie is told, fetched and judged. */
-const judgedMs = 3_000
+const { lie, giving, work } = liesOn(rules)
 /** Virtual milliseconds in which two nodes that know each other meet. */
 const meetMs = 3_000
 
@@ -27,7 +27,6 @@ const lying = (fields: Partial<HeaderFields>, transactions: ReadonlyArray<Transa
   const block = forge(new TestChain(spec).next(), { transactionRoot: transactionRootOf(transactions), ...fields })
   return { ...block, transactions }
 }
-const work = (block: Block): bigint => rules.consensus.work(block.header) * 2n
 
 /** The transaction with a signature that is another's. */
 const unsigned = (): Transaction => {
@@ -46,30 +45,6 @@ const negative = (): Uint8Array => {
   const { bytes, transfer: fields } = transfer({ from: 0, to: 1, nonce: 1 })
   return bytes.slice().fill(0xff, 42 + fields.chainId.length, 50 + fields.chainId.length)
 }
-
-/** Of two honest nodes one is lied to. It says what is wrong, believes nothing, and both go on. Gives what it thinks of the liar. */
-const lie = (code: string, tell: (liar: Stranger) => void) => {
-  let state: string | undefined
-  play(rules, 1, (stage) =>
-    Effect.gen(function* () {
-      const a = yield* stage.node("a")
-      const b = yield* stage.node("b", { knows: [a] })
-      const liar = yield* stage.stranger("liar", { to: a })
-      tell(liar)
-      yield* Effect.sleep(judgedMs)
-      const opinion = yield* stage.opinion(a, liar.nodeId)
-      expect([...liar.refused, opinion?.lastError]).toContain(code)
-      expect([heightOf(a), heightOf(b)]).toEqual([0, 0])
-      yield* stage.mine(b, 2)
-      yield* stage.agree()
-      expect(heightOf(a)).toBe(2)
-      state = opinion?.state
-    })
-  )
-  return state
-}
-
-const giving = (block: Block) => (liar: Stranger) => liar.announce(block, work(block))
 
 const stolen = (): Block => {
   const block = new TestChain(spec).next()

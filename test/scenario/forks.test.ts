@@ -154,7 +154,9 @@ const forksOn = (name: string, spec: ChainSpec, wallet: TestWallet): void => {
 }
 
 forksOn("accounts", specOf(), accountWallet)
-forksOn("coins", specOf({ model: "utxo" }), coinWallet)
+
+const coins = specOf({ model: "utxo" })
+forksOn("coins", coins, coinWallet(coins))
 
 /** The reference's test run looks at three heads every two seconds; ours must not differ for longer than a few blocks take. */
 const lookMs = 2_000

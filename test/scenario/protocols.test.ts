@@ -3,18 +3,10 @@
  * each. What random seeds leave to luck is seen here, within the bound that each test states.
  */
 import { afterAll, describe, test } from "bun:test"
-import { Database } from "bun:sqlite"
 import { Effect, Fiber } from "effect"
-import { Actor, type ActorRef, type ActorWatch, type Reply, replyWith } from "../../actors/actor.ts"
+import { Actor, type ActorRef } from "../../actors/actor.ts"
 import { makeChain } from "../../actors/chain.ts"
-import { makeMempool } from "../../actors/mempool.ts"
-import { makeMiner, type MinerPorts } from "../../actors/miner.ts"
 import {
-  type BlockVerdict,
-  type ChainMessage,
-  type MempoolMessage,
-  type MinerMessage,
-  type SearchJob,
   type SessionId,
   type SessionMessage,
   sessionOverflow,
@@ -23,171 +15,17 @@ import {
 } from "../../actors/protocol.ts"
 import { makeSync } from "../../actors/sync.ts"
 import type { Block } from "../../src/block/block.ts"
-import type { BlockReject } from "../../src/chain/reject.ts"
 import { VerifiedLeaves } from "../../src/chain/verified.ts"
-import { toHex } from "../../src/codec/bytes.ts"
-import { search } from "../../src/miner/search.ts"
 import type { BlockRefused, Busy, Unavailable } from "../../src/node.ts"
-import { poolBounds } from "../../src/mempool/pool.ts"
 import { DiskRoom } from "../../src/store/room.ts"
 import type { Transaction } from "../../src/ledger/transaction.ts"
-import { type Exploration, explore, formatChoices, replay } from "../../src/sim/explore.ts"
-import { quiet, together, touched, tracked, watching } from "../../src/sim/footprint.ts"
-import { loadPending } from "../../src/store/pending.ts"
-import { ChainStore } from "../../src/store/store.ts"
-import { keyOf, specOf, TestChain, transfer } from "../fixtures.ts"
+import { quiet, together, touched, watching } from "../../src/sim/footprint.ts"
+import { specOf, TestChain, transfer } from "../fixtures.ts"
+import { answers, holds, type Mining, offerAll, poolOf, type Scene, scenesOf, submit } from "../sim/scene.ts"
 
 const source = new TestChain(specOf())
-const { rules } = source
-const image = source.store.db.serialize()
-/** Of the store what changes nothing. */
-const reads = [
-  ...(["find", "bestAt", "tip", "block", "undo", "readEntry", "readPage", "body", "children", "heaviest"] as const),
-  ...(["invalidCode", "isConfirmed", "db"] as const)
-]
-let opened: ChainStore | undefined
-afterAll(() => opened?.close())
-
-/** A store with the genesis. Runs that are cut short end nothing, so each closes the one before. */
-const openStore = (): ChainStore => {
-  opened?.close()
-  opened = new ChainStore(Database.deserialize(image), rules)
-  return tracked("store", opened, reads)
-}
-
-interface Scene {
-  readonly store: ChainStore
-  readonly chain: ActorRef<ChainMessage>
-  readonly mempool: ActorRef<MempoolMessage>
-  readonly miner: Actor<never, MinerMessage>
-  /** What the miner offered: the block, and the height of the last tip that it had heard of. */
-  readonly offered: ReadonlyArray<{ readonly block: Block; readonly heard: number }>
-  readonly minerFiber: Fiber.Fiber<void, unknown>
-}
-
-type Mining = Partial<MinerPorts["options"]>
-
-/** A mining thread: an actor that finds the nonce of the newest job. */
-const makeThread = (miner: () => ActorRef<MinerMessage>) =>
-  new Actor<undefined, SearchJob & { readonly _tag: "Job" }>(
-    {
-      name: "thread",
-      inboxMax: 8,
-      overflow: { Job: "keep-latest" },
-      open: Effect.succeed(undefined),
-      step: (_, { job, header, target }) => {
-        if (job === 0) return
-        const found = search({ header, target, from: 0, count: 10_000 })
-        miner().tell({ _tag: "Searched", job, thread: 0, ...found })
-      }
-    },
-    watching
-  )
-
-/** Chain, mempool, miner and its thread as tree.ts wires them. They stand and wait when the first step begins. */
-const stage = (mining: Mining = {}, miners = true) =>
-  Effect.gen(function* () {
-    const store = openStore()
-    // What it remembers spares work and changes no verdict: it need not be declared.
-    const verified = new VerifiedLeaves(1_000)
-    const disk = new DiskRoom()
-    const offered: Array<{ block: Block; heard: number }> = []
-    let heard = 0
-    const heeding: ActorWatch = {
-      ...watching,
-      begun: (actor, message) => {
-        watching.begun?.(actor, message)
-        if (message._tag === "TipMoved") heard = (message as TipMoved).tip.height
-      }
-    }
-    const moved = (move: TipMoved) => Effect.map(mempool.offer(move), () => void miner.tell(move))
-    const chain = new Actor(makeChain({ rules, store, verified, disk, moved }), watching)
-    const admitted = (): void => void miner.tell({ _tag: "PoolGrew" })
-    const mempool = new Actor(makeMempool({ rules, store, verified, disk, pool: poolBounds, admitted }), watching)
-    const tell: typeof chain.tell = (message) => {
-      if (message._tag === "OfferBlock") offered.push({ block: message.block, heard })
-      return chain.tell(message)
-    }
-    const thread = makeThread(() => miner)
-    const miner: Actor<never, MinerMessage> = new Actor(
-      makeMiner({
-        rules,
-        store,
-        chain: { ...chain, tell },
-        mempool,
-        self: () => miner,
-        startThread: () => ({
-          post: (job) => void thread.tell({ _tag: "Job", ...(job as SearchJob) }),
-          terminate: () => {}
-        }),
-        hashed: () => {},
-        options: {
-          ...{ threads: 0, proposer: keyOf(98).address, onDemand: false, everyMs: undefined, extra: new Uint8Array(0) },
-          ...{ triesInPlace: 10_000, ...mining }
-        }
-      }),
-      heeding
-    ) as never
-    for (const actor of [chain, mempool, thread]) yield* Effect.forkDetach(actor.run, { startImmediately: true })
-    const minerFiber = yield* Effect.forkDetach(miners ? miner.run : Effect.void, { startImmediately: true })
-    return { store, chain, mempool, miner, offered, minerFiber } satisfies Scene
-  })
-
-/** Counts answers, and keeps the last. */
-const answers = <A, E>() => {
-  const given: Array<{ readonly ok: A } | { readonly no: E }> = []
-  const reply: Reply<A, E> = replyWith<A, E>(
-    (ok) => void given.push({ ok }),
-    (no) => void given.push({ no })
-  )
-  return { given, reply }
-}
-
-const submit = ({ mempool }: Scene, transaction: Transaction) => {
-  const { given, reply } = answers()
-  return { given, transaction, tell: Effect.sync(() => void mempool.tell({ _tag: "Submit", transaction, reply })) }
-}
-
-const offer = ({ chain }: Scene, block: Block) => {
-  const { reply } = answers<BlockVerdict, BlockReject>()
-  return Effect.sync(() => void chain.tell({ _tag: "OfferBlock", block, from: 1, reply }))
-}
-
-const offerAll = (scene: Scene, blocks: ReadonlyArray<Block>) =>
-  Effect.forEach(blocks, (block) => offer(scene, block), { discard: true })
-
-/** The pool: ids in memory, and ids on disk. */
-const poolOf = ({ mempool, store }: Scene, of: ReadonlyArray<Transaction>) =>
-  Effect.gen(function* () {
-    let found: ReadonlyArray<Transaction | undefined> = []
-    const ids = of.map(({ id }) => toHex(id))
-    mempool.tell({ _tag: "Find", ids, reply: replyWith((all) => void (found = all)) })
-    yield* quiet
-    const kept = loadPending(store.db).map(({ bytes }) => toHex(bytes))
-    return of.map((transaction, i) => ({
-      pending: found[i] !== undefined,
-      kept: kept.includes(toHex(transaction.bytes)),
-      confirmed: store.isConfirmed(transaction.id)
-    }))
-  })
-
-const randomRuns = 300
-
-/** All orders within the bound; if that were not all, some random ones. Fails with the choices and steps of what was found. */
-const holds = <A, E>(name: string, what: Omit<Exploration<A, E>, "strategy">): void => {
-  const all: Exploration<A, E> = { ...what, strategy: { kind: "exhaustive", reduce: true } }
-  const some: Exploration<A, E> = { ...what, strategy: { kind: "random" }, bound: { ...what.bound, runs: randomRuns } }
-  const began = performance.now()
-  const found = explore(all)
-  const { runs, cut, complete, outcomes } = found
-  const { first } = complete || found.first !== undefined ? found : explore(some)
-  const ms = (performance.now() - began).toFixed(0)
-  if (process.env["EXPLORE_SHOW"] !== undefined)
-    console.log(`${name}: ${runs} runs, ${cut} cut, ${outcomes.size} ends, ${complete ? "all" : "not all"}, ${ms} ms`)
-  if (first === undefined) return
-  const { steps } = replay(all, first.choices)
-  throw new Error([`${first.message} (run ${first.run}; ${formatChoices(first.choices)})`, ...steps].join("\n  "))
-}
+const { rules, openStore, stage, close } = scenesOf(source)
+afterAll(close)
 
 const first = transfer({ from: 0, to: 1, nonce: 1 })
 const second = transfer({ from: 0, to: 1, nonce: 2 })
@@ -375,35 +213,43 @@ describe("sync and chain", () => {
       },
       watching
     )
-  const run = ({ branches, leaving }: Wish) => () =>
-    Effect.gen(function* () {
-      const store = openStore()
-      const punished: Array<string> = []
-      const moved = (move: TipMoved) => Effect.sync(() => void sync.tell(move))
-      const chain = new Actor(makeChain({ rules, store, verified: new VerifiedLeaves(1_000), disk: new DiskRoom(), moved }), watching)
-      const sessions = new Map(
-        Object.entries(branches).map(([id, branch]) => [Number(id), session(Number(id), branch, () => sync, punished)])
-      )
-      const ports = { store, chain, self: () => sync, session: (id: SessionId) => sessions.get(id), rejoin: () => {} }
-      const sync: Actor<never, SyncMessage> = new Actor(makeSync(ports), watching) as never
-      for (const actor of [chain, sync, ...sessions.values()])
-        yield* Effect.forkDetach(actor.run as Effect.Effect<void>, { startImmediately: true })
-      const join = (id: SessionId) =>
-        Effect.gen(function* () {
-          const { header } = branches[id]!.at(-1)!
-          const work = rules.consensus.work(header) * BigInt(header.height + 1)
-          const tip = { height: header.height, work, hash: header.id }
-          sync.tell({ _tag: "Joined", session: id, tip })
-          if (!leaving.includes(id)) return
-          yield* Effect.yieldNow
-          touched("sessions")
-          sessions.delete(id)
-          sync.tell({ _tag: "Left", session: id })
-        })
-      yield* together(Object.fromEntries([...sessions.keys()].map((id) => [`join ${id}`, join(id)])))
-      yield* quiet
-      return { tip: store.tip().header.id, punished }
-    })
+  const run =
+    ({ branches, leaving }: Wish) =>
+    () =>
+      Effect.gen(function* () {
+        const store = openStore()
+        const punished: Array<string> = []
+        const moved = (move: TipMoved) => Effect.sync(() => void sync.tell(move))
+        const chain = new Actor(
+          makeChain({ rules, store, verified: new VerifiedLeaves(1_000), disk: new DiskRoom(), moved }),
+          watching
+        )
+        const sessions = new Map(
+          Object.entries(branches).map(([id, branch]) => [
+            Number(id),
+            session(Number(id), branch, () => sync, punished)
+          ])
+        )
+        const ports = { store, chain, self: () => sync, session: (id: SessionId) => sessions.get(id), rejoin: () => {} }
+        const sync: Actor<never, SyncMessage> = new Actor(makeSync(ports), watching) as never
+        for (const actor of [chain, sync, ...sessions.values()])
+          yield* Effect.forkDetach(actor.run as Effect.Effect<void>, { startImmediately: true })
+        const join = (id: SessionId) =>
+          Effect.gen(function* () {
+            const { header } = branches[id]!.at(-1)!
+            const work = rules.consensus.work(header) * BigInt(header.height + 1)
+            const tip = { height: header.height, work, hash: header.id }
+            sync.tell({ _tag: "Joined", session: id, tip })
+            if (!leaving.includes(id)) return
+            yield* Effect.yieldNow
+            touched("sessions")
+            sessions.delete(id)
+            sync.tell({ _tag: "Left", session: id })
+          })
+        yield* together(Object.fromEntries([...sessions.keys()].map((id) => [`join ${id}`, join(id)])))
+        yield* quiet
+        return { tip: store.tip().header.id, punished }
+      })
   const check = ({ tip, punished }: { readonly tip: string; readonly punished: ReadonlyArray<string> }) => {
     if (punished.length > 0) return `honest and punished: ${punished.join()}`
     return tip === winning[1].header.id ? undefined : "not the heaviest branch"

@@ -23,6 +23,7 @@ import { peerPort, SimNode, type SimParts } from "../../src/sim/node.ts"
 import { Tracer } from "../../src/sim/tracer.ts"
 import { liarKey, nodeKey } from "../../src/sim/wallets.ts"
 import { errorOf, type Host, World } from "../../src/sim/world.ts"
+import { loadInto } from "../snapshots.ts"
 
 /** Nonces a node tries at once: more than any block of a few bits takes. */
 const triesInPlace = 65_536
@@ -43,6 +44,8 @@ export interface NodeWish {
   readonly hashesPerSecond?: number
   /** It seals a block whenever it has transfers. */
   readonly onDemand?: boolean
+  /** It begins at this snapshot. */
+  readonly snapshot?: Uint8Array
 }
 
 export class Stage {
@@ -83,6 +86,8 @@ export class Stage {
         triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0,
         squeeze: 1
       })
+      const { snapshot } = wish
+      if (snapshot !== undefined) node.disk.prepare((db) => loadInto(db, snapshot, this))
       node.moved = () => void (this.wrong ??= checkTip(node, this.rules))
       this.nodes.push(node)
       return Effect.as(node.start(), node)

@@ -1,5 +1,5 @@
 /**
- * The vectors of docs/vectors that another implementation of the data formats needs: keys, transfers, headers, trees,
+ * The vectors of docs/vectors that another implementation of the data formats needs: keys, transfers, payments, headers, trees,
  * blocks, block filters. `bun test/vectors/data.ts` writes them; src/chain/vectors.test.ts holds them against the code byte for byte.
  */
 import { toTarget } from "../../src/consensus/difficulty.ts"
@@ -25,10 +25,12 @@ import {
   chainTag,
   type Header,
   type HeaderFields,
+  type Height,
   makeHeader,
   sealDigest
 } from "../../src/block/header.ts"
 import { merkleProof, merkleRoot } from "../../src/block/merkle.ts"
+import { packPage } from "../../src/block/packed.ts"
 import { type AccountProof, encodeProof, type Proof, proveTransaction, verifyProof } from "../../src/block/proof.ts"
 import { prove, StateTree } from "../../src/block/state-tree.ts"
 import { presets } from "../../src/chain/presets.ts"
@@ -39,10 +41,12 @@ import { type Hash32, sha256 } from "../../src/crypto/hash.ts"
 import { accountKey, accountPath, devMnemonic } from "../../src/crypto/keys.ts"
 import { keyOf } from "../../src/ledger/account.ts"
 import { amount } from "../../src/ledger/amount.ts"
+import { type Coin, coinKey, encodeCoin } from "../../src/ledger/coin.ts"
 import type { LedgerRules } from "../../src/ledger/ledger.ts"
 import type { Millis, Nonce, Transaction, Transfer, TransferTransaction } from "../../src/ledger/transaction.ts"
 import { makeTransfer, signedPart, signTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
+import { payments } from "./payment.ts"
 
 const keys = [0, 1, 2].map((index) => accountKey(devMnemonic, index))
 const [alice, bob, carol] = keys as [(typeof keys)[0], (typeof keys)[0], (typeof keys)[0]]
@@ -253,14 +257,42 @@ const trees = () => {
   }
 }
 
+const subjectRow = (proof: Proof) => {
+  if (proof.kind === "transaction") return { id: toHex(proof.transaction.id) }
+  if (proof.kind === "account") return { address: toHex(proof.address) }
+  return { id: toHex(proof.outpoint.id), index: proof.outpoint.index }
+}
+
 const provenRow = (name: string, proof: Proof) => ({
   name,
   header: proof.header.id,
-  ...(proof.kind === "transaction" ? { id: toHex(proof.transaction.id) } : { address: toHex(proof.address) }),
+  ...subjectRow(proof),
   proof: toHex(encodeProof(proof))
 })
 
-/** Proofs in blocks of 1 to 8 transfers and in the state of three accounts; and bytes that prove nothing. */
+/** Proofs in a state of three coins: of each, and of two that are not there. */
+const coinProofs = (above: Header) => {
+  const { id } = valid[0]![1]
+  const coins: ReadonlyArray<readonly [index: number, coin: Coin]> = [
+    [0, { owner: alice.address, amount: amount(90), height: 1, coinbase: false }],
+    [1, { owner: bob.address, amount: amount(Number.MAX_SAFE_INTEGER), height: 0xffff_ffff, coinbase: false }],
+    [0xffff_ffff, { owner: carol.address, amount: amount(1), height: 7, coinbase: true }]
+  ]
+  const tree = new StateTree(() => undefined)
+  const stateRoot = tree.update(coins.map(([index, coin]) => [coinKey({ id, index }), encodeCoin(coin)] as const))
+  const pages = tree.pages()
+  const header = seal({ ...above, stateRoot })
+  return [...coins.map(([index]) => index), 2, 3].map((index) => {
+    const outpoint = { id, index }
+    const state = prove((name) => pages.get(name), coinKey(outpoint))
+    const coin = coins.find(([at]) => at === index)?.[1]
+    const text = coin && { ...coin, owner: toHex(coin.owner) }
+    const proof = { kind: "coin", header, outpoint, state } as const
+    return { ...provenRow(coin === undefined ? "not there" : `coin ${index}`, proof), coin: text ?? null }
+  })
+}
+
+/** Proofs in blocks of 1 to 8 transfers, in the state of three accounts and in one of three coins; and bytes that prove nothing. */
 const proofs = () => {
   const { block, entries } = firstBlock()
   const list = Array.from({ length: 8 }, (_, i) => signTransfer(fieldsOf({ nonce: (i + 1) as Nonce }), alice))
@@ -300,7 +332,7 @@ const proofs = () => {
     ["one step too few", encodeProof({ ...second, steps: second.steps.slice(1) })],
     ["one byte short", bytes.subarray(0, -1)],
     ["one byte more", new Uint8Array([...bytes, 0])],
-    ["kind 3", patched(bytes, 0, [3])],
+    ["kind 4", patched(bytes, 0, [4])],
     ["nothing", new Uint8Array(0)]
   ] as const
   return {
@@ -311,6 +343,7 @@ const proofs = () => {
       ...[alice, bob, carol].map(({ address }, i) => provenRow(`key ${i}`, accountProof(address))),
       ...absent.map((address) => provenRow("never paid", accountProof(address)))
     ],
+    coins: coinProofs(block.header),
     refused: bent.map(([name, wrong]) => {
       const outcome = verifyProof(wrong)
       if (Result.isSuccess(outcome)) throw new Error(`it holds: ${name}`)
@@ -389,7 +422,7 @@ const filters = () => {
   const many = makeFilter(hash, made.many.map(elementOf))
   let previous = filterHeaderStart
   const chain = [dev.genesis, firstBlock().block].map((block) => {
-    const elements = blockElements(block, dev.ledger)
+    const elements = blockElements(block)
     const filter = makeFilter(block.header.hash, elements)
     previous = nextFilterHeader(previous, filterHash(filter.bytes))
     return {
@@ -425,6 +458,27 @@ const filters = () => {
   }
 }
 
+/** Three headers on the genesis, packed: with transactions and extra data, with neither, and one whose time goes back. */
+const packedPages = () => {
+  const { genesis } = makeRules(specOf("dev"))
+  const nothing = sha256(new Uint8Array(0))
+  const wishes = [
+    { transactionRoot: sha256(utf8("transactions")), extraHash: sha256(utf8("extra")), later: 1_000, nonce: 9_007_199_254_740_991 },
+    { transactionRoot: nothing, extraHash: nothing, later: 70_000, nonce: 0 },
+    { transactionRoot: sha256(utf8("more")), extraHash: nothing, later: -64, nonce: 16_384 }
+  ]
+  const headers = [genesis.header]
+  for (const { later, ...rest } of wishes) {
+    const before = headers.at(-1)!
+    const height = (before.height + 1) as Height
+    const time = (before.time + later) as Millis
+    const stateRoot = sha256(utf8(`state ${height}`))
+    headers.push(makeHeader({ ...before, ...rest, height, time, stateRoot, previous: before.hash, proposer: alice.address }))
+  }
+  const [parent, ...rows] = headers.map(({ bytes }) => bytes)
+  return [{ parent: parent!, rows, bytes: packPage(parent!, rows) }]
+}
+
 /** A hello and one frame of each kind, docs/protocol.md "Peers". The key is the first of the mnemonic. */
 const peers = () => {
   const key = accountKey(devMnemonic, 0)
@@ -458,7 +512,15 @@ const peers = () => {
     { tag: "GPR", request: 4 },
     { tag: "PRS", request: 4, peers: [{ endpoint: "127.0.0.1:19100", nodeId: hello.nodeId }] },
     { tag: "REJ", code: "seal-wrong", message: "no", blame: "peer", about: hash },
-    { tag: "BYE", reason: "the node stops" }
+    { tag: "BYE", reason: "the node stops" },
+    { tag: "GPH", request: 5, locator: [hash], limit: 2000 },
+    { tag: "PHD", request: 5, after: hash, page: packedPages()[0]!.bytes },
+    { tag: "GPF", request: 6, of: key.address },
+    { tag: "PRF", request: 6, proof: new Uint8Array([1, 2, 3]) },
+    { tag: "GFH", request: 7, start: 0, every: 1000, stop: hash },
+    { tag: "FHD", request: 7, headers: hash },
+    { tag: "GFL", request: 8, start: 0, stop: hash },
+    { tag: "FLT", request: 8, filters: [makeFilter(hash, []).bytes] }
   ]
   return {
     about: "Peers, docs/protocol.md: a hello under a given binding, and a frame of each message.",
@@ -468,6 +530,11 @@ const peers = () => {
       node_id: hello.nodeId,
       frame: toHex(encodeFrame({ tag: "HEY", body: makeHello(hello, key, binding) }))
     },
+    packed_headers: packedPages().map(({ parent, rows, bytes }) => ({
+      parent: toHex(parent),
+      headers: rows.map(toHex),
+      page: toHex(bytes)
+    })),
     frames: messages.map((message) => ({ tag: message.tag, frame: toHex(encodeFrame(encodeMessage(message))) }))
   }
 }
@@ -478,6 +545,7 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
     Object.entries({
       address: addresses(),
       transfer: transfers(),
+      payment: payments(),
       header: headers(),
       merkle: trees(),
       block: blocks(),

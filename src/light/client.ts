@@ -1,0 +1,123 @@
+/**
+ * The light client as one machine: what comes from peers goes in, what is to be asked, stored or dropped comes out. Headers are
+ * followed always; one question for a proof and one scan may be put beside.
+ */
+import { Result } from "effect"
+import { decodeBlock } from "../block/block.ts"
+import type { Rules } from "../chain/rules.ts"
+import { headersPerMessageMax } from "../limits.ts"
+import type { LightAnswer } from "../peer/message.ts"
+import { drop, type LieCode, type LightEffect, type SessionId } from "./effect.ts"
+import { type Claim, Follow } from "./follow.ts"
+import { HeaderChain } from "./header-chain.ts"
+import { Prove } from "./prove.ts"
+import { Scan } from "./scan.ts"
+
+/** A peer that was dropped, and why. */
+export interface Dropped {
+  readonly session: SessionId
+  readonly code: LieCode
+  readonly message: string
+}
+
+export class LightClient {
+  readonly chain: HeaderChain
+  readonly follow: Follow
+  readonly dropped: Array<Dropped> = []
+  prove: Prove | undefined
+  scan: Scan | undefined
+  private readonly filterers = new Set<SessionId>()
+
+  constructor(rules: Rules, pageMax = headersPerMessageMax) {
+    this.chain = new HeaderChain(rules)
+    this.follow = new Follow(this.chain, pageMax)
+  }
+
+  /** A conversation begins. `filters`: the peer has said that it serves them. */
+  joined(session: SessionId, peer: { readonly filters: boolean }): void {
+    this.follow.joined(session)
+    if (peer.filters) this.filterers.add(session)
+  }
+
+  left(session: SessionId, now: number): ReadonlyArray<LightEffect> {
+    return this.spread(this.gone(session), now)
+  }
+
+  /** The peer says what its best branch is. */
+  claimed(session: SessionId, claim: Claim, now: number): ReadonlyArray<LightEffect> {
+    return this.spread(this.follow.claimed(session, claim), now)
+  }
+
+  /** An answer that was asked for. */
+  answer(session: SessionId, answer: LightAnswer, now: number): ReadonlyArray<LightEffect> {
+    return this.follow.hears(session) ? this.spread(this.hear(session, answer, now), now) : []
+  }
+
+  /** The bytes of a block that was asked for by its hash. */
+  block(session: SessionId, bytes: Uint8Array, now: number): ReadonlyArray<LightEffect> {
+    if (!this.follow.hears(session)) return []
+    const decoded = decodeBlock(bytes, this.chain.rules.ledger)
+    if (Result.isFailure(decoded)) return this.spread([drop(session, "block-malformed", decoded.failure.what)], now)
+    return this.spread(this.scan?.block(session, decoded.success) ?? [], now)
+  }
+
+  /** The peer does not give the blocks that it was asked for. */
+  notGiven(session: SessionId, now: number): ReadonlyArray<LightEffect> {
+    return this.spread(this.scan?.notGiven(session) ?? [], now)
+  }
+
+  tick(now: number): ReadonlyArray<LightEffect> {
+    return this.spread(this.prove?.tick(now) ?? [], now)
+  }
+
+  /** Asks for a proof about a transaction id or an address. */
+  askProof(subject: Uint8Array, now: number): ReadonlyArray<LightEffect> {
+    this.prove = new Prove(this.chain, subject, this.follow.sessions)
+    return this.spread(this.prove.start(), now)
+  }
+
+  /** Looks for what concerns these elements, in blocks from a height up to the tip. */
+  askScan(
+    wish: { readonly elements: ReadonlyArray<Uint8Array>; readonly from: number },
+    now: number
+  ): ReadonlyArray<LightEffect> {
+    const peers = this.follow.sessions.filter((session) => this.filterers.has(session))
+    this.scan = new Scan(this.chain, wish, peers)
+    return this.spread(this.scan.start(), now)
+  }
+
+  private hear(session: SessionId, answer: LightAnswer, now: number): ReadonlyArray<LightEffect> {
+    switch (answer.tag) {
+      case "PHD":
+        return this.follow.page(session, answer, now)
+      case "PRF":
+        return this.prove?.proof(session, answer.proof, now) ?? []
+      case "FHD":
+        return this.scan?.filterHeaders(session, answer.headers) ?? []
+      case "FLT":
+        return this.scan?.filters(session, answer.filters) ?? []
+    }
+  }
+
+  private gone(session: SessionId): ReadonlyArray<LightEffect> {
+    this.filterers.delete(session)
+    return [...this.follow.left(session), ...(this.prove?.left(session) ?? []), ...(this.scan?.left(session) ?? [])]
+  }
+
+  /** What one part has found out concerns the others: who is dropped is gone for all, and proofs stand on headers. */
+  private spread(effects: ReadonlyArray<LightEffect>, now: number): ReadonlyArray<LightEffect> {
+    const out: Array<LightEffect> = []
+    const queue = [...effects]
+    for (let effect = queue.shift(); effect !== undefined; effect = queue.shift()) {
+      out.push(effect)
+      if (effect._tag === "Drop") {
+        const { session, code, message } = effect
+        this.dropped.push({ session, code, message })
+        queue.push(...this.gone(session))
+      } else if (effect._tag === "Store") {
+        queue.push(...(this.prove?.moved(now) ?? []), ...(this.scan?.moved(effect.undone) ?? []))
+      }
+    }
+    return out
+  }
+}
