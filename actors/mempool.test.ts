@@ -31,7 +31,7 @@ const start = (chain: TestChain): Effect.Effect<Bench> =>
     const { rules, store } = chain
     const verified = new VerifiedLeaves(1000)
     const actor = new Actor(
-      makeMempool({ rules, store, verified, disk: new DiskRoom(), admitted: () => {}, pool: poolBounds })
+      makeMempool({ rules, store, verified, disk: new DiskRoom(), admitted: () => {}, retell: () => {}, pool: poolBounds })
     )
     const group = yield* startGroup(options, [actor])
     return { chain, mempool: actor, stop: group.stop(1000) }

@@ -336,7 +336,13 @@ export type SessionMessage =
       readonly work: bigint
       readonly from: Source
     }
-  | { readonly _tag: "AnnounceTransactions"; readonly ids: ReadonlyArray<string>; readonly from: Source }
+  | {
+      readonly _tag: "AnnounceTransactions"
+      readonly ids: ReadonlyArray<string>
+      readonly from: Source
+      /** They may have been named before. */
+      readonly again?: boolean
+    }
   /** Price what this peer's offer was refused for. */
   | { readonly _tag: "Punish"; readonly code: string; readonly message: string; readonly points: number }
   | { readonly _tag: "Close"; readonly reason: string }

@@ -46,6 +46,7 @@ export const marks = {
   "payment-impossible": "a new tip spends a coin of a pending payment, or has it no more: it leaves with all that builds on it",
   "reward-lost": "a reorganisation took back a reward, or made it unripe, that a pending payment spends",
   "pool-expired": "a transaction waited too long",
+  "pool-retold": "what has been pending for a while was named to all peers again",
   "pool-reloaded": "the pool was filled again from disk",
   "transfer-restored": "a transaction of a losing branch is pending again",
   "transfer-not-restored": "a transaction of a losing branch does not fit the winning one",

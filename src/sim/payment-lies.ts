@@ -1,11 +1,11 @@
 /** Lies about coins: false payments and coinbases in blocks, and what is sent of them. */
 import { assert } from "../assert.ts"
-import { compare } from "../codec/bytes.ts"
+import { concat } from "../codec/bytes.ts"
 import type { Address } from "../crypto/address.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { sign } from "../crypto/signature.ts"
 import type { Amount } from "../ledger/amount.ts"
-import { makeCoinbase, makePayment, signPayment } from "../ledger/payment.ts"
+import { makeCoinbase, makePayment, signPayment, witnessBytes } from "../ledger/payment.ts"
 import type { Coinbase, Output, PaymentTransaction, Transaction, TransactionId } from "../ledger/transaction.ts"
 import { confirmedCoins, type NamedCoin, paidBy, spendableCoins } from "./coins.ts"
 import { confirmed, draft, filled, type Forgery, given, holding, type MoneyLies, repeated } from "./forge.ts"
@@ -85,10 +85,11 @@ const unripe = (liar: Liar): Coin => {
 const foreign = (liar: Liar): Coin =>
   confirmedCoins(liar.victim.store, stranger().address).find(({ coinbase }) => !coinbase) ?? invented(liar)
 
-/** The first two witnesses in the wrong order. */
-const disordered = (payment: PaymentTransaction): PaymentTransaction => {
-  const witnesses = payment.payment.witnesses.toSorted((a, b) => compare(b.publicKey, a.publicKey))
-  return makePayment({ ...payment.payment, witnesses })
+/** The last two witnesses in the wrong order: as bytes, since no payment of ours is so. */
+const disordered = (payment: PaymentTransaction): Transaction => {
+  const { bytes } = payment
+  const [first, second] = [bytes.length - 2 * witnessBytes, bytes.length - witnessBytes]
+  return { ...payment, bytes: concat(bytes.subarray(0, first), bytes.subarray(second), bytes.subarray(first, second)) }
 }
 
 const broken = (liar: Liar): Transaction => {
