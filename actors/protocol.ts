@@ -97,7 +97,10 @@ export interface TipMoved {
 /** `GoOn`: there may be more to replay at once. */
 export type PastMessage = { readonly _tag: "Tick" } | { readonly _tag: "GoOn" }
 
-export const pastOverflow: Readonly<Record<PastMessage["_tag"], Overflow>> = { Tick: "keep-latest", GoOn: "keep-latest" }
+export const pastOverflow: Readonly<Record<PastMessage["_tag"], Overflow>> = {
+  Tick: "keep-latest",
+  GoOn: "keep-latest"
+}
 
 // ── mempool ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

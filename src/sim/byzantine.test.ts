@@ -7,7 +7,7 @@ import { nodeIdOf } from "../transport/hello.ts"
 import { actNamesOf, acts } from "./byzantine.ts"
 import { type Model, models, type Plan } from "./plan.ts"
 import { type Report, simulate } from "./run.ts"
-import { liarKey, nodeKey } from "./wallets.ts"
+import { liarKey, nodeKey } from "./keys.ts"
 
 useEngine(loadEngine("auto") ?? nobleEngine)
 

@@ -120,9 +120,7 @@ export class CoinWallets extends Wallets {
       const by = owners.filter((_, i) => theirs[i]!.length > 0)
       const fee = this.feeMin * feeSteps
       if (held(coins) <= fee) return Effect.void
-      return Effect.asVoid(
-        this.submit(node, this.sign({ coins, by, to: [], fee, change: this.keys[wallet]!.address }))
-      )
+      return Effect.asVoid(this.submit(node, this.sign({ coins, by, to: [], fee, change: this.keys[wallet]!.address })))
     })
   }
 

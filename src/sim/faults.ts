@@ -7,7 +7,8 @@ import type { Weather } from "./net.ts"
 import type { SimNode, SimParts } from "./node.ts"
 import { peerPort } from "./node.ts"
 import type { Action } from "./plan.ts"
-import { liarKey, type WalletAction } from "./wallets.ts"
+import { liarKey } from "./keys.ts"
+import type { WalletAction } from "./wallets.ts"
 
 export type FaultAction = Exclude<Action, WalletAction | { do: "pace" | "order" | "flood" }>
 

@@ -13,14 +13,18 @@ import { forgeries, lies } from "./lies.ts"
 import type { Liar } from "./liar.ts"
 import { makePlan, type Model, models } from "./plan.ts"
 import { rulesOf } from "./run.ts"
-import { liarKey, nodeKey } from "./wallets.ts"
+import { liarKey, nodeKey } from "./keys.ts"
 
 /** A chain of wallets with a few blocks, of which the last has transactions, and a liar before it. */
 const scene = (model: Model, seed: number): { readonly chain: TestChain; readonly liar: Liar } => {
   const { spec } = rulesOf(makePlan({ seed: 1, ledger: model, nodes: 1, ms: 1, faults: [] }))
   const chain = new TestChain(spec)
   const liar = {
-    host: { get now() { return chain.now } },
+    host: {
+      get now() {
+        return chain.now
+      }
+    },
     key: liarKey(0),
     rules: chain.rules,
     dice: makeDice(seed),

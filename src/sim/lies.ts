@@ -183,7 +183,9 @@ const general: Forgeries = {
       given(
         filled(
           draft(liar),
-          lies(liar).sound(liar, 1).flatMap((one) => [one, one])
+          lies(liar)
+            .sound(liar, 1)
+            .flatMap((one) => [one, one])
         )
       )
   }

@@ -8,10 +8,7 @@ import { CoinWallets } from "./coin-wallets.ts"
 import type { SimNode } from "./node.ts"
 import type { Wallets } from "./wallets.ts"
 
-export const makeMoney = (
-  rules: Rules,
-  count: number
-): { readonly wallets: Wallets; readonly promises: Promises } => {
+export const makeMoney = (rules: Rules, count: number): { readonly wallets: Wallets; readonly promises: Promises } => {
   if (rules.spec.ledger.model === "account") {
     const wallets = new AccountWallets(rules, count)
     return { wallets, promises: accountPromises(wallets) }

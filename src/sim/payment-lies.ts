@@ -10,7 +10,7 @@ import type { Coinbase, Output, PaymentTransaction, Transaction, TransactionId }
 import { confirmedCoins, type NamedCoin, paidBy, spendableCoins } from "./coins.ts"
 import { confirmed, draft, filled, type Forgery, given, holding, type MoneyLies, repeated } from "./forge.ts"
 import type { Liar } from "./liar.ts"
-import { walletKey } from "./wallets.ts"
+import { walletKey } from "./keys.ts"
 
 /** A wallet that lends the liar its key: a user who cheats. */
 const purse = (): Keypair => walletKey(0)
@@ -136,7 +136,11 @@ const refused = (about: string, because: string, make: (liar: Liar) => ReadonlyA
 })
 
 /** A block that opens with another coinbase than the honest one. */
-const opening = (about: string, because: string, change: (honest: Coinbase, liar: Liar) => Partial<Coinbase>): Forgery => ({
+const opening = (
+  about: string,
+  because: string,
+  change: (honest: Coinbase, liar: Liar) => Partial<Coinbase>
+): Forgery => ({
   about,
   code: "transaction-refused",
   because,
@@ -237,9 +241,7 @@ export const paymentLies: MoneyLies = {
     unneeded: refused("a payment that someone has signed who owns none of its coins", "witness-unneeded", (liar) => [
       pay(liar, { by: [purse(), liar.key] })
     ]),
-    replay: refused("a payment that is confirmed already", "coin-unknown", (liar) =>
-      repeated(liar, chain(liar, 1))
-    ),
+    replay: refused("a payment that is confirmed already", "coin-unknown", (liar) => repeated(liar, chain(liar, 1))),
     theft: {
       about: "a payment of another's coin with a signature that is not theirs",
       code: "signature-invalid",

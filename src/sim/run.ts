@@ -30,7 +30,8 @@ import { askedFor, peerPort, SimNode } from "./node.ts"
 import type { Action, Plan } from "./plan.ts"
 import type { Run } from "./trace.ts"
 import { Tracer, type TracerOptions } from "./tracer.ts"
-import { nodeKey, walletKey, type Wallets } from "./wallets.ts"
+import { nodeKey, walletKey } from "./keys.ts"
+import type { Wallets } from "./wallets.ts"
 import { checkPool, makeMoney } from "./money.ts"
 import { errorOf, startMs, World } from "./world.ts"
 
@@ -199,7 +200,10 @@ class Simulation {
     const { elapsed } = this.world
     return this.plan.actions.some(
       (one) =>
-        one.do === "disk-full" && one.node === name && elapsed > one.at && elapsed < one.at + one.ms + diskRetryMsMax + ms
+        one.do === "disk-full" &&
+        one.node === name &&
+        elapsed > one.at &&
+        elapsed < one.at + one.ms + diskRetryMsMax + ms
     )
   }
 
@@ -279,7 +283,10 @@ class Simulation {
         const asked = Array.from({ length: action.count }, () => one)
         const all = Effect.all(asked, { concurrency: "unbounded", discard: true })
         this.floods++
-        return Effect.ensuring(all, Effect.sync(() => void this.floods--))
+        return Effect.ensuring(
+          all,
+          Effect.sync(() => void this.floods--)
+        )
       }
       case "pace":
         return Effect.sync(() => void (at(action.node).pace.hashesPerSecond = action.hashesPerSecond))

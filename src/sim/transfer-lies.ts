@@ -7,7 +7,7 @@ import type { Millis, Nonce, Transaction, TransferFields } from "../ledger/trans
 import { makeTransfer, signTransfer, transferOf } from "../ledger/transfer.ts"
 import { confirmed, draft, filled, type Forgery, given, type MoneyLies, repeated } from "./forge.ts"
 import type { Liar } from "./liar.ts"
-import { walletKey } from "./wallets.ts"
+import { walletKey } from "./keys.ts"
 
 /** A wallet that lends the liar its key: a user who cheats. */
 const purse = (): Keypair => walletKey(0)

@@ -3,10 +3,11 @@ import { Clock, Effect } from "effect"
 import { toHex, utf8 } from "../codec/bytes.ts"
 import type { Address } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
-import { type Keypair, keypairOf } from "../crypto/keys.ts"
+import type { Keypair } from "../crypto/keys.ts"
 import type { Transaction } from "../ledger/transaction.ts"
 import { formatTransaction } from "../ledger/transaction-text.ts"
 import type { Rules } from "../chain/rules.ts"
+import { walletKey } from "./keys.ts"
 import type { SimNode } from "./node.ts"
 import type { Action } from "./plan.ts"
 
@@ -16,14 +17,6 @@ export interface Acknowledged {
   readonly node: string
   readonly at: number
 }
-
-/** The i-th wallet's key, the same in every run. */
-export const walletKey = (i: number): Keypair => keypairOf(sha256(utf8(`simulated wallet ${i}`)))
-/** The i-th node's key. */
-export const nodeKey = (i: number): Keypair => keypairOf(sha256(utf8(`simulated node ${i}`)))
-
-/** The i-th liar's key. */
-export const liarKey = (i: number): Keypair => keypairOf(sha256(utf8(`simulated liar ${i}`)))
 
 /** Of so many payments of a wallet one goes where nobody was ever paid: the state grows, and what is undone must shrink it. */
 const newcomerEvery = 3

@@ -21,7 +21,7 @@ import { SimNet } from "../../src/sim/net.ts"
 import { checkPool } from "../../src/sim/money.ts"
 import { peerPort, SimNode, type SimParts } from "../../src/sim/node.ts"
 import { Tracer } from "../../src/sim/tracer.ts"
-import { liarKey, nodeKey } from "../../src/sim/wallets.ts"
+import { liarKey, nodeKey } from "../../src/sim/keys.ts"
 import { errorOf, type Host, World } from "../../src/sim/world.ts"
 import { loadInto } from "../snapshots.ts"
 
