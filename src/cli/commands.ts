@@ -28,14 +28,19 @@ import { sendCommand, walletCommand } from "./wallet-command.ts"
 
 const presetNames = Object.keys(presets).join(", ")
 
-const dataDir = Flag.String("data-dir").pipe(Flag.withDescription("Folder of the chain, the keys and the lock"))
+/** Where a node lives that is told no other place. */
+const usualFolder = "cairn-data"
+const dataDir = Flag.String("data-dir").pipe(
+  Flag.withDescription("Folder of the chain, the keys and the lock"),
+  Flag.withDefault(usualFolder)
+)
 const whole = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 const port = (name: string, description: string, value: number) =>
   Flag.Int(name).pipe(Flag.withSchema(whole(65_535)), Flag.withDescription(description), Flag.withDefault(value))
 
 const startFlags = {
   dev: yes("dev", "Development node: funded public accounts, sealing on the first pending transfer"),
-  dataDir: optional("data-dir", "Folder of the chain; a development node takes a fresh one if none is named"),
+  dataDir: optional("data-dir", `Folder of the chain; default: ${usualFolder}, of a development node a fresh one`),
   spec: optional("spec", `Initialise an empty folder with this spec: a file, or ${presetNames}`),
   httpHost: Flag.String("http-host").pipe(
     Flag.withDescription("Address of page and API"),
@@ -92,14 +97,7 @@ const seedsOf = (text: string | undefined): ReadonlyArray<string> => {
 }
 
 const configOf = (input: StartInput): NodeConfig => {
-  const folder = undefinedIfNone(input.dataDir) ?? (input.dev ? freshFolder() : undefined)
-  if (folder === undefined)
-    throw failure(
-      "usage",
-      "data-dir-missing",
-      "Name a data folder: --data-dir DIR.",
-      "Or start a development node: cairn start --dev."
-    )
+  const folder = undefinedIfNone(input.dataDir) ?? (input.dev ? freshFolder() : usualFolder)
   const tokenFile = undefinedIfNone(input.adminTokenFile)
   const everyMs = undefinedIfNone(input.sealEvery)
   return {
@@ -173,13 +171,17 @@ const startCommand = (startedAt: number) =>
 const initCommand = Command.make(
   "init",
   {
-    spec: Flag.String("spec").pipe(Flag.withDescription(`Chain spec: a file, or ${presetNames}`)),
+    spec: Flag.String("spec").pipe(
+      Flag.withAlias("preset"),
+      Flag.withDescription(`Chain spec: a file, or ${presetNames}`)
+    ),
     dataDir
   },
   init
 ).pipe(
   Command.withDescription("Makes a data folder for a chain"),
   Command.withExamples([
+    { command: "cairn init --preset dotcoin && cairn start", description: `A chain of coins, in ./${usualFolder}` },
     { command: "cairn init --spec cairn --data-dir mine", description: "The chain of this program, in ./mine" }
   ])
 )

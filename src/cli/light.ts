@@ -1,7 +1,7 @@
 /** `cairn light`: follows a chain by its headers, and proves transactions, balances and payments against them. */
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
-import { formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
+import { addressBytes, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
 import { makeCertificate } from "../crypto/certificate.ts"
 import { type Keypair, keypairOf } from "../crypto/keys.ts"
 import { loadEngine } from "../crypto/native.ts"
@@ -302,7 +302,7 @@ const subjectOfKind = (
   prefix: string
 ): Uint8Array => {
   const bytes = subjectIn(subject, prefix)
-  if ((bytes.length === 32) === (kind === "transaction")) return bytes
+  if (bytes.length === (kind === "transaction" ? 32 : addressBytes)) return bytes
   throw failure(
     "usage",
     "subject-invalid",
