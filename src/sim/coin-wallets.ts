@@ -3,13 +3,14 @@
  * depends on how many payments were made before: now the change that is still pending, now an old coin, now several.
  */
 import { Effect } from "effect"
-import { toHex } from "../codec/bytes.ts"
+import { equal, toHex } from "../codec/bytes.ts"
 import type { Address } from "../crypto/address.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { type Amount, amount } from "../ledger/amount.ts"
 import { signPayment } from "../ledger/payment.ts"
 import type { Output, PaymentTransaction } from "../ledger/transaction.ts"
 import { type NamedCoin, paidBy, spendableCoins } from "./coins.ts"
+import { nodeKey } from "./keys.ts"
 import type { SimNode } from "./node.ts"
 import { type Pay, type WalletAction, Wallets } from "./wallets.ts"
 
@@ -19,6 +20,8 @@ const coinsMin = 4
 const changeParts = 3
 /** Coins of one wallet that are gathered at a time. */
 const gatheredMax = 12
+/** As many miners give their rewards away: all that a swarm has. */
+const minersMax = 6
 /** Units that leave the wallet with an ordinary payment. */
 const paid = 5
 /** The highest fee of an ordinary payment is so many times the least; and what replaces one pays so many times it. */
@@ -40,6 +43,9 @@ const held = (coins: ReadonlyArray<NamedCoin>): number => coins.reduce((sum, coi
 export class CoinWallets extends Wallets {
   /** Every payment that was ever signed here, by id: a node may have those that it has not acknowledged. */
   readonly signed = new Map<string, PaymentTransaction>()
+
+  /** Miners who lend the wallets their keys. */
+  private readonly miners = Array.from({ length: minersMax }, (_, i) => nodeKey(i))
 
   act(action: WalletAction, nodes: ReadonlyArray<SimNode>): Effect.Effect<void> {
     const [node] = nodes
@@ -124,14 +130,15 @@ export class CoinWallets extends Wallets {
     })
   }
 
-  /** The node's youngest rewards that may be spent go to a wallet, which may spend them on at once. */
+  /** The youngest rewards that may be spent, whoever has mined them, go to a wallet, which may spend them on at once. */
   private spendReward(wallet: number, node: SimNode): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       const key = this.keys[wallet]!
-      const rewards = this.coins(node, node.key).toSorted((a, b) => b.height - a.height)
+      const rewards = this.coins(node, ...this.miners).toSorted((a, b) => b.height - a.height)
       const coins = rewards.slice(0, 1 + (this.submitted % 3))
       if (held(coins) <= this.feeMin) return
-      const first = this.sign({ coins, by: [node.key], to: [], fee: this.feeMin, change: key.address })
+      const by = this.miners.filter(({ address }) => coins.some(({ owner }) => equal(owner, address)))
+      const first = this.sign({ coins, by, to: [], fee: this.feeMin, change: key.address })
       if (!(yield* this.submit(node, first)) || this.submitted % 2 === 0) return
       const [coin] = paidBy(first, 0)
       if (coin!.amount <= this.feeMin + paid) return
@@ -161,8 +168,8 @@ export class CoinWallets extends Wallets {
     return this.coins(node, key).filter((coin) => coin.amount > this.feeMin * outbidding + 2 * paid + 10)
   }
 
-  private coins(node: SimNode, { address }: Keypair): ReadonlyArray<NamedCoin> {
-    return node.up ? spendableCoins(node.store, this.rules, address) : []
+  private coins(node: SimNode, ...keys: ReadonlyArray<Keypair>): ReadonlyArray<NamedCoin> {
+    return node.up ? spendableCoins(node.store, this.rules, ...keys.map(({ address }) => address)) : []
   }
 
   private sign({ coins, by, to, fee, change, parts = 1 }: Spending): PaymentTransaction {

@@ -36,14 +36,19 @@ export const confirmedCoins = (store: ChainStore, owner: Address): ReadonlyArray
     .all(owner)
     .map(({ key, value }) => ({ ...decodeOutpoint(key), ...decodeCoin(value), key: toHex(key), pending: false }))
 
-/** What an owner can spend in the next block, in a fixed order: confirmed coins first. */
-export const spendableCoins = (store: ChainStore, rules: Rules, owner: Address): ReadonlyArray<NamedCoin> => {
+/** What these owners can spend in the next block, in a fixed order: confirmed coins first. */
+export const spendableCoins = (
+  store: ChainStore,
+  rules: Rules,
+  ...owners: ReadonlyArray<Address>
+): ReadonlyArray<NamedCoin> => {
   const height = store.tip().header.height + 1
   const payments = pendingPayments(store, rules)
   const spent = new Set(payments.flatMap(({ spends }) => spends))
   const made = payments.flatMap((payment) => paidBy(payment, height))
-  const address = toHex(owner)
-  return [...confirmedCoins(store, owner), ...made.filter((coin) => toHex(coin.owner) === address)].filter(
+  const names = new Set(owners.map(toHex))
+  const confirmed = owners.flatMap((owner) => confirmedCoins(store, owner))
+  return [...confirmed, ...made.filter((coin) => names.has(toHex(coin.owner)))].filter(
     (coin) => !spent.has(coin.key) && ripeAt(rules, coin) <= height
   )
 }

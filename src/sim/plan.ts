@@ -70,7 +70,7 @@ export type Action = { readonly at: number } & (
   | { readonly do: "replace"; readonly wallet: number; readonly node: string }
   /** The coins of so many wallets become one coin of the first: one payment with as many owners. */
   | { readonly do: "gather"; readonly wallet: number; readonly wallets: number; readonly node: string }
-  /** Coins that the node has mined are spent, as soon as they may be. */
+  /** The youngest rewards are spent that may be, whoever has mined them. */
   | { readonly do: "spend-reward"; readonly wallet: number; readonly node: string }
   | { readonly do: "pace"; readonly node: string; readonly hashesPerSecond: number }
   /** So many questions at a time, as a page that went wild would ask. */
@@ -161,7 +161,7 @@ const planWork = (sketch: Sketch, wallets: number, paysPerMinute: number): void 
 const planCoins = ({ options, names, actions }: Sketch, wallets: number, paysPerMinute: number): void => {
   const dice = makeDice(Math.imul(options.seed, 1_597_334_677) ^ 0xc011)
   const own: Sketch = { dice, options, ledger: "utxo", names, actions }
-  for (const at of timesOf(own, (4 * minuteMs) / paysPerMinute)) {
+  for (const at of timesOf(own, (2 * minuteMs) / paysPerMinute)) {
     const work = { at, wallet: dice.int(wallets), node: dice.pick(names) }
     actions.push(
       dice.chance(0.5)
