@@ -9,7 +9,7 @@ import type { Keypair } from "../crypto/keys.ts"
 import { type Amount, amount } from "../ledger/amount.ts"
 import { signPayment } from "../ledger/payment.ts"
 import type { Output, PaymentTransaction } from "../ledger/transaction.ts"
-import { type NamedCoin, paidBy, spendableCoins } from "./coins.ts"
+import { confirmedCoins, type NamedCoin, paidBy, ripeAt, spendableCoins } from "./coins.ts"
 import { nodeKey } from "./keys.ts"
 import type { SimNode } from "./node.ts"
 import { type Pay, type WalletAction, Wallets } from "./wallets.ts"
@@ -20,6 +20,8 @@ const coinsMin = 4
 const changeParts = 3
 /** Coins of one wallet that are gathered at a time. */
 const gatheredMax = 12
+/** One of so many rewards is spent too early. */
+const hurriesEvery = 4
 /** As many miners give their rewards away: all that a swarm has. */
 const minersMax = 6
 /** Units that leave the wallet with an ordinary payment. */
@@ -59,7 +61,9 @@ export class CoinWallets extends Wallets {
       case "gather":
         return this.gather(action, node!)
       case "spend-reward":
-        return this.spendReward(action.wallet, node!)
+        return this.submitted % hurriesEvery === 0
+          ? this.hurry(action.wallet, node!)
+          : this.spendReward(action.wallet, node!)
     }
   }
 
@@ -127,6 +131,24 @@ export class CoinWallets extends Wallets {
       const fee = this.feeMin * feeSteps
       if (held(coins) <= fee) return Effect.void
       return Effect.asVoid(this.submit(node, this.sign({ coins, by, to: [], fee, change: this.keys[wallet]!.address })))
+    })
+  }
+
+  /** A reward that may be spent one block later is offered already: no node may take it. */
+  private hurry(wallet: number, node: SimNode): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const next = (): number => node.store.tip().header.height + 1
+      const before = next()
+      const coin = this.miners
+        .flatMap(({ address }) => confirmedCoins(node.store, address))
+        .find((one) => ripeAt(this.rules, one) === before + 1)
+      const by = this.miners.filter(({ address }) => coin !== undefined && equal(coin.owner, address))
+      if (coin === undefined || coin.amount <= this.feeMin) return
+      const { address: change } = this.keys[wallet]!
+      const taken = yield* this.submit(node, this.sign({ coins: [coin], by, to: [], fee: this.feeMin, change }))
+      // A block may have come in between.
+      if (taken && node.up && Math.max(before, next()) === before)
+        this.violated(`${node.name}: a payment of a reward was acknowledged a block before it may be spent`)
     })
   }
 

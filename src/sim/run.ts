@@ -140,6 +140,7 @@ class Simulation {
     this.tracer = new Tracer(this.world, { ...options, messages: options.messages ?? false })
     const { wallets, promises } = makeMoney(this.rules, plan.wallets)
     this.wallets = wallets
+    wallets.violated = (what) => this.violated(what)
     this.promises = promises
     const parts = { world: this.world, net: this.net, choices, tracer: this.tracer }
     plan.nodes.forEach(({ name, address, seeds, hashesPerSecond }, i) => {

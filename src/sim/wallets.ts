@@ -31,6 +31,8 @@ export type Pay = Extract<WalletAction, { readonly do: "pay" }>
 export abstract class Wallets {
   /** By transaction id. What was replaced is not here any more. */
   readonly acknowledged = new Map<string, Acknowledged>()
+  /** Hears of an answer that no node may give. */
+  violated: (what: string) => void = () => {}
   submitted = 0
   refused = 0
   protected readonly rules: Rules

@@ -98,7 +98,7 @@ export const plants: ReadonlyArray<Plant> = [
 `,
     replace: `    if (refused === undefined) {
       state.fresh.push({ transaction, from: undefined, reply })
-      reply.succeed({ pending: state.pool.totals.count, account: view(state, transaction.transfer.sender) })
+      reply.succeed({ pending: state.pool.totals.count, account: view(state, payerOf(transaction)) })
     }
 `,
     needs: ["torn-write", "disk-full", "crash"],
@@ -125,7 +125,7 @@ export const plants: ReadonlyArray<Plant> = [
       else this.sql.setEntry.run(keyBytes(key), value, units, ledger.ownerOf(value) ?? null)`,
     replace: `      if (value !== undefined) this.sql.setEntry.run(keyBytes(key), value, units, ledger.ownerOf(value) ?? null)`,
     needs: [],
-    shows: /the entries hold|entries follow from the blocks|is not what the blocks say/
+    shows: /the entries hold|entries follow from the blocks|is not what the blocks say|the balances are not/
   },
   {
     name: "undo-off-by-one",
@@ -182,7 +182,7 @@ export const plants: ReadonlyArray<Plant> = [
     find: `this.rules.ledger.applyReward(state, header, fees, block.transactions[0])`,
     replace: `this.rules.ledger.applyReward(state, header, this.attached.reduce((sum, one) => sum + one.fees, fees) as Amount, undefined)`,
     needs: [],
-    shows: /a block changes the supply by its reward/
+    shows: /a block changes the supply by its reward|is confirmed everywhere/
   },
   {
     name: "spenders-forgotten",
@@ -194,7 +194,7 @@ export const plants: ReadonlyArray<Plant> = [
     if (payments.length > 0) this.spenders.clear()
 `,
     needs: [],
-    shows: neverConfirmed
+    shows: new RegExp(`${neverConfirmed.source}|that the tip makes impossible`)
   },
   {
     name: "undo-forgets-reward",
@@ -213,8 +213,8 @@ export const plants: ReadonlyArray<Plant> = [
     file: "src/ledger/utxo.ts",
     find: `place.height >= ripeAt`,
     replace: `place.height + 1 >= ripeAt`,
-    needs: ["byzantine"],
-    shows: /has taken a block with a payment of the last block's reward/
+    needs: [],
+    shows: /a block before it may be spent|has taken a block with a payment of the last block's reward/
   },
   {
     name: "input-twice",
