@@ -8,7 +8,7 @@ import { toHex } from "../src/codec/bytes.ts"
 import { keyOf as entryOf } from "../src/ledger/account.ts"
 import { transferOf } from "../src/ledger/transfer.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
-import { pendingMsMax } from "../src/limits.ts"
+import { pendingMsMax, retoldMax } from "../src/limits.ts"
 import { TransactionRefused } from "../src/node.ts"
 import { forSeeds } from "../src/sim/world.ts"
 import { loadPending } from "../src/store/pending.ts"
@@ -26,12 +26,12 @@ interface Bench {
 }
 
 /** The mempool's actor over a chain's store. */
-const start = (chain: TestChain): Effect.Effect<Bench> =>
+const start = (chain: TestChain, retell: (ids: ReadonlyArray<string>) => void = () => {}): Effect.Effect<Bench> =>
   Effect.gen(function* () {
     const { rules, store } = chain
     const verified = new VerifiedLeaves(1000)
     const actor = new Actor(
-      makeMempool({ rules, store, verified, disk: new DiskRoom(), admitted: () => {}, pool: poolBounds })
+      makeMempool({ rules, store, verified, disk: new DiskRoom(), admitted: () => {}, retell, pool: poolBounds })
     )
     const group = yield* startGroup(options, [actor])
     return { chain, mempool: actor, stop: group.stop(1000) }
@@ -118,6 +118,33 @@ describe("a transfer of a losing branch", () => {
         })
       )
   })
+})
+
+describe("every minute", () => {
+  test("what is pending is named again, so much at a time, and all of it in turn", () =>
+    forSeeds(1, () =>
+      Effect.gen(function* () {
+        const chain = new TestChain(specOf({ accounts: 12 }))
+        const time = yield* Clock.currentTimeMillis
+        const told: Array<ReadonlyArray<string>> = []
+        const bench = yield* start(chain, (ids) => told.push(ids))
+        bench.mempool.tell({ _tag: "Expire" })
+        const ids: Array<string> = []
+        for (let i = 0; i < retoldMax + 100; i++) {
+          const one = transfer({ from: i % 12, to: 20, nonce: 1 + Math.floor(i / 12), time })
+          ids.push(toHex(one.id))
+          yield* submit(bench, one)
+        }
+        for (let i = 0; i < 3; i++) {
+          bench.mempool.tell({ _tag: "Expire" })
+          yield* Effect.sleep(10)
+        }
+        expect(told.map(({ length }) => length)).toEqual([retoldMax, 100, retoldMax])
+        expect(new Set([...told[0]!, ...told[1]!])).toEqual(new Set(ids))
+        expect(told[2]!).toEqual(told[0]!)
+        yield* bench.stop
+      })
+    ))
 })
 
 describe("a start", () => {

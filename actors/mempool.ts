@@ -16,7 +16,7 @@ import { summaryOf } from "../src/ledger/summary.ts"
 import type { Nonce, Transaction } from "../src/ledger/transaction.ts"
 import { eldersFirst, makePool } from "../src/mempool/make-pool.ts"
 import type { Pool, PoolBounds, View } from "../src/mempool/pool.ts"
-import { hashesPerMessageMax, httpPageMax, pendingTransactionsMax } from "../src/limits.ts"
+import { hashesPerMessageMax, httpPageMax, pendingTransactionsMax, retoldMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { type AccountView, type Page, TransactionRefused, Unavailable } from "../src/node.ts"
 import { deletePending, insertPending, loadPending } from "../src/store/pending.ts"
@@ -38,6 +38,8 @@ export interface MempoolPorts {
   readonly verified: VerifiedLeaves
   readonly disk: DiskRoom
   readonly pool: PoolBounds
+  /** Names transactions to all peers that have been pending for a while. */
+  readonly retell: (ids: ReadonlyArray<string>) => void
   /** Hears of transactions that came in, when they are on disk. */
   readonly admitted: (transactions: ReadonlyArray<Admittance>, from: Source) => void
 }
@@ -59,6 +61,8 @@ interface State {
   pool: Pool
   /** Admitted since the last settle. */
   fresh: Array<Fresh>
+  /** How many of the pool were named again in this round. */
+  retold: number
   /** Left the pool, and may have a row on disk. */
   readonly gone: Set<string>
   /** Came back from a losing branch. The chain gave each a row, which we may have taken for that of one that left. */
@@ -225,6 +229,20 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
     }
   }
 
+  /**
+   * A peer may have refused what it was told of: a coin that was not there yet, a rival that is gone by now, a family that was too
+   * large. It does not ask again, so we name it again, each in its turn.
+   */
+  const retell = (state: State): void => {
+    const ids = state.pool.ids(ports.pool.transactionsMax)
+    const from = state.retold < ids.length ? state.retold : 0
+    const told = ids.slice(from, from + retoldMax)
+    state.retold = from + told.length
+    if (told.length === 0) return
+    reached("pool-retold")
+    ports.retell(told)
+  }
+
   const step = (state: State, message: MempoolMessage): void => {
     switch (message._tag) {
       case "Submit":
@@ -251,6 +269,7 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
         return message.reply.succeed(state.pool.totals)
       case "Expire":
         for (const id of state.pool.expire(nowOf(state))) state.gone.add(id)
+        return retell(state)
     }
   }
 
@@ -259,6 +278,7 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
       clock,
       pool: makePool(rules.ledger, ports.pool),
       fresh: [],
+      retold: 0,
       gone: new Set(),
       restored: new Map()
     }

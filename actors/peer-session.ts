@@ -396,7 +396,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       case "AnnounceTip":
         return state.admitted ? announceTip(state, message) : undefined
       case "AnnounceTransactions": {
-        const fresh = state.admitted && !isLight(state) ? state.session.news(message.ids) : []
+        const fresh = state.admitted && !isLight(state) ? state.session.news(message.ids, message.again) : []
         if (fresh.length > 0) send({ tag: "INV", transactions: fresh.map((one) => fromHex(one)!) })
         return
       }

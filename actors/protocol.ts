@@ -97,7 +97,10 @@ export interface TipMoved {
 /** `GoOn`: there may be more to replay at once. */
 export type PastMessage = { readonly _tag: "Tick" } | { readonly _tag: "GoOn" }
 
-export const pastOverflow: Readonly<Record<PastMessage["_tag"], Overflow>> = { Tick: "keep-latest", GoOn: "keep-latest" }
+export const pastOverflow: Readonly<Record<PastMessage["_tag"], Overflow>> = {
+  Tick: "keep-latest",
+  GoOn: "keep-latest"
+}
 
 // ── mempool ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -336,7 +339,13 @@ export type SessionMessage =
       readonly work: bigint
       readonly from: Source
     }
-  | { readonly _tag: "AnnounceTransactions"; readonly ids: ReadonlyArray<string>; readonly from: Source }
+  | {
+      readonly _tag: "AnnounceTransactions"
+      readonly ids: ReadonlyArray<string>
+      readonly from: Source
+      /** They may have been named before. */
+      readonly again?: boolean
+    }
   /** Price what this peer's offer was refused for. */
   | { readonly _tag: "Punish"; readonly code: string; readonly message: string; readonly points: number }
   | { readonly _tag: "Close"; readonly reason: string }

@@ -213,8 +213,10 @@ const makeCore = (base: Base): Core => {
   const { squeeze = 1 } = options
   const chain = new Actor(squeezed(squeeze, makeChain({ rules, store, verified, disk, moved })), watch)
   const admitted = (list: ReadonlyArray<Admittance>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
+  const retell = (ids: ReadonlyArray<string>): void =>
+    sessions.each((session) => session.tell({ _tag: "AnnounceTransactions", ids, from: undefined, again: true }))
   const pool = squeezedPool(squeeze)
-  const mempool = new Actor(squeezed(squeeze, makeMempool({ rules, store, verified, disk, admitted, pool })), watch)
+  const mempool = new Actor(squeezed(squeeze, makeMempool({ rules, store, verified, disk, admitted, retell, pool })), watch)
   const own = { extra: utf8(options.facts.agent), triesInPlace: options.triesInPlace ?? triesInPlace }
   const mining = { ...config.mining, proposer: options.proposer, ...own }
   const { startThread } = options.doors

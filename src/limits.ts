@@ -132,6 +132,8 @@ export const pendingBytesMax = 32 * 1024 * 1024
 export const pendingPerSenderMax = 64
 /** Distance from the account's next nonce up to which a transfer waits (defect 15: exact for inclusion). */
 export const nonceGapMax = 64
+/** Pending transactions that are named again to every peer in a minute, in turn: what they refused once they may take now. */
+export const retoldMax = 512
 /** Milliseconds after which a pending transaction is dropped. */
 export const pendingMsMax = 24 * 60 * 60 * 1000
 /** A replacement must pay at least this many percent of the replaced fee. */
@@ -202,6 +204,7 @@ export const selectionLooksMax = 2_000_000
 /** Milliseconds between SIGTERM and exit. */
 export const stopMsMax = 8_000
 
+assert(retoldMax <= hashesPerMessageMax, "what is named again fits one message")
 assert(frameBytesMax > blockBytesMax, "a block fits a frame")
 assert(2 * blockTransactionsMax + 1 <= filterElementsMax, "a filter has room for proposer, senders and recipients")
 assert(headersPerMessageMax * 256 <= frameBytesMax, "a page of headers fits a frame")

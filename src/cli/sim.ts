@@ -246,7 +246,7 @@ export const simShrink = (path: string, out: string, seconds: number): void => {
     actions: [plan.actions.length, shrunk.plan.actions.length],
     nodes: [plan.nodes.length, shrunk.plan.nodes.length],
     virtual_ms: [plan.endMs, shrunk.plan.endMs],
-    deviations: countOf(shrunk.choices),
+    deviations: shrunk.choices === undefined ? null : countOf(shrunk.choices),
     runs: shrunk.runs,
     failure: report.failure
   }
@@ -256,7 +256,7 @@ export const simShrink = (path: string, out: string, seconds: number): void => {
       ["actions", `${plan.actions.length} → ${shrunk.plan.actions.length}`],
       ["nodes", `${plan.nodes.length} → ${shrunk.plan.nodes.length}`],
       ["time", `${formatDuration(plan.endMs)} → ${formatDuration(shrunk.plan.endMs)}`],
-      ["choices", `${countOf(shrunk.choices)} that are not the boring ones`],
+      ["choices", `${facts.deviations ?? "all those"} that are not the boring ones`],
       ["runs", String(shrunk.runs)]
     ]),
     ...shrunk.plan.actions.map((action) => `  ${JSON.stringify(action)}`)

@@ -101,10 +101,15 @@ export class CoinPool implements Pool {
     const wish = this.examine(transaction, view, now)
     if ("code" in wish) return wish
     const going = this.checkPlace(wish)
-    if ("code" in going) return going
+    if ("code" in going) {
+      if (wish.conflicts.size > 0) reached("pool-conflict")
+      return going
+    }
     if (!checkSignature()) return reject("signature-invalid", "A signature does not match the transaction.")
     if (wish.conflicts.size > 0) reached("pool-replaced")
-    if (going.size > wish.replaced.size) reached("pool-evicted")
+    const evicted = going.difference(wish.replaced)
+    if (evicted.size > 0) reached("pool-evicted")
+    if ([...evicted].some(({ children }) => children.size > 0)) reached("package-evicted")
     const gone = this.removeAll(going)
     const { removed, waiting } = this.takeOut(this.strandedBy(wish.entry))
     this.insert(wish.entry)
@@ -132,6 +137,8 @@ export class CoinPool implements Pool {
     const lost = [...suspects].filter(
       (one) => this.byId.get(one.id) === one && !this.isSpendable(one.transaction, view)
     )
+    if (lost.length > 0) reached("payment-impossible")
+    if (lost.some(({ ripeAt }) => ripeAt > 0)) reached("reward-lost")
     const { removed, waiting } = this.takeOut(lost)
     const payments = parentsFirst(returned.filter((one) => one.kind === "payment"))
     const pushed = payments.length === 0 ? [] : this.admitAll([...payments, ...waiting], view, now)

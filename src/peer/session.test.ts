@@ -61,6 +61,11 @@ test("nothing is announced to a peer that told us of it, and nothing twice", () 
   session.hear({ tag: "INV", transactions: [new Uint8Array(32)] }, 0)
   expect(session.news(["00".repeat(32), "11".repeat(32)])).toEqual(["11".repeat(32)])
   expect(session.news(["11".repeat(32)])).toEqual([])
+  // What only we have named may be named again; what the peer has named never is.
+  expect(session.news(["00".repeat(32), "11".repeat(32), "22".repeat(32)], true)).toEqual(
+    ["11", "22"].map((one) => one.repeat(32))
+  )
+  expect(session.news(["22".repeat(32)])).toEqual([])
 })
 
 test("a peer that asks without end is priced", () => {

@@ -59,7 +59,8 @@ const unasked = misbehaved("answer-unasked", 10)
 export class Session {
   private readonly requests = new Requests()
   private readonly allowance: Allowance
-  private readonly known = new Set<string>()
+  /** What the peer knows: true, as it has named it itself; false, as we have. */
+  private readonly known = new Map<string, boolean>()
   private readonly offered = new Set<string>()
   /** The last header of a full page, from which the next page follows. */
   private pageEnd: Uint8Array | undefined
@@ -151,17 +152,24 @@ export class Session {
     return send({ ...ask, request })
   }
 
-  /** Of these ids, those that the peer has not named to us; from now on it counts as knowing them. */
-  news(list: ReadonlyArray<string>): ReadonlyArray<string> {
-    const fresh = list.filter((id) => !this.known.has(id))
-    for (const id of fresh) this.know(id)
+  /**
+   * Of these ids, those that neither the peer has named to us nor we to it; from now on it counts as knowing them. `again`: also
+   * those that we have named, for it may have refused them then.
+   */
+  news(list: ReadonlyArray<string>, again = false): ReadonlyArray<string> {
+    const fresh = list.filter((id) => !(again ? this.known.get(id) : this.known.has(id)))
+    for (const id of fresh) this.learn(id, false)
     return fresh
   }
 
   /** The peer has this: do not announce it back. */
   know(id: string): void {
-    if (this.known.size >= knownPerPeerMax) this.known.delete(this.known.values().next().value!)
-    this.known.add(id)
+    this.learn(id, true)
+  }
+
+  private learn(id: string, named: boolean): void {
+    if (!this.known.has(id) && this.known.size >= knownPerPeerMax) this.known.delete(this.known.keys().next().value!)
+    this.known.set(id, named)
   }
 
   /** Time passes: late answers, pings, silence. */

@@ -4,10 +4,10 @@ import type { MaintenanceMessage } from "../../actors/protocol.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { nobleEngine, useEngine } from "../crypto/signature.ts"
 import { nodeIdOf } from "../transport/hello.ts"
-import { actNames, acts } from "./byzantine.ts"
-import type { Plan } from "./plan.ts"
+import { actNamesOf, acts } from "./byzantine.ts"
+import { type Model, models, type Plan } from "./plan.ts"
 import { type Report, simulate } from "./run.ts"
-import { liarKey, nodeKey } from "./wallets.ts"
+import { liarKey, nodeKey } from "./keys.ts"
 
 useEngine(loadEngine("auto") ?? nobleEngine)
 
@@ -17,8 +17,9 @@ const lieAt = 45 * second
 const endMs = lieAt + 125 * second
 
 /** Two nodes that mine, wallets that pay, and one visit to the first node. */
-const planOf = (act: string, seed: number): Plan => ({
+const planOf = (model: Model, act: string, seed: number): Plan => ({
   seed,
+  ledger: model,
   nodes: [
     { name: "n0", address: "10.0.0.1", seeds: [], hashesPerSecond: 20 },
     { name: "n1", address: "10.0.0.2", seeds: ["n0"], hashesPerSecond: 20 }
@@ -52,7 +53,7 @@ const liarId = idOf(liarKey(0))
 const honest = new Set([idOf(nodeKey(0)), idOf(nodeKey(1))])
 
 /** Plays an act, and listens to what the nodes' directories are told. */
-const play = (act: string, seed = 1): Visit => {
+const play = (model: Model, act: string, seed = 1): Visit => {
   const ends = { liar: new Array<string>(), unproven: new Array<string>() }
   const faults = { liar: new Array<string>(), honest: new Array<string>() }
   const ids = new Map<string, string>()
@@ -68,7 +69,7 @@ const play = (act: string, seed = 1): Visit => {
       else if (id === undefined) ends.unproven.push(message.reason)
     }
   }
-  const report = simulate(planOf(act, seed), {
+  const report = simulate(planOf(model, act, seed), {
     onBegun: ({ node, actor, message }) => {
       if (actor === "maintenance") told(node, message as MaintenanceMessage)
     }
@@ -81,9 +82,9 @@ const play = (act: string, seed = 1): Visit => {
 const left = ({ ends }: Visit): boolean => ends.liar.every((reason) => reason === "closed by the peer")
 
 /** What is not as the act says it must be; undefined: all is. */
-const wrong = (act: string, visit: Visit): string | undefined => {
+const wrong = (model: Model, act: string, visit: Visit): string | undefined => {
   const { ends, faults } = visit
-  const { expects, code = "" } = acts[act]!
+  const { expects, code = "" } = acts[model][act]!
   const priced = faults.liar.length > 0
   switch (expects) {
     case "refuse":
@@ -101,14 +102,18 @@ const wrong = (act: string, visit: Visit): string | undefined => {
   }
 }
 
-describe("an honest node", () => {
-  for (const name of actNames) {
-    const { expects, about } = acts[name]!
+/** What is no lie about money is the same on both: it is told on one. */
+const toldOn = (model: Model): ReadonlyArray<string> =>
+  actNamesOf(model).filter((name) => model === "account" || acts.utxo[name] !== acts.account[name])
+
+describe.each(models.map((model) => [model] as const))("an honest node with the ledger %s", (model) => {
+  for (const name of toldOn(model)) {
+    const { expects, about } = acts[model][name]!
     test(`${expects}s ${name}: ${about}`, () => {
-      const visit = play(name)
+      const visit = play(model, name)
       const { report, faults, tips, ends } = visit
       const { liar } = ends
-      expect({ failure: report.failure, wrong: wrong(name, visit), liar }).toEqual({
+      expect({ failure: report.failure, wrong: wrong(model, name, visit), liar }).toEqual({
         failure: undefined,
         wrong: undefined,
         liar
@@ -120,7 +125,7 @@ describe("an honest node", () => {
 })
 
 test("one seed lies in one way, another in another", () => {
-  const [once, again, other] = [play("frame-mutated", 7), play("frame-mutated", 7), play("frame-mutated", 8)]
-  expect(once.report.digest).toBe(again.report.digest)
-  expect(once.report.digest).not.toBe(other.report.digest)
+  const [once, again, other] = [7, 7, 8].map((seed) => play("account", "frame-mutated", seed))
+  expect(once!.report.digest).toBe(again!.report.digest)
+  expect(once!.report.digest).not.toBe(other!.report.digest)
 })

@@ -8,6 +8,7 @@ import { encodeBlock } from "../block/block.ts"
 import type { Header } from "../block/header.ts"
 import { concat, toHex } from "../codec/bytes.ts"
 import { toTarget } from "../consensus/difficulty.ts"
+import type { LedgerRules } from "../ledger/ledger.ts"
 import type { Transaction } from "../ledger/transaction.ts"
 import { hashesPerMessageMax } from "../limits.ts"
 import { type Message, packHeaders } from "../peer/message.ts"
@@ -25,23 +26,12 @@ import {
   type Talk,
   visit
 } from "./liar.ts"
-import {
-  brokenTransaction,
-  confirmed,
-  type Forged,
-  forgeries,
-  headersOn,
-  honestBlock,
-  missigned,
-  nonsenseIds,
-  oldBlocks,
-  purseTransfers,
-  signed,
-  type TransferWish,
-  twoBodies,
-  workOf
-} from "./lies.ts"
+import { type Forged, honestBlock, oldBlocks } from "./forge.ts"
+import { forgeries, headersOn, moneyLies, nonsenseIds, twoBodies, workOf } from "./lies.ts"
 import { conduct, hellos } from "./misconduct.ts"
+import { paymentLies } from "./payment-lies.ts"
+
+type Model = LedgerRules["model"]
 
 // ── blocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -103,13 +93,13 @@ const forgery = (about: string, code: string, forge: (liar: Liar) => Forged): Ac
   code,
   play: (liar) => {
     const given = new Map<string, Uint8Array>()
-    return persist(liar, offersMax, (talk) => offer(talk, liar, forge(liar), given))
+    return persist(liar, offersMax, (talk) => {
+      const block = forge(liar)
+      liar.forged(block.header, about)
+      return offer(talk, liar, block, given)
+    })
   }
 })
-
-const forged: Acts = Object.fromEntries(
-  Object.entries(forgeries).map(([name, { about, code, forge }]) => [`block-${name}`, forgery(about, code, forge)])
-)
 
 /** Gives blocks that it really has, and each answer just before its time is over. */
 const late = (talk: Talk, liar: Liar): Effect.Effect<void, unknown> =>
@@ -149,7 +139,7 @@ const withhold =
 /** One block that is condemned, then the same or children of it, again and again. */
 const condemned = (next: (liar: Liar, bad: Header) => ReadonlyArray<Header>) => (liar: Liar) =>
   Effect.gen(function* () {
-    const { forge } = forgeries["version"]!
+    const { forge } = forgeries.account["version"]!
     const bad = forge(liar)
     yield* persist(liar, 12, (talk, round) => {
       if (round === 0) return offer(talk, liar, bad)
@@ -177,7 +167,7 @@ const disowned = (liar: Liar): Effect.Effect<void, unknown> => {
   return persist(liar, 12, (talk, round) =>
     Effect.gen(function* () {
       if (bad === undefined || round % 4 === 0) {
-        bad = forgeries["extra-size"]!.forge(liar)
+        bad = forgeries.account["extra-size"]!.forge(liar)
         talk.say(claim(liar, [bad.header]), { tag: "HDR", request: 0, headers: bad.header.bytes })
         yield* talk.converse(second, givingOnce(bad))
       }
@@ -316,35 +306,46 @@ const allowed = (about: string, make: (liar: Liar) => ReadonlyArray<Transaction>
     })
   )
 
-const purseOne = (liar: Liar, wish: TransferWish = {}): Transaction => purseTransfers(liar, 1, wish)[0]!
+const withheld = visit("names transactions and never gives them", "ignore", undefined, (talk, liar) =>
+  Effect.gen(function* () {
+    for (let i = 0; i < 20 && !talk.over; i++) {
+      talk.say({ tag: "INV", transactions: nonsenseIds(liar, hashesPerMessageMax) })
+      yield* talk.converse(2 * second, (message) => (message.tag === "GTX" ? [] : undefined))
+    }
+  })
+)
 
-const money: Acts = {
-  "transfer-theft": dishonest("transfers of another's money, signed by nobody", "signature-invalid", (liar) =>
-    missigned(purseOne(liar), liar)
-  ),
-  "transfer-elsewhere": dishonest("transfers of another chain", "chain-id-mismatch", (liar) =>
-    purseOne(liar, { chainId: "elsewhere" })
-  ),
-  "transfer-dust": dishonest("transfers below the least fee", "fee-too-low", (liar) => purseOne(liar, { fee: 1 })),
-  "transfer-broken": dishonest("transfers that refute themselves", undefined, brokenTransaction),
-  "transfer-replayed": allowed("transfers that are confirmed already", (liar) => confirmed(liar).slice(0, 200)),
-  "transfer-unfunded": allowed("transfers of those who have nothing", (liar) =>
-    Array.from({ length: 100 }, (_, i) => signed(liar, liar.key, i + 1))
-  ),
-  "transfer-gaps": allowed("transfers by the hundred, the last nonce first", (liar) =>
-    [...purseTransfers(liar, 200)].reverse()
-  ),
-  "transfer-withheld": visit("names transfers and never gives them", "ignore", undefined, (talk, liar) =>
-    Effect.gen(function* () {
-      for (let i = 0; i < 20 && !talk.over; i++) {
-        talk.say({ tag: "INV", transactions: nonsenseIds(liar, hashesPerMessageMax) })
-        yield* talk.converse(2 * second, (message) => (message.tag === "GTX" ? [] : undefined))
-      }
-    })
-  )
+/** Acts from a table, by the names that they have there. */
+const actsFrom = <A>(table: Readonly<Record<string, A>>, make: (row: A) => Act): Acts =>
+  Object.fromEntries(Object.entries(table).map(([name, row]) => [name, make(row)]))
+
+/** The acts of a money model. */
+const actsOn = (model: Model): Acts => {
+  const lies = moneyLies[model]
+  return {
+    ...hellos,
+    ...conduct,
+    ...Object.fromEntries(
+      Object.entries(forgeries[model]).map(([name, { about, code, forge }]) => [
+        `block-${name}`,
+        forgery(about, code, forge)
+      ])
+    ),
+    ...history,
+    ...actsFrom(lies.dishonest, ({ about, code, make }) => dishonest(about, code, make)),
+    ...actsFrom(lies.useless, ({ about, make }) => allowed(about, make)),
+    "transfer-withheld": withheld
+  }
 }
 
-/** Every act by its name. */
-export const acts: Acts = { ...hellos, ...conduct, ...forged, ...history, ...money }
+/** Every act by its name, on a chain of each money model. */
+export const acts: Readonly<Record<Model, Acts>> = { account: actsOn("account"), utxo: actsOn("utxo") }
 
-export const actNames: ReadonlyArray<string> = Object.keys(acts)
+/** The acts that are about coins. */
+export const coinActNames: ReadonlyArray<string> = [
+  ...Object.keys(paymentLies.forgeries).map((name) => `block-${name}`),
+  ...Object.keys(paymentLies.dishonest),
+  ...Object.keys(paymentLies.useless)
+]
+
+export const actNamesOf = (model: Model): ReadonlyArray<string> => Object.keys(acts[model])

@@ -4,14 +4,10 @@ import { isBest, parentId } from "../chain/reader.ts"
 import type { Rules } from "../chain/rules.ts"
 import { toHex } from "../codec/bytes.ts"
 import { toTarget } from "../consensus/difficulty.ts"
-import type { Address } from "../crypto/address.ts"
-import { decodeAccount, keyOf as entryKey } from "../ledger/account.ts"
 import type { Transaction } from "../ledger/transaction.ts"
-import { transferOf } from "../ledger/transfer.ts"
 import { auditChain } from "../store/audit.ts"
 import { inconsistency } from "../store/consistency.ts"
 import { loadPending } from "../store/pending.ts"
-import type { Acknowledged } from "./wallets.ts"
 import type { SimNode } from "./node.ts"
 
 /** The run has shown a fault of the node. */
@@ -19,9 +15,14 @@ export class Violation extends Error {
   override readonly name = "Violation"
 }
 
-/** After every move of a tip: the stored tip is whole, its state tree is the one it commits to, and its entries sum up to the supply. */
+/**
+ * After every move of a tip: the stored tip is whole, its state tree is the one it commits to, its entries sum up to the supply, and
+ * the balances of owners are what their entries hold.
+ */
 export const checkTip = (node: SimNode, rules: Rules): string | undefined => {
-  const wrong = inconsistency(node.store.db, rules.ledger)
+  const wrong =
+    inconsistency(node.store.db, rules.ledger) ??
+    (node.store.balancesHold() ? undefined : "the balances are not what the coins add up to")
   return wrong === undefined ? undefined : `${node.name}: ${wrong}`
 }
 
@@ -62,11 +63,13 @@ export const checkBounds = (node: SimNode): string | undefined => {
     : `${node.name}: ${over.actor} holds ${over.used} ${over.of}, ${over.max} are allowed`
 }
 
-/** What is pending at a node, as its disk has it: by sender and nonce. */
+/** What is pending at a node, as its disk has it: a transfer by sender and nonce, a payment by its id. */
 export type PoolView = ReadonlyMap<string, Transaction>
 
-const slotOf = (transaction: Transaction): string => {
-  const { sender, nonce } = transferOf(transaction)
+/** Of two transactions in one slot at most one can be pending. */
+export const slotOf = (transaction: Transaction): string => {
+  if (transaction.kind !== "transfer") return toHex(transaction.id)
+  const { sender, nonce } = transaction.transfer
   return `${toHex(sender)} ${nonce}`
 }
 
@@ -78,36 +81,14 @@ export const poolView = ({ store }: SimNode, rules: Rules): PoolView =>
     })
   )
 
-const nonceAt = (node: SimNode, sender: Address): number => decodeAccount(node.store.readEntry(entryKey(sender))).nonce
-
-/**
- * A transfer that a node has acknowledged is confirmed there, or another with its nonce is, or it is pending, or another that took
- * its place. Gives the first that is none of these.
- */
-export const checkAcknowledged = (
-  acknowledged: Iterable<Acknowledged>,
-  node: SimNode,
-  pool: PoolView
-): string | undefined => {
-  for (const { transaction, node: name } of acknowledged) {
-    if (name !== node.name || node.store.isConfirmed(transaction.id)) continue
-    const { sender, nonce } = transferOf(transaction)
-    if (nonceAt(node, sender) >= nonce || pool.has(slotOf(transaction))) continue
-    return `${name}: transfer ${toHex(transaction.id).slice(0, 12)} (nonce ${nonce}) was acknowledged and is lost`
-  }
-  return undefined
+/** What a money model promises to whoever had a transaction acknowledged. */
+export interface Promises {
+  /** A node's tip has moved. */
+  readonly moved: (node: SimNode) => void
+  /** The first promise of a node that is broken, in words. */
+  readonly broken: (node: SimNode, pool: PoolView) => string | undefined
 }
 
 /** When nothing is under way, the pool in memory is the one on disk. */
 export const checkMemory = ({ name }: SimNode, pool: PoolView, inMemory: number): string | undefined =>
   inMemory === pool.size ? undefined : `${name}: ${inMemory} transfers are pending, and ${pool.size} on its disk`
-
-/** Nothing is pending that the tip has confirmed or made impossible. */
-export const checkPool = (node: SimNode, pool: PoolView): string | undefined => {
-  for (const transaction of pool.values()) {
-    const { sender, nonce } = transferOf(transaction)
-    if (nonceAt(node, sender) >= nonce)
-      return `${node.name}: a transfer with nonce ${nonce} is pending, and the account is at ${nonceAt(node, sender)}`
-  }
-  return undefined
-}

@@ -7,9 +7,10 @@ import type { Weather } from "./net.ts"
 import type { SimNode, SimParts } from "./node.ts"
 import { peerPort } from "./node.ts"
 import type { Action } from "./plan.ts"
-import { liarKey } from "./wallets.ts"
+import { liarKey } from "./keys.ts"
+import type { WalletAction } from "./wallets.ts"
 
-export type FaultAction = Exclude<Action, { do: "pay" | "conflict" | "replace" | "pace" | "order" | "flood" }>
+export type FaultAction = Exclude<Action, WalletAction | { do: "pace" | "order" | "flood" }>
 
 export interface FaultParts extends SimParts {
   readonly nodes: ReadonlyMap<string, SimNode>
@@ -25,6 +26,8 @@ export class Faults {
   private readonly parts: FaultParts
   private readonly healing = new Set<() => void>()
   private readonly restarts = new Map<string, number>()
+  /** Blocks that nobody may take, by id, and what is wrong with each. */
+  readonly forged = new Map<string, string>()
   private calm = false
   private liars = 0
 
@@ -243,7 +246,7 @@ export class Faults {
     const victim = this.node(action.node)
     const target = ({ address, store }: SimNode) => ({ host: address, port: peerPort, store })
     const others = [...this.parts.nodes.values()].filter((node) => node !== victim && node.up)
-    const act = acts[action.act]
+    const act = acts[rules.spec.ledger.model][action.act]
     if (act === undefined || !victim.up) return Effect.void
     const i = this.liars++
     const host = world.host(`liar${i}`)
@@ -258,7 +261,8 @@ export class Faults {
         rules,
         dice: makeDice(action.seed),
         victim: target(victim),
-        others: others.map(target)
+        others: others.map(target),
+        forged: ({ id }, about) => void this.forged.set(id, about)
       })
     )
     return Effect.andThen(

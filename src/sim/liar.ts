@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { sha256 } from "../crypto/hash.ts"
 import { type Keypair, keypairOf } from "../crypto/keys.ts"
 import { concat, concatAll, utf8 } from "../codec/bytes.ts"
+import type { Header } from "../block/header.ts"
 import type { Rules } from "../chain/rules.ts"
 import type { Tcp, TcpFault, Wire } from "../io/tcp.ts"
 import type { Message } from "../peer/message.ts"
@@ -33,6 +34,8 @@ export interface Liar {
   readonly victim: Victim
   /** Further nodes that run: for lies that differ from one to the other. */
   readonly others: ReadonlyArray<Victim>
+  /** Hears of each block that nobody may ever take: it is made, and about to be given. */
+  readonly forged: (header: Header, about: string) => void
 }
 
 /** Milliseconds for a dial, and for a hello to be answered. */

@@ -1,66 +1,31 @@
 /**
- * Blocks and transfers that no honest node makes: for each reason to refuse one that a simulated chain can come to,
- * something that is refused for that reason. The seals are real, so that nothing is refused before its time.
+ * Blocks that no honest node makes: for each reason to refuse one that a simulated chain can come to, something that is
+ * refused for that reason. The seals are real, so that nothing is refused before its time. What is about money stands in
+ * transfer-lies.ts and payment-lies.ts.
  */
-import { assert } from "../assert.ts"
-import { type Block, encodeBlock, encodeBody, extraHashOf, transactionRootOf } from "../block/block.ts"
+import { type Block, encodeBlock, encodeBody, extraHashOf } from "../block/block.ts"
 import { type Header, type HeaderFields, type Height, makeHeader, meetsTarget, type Target } from "../block/header.ts"
 import { ancestryOf, type Row } from "../chain/reader.ts"
 import { makeRules } from "../chain/rules.ts"
-import { concat } from "../codec/bytes.ts"
+import { concat, writeU32 } from "../codec/bytes.ts"
 import { bitsOf, easiestTarget, targetOfBits } from "../consensus/difficulty.ts"
-import type { Address } from "../crypto/address.ts"
 import { asHash } from "../crypto/hash.ts"
-import type { Keypair } from "../crypto/keys.ts"
-import { decodeAccount, keyOf } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
-import type { Millis, Nonce, Transaction, TransferFields } from "../ledger/transaction.ts"
-import { makeTransfer, signTransfer, transferOf } from "../ledger/transfer.ts"
-import { search } from "../miner/search.ts"
-import { makeTemplate } from "../miner/template.ts"
+import type { LedgerRules } from "../ledger/ledger.ts"
+import type { Millis } from "../ledger/transaction.ts"
+import { draft, filled, type Forged, type Forgeries, given, type MoneyLies, seal } from "./forge.ts"
 import type { Liar } from "./liar.ts"
-import { walletKey } from "./wallets.ts"
+import { paymentLies } from "./payment-lies.ts"
+import { transferLies } from "./transfer-lies.ts"
 
-/** A header and the bytes that are given for its block. */
-export interface Forged {
-  readonly header: Header
-  readonly bytes: Uint8Array
-  /** What is announced as its header; undefined: the header. */
-  readonly announced?: Uint8Array
-}
+/** By money model. */
+export const moneyLies = { account: transferLies, utxo: paymentLies } as const satisfies Record<
+  LedgerRules["model"],
+  MoneyLies
+>
 
-/** Hashes that a liar spends on one seal: far more than any simulated target takes. */
-const hashesMax = 10_000_000
-
-// ── blocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** The block with some header fields replaced and a nonce that seals it. */
-export const seal = (block: Block, fields: Partial<HeaderFields> = {}): Block => {
-  const header = makeHeader({ ...block.header, ...fields })
-  const { nonce } = search({ header: header.bytes, target: header.target, from: 0, count: hashesMax })
-  assert(nonce !== undefined, "a simulated target is met within its hashes")
-  return { ...block, header: makeHeader({ ...header, nonce }) }
-}
-
-/** An honest block on the victim's tip, all its own, not sealed. */
-const draft = ({ rules, victim, key, dice, host }: Liar, aheadMs = 0): Block =>
-  makeTemplate({
-    rules,
-    reader: victim.store,
-    candidates: [],
-    proposer: key.address,
-    now: host.now + aheadMs,
-    extra: dice.bytes(8)
-  })
-
-/** A block with these transactions behind a header that commits to them, whatever they are. */
-const filled = (block: Block, transactions: ReadonlyArray<Transaction>): Block =>
-  seal({ ...block, transactions }, { transactionRoot: transactionRootOf(transactions) })
-
-const given = (block: Block): Forged => ({ header: block.header, bytes: encodeBlock(block) })
-
-/** A block on the victim's tip: valid, unless its time is too far ahead. */
-export const honestBlock = (liar: Liar, aheadMs = 0): Forged => given(seal(draft(liar, aheadMs)))
+/** The lies about money that fit the liar's chain. */
+export const lies = ({ rules }: Liar): MoneyLies => moneyLies[rules.spec.ledger.model]
 
 /** A header with a field changed, sealed. */
 const bent =
@@ -104,13 +69,20 @@ const overpaid = (liar: Liar): Forged => {
 /** More bytes than the spec allows a block, and fewer than a frame may have. */
 const oversize = (liar: Liar): Forged => {
   const { bytesMax } = liar.rules.spec.block
-  const [one] = purseTransfers(liar, 1)
+  const [one] = lies(liar).sound(liar, 1)
   return given(
     filled(
       draft(liar),
       Array.from({ length: Math.ceil(bytesMax / one!.bytes.length) }, () => one!)
     )
   )
+}
+
+/** The body with a false number of transactions. */
+const countingTo = (count: number, body: Uint8Array, extraLength: number): Uint8Array => {
+  const out = body.slice()
+  writeU32(out, 4 + extraLength, count)
+  return out
 }
 
 /** The true header with a body that is not a body. */
@@ -121,30 +93,28 @@ const brokenBody = (liar: Liar): Forged => {
     () => concat(body, liar.dice.bytes(3)),
     () => body.subarray(0, body.length - 2),
     () => concat(new Uint8Array([255, 255, 255, 255]), body.subarray(4)),
-    () => concat(body.subarray(0, body.length - 4), new Uint8Array([255, 255, 0, 0]))
+    () => countingTo(0xffff, body, block.extra.length)
   ])()
   return { header: block.header, bytes: concat(block.header.bytes, broken) }
 }
 
 /** A body with a transfer that its own encoding refutes. */
 const brokenTransfer = (liar: Liar): Forged => {
-  const block = filled(draft(liar), [brokenTransaction(liar)])
+  const block = filled(draft(liar), [lies(liar).broken(liar)])
   return { header: block.header, bytes: encodeBlock(block) }
 }
 
 /** A valid block, and behind its header another body. */
 export const twoBodies = (liar: Liar): readonly [sound: Forged, spoiled: Forged] => {
   const block = seal(draft(liar))
-  return [given(block), given({ ...block, transactions: purseTransfers(liar, 1) })]
+  return [given(block), given({ ...block, transactions: lies(liar).sound(liar, 1) })]
 }
 
 const withExtra = (block: Block, extra: Uint8Array): Block =>
   seal({ ...block, extra }, { extraHash: extraHashOf(extra) })
 
 /** What a liar can make of a block: by name, the code by which it must be refused, and how it is made. */
-export const forgeries: Readonly<
-  Record<string, { readonly about: string; readonly code: string; readonly forge: (liar: Liar) => Forged }>
-> = {
+const general: Forgeries = {
   version: { about: "a version that is not known", code: "version-unsupported", forge: bent(() => ({ version: 2 })) },
   "chain-tag": {
     about: "the tag of another chain",
@@ -213,48 +183,18 @@ export const forgeries: Readonly<
       given(
         filled(
           draft(liar),
-          purseTransfers(liar, 1).flatMap((one) => [one, one])
-        )
-      )
-  },
-  "double-spend": {
-    about: "two transfers with one nonce",
-    code: "transaction-refused",
-    forge: (liar) =>
-      given(
-        filled(
-          draft(liar),
-          [1, 7].flatMap((amount) => purseTransfers(liar, 1, { amount }))
-        )
-      )
-  },
-  "nonce-gap": {
-    about: "a transfer whose nonce comes later",
-    code: "transaction-refused",
-    forge: (liar) => given(filled(draft(liar), purseTransfers(liar, 2).slice(1)))
-  },
-  overdraft: {
-    about: "a transfer of more than its sender has",
-    code: "transaction-refused",
-    forge: (liar) => given(filled(draft(liar), purseTransfers(liar, 1, { amount: 1e15 })))
-  },
-  replay: {
-    about: "a transfer that is confirmed already",
-    code: "transaction-refused",
-    forge: (liar) => given(filled(draft(liar), confirmed(liar).slice(0, 1)))
-  },
-  theft: {
-    about: "a transfer of another's money with a signature that is not theirs",
-    code: "signature-invalid",
-    forge: (liar) =>
-      given(
-        filled(
-          draft(liar),
-          purseTransfers(liar, 1).map((one) => missigned(one, liar))
+          lies(liar)
+            .sound(liar, 1)
+            .flatMap((one) => [one, one])
         )
       )
   }
 }
+
+const account = { ...general, ...transferLies.forgeries }
+const utxo = { ...general, ...paymentLies.forgeries }
+/** What a liar can make of a block of a money model, by name. */
+export const forgeries = { account, utxo } as const satisfies Record<keyof typeof moneyLies, Forgeries>
 
 /** So many sealed headers on a parent, whose bodies nobody has. */
 export const headersOn = ({ rules, victim, key, dice }: Liar, parent: Header, count: number): ReadonlyArray<Header> => {
@@ -284,86 +224,6 @@ export const headersOn = ({ rules, victim, key, dice }: Liar, parent: Header, co
 /** Work of some headers. */
 export const workOf = ({ rules }: Liar, headers: ReadonlyArray<Header>): bigint =>
   headers.reduce((sum, header) => sum + rules.consensus.work(header), 0n)
-
-/** Blocks of the best branch, the newest first, at most so many. Genesis is not among them. */
-export const oldBlocks = ({ victim: { store } }: Liar, max: number): ReadonlyArray<Block> => {
-  const blocks: Array<Block> = []
-  for (let { height } = store.tip().header; height > 0 && blocks.length < max; height--)
-    blocks.push(store.block(store.bestAt(height)!.header.id)!)
-  return blocks
-}
-
-// ── transfers ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** A wallet that lends the liar its key: a user who cheats. */
-const purse = (): Keypair => walletKey(0)
-
-export type TransferWish = Partial<Pick<TransferFields, "chainId" | "note">> & {
-  readonly amount?: number
-  readonly fee?: number
-}
-
-/** So many transfers of the purse to the liar, from the next nonce on. */
-export const purseTransfers = (liar: Liar, count: number, wish: TransferWish = {}): ReadonlyArray<Transaction> => {
-  const { nonce } = decodeAccount(liar.victim.store.readEntry(keyOf(purse().address)))
-  return Array.from({ length: count }, (_, i) => signed(liar, purse(), nonce + 1 + i, wish))
-}
-
-/** A transfer of whomever, signed. */
-export const signed = (liar: Liar, from: Keypair, nonce: number, wish: TransferWish = {}): Transaction => {
-  const { ledger } = liar.rules.spec
-  return signTransfer(
-    {
-      chainId: wish.chainId ?? ledger.chainId,
-      recipient: liar.dice.bytes(20) as Address,
-      amount: (wish.amount ?? 1) as Amount,
-      fee: (wish.fee ?? ledger.feeMin) as Amount,
-      nonce: nonce as Nonce,
-      time: liar.host.now as Millis,
-      note: wish.note ?? ""
-    },
-    from
-  )
-}
-
-/** The transfer with another's signature: same id, nobody's will. */
-export const missigned = (transaction: Transaction, liar: Liar): Transaction => {
-  const transfer = transferOf(transaction)
-  const other = signed(liar, liar.key, transfer.nonce)
-  return makeTransfer({ ...transfer, signature: transferOf(other).signature })
-}
-
-/** Places of a transfer's numbers, behind version and chain id. */
-const amountOffset = 2 + 40
-
-/** A transfer whose own bytes refute it: what `decode` refuses, so no state is asked. */
-export const brokenTransaction = (liar: Liar): Transaction => {
-  const { dice, rules } = liar
-  const sound = signed(liar, purse(), 1)
-  const transfer = transferOf(sound)
-  const edited = (edit: (bytes: Uint8Array) => void): Transaction => {
-    const bytes = sound.bytes.slice()
-    edit(bytes)
-    return { ...sound, bytes }
-  }
-  const numbers = amountOffset + rules.spec.ledger.chainId.length
-  return dice.pick([
-    () => edited((bytes) => bytes.fill(0xff, numbers, numbers + 8)),
-    () => edited((bytes) => void (bytes[numbers + 8 * dice.int(4) + 7] = 0x80)),
-    () => edited((bytes) => bytes.fill(0, numbers, numbers + 8)),
-    () => edited((bytes) => void (bytes[0] = 2)),
-    () => edited((bytes) => void (bytes[1] = 200)),
-    () => makeTransfer({ ...transfer, recipient: transfer.sender }),
-    () => makeTransfer({ ...transfer, sender: liar.key.address }),
-    () => signed(liar, purse(), 1, { chainId: "elsewhere" }),
-    () => signed(liar, purse(), 1, { fee: rules.spec.ledger.feeMin - 1 }),
-    () => signed(liar, purse(), 0)
-  ])()
-}
-
-/** Transfers of the last blocks. */
-export const confirmed = (liar: Liar): ReadonlyArray<Transaction> =>
-  oldBlocks(liar, 50).flatMap(({ transactions }) => transactions)
 
 /** Ids of nothing. */
 export const nonsenseIds = (liar: Liar, count: number): ReadonlyArray<Uint8Array> =>

@@ -2,7 +2,8 @@
  * What shall happen in a run, decided before it begins: the nodes, who pays when, which faults come. A pure function of the
  * options, and plain JSON, so that a plan can be read, cut down by the shrinker, and kept as a scenario.
  */
-import { actNames } from "./byzantine.ts"
+import type { LedgerRules } from "../ledger/ledger.ts"
+import { actNamesOf, coinActNames } from "./byzantine.ts"
 import type { Strategy } from "./choices.ts"
 import { type Dice, makeDice } from "./dice.ts"
 
@@ -22,8 +23,14 @@ export const faults = [
 ] as const
 export type Fault = (typeof faults)[number]
 
+/** The money model of a simulated chain. */
+export type Model = LedgerRules["model"]
+export const models: ReadonlyArray<Model> = ["account", "utxo"]
+
 export interface SimOptions {
   readonly seed: number
+  /** Undefined: the seed decides. */
+  readonly ledger?: Model
   /** 1 to 30. */
   readonly nodes: number
   /** Virtual milliseconds of work; the quiet at the end comes on top. */
@@ -53,14 +60,18 @@ export type Action = { readonly at: number } & (
       readonly do: "pay"
       readonly wallet: number
       readonly node: string
-      /** Transfers with consecutive nonces. */
+      /** So many, each after the answer to the one before: with consecutive nonces, or of coins that the one before made. */
       readonly count: number
       readonly http: boolean
     }
-  /** Two transfers with one nonce, to two nodes. */
+  /** Two transfers with one nonce, or of one coin, to two nodes. */
   | { readonly do: "conflict"; readonly wallet: number; readonly nodes: readonly [string, string] }
   /** A transfer, then one that takes its place for twice the fee. */
   | { readonly do: "replace"; readonly wallet: number; readonly node: string }
+  /** The coins of so many wallets become one coin of the first: one payment with as many owners. */
+  | { readonly do: "gather"; readonly wallet: number; readonly wallets: number; readonly node: string }
+  /** The youngest rewards are spent that may be, whoever has mined them. */
+  | { readonly do: "spend-reward"; readonly wallet: number; readonly node: string }
   | { readonly do: "pace"; readonly node: string; readonly hashesPerSecond: number }
   /** So many questions at a time, as a page that went wild would ask. */
   | { readonly do: "flood"; readonly node: string; readonly count: number }
@@ -87,6 +98,7 @@ export type Action = { readonly at: number } & (
 
 export interface Plan {
   readonly seed: number
+  readonly ledger: Model
   readonly nodes: ReadonlyArray<PlannedNode>
   readonly wallets: number
   readonly blockMs: number
@@ -107,6 +119,7 @@ const minuteMs = 60_000
 interface Sketch {
   readonly dice: Dice
   readonly options: SimOptions
+  readonly ledger: Model
   readonly names: ReadonlyArray<string>
   readonly actions: Array<Action>
 }
@@ -142,6 +155,22 @@ const planWork = (sketch: Sketch, wallets: number, paysPerMinute: number): void 
   each(sketch, 4 * minuteMs, () => ({ do: "flood", count: between(dice, 20, 300) }))
   for (const at of timesOf(sketch, 10 * minuteMs))
     actions.push({ at, do: "pace", node: dice.pick(names), hashesPerSecond: dice.chance(0.3) ? 0 : pace(dice) })
+}
+
+/** What only coins can do; from dice of its own, so that a plan is otherwise the same on both ledgers. */
+const planCoins = ({ options, names, actions }: Sketch, wallets: number, paysPerMinute: number): void => {
+  const dice = makeDice(Math.imul(options.seed, 1_597_334_677) ^ 0xc011)
+  const own: Sketch = { dice, options, ledger: "utxo", names, actions }
+  for (const at of timesOf(own, (2 * minuteMs) / paysPerMinute)) {
+    const work = { at, wallet: dice.int(wallets), node: dice.pick(names) }
+    actions.push(
+      dice.chance(0.5)
+        ? { ...work, do: "spend-reward" }
+        : { ...work, do: "gather", wallets: dice.pick([1, 1, 2, 3, wallets]) }
+    )
+  }
+  if (!options.faults.includes("byzantine")) return
+  each(own, minuteMs, () => ({ do: "byzantine", act: dice.pick(coinActNames), seed: dice.int(1_000_000) }))
 }
 
 const pace = (dice: Dice): number => between(dice, paceMin, paceMax)
@@ -201,7 +230,11 @@ const fault: Readonly<Record<Fault, (sketch: Sketch) => void>> = {
       ms: between(dice, 5_000, 4 * minuteMs)
     })),
   byzantine: (sketch) =>
-    each(sketch, minuteMs, (dice) => ({ do: "byzantine", act: dice.pick(actNames), seed: dice.int(1_000_000) }))
+    each(sketch, minuteMs, (dice) => ({
+      do: "byzantine",
+      act: dice.pick(actNamesOf(sketch.ledger)),
+      seed: dice.int(1_000_000)
+    }))
 }
 
 type Bare = { readonly [K in Action["do"]]: Omit<Extract<Action, { do: K }>, "at" | "node"> }
@@ -229,12 +262,16 @@ const seedsOf = (dice: Dice, names: ReadonlyArray<string>): ReadonlyArray<Readon
   })
 }
 
+/** The ledger of a seed: dice of its own, so that a fixed ledger changes nothing else. */
+const ledgerOf = (seed: number): Model => makeDice(Math.imul(seed, 668_265_263) ^ 0x1ed6e4).pick(models)
+
 /** The plan of a seed. */
 export const makePlan = (options: SimOptions): Plan => {
   const dice = makeDice(Math.imul(options.seed, 2_654_435_761) ^ 0x5eed)
   const names = Array.from({ length: options.nodes }, (_, i) => `n${i}`)
   const wallets = 8
-  const sketch: Sketch = { dice, options, names, actions: [] }
+  const ledger = options.ledger ?? ledgerOf(options.seed)
+  const sketch: Sketch = { dice, options, ledger, names, actions: [] }
   const seeds = seedsOf(dice, names)
   const nodes = names.map((name, i) => ({
     name,
@@ -242,10 +279,13 @@ export const makePlan = (options: SimOptions): Plan => {
     seeds: seeds[i]!,
     hashesPerSecond: i === 0 || dice.chance(0.7) ? pace(dice) : 0
   }))
-  planWork(sketch, wallets, options.paysPerMinute ?? 6)
+  const { paysPerMinute = 6 } = options
+  planWork(sketch, wallets, paysPerMinute)
+  if (ledger === "utxo") planCoins(sketch, wallets, paysPerMinute)
   for (const kind of faults) if (options.faults.includes(kind)) fault[kind](sketch)
   return {
     seed: options.seed,
+    ledger,
     nodes,
     wallets,
     blockMs: options.blockMs ?? 10_000,

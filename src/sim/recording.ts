@@ -1,7 +1,7 @@
 /** A run in a file: its plan, its choices, and what came of it. Whoever has the file and the commit has the run. */
 import { Result, Schema } from "effect"
 import { type Deviations, type Stream, streams } from "./choices.ts"
-import type { Plan } from "./plan.ts"
+import { models, type Plan } from "./plan.ts"
 
 const form = "cairn-simulation-1"
 /** Bytes of a recording file that are read at most. */
@@ -18,6 +18,8 @@ const ActionForm = Schema.Union([
   Schema.Struct({ ...onNode, do: Schema.Literal("pay"), wallet: Count, count: Count, http: Schema.Boolean }),
   Schema.Struct({ ...happening, do: Schema.Literal("conflict"), wallet: Count, nodes: Schema.Tuple([Name, Name]) }),
   Schema.Struct({ ...onNode, do: Schema.Literal("replace"), wallet: Count }),
+  Schema.Struct({ ...onNode, do: Schema.Literal("gather"), wallet: Count, wallets: Count }),
+  Schema.Struct({ ...onNode, do: Schema.Literal("spend-reward"), wallet: Count }),
   Schema.Struct({ ...onNode, do: Schema.Literal("pace"), hashesPerSecond: Count }),
   Schema.Struct({ ...onNode, do: Schema.Literal("flood"), count: Count }),
   Schema.Struct({ ...onNode, do: Schema.Literal("order") }),
@@ -40,6 +42,8 @@ const ActionForm = Schema.Union([
 
 const PlanForm = Schema.Struct({
   seed: Schema.Int,
+  /** Left out: accounts, as before there were coins. */
+  ledger: Schema.optionalKey(Schema.Literals(models)),
   nodes: Schema.Array(
     Schema.Struct({ name: Name, address: Name, seeds: Schema.Array(Name), hashesPerSecond: Count })
   ).check(Schema.isMinLength(1), Schema.isMaxLength(64)),
@@ -140,13 +144,14 @@ const parseJson = (text: string): unknown => {
 export const parseRecording = (text: string): Recording | { readonly wrong: string } => {
   const decoded = Schema.decodeUnknownResult(RecordingForm)(parseJson(text))
   if (Result.isFailure(decoded)) return { wrong: String(decoded.failure) }
-  const { commit, plan, choices, digest, failure } = decoded.success
+  const { commit, choices, digest, failure } = decoded.success
+  const plan = { ledger: "account", ...decoded.success.plan } as Plan
   const names = new Set(plan.nodes.map(({ name }) => name))
-  if (namesOf(plan as Plan).some((name) => !names.has(name))) return { wrong: "an action names a node that is none" }
-  if (choices === undefined) return { commit, plan: plan as Plan, choices, digest, failure }
+  if (namesOf(plan).some((name) => !names.has(name))) return { wrong: "an action names a node that is none" }
+  if (choices === undefined) return { commit, plan, choices, digest, failure }
   const unpacked = streams.map((stream) => [stream, unpack((choices as Record<Stream, string>)[stream])] as const)
   if (unpacked.some(([, pairs]) => pairs === undefined)) return { wrong: "its choices are damaged" }
-  return { commit, plan: plan as Plan, choices: Object.fromEntries(unpacked) as Deviations, digest, failure }
+  return { commit, plan, choices: Object.fromEntries(unpacked) as Deviations, digest, failure }
 }
 
 /** Every node that a plan speaks of. */

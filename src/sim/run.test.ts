@@ -58,7 +58,7 @@ test("a failing run is made small: what is left is what it needs", () => {
   const small = shrink(plan, undefined, { check: neverForked, spent: () => runs++ > 150 })!
   expect(small.report.failure).toBe("two nodes have gone different ways")
   expect(small.plan.actions.length).toBeLessThan(plan.actions.length / 4)
-  const again = simulate(small.plan, { check: neverForked, choices: new RecordedChoices(small.choices) })
+  const again = simulate(small.plan, { check: neverForked, choices: new RecordedChoices(small.choices!) })
   expect(again.digest).toBe(small.report.digest)
 }, 120_000)
 

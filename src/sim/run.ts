@@ -12,16 +12,15 @@ import { Result } from "effect"
 import type { NodeShape } from "../node.ts"
 import { type Choices, SeededChoices } from "./choices.ts"
 import {
-  checkAcknowledged,
   checkBounds,
   checkCondemned,
   checkHistory,
   checkMemory,
-  checkPool,
   checkTip,
   heavierBranch,
   type PoolView,
   poolView,
+  type Promises,
   Violation
 } from "./check.ts"
 import { diskRetryMsMax } from "../limits.ts"
@@ -31,7 +30,9 @@ import { askedFor, peerPort, SimNode } from "./node.ts"
 import type { Action, Plan } from "./plan.ts"
 import type { Run } from "./trace.ts"
 import { Tracer, type TracerOptions } from "./tracer.ts"
-import { nodeKey, walletKey, Wallets } from "./wallets.ts"
+import { nodeKey, walletKey } from "./keys.ts"
+import type { Wallets } from "./wallets.ts"
+import { checkPool, makeMoney } from "./money.ts"
 import { errorOf, startMs, World } from "./world.ts"
 
 export interface RunOptions extends Omit<TracerOptions, "messages"> {
@@ -74,12 +75,14 @@ const quietMs = 30 * 60_000
 const settleMs = 15_000
 /** How far ahead a header's time may be: less than the clocks of plans are off. */
 const futureMsMax = 60_000
+/** Blocks until the coins of a block's proposer may be spent: few, so that reorganisations take such coins back. */
+const coinbaseMaturity = 2
 /** Steps between two looks at bounds and progress; in a flood an inbox is full and empty again within few. */
 const lookEvery = 256
 const lookEveryInFloods = 8
 /** Virtual milliseconds between two looks at the choice of branch. */
 const choiceLookMs = 1_000
-/** Virtual milliseconds between two looks at bans. */
+/** Virtual milliseconds between two looks at bans and promises. */
 const banLookMs = 30_000
 /** Height up to which every reorganisation is followed by a replay of all of history. */
 const fullAuditHeight = 200
@@ -89,10 +92,11 @@ export const rulesOf = (plan: Plan): Rules => {
   const total = plan.nodes.reduce((sum, { hashesPerSecond }) => sum + hashesPerSecond, 0)
   const bits = Math.max(4, Math.round(Math.log2(Math.max(1, (total * plan.blockMs) / 1000))))
   const dev = presets["dev"] as { readonly ledger: object; readonly genesis: object }
+  const model = plan.ledger === "utxo" ? { model: plan.ledger, coinbaseMaturity } : {}
   const parsed = parseSpec({
     ...dev,
     name: "simulated",
-    ledger: { ...dev.ledger, chainId: "simulated", feeMin: 10, reward: 5_000 },
+    ledger: { ...dev.ledger, ...model, chainId: "simulated", feeMin: 10, reward: 5_000 },
     difficulty: { rule: "asert", blockMs: plan.blockMs, halfLifeMs: 30 * plan.blockMs, bitsStart: bits, bitsMin: 4 },
     time: { medianBlocks: 11, futureMsMax },
     genesis: { time: startMs, note: "", alloc: [] }
@@ -116,6 +120,7 @@ class Simulation {
   readonly rules: Rules
   readonly nodes = new Map<string, SimNode>()
   readonly wallets: Wallets
+  private readonly promises: Promises
   private readonly plan: Plan
   private readonly options: RunOptions
   private readonly faults: Faults
@@ -133,7 +138,10 @@ class Simulation {
     this.rules = rulesOf(plan)
     this.net = new SimNet(this.world, choices)
     this.tracer = new Tracer(this.world, { ...options, messages: options.messages ?? false })
-    this.wallets = new Wallets(this.rules, plan.wallets)
+    const { wallets, promises } = makeMoney(this.rules, plan.wallets)
+    this.wallets = wallets
+    wallets.violated = (what) => this.violated(what)
+    this.promises = promises
     const parts = { world: this.world, net: this.net, choices, tracer: this.tracer }
     plan.nodes.forEach(({ name, address, seeds, hashesPerSecond }, i) => {
       const known = seeds.map((seed) => `${plan.nodes.find((one) => one.name === seed)!.address}:${peerPort}`)
@@ -193,7 +201,10 @@ class Simulation {
     const { elapsed } = this.world
     return this.plan.actions.some(
       (one) =>
-        one.do === "disk-full" && one.node === name && elapsed > one.at && elapsed < one.at + one.ms + diskRetryMsMax + ms
+        one.do === "disk-full" &&
+        one.node === name &&
+        elapsed > one.at &&
+        elapsed < one.at + one.ms + diskRetryMsMax + ms
     )
   }
 
@@ -211,7 +222,13 @@ class Simulation {
   }
 
   private tipMoved(node: SimNode): void {
-    this.violated(checkTip(node, this.rules) ?? this.options.check?.(node, this.nodes))
+    this.promises.moved(node)
+    const forged = this.faults.forged.get(node.store.tip().header.id)
+    this.violated(
+      checkTip(node, this.rules) ??
+        (forged === undefined ? undefined : `${node.name} has taken a block with ${forged}`) ??
+        this.options.check?.(node, this.nodes)
+    )
   }
 
   /** After each start: what the disk has is what the rules give, and nothing that was promised is gone. */
@@ -222,7 +239,7 @@ class Simulation {
 
   /** In a squeezed pool a transfer may have to leave for a better one; else what was promised is kept. */
   private checkPromises(node: SimNode, pool: PoolView): string | undefined {
-    return this.plan.squeeze > 1 ? undefined : checkAcknowledged(this.wallets.acknowledged.values(), node, pool)
+    return this.plan.squeeze > 1 ? undefined : this.promises.broken(node, pool)
   }
 
   private program(): Effect.Effect<void, unknown> {
@@ -252,13 +269,13 @@ class Simulation {
     const at = (name: string): SimNode => this.nodes.get(name)!
     switch (action.do) {
       case "pay":
-        return at(action.node).up ? this.wallets.pay(action.wallet, at(action.node), action) : Effect.void
-      case "conflict": {
-        const [a, b] = action.nodes
-        return at(a).up && at(b).up ? this.wallets.conflict(action.wallet, [at(a), at(b)]) : Effect.void
-      }
+      case "conflict":
       case "replace":
-        return at(action.node).up ? this.wallets.replace(action.wallet, at(action.node)) : Effect.void
+      case "gather":
+      case "spend-reward": {
+        const nodes = ("nodes" in action ? action.nodes : [action.node]).map(at)
+        return nodes.every(({ up }) => up) ? this.wallets.act(action, nodes) : Effect.void
+      }
       case "order":
         return this.ignoring(at(action.node), (node) => node.mine(undefined))
       case "flood": {
@@ -267,7 +284,10 @@ class Simulation {
         const asked = Array.from({ length: action.count }, () => one)
         const all = Effect.all(asked, { concurrency: "unbounded", discard: true })
         this.floods++
-        return Effect.ensuring(all, Effect.sync(() => void this.floods--))
+        return Effect.ensuring(
+          all,
+          Effect.sync(() => void this.floods--)
+        )
       }
       case "pace":
         return Effect.sync(() => void (at(action.node).pace.hashesPerSecond = action.hashesPerSecond))
@@ -290,6 +310,7 @@ class Simulation {
         yield* Effect.sleep(banLookMs)
         for (const node of this.up()) {
           this.violated(checkCondemned(node, (id) => this.tracer.wasTip(id)))
+          this.violated(this.checkPromises(node, poolView(node, this.rules)))
           yield* this.checkBans(node, ids)
         }
       })
@@ -335,7 +356,7 @@ class Simulation {
         this.violated(checkHistory(node, this.rules) ?? checkBounds(node))
         const { pendingTransactions } = yield* node.ask(({ node: shape }) => shape.stats())
         const pool = poolView(node, this.rules)
-        this.violated(checkPool(node, pool) ?? checkMemory(node, pool, pendingTransactions))
+        this.violated(checkPool(node, this.rules, pool) ?? checkMemory(node, pool, pendingTransactions))
         yield* this.checkBans(node, [...this.nodes.keys()])
       }
       yield* this.stopAll()

@@ -21,7 +21,8 @@ export interface ShrinkOptions {
 
 export interface Shrunk {
   readonly plan: Plan
-  readonly choices: Deviations
+  /** Undefined: those of the plan's seed, if the time was over before they were looked at. */
+  readonly choices: Deviations | undefined
   readonly report: Report
   readonly runs: number
 }
@@ -70,7 +71,7 @@ class Shrinker {
     this.time()
     this.actions()
     this.settleChoices()
-    return { plan: this.plan, choices: this.deviations ?? boring, report: this.best, runs: this.runs }
+    return { plan: this.plan, choices: this.deviations, report: this.best, runs: this.runs }
   }
 
   private run(plan: Plan, choices: Deviations | undefined): Report {

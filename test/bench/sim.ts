@@ -8,7 +8,7 @@ import { printTable, type Row } from "./table.ts"
 useEngine(loadEngine("auto") ?? nobleEngine)
 
 const hourMs = 3_600_000
-const light: SimOptions = { seed: 1, nodes: 5, ms: hourMs, faults: [] }
+const light: SimOptions = { seed: 1, ledger: "account", nodes: 5, ms: hourMs, faults: [] }
 
 const measure = (options: SimOptions) => {
   const plan = makePlan(options)
@@ -31,6 +31,7 @@ const variants: ReadonlyArray<readonly [string, SimOptions]> = [
   ["… fifo, no preemption", { ...light, strategy: "fifo", preempt: 0 }],
   ["… a transfer every second", { ...light, paysPerMinute: 60 }],
   ["… all faults", { ...light, faults }],
+  ["… coins", { ...light, ledger: "utxo" }],
   ["two nodes", { ...light, nodes: 2 }],
   ["ten nodes", { ...light, nodes: 10 }]
 ]

@@ -1,14 +1,14 @@
 /**
  * Runs seeds of the swarm one after the other until one fails, and says which:
  *
- *   PLANT=longest-chain bun --preload ./test/sim/plant-preload.ts test/sim/hunt.ts [FROM] [COUNT] [RECORDING]
+ *   PLANT=longest-chain bun --preload ./test/sim/plant-preload.ts test/sim/hunt.ts [FROM] [COUNT] [RECORDING] [LEDGER]
  *
  * Without PLANT: the product as it is. Prints one line of JSON; ends with 1 if no seed has failed.
  */
 import { loadEngine } from "../../src/crypto/native.ts"
 import { nobleEngine, useEngine } from "../../src/crypto/signature.ts"
 import { writeFile } from "../../src/io/files.ts"
-import { makePlan, type SimOptions, swarmOptions } from "../../src/sim/plan.ts"
+import { makePlan, type Model, models, type SimOptions, swarmOptions } from "../../src/sim/plan.ts"
 import { formatRecording } from "../../src/sim/recording.ts"
 import { simulate } from "../../src/sim/run.ts"
 import { isPlanted } from "./plant-preload.ts"
@@ -17,6 +17,12 @@ import { isPlanted } from "./plant-preload.ts"
 const runMs = 10 * 60_000
 /** A swarm draws more; a planted bug that needs more than these would be a rare one. */
 const nodesMax = 4
+
+interface Wish {
+  readonly recording: string | undefined
+  /** Undefined: each seed decides. */
+  readonly ledger: Model | undefined
+}
 
 /** What is printed. */
 export interface Hunt {
@@ -28,14 +34,15 @@ export interface Hunt {
   readonly found: { readonly seed: number; readonly failure: string; readonly options: SimOptions } | undefined
 }
 
-const hunt = (from: number, count: number, recording: string | undefined): Hunt => {
+const hunt = (from: number, count: number, { recording, ledger }: Wish): Hunt => {
   const began = performance.now()
   let runs = 0
   let virtualMs = 0
   const soFar = () => ({ plant: process.env["PLANT"], runs, virtualMs, realMs: Math.round(performance.now() - began) })
   for (let seed = from; seed < from + count; seed++) {
     const drawn = swarmOptions(seed, runMs)
-    const options = { ...drawn, nodes: Math.min(drawn.nodes, nodesMax) }
+    const fixed = ledger === undefined ? {} : { ledger }
+    const options = { ...drawn, ...fixed, nodes: Math.min(drawn.nodes, nodesMax) }
     const plan = makePlan(options)
     const { failure, digest, elapsed } = simulate(plan)
     runs++
@@ -48,10 +55,11 @@ const hunt = (from: number, count: number, recording: string | undefined): Hunt 
   return { ...soFar(), found: undefined }
 }
 
-const main = (from = "1", count = "100", recording?: string): number => {
+const main = (from = "1", count = "100", recording?: string, model?: string): number => {
   useEngine(loadEngine("auto") ?? nobleEngine)
   if (!isPlanted()) throw new Error("nothing is planted: the file was not loaded through the preload")
-  const result = hunt(Number(from), Number(count), recording)
+  const ledger = models.find((one) => one === model)
+  const result = hunt(Number(from), Number(count), { recording, ledger })
   process.stdout.write(`${JSON.stringify(result)}\n`)
   return result.found === undefined ? 1 : 0
 }

@@ -98,7 +98,7 @@ export const plants: ReadonlyArray<Plant> = [
 `,
     replace: `    if (refused === undefined) {
       state.fresh.push({ transaction, from: undefined, reply })
-      reply.succeed({ pending: state.pool.totals.count, account: view(state, transaction.transfer.sender) })
+      reply.succeed({ pending: state.pool.totals.count, account: view(state, payerOf(transaction)) })
     }
 `,
     needs: ["torn-write", "disk-full", "crash"],
@@ -125,7 +125,7 @@ export const plants: ReadonlyArray<Plant> = [
       else this.sql.setEntry.run(keyBytes(key), value, units, ledger.ownerOf(value) ?? null)`,
     replace: `      if (value !== undefined) this.sql.setEntry.run(keyBytes(key), value, units, ledger.ownerOf(value) ?? null)`,
     needs: [],
-    shows: /the entries hold|entries follow from the blocks|is not what the blocks say/
+    shows: /the entries hold|entries follow from the blocks|is not what the blocks say|the balances are not/
   },
   {
     name: "undo-off-by-one",
@@ -182,6 +182,47 @@ export const plants: ReadonlyArray<Plant> = [
     find: `this.rules.ledger.applyReward(state, header, fees, block.transactions[0])`,
     replace: `this.rules.ledger.applyReward(state, header, this.attached.reduce((sum, one) => sum + one.fees, fees) as Amount, undefined)`,
     needs: [],
+    shows: /a block changes the supply by its reward|is confirmed everywhere/
+  },
+  {
+    name: "spenders-forgotten",
+    what: "After a reorganisation that gives payments back, the pool of coins does not know any more who spends which coin.",
+    file: "src/mempool/coin-pool.ts",
+    find: `    const pushed = payments.length === 0 ? [] : this.admitAll([...payments, ...waiting], view, now)
+`,
+    replace: `    const pushed = payments.length === 0 ? [] : this.admitAll([...payments, ...waiting], view, now)
+    if (payments.length > 0) this.spenders.clear()
+`,
+    needs: [],
+    shows: new RegExp(`${neverConfirmed.source}|that the tip makes impossible`)
+  },
+  {
+    name: "undo-forgets-reward",
+    what: "The undo record of a block leaves out what its coinbase made: a reorganisation leaves rewards behind that no block pays.",
+    file: "src/chain/connect.ts",
+    find: `undo: encodeUndo(state.changes), fees })`,
+    replace: `undo: encodeUndo(
+      new Map([...state.changes].filter(([key]) => !key.startsWith(toHex(block.transactions[0]?.id ?? block.header.hash))))
+    ), fees })`,
+    needs: [],
+    shows: /undo leads back to the state of the fork point/
+  },
+  {
+    name: "reward-ripe-early",
+    what: "A reward may be spent one block too early.",
+    file: "src/ledger/utxo.ts",
+    find: `place.height >= ripeAt`,
+    replace: `place.height + 1 >= ripeAt`,
+    needs: [],
+    shows: /a block before it may be spent|has taken a block with a payment of the last block's reward/
+  },
+  {
+    name: "input-twice",
+    what: "A payment may name one coin twice, and spend twice what it holds.",
+    file: "src/ledger/utxo.ts",
+    find: `new Set(spends).size !== spends.length`,
+    replace: `new Set(spends).size > spends.length`,
+    needs: ["byzantine"],
     shows: /a block changes the supply by its reward/
   },
   {

@@ -93,7 +93,7 @@ export const scenesOf = (source: TestChain) => {
       const moved = (move: TipMoved) => Effect.map(mempool.offer(move), () => void miner.tell(move))
       const chain = new Actor(makeChain({ rules, store, verified, disk, moved }), watching)
       const admitted = (): void => void miner.tell({ _tag: "PoolGrew" })
-      const mempool = new Actor(makeMempool({ rules, store, verified, disk, pool: poolBounds, admitted }), watching)
+      const mempool = new Actor(makeMempool({ rules, store, verified, disk, pool: poolBounds, admitted, retell: () => {} }), watching)
       const tell: typeof chain.tell = (message) => {
         if (message._tag === "OfferBlock") offered.push({ block: message.block, heard })
         return chain.tell(message)

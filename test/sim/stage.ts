@@ -15,12 +15,13 @@ import { type Message, packHeaders } from "../../src/peer/message.ts"
 import type { Channel } from "../../src/transport/channel.ts"
 import { nodeIdOf, SeenNonces } from "../../src/transport/hello.ts"
 import { makeNativeChannel } from "../../src/transport/native.ts"
-import { checkBounds, checkHistory, checkPool, checkTip, poolView, Violation } from "../../src/sim/check.ts"
+import { checkBounds, checkHistory, checkTip, poolView, Violation } from "../../src/sim/check.ts"
 import { SeededChoices } from "../../src/sim/choices.ts"
 import { SimNet } from "../../src/sim/net.ts"
+import { checkPool } from "../../src/sim/money.ts"
 import { peerPort, SimNode, type SimParts } from "../../src/sim/node.ts"
 import { Tracer } from "../../src/sim/tracer.ts"
-import { liarKey, nodeKey } from "../../src/sim/wallets.ts"
+import { liarKey, nodeKey } from "../../src/sim/keys.ts"
 import { errorOf, type Host, World } from "../../src/sim/world.ts"
 import { loadInto } from "../snapshots.ts"
 
@@ -177,7 +178,7 @@ export class Stage {
       yield* story(this)
       const up = this.nodes.filter((node) => node.up)
       for (const node of up) {
-        this.wrong ??= checkHistory(node, this.rules) ?? checkBounds(node) ?? checkPool(node, poolView(node, this.rules))
+        this.wrong ??= checkHistory(node, this.rules) ?? checkBounds(node) ?? checkPool(node, this.rules, poolView(node, this.rules))
         yield* this.checkBans(node)
         yield* this.checkAlive(node)
       }
