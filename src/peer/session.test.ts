@@ -133,6 +133,7 @@ test("what a light client asks is served, and priced by what it costs", () => {
   }
   expect(heard({ tag: "GPH", request: 1, locator: [], limit: 1 })).toBe(allowanceMax / 20)
   expect(heard({ tag: "GPF", request: 1, of: new Uint8Array(20) })).toBe(allowanceMax / 20)
+  expect(heard({ tag: "GPF", request: 1, of: new Uint8Array(36) })).toBe(allowanceMax / 20)
   expect(heard({ tag: "GPF", request: 1, of: new Uint8Array(32) })).toBe(allowanceMax / 200)
   expect(heard({ tag: "GFH", request: 1, start: 0, every: 1, stop: new Uint8Array(32) })).toBe(allowanceMax / 20)
   expect(heard({ tag: "GFL", request: 1, start: 0, stop: new Uint8Array(32) })).toBe(Math.floor(allowanceMax / 60))

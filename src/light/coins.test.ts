@@ -1,0 +1,231 @@
+/** The coins of an address: all are found and proven, also while the chain moves; who hides a spend is dropped, who is of yesterday is not believed. */
+import { describe, expect, test } from "bun:test"
+import { coinsOf, keyOf, payment, specOf, TestChain } from "../../test/fixtures.ts"
+import { blind, type FakePeer, LightWorld } from "../../test/light.ts"
+import { toHex } from "../codec/bytes.ts"
+import { coinKey } from "../ledger/coin.ts"
+import type { LightAnswer, LightAsk } from "../peer/message.ts"
+import type { PaymentTransaction } from "../ledger/transaction.ts"
+import { proofPauseMs, proofsAheadMax } from "../limits.ts"
+import { makeDice } from "../sim/dice.ts"
+import type { CoinsOutcome } from "./coins.ts"
+
+const newChain = (accounts = 4): TestChain => new TestChain(specOf({ model: "utxo", maturity: 0, accounts }))
+
+/** Key `from` spends its largest coin: so much to `to`, the rest but for the fee back. */
+const pay = (chain: TestChain, from: number, to: number, units: number): PaymentTransaction => {
+  const coin = coinsOf(chain, from).toSorted((a, b) => b.amount - a.amount)[0]!
+  const outputs: Array<readonly [number, number]> = [[to, units]]
+  if (coin.amount > units + 1) outputs.push([from, coin.amount - units - 1])
+  return payment({ inputs: [coin], outputs, by: [from] })
+}
+
+/** The chain of most tests: key 9 is paid at 3, 5 and 7, and spends the coin of 5 at 8. */
+const makeChain = (): { readonly chain: TestChain; readonly spent: PaymentTransaction } => {
+  const chain = newChain()
+  chain.mine(2)
+  for (const units of [100, 300, 200]) {
+    chain.mine(1, [pay(chain, 0, 9, units)])
+    if (units !== 200) chain.mine(1)
+  }
+  const spent = pay(chain, 9, 2, 299)
+  chain.mine(1, [spent])
+  chain.mine(2)
+  return { chain, spent }
+}
+const { chain, spent } = makeChain()
+
+const ask = (world: LightWorld, key: number, from = 0): LightWorld => {
+  world.run(world.client.askCoins({ owner: keyOf(key).address, from }, world.now))
+  return world
+}
+/** Tells it the time until there is an outcome, as a driver does. */
+const outcomeOf = (world: LightWorld): CoinsOutcome => {
+  for (let i = 0; i < 1_000 && world.client.coins!.outcome === undefined; i++) {
+    world.now += 100
+    world.run(world.client.tick(world.now))
+  }
+  return world.client.coins!.outcome!
+}
+const amountsOf = (outcome: CoinsOutcome): ReadonlyArray<number> =>
+  outcome._tag === "Found" ? outcome.coins.map(({ amount }) => amount as number).sort((a, b) => a - b) : []
+const heightOf = (outcome: CoinsOutcome): number => (outcome._tag === "Found" ? outcome.header.height : -1)
+const truthOf = (of: TestChain, key: number): ReadonlyArray<number> =>
+  coinsOf(of, key)
+    .map(({ amount }) => amount as number)
+    .sort((a, b) => a - b)
+/** That the answer is the state's own, to the coin. */
+const finds = (world: LightWorld, of: TestChain, key: number): void => {
+  const outcome = outcomeOf(world)
+  expect([amountsOf(outcome), heightOf(outcome)]).toEqual([truthOf(of, key), of.store.tip().header.height])
+  const names = outcome._tag === "Found" ? outcome.coins.map(coinKey).sort() : []
+  expect(names).toEqual(coinsOf(of, key).map(coinKey).sort())
+}
+/** A peer whose proofs are those of another chain. */
+const provingAs = (of: TestChain, other: TestChain): FakePeer => ({
+  chain: of,
+  lie: (answer, question) => (answer.tag === "PRF" ? LightWorld.truth(other, question) : answer)
+})
+
+describe("the coins of an address", () => {
+  test("are found and proven: paid, given by the genesis, change, rewards; those that were spent are not there", () => {
+    for (const key of [9, 0, 1, 2, 99, 77]) {
+      const world = ask(new LightWorld([{ chain }, { chain }]).sync(), key)
+      finds(world, chain, key)
+      expect(world.codes).toEqual([])
+    }
+    expect(truthOf(chain, 9)).toEqual([100, 200])
+  })
+
+  test("from a height on: what was made below it is left out, the genesis too", () => {
+    const world = ask(new LightWorld([{ chain }]).sync(), 9, 6)
+    expect(amountsOf(outcomeOf(world))).toEqual([200])
+    expect(amountsOf(outcomeOf(ask(new LightWorld([{ chain }]).sync(), 1, 1)))).toEqual([])
+  })
+
+  test("of any chain of payments are those of its state", () => {
+    for (let seed = 0; seed < 25; seed++) {
+      const dice = makeDice(seed)
+      const own = newChain(3)
+      for (let i = 0; i < 20; i++) {
+        const from = dice.int(3)
+        const held = coinsOf(own, from).some(({ amount }) => amount > 1_000)
+        own.mine(1, held && dice.chance(0.8) ? [pay(own, from, dice.int(4), 1 + dice.int(900))] : [], dice.int(5))
+      }
+      for (const key of [0, 2, 3, 4]) finds(ask(new LightWorld([{ chain: own }, { chain: own }]).sync(), key), own, key)
+    }
+  }, 60_000)
+
+  test("cost a peer no more proofs than its allowance holds", () => {
+    const own = newChain()
+    const [coin] = coinsOf(own, 0)
+    const outputs = Array.from({ length: 120 }, () => [9, 10] as const)
+    own.mine(1, [payment({ inputs: [coin!], outputs, by: [0] })])
+    const world = ask(new LightWorld([{ chain: own }]).sync(), 9)
+    const proofs = (): number => world.asks.filter(([, tag]) => tag === "GPF").length
+    expect([proofs(), world.client.coins!.progress]).toEqual([proofsAheadMax, { proven: proofsAheadMax, of: 120 }])
+    world.now += 10 * proofPauseMs
+    world.run(world.client.tick(world.now))
+    expect(proofs()).toBe(proofsAheadMax + 10)
+    finds(world, own, 9)
+  })
+
+  test("cannot be told if nobody keeps filters", () => {
+    expect(outcomeOf(ask(new LightWorld([{ chain, filters: false }]).sync(), 9))).toEqual({ _tag: "Unfound" })
+  })
+})
+
+describe("while the chain moves", () => {
+  test("a reorganisation takes a coin away, and gives one back that was spent", () => {
+    const short = chain.fork(7)
+    short.mine(1, [pay(short, 0, 9, 5_000)])
+    short.mine(1)
+    const world = new LightWorld([{ chain: short }, { chain: short }]).sync()
+    finds(ask(world, 9), short, 9)
+    const before = truthOf(short, 9)
+    expect([before.includes(5_000), before.includes(300)]).toEqual([true, true])
+    // The heavier branch comes when coins are being proven, or while filters are asked.
+    for (const at of ["GPF", "GFL", "GFH"]) {
+      const turning = new TurningWorld(short, at, chain)
+      finds(ask(turning.sync(), 9), chain, 9)
+      expect([turning.turned, turning.codes, truthOf(chain, 9).includes(5_000)]).toEqual([true, [], false])
+    }
+  })
+
+  test("a coin that is spent while it is proven is not taken for a hidden spend, and what came in its place is found", () => {
+    const growing = chain.fork(10)
+    const turning = new TurningWorld(growing, "GPF", growing, () => growing.mine(1, [pay(growing, 9, 9, 50)]))
+    const outcome = outcomeOf(ask(turning.sync(), 9))
+    expect([amountsOf(outcome), heightOf(outcome), turning.codes]).toEqual([truthOf(growing, 9), 11, []])
+    expect(truthOf(growing, 9)).toEqual([50, 100, 149])
+  })
+})
+
+/** A world whose peers have another chain, or more of theirs, from the first ask of a kind on. */
+class TurningWorld extends LightWorld {
+  turned = false
+  constructor(of: TestChain, at: string, to: TestChain, change: () => void = () => {}) {
+    const peers = [{ chain: of }, { chain: of }].map((peer) => ({
+      ...peer,
+      lie: (answer: LightAnswer, question: LightAsk): LightAnswer => {
+        if (question.tag === at && !this.turned) this.turn(peers, to, change)
+        return this.turned ? LightWorld.truth(to, question) : answer
+      }
+    }))
+    super(peers)
+  }
+
+  private turn(peers: ReadonlyArray<{ chain: TestChain }>, to: TestChain, change: () => void): void {
+    this.turned = true
+    change()
+    for (const peer of peers) peer.chain = to
+    this.now = Math.max(this.now, to.now)
+    this.sync()
+  }
+}
+
+describe("a peer that lies", () => {
+  const yesterday = chain.fork(7)
+  const coin = { id: spent.payment.inputs[0]!.id, index: spent.payment.inputs[0]!.index }
+
+  test("and hides a spend by its filters is found out by a proof of the state, with nobody else to ask", () => {
+    const liar = blind(chain, (height) => height === 8)
+    const world = ask(new LightWorld([liar]).sync(), 9)
+    expect(outcomeOf(world)).toEqual({ _tag: "Unfound" })
+    expect(world.codes).toEqual(["0 spend-hidden"])
+    expect(world.client.dropped[0]!.message).toContain(`${toHex(coin.id)}:${coin.index}`)
+  })
+
+  test("with another that says the same: both go", () => {
+    const liar = blind(chain, (height) => height === 8)
+    const world = ask(new LightWorld([liar, liar, { chain, filters: false }]).sync(), 9)
+    expect(outcomeOf(world)._tag).toBe("Unfound")
+    expect(world.codes).toEqual(["0 spend-hidden", "1 spend-hidden"])
+  })
+
+  test("and hides a spend or a payment by its filters beside an honest one is found out by the block", () => {
+    for (const hidden of [8, 3]) {
+      const world = ask(new LightWorld([blind(chain, (height) => height === hidden), { chain }]).sync(), 9)
+      finds(world, chain, 9)
+      expect(world.codes).toEqual(["0 filter-header-wrong"])
+    }
+  })
+
+  test("and alone hides a payment takes it from what is found: that is what the word of one peer is worth", () => {
+    const world = ask(new LightWorld([blind(chain, (height) => height === 3)]).sync(), 9)
+    expect([amountsOf(outcomeOf(world)), world.codes]).toEqual([[200], []])
+  })
+
+  test("and proves a coin that is spent by the state of an older block is out of date, and the next is asked", () => {
+    // It hides the spend and vouches for the coin as it was; alone it can prove nothing of today.
+    const hiding = blind(chain, (height) => height === 8)
+    const liar: FakePeer = {
+      chain,
+      lie: (answer, question) =>
+        question.tag === "GPF" ? LightWorld.truth(yesterday, question) : hiding.lie!(answer, question)
+    }
+    expect(outcomeOf(ask(new LightWorld([liar]).sync(), 9))).toEqual({ _tag: "Unproven", stale: 1 })
+    const world = ask(new LightWorld([liar, { chain, filters: false }]).sync(), 9)
+    expect(outcomeOf(world)._tag).toBe("Unfound")
+    expect(world.codes).toEqual(["0 spend-hidden"])
+    finds(ask(new LightWorld([provingAs(chain, yesterday), { chain }]).sync(), 9), chain, 9)
+  })
+
+  test("and proves a coin by the state of a branch of its own, or bends a bit, is dropped, and the next is asked", () => {
+    const own = chain.fork(7)
+    own.mine(2, [], 50)
+    const bent: FakePeer = {
+      chain,
+      lie: (answer) =>
+        answer.tag === "PRF" ? { ...answer, proof: answer.proof.map((byte, i) => (i === 270 ? byte ^ 1 : byte)) } : answer
+    }
+    for (const [liar, code] of [
+      [provingAs(chain, own), "proof-header-other"],
+      [bent, "proof-root-wrong"]
+    ] as const) {
+      const world = ask(new LightWorld([liar, { chain }]).sync(), 9)
+      finds(world, chain, 9)
+      expect(world.codes).toEqual([`0 ${code}`])
+    }
+  })
+})
