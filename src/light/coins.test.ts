@@ -217,7 +217,9 @@ describe("a peer that lies", () => {
     const bent: FakePeer = {
       chain,
       lie: (answer) =>
-        answer.tag === "PRF" ? { ...answer, proof: answer.proof.map((byte, i) => (i === 270 ? byte ^ 1 : byte)) } : answer
+        answer.tag === "PRF"
+          ? { ...answer, proof: answer.proof.map((byte, i) => (i === 270 ? byte ^ 1 : byte)) }
+          : answer
     }
     for (const [liar, code] of [
       [provingAs(chain, own), "proof-header-other"],

@@ -42,7 +42,7 @@ interface Doors {
   readonly scan: Scan
   /** Has every peer shown what it claims? */
   readonly settled: () => boolean
-  /** A question for a proof, to be started. */
+  /** A question for a proof, not yet begun. */
   readonly prove: (subject: Uint8Array) => Prove
 }
 

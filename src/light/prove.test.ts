@@ -85,14 +85,17 @@ test("what the other ledger has is not there to be proven: nobody is blamed, and
   }
 })
 
-test.each(subjects)("of %s: a bit changed anywhere shows nothing, and an honest peer is asked next", (_, on, subject) => {
-  const size = proofOn(on, subject).length
-  for (let at = 0; at < size; at += 7) {
-    const liar = proving(({ proof }) => proof.map((byte, i) => (i === at ? byte ^ 1 : byte)), on)
-    const { outcome, codes } = ask([liar, { chain: on }], subject)
-    expect([outcome._tag, codes.length, /^0 proof-/.test(codes[0]!)]).toEqual(["Proven", 1, true])
+test.each(subjects)(
+  "of %s: a bit changed anywhere shows nothing, and an honest peer is asked next",
+  (_, on, subject) => {
+    const size = proofOn(on, subject).length
+    for (let at = 0; at < size; at += 7) {
+      const liar = proving(({ proof }) => proof.map((byte, i) => (i === at ? byte ^ 1 : byte)), on)
+      const { outcome, codes } = ask([liar, { chain: on }], subject)
+      expect([outcome._tag, codes.length, /^0 proof-/.test(codes[0]!)]).toEqual(["Proven", 1, true])
+    }
   }
-})
+)
 
 test("each lie has its code", () => {
   const rival = chain.fork(2)

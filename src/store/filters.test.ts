@@ -171,7 +171,11 @@ describe("what light clients are answered", () => {
       [coins, 36]
     ] as const) {
       const has = [20, 36].map((size) => {
-        const said = answerLight(new Snapshot(on.store.db, on.rules), { tag: "GPF", request: 1, of: new Uint8Array(size) })
+        const said = answerLight(new Snapshot(on.store.db, on.rules), {
+          tag: "GPF",
+          request: 1,
+          of: new Uint8Array(size)
+        })
         return said.tag === "PRF" && said.proof.length > 0
       })
       expect(has).toEqual([length === 20, length === 36])
