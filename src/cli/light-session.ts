@@ -250,7 +250,12 @@ export const unproven = (
       "It may be pending, or the peers may hide it. Ask later, or ask others."
     )
   return stale > 0
-    ? failure("refused", "proof-stale", "The peers know older blocks than our tip only.", "Ask others with --peer.")
+    ? failure(
+        "refused",
+        "proof-stale",
+        "The peers know older blocks than our tip only, or others.",
+        "Ask others with --peer."
+      )
     : nobodyLeft(light)
 }
 

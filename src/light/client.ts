@@ -97,7 +97,11 @@ export class LightClient {
   }
 
   private beginProof(subject: Uint8Array): Prove {
-    this.prove = new Prove(this.chain, subject, this.follow.sessions)
+    const { sessions } = this.follow
+    // Who has proven something last is in step with us, and is asked first.
+    const last = this.prove?.outcome?._tag === "Proven" ? this.prove.outcome.from : undefined
+    const order = [...sessions.filter((session) => session === last), ...sessions.filter((session) => session !== last)]
+    this.prove = new Prove(this.chain, subject, order)
     return this.prove
   }
 

@@ -20,7 +20,7 @@ export interface CoinWish {
   readonly from: number
 }
 
-/** How it ended. `unfound`: nobody gives the filters and blocks that are needed. `stale`: peers know older blocks only than our tip. */
+/** How it ended. `unfound`: nobody gives the filters and blocks that are needed. `stale`: peers know older blocks only than our tip, or others. */
 export type CoinsOutcome =
   | {
       readonly _tag: "Found"

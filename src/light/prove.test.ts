@@ -3,6 +3,7 @@ import { expect, test } from "bun:test"
 import { coinsOf, keyOf, payment, specOf, TestChain, transfer } from "../../test/fixtures.ts"
 import { type FakePeer, LightWorld } from "../../test/light.ts"
 import { encodeProof, verifyProof } from "../block/proof.ts"
+import { headerBytes } from "../block/header.ts"
 import { toHex } from "../codec/bytes.ts"
 import { decodeOutpoint, encodeOutpoint } from "../ledger/coin.ts"
 import { requestMsMax } from "../limits.ts"
@@ -92,14 +93,15 @@ test.each(subjects)(
     for (let at = 0; at < size; at += 7) {
       const liar = proving(({ proof }) => proof.map((byte, i) => (i === at ? byte ^ 1 : byte)), on)
       const { outcome, codes } = ask([liar, { chain: on }], subject)
-      expect([outcome._tag, codes.length, /^0 proof-/.test(codes[0]!)]).toEqual(["Proven", 1, true])
+      const honest = outcome._tag === "Proven" ? outcome.from : undefined
+      // A header with another bit may meet its target by chance, in these tests one in sixteen: then it is one that we do not know.
+      const isUnknown = at > 0 && at < 1 + headerBytes && codes.length === 0
+      expect([at, honest, isUnknown || /^0 proof-/.test(codes[0]!)]).toEqual([at, 1, true])
     }
   }
 )
 
 test("each lie has its code", () => {
-  const rival = chain.fork(2)
-  rival.mine(1, [], 50)
   const codes = (peer: FakePeer, subject: Uint8Array): ReadonlyArray<string> => ask([peer], subject).codes
   expect(
     codes(
@@ -121,12 +123,6 @@ test("each lie has its code", () => {
   ).toEqual(["0 proof-malformed"])
   expect(
     codes(
-      proving(() => proofOn(rival, account)),
-      account
-    )
-  ).toEqual(["0 proof-header-other"])
-  expect(
-    codes(
       proving(({ proof }) => proof.map((byte, i) => (i === proof.length - 1 ? byte ^ 1 : byte))),
       paid
     )
@@ -142,6 +138,22 @@ test("what an account had some blocks ago is no answer, and no lie; nor is a coi
     const { outcome, codes } = ask([proving(() => proofOn(before, subject), on)], subject)
     expect([outcome, codes]).toEqual([{ _tag: "Unproven", absent: 0, stale: 1, lied: 0 }, []])
   }
+})
+
+test("an honest peer on a branch with as much work as ours is not blamed for its proof, and another is asked", () => {
+  const rival = chain.fork(2)
+  rival.mine(1, [], 50)
+  const world = new LightWorld([{ chain }, { chain: rival }, { chain }]).sync()
+  expect(world.client.chain.tip.id).toBe(chain.store.tip().header.id)
+  world.client.left(0, world.now)
+  world.run(world.client.askProof(account, world.now))
+  expect(world.client.prove!.outcome).toBeUndefined()
+  world.now += requestMsMax + 1
+  world.run(world.client.tick(world.now))
+  expect([world.client.prove!.outcome, world.codes]).toMatchObject([{ _tag: "Proven", from: 2 }, []])
+  // Who was in step is asked first from then on.
+  world.run(world.client.askProof(paid, world.now))
+  expect(world.asks.slice(-1)).toEqual([[2, "GPF"]])
 })
 
 test("a transaction that no block has: every peer is asked, and it is their word", () => {

@@ -8,7 +8,7 @@ import { requestMsMax } from "../limits.ts"
 import { drop, type LieCode, type LightEffect, type SessionId } from "./effect.ts"
 import type { HeaderChain } from "./header-chain.ts"
 
-/** How the question ended. `absent`: so many peers say that there is no such transaction. `stale`: so many know older blocks only. */
+/** How the question ended. `absent`: so many peers say that there is no such transaction. `stale`: so many know older blocks only, or others. */
 export type ProofOutcome =
   | { readonly _tag: "Proven"; readonly proven: Proven; readonly from: SessionId }
   | { readonly _tag: "Unproven"; readonly absent: number; readonly stale: number; readonly lied: number }
@@ -70,7 +70,10 @@ export class Prove {
   tick(now: number): ReadonlyArray<LightEffect> {
     const { held } = this
     if (held === undefined || now <= held.until) return nothing
-    return this.lied(held.session, "proof-header-other", "its proof stands on a header that is not on the best branch")
+    // Its best branch may be another than ours with as much work, or has changed since: that is no lie.
+    this.held = undefined
+    this.counts.stale++
+    return this.next()
   }
 
   private judge(session: SessionId, bytes: Uint8Array, until: number): ReadonlyArray<LightEffect> {

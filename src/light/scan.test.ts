@@ -1,6 +1,6 @@
 /** Filters: everything that concerns an address is found, nothing is asked that names it, and who lies is found out. */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { keyOf, TestChain, transfer } from "../../test/fixtures.ts"
+import { keyOf, specOf, TestChain, transfer } from "../../test/fixtures.ts"
 import { blind, type FakePeer, LightWorld } from "../../test/light.ts"
 import { concat } from "../codec/bytes.ts"
 import { checkpointBlocks } from "../limits.ts"
@@ -53,6 +53,15 @@ describe("a scan", () => {
       Array.from({ length: 51 }, (_, i) => 2250 + i)
     )
     expect(sealed.client.scan!.found[0]?.kind).toBe("proposed")
+  })
+
+  test("of who has sealed on a chain of coins finds the coinbase, once a block, which says how much", () => {
+    const coins = new TestChain(specOf({ model: "utxo" }))
+    coins.mine(3)
+    const world = new LightWorld([{ chain: coins }]).sync()
+    world.run(world.client.askScan({ elements: [keyOf(99).address], from: 0 }, world.now))
+    const kinds = world.client.scan!.found.map((found) => found.kind === "transaction" && found.transaction.kind)
+    expect(kinds).toEqual(["coinbase", "coinbase", "coinbase"])
   })
 
   test("of an address that nobody has paid finds nothing", () => finds(scan([{ chain }], 0, 5000), []))

@@ -59,7 +59,10 @@ test("a payment is proven, and what both ends have before it, after it and after
   expect((await balance(0)).balance).toBe(account.confirmed_balance)
 
   const coin = `${paid}:${after.coins[0].index}`
-  expect((await light("coin", coin)).told).toMatchObject({ kind: "coin", coin: { owner: address(5), amount: 90 * unit } })
+  expect((await light("coin", coin)).told).toMatchObject({
+    kind: "coin",
+    coin: { owner: address(5), amount: 90 * unit }
+  })
   const spent = await send("dev:5", address(2), "40")
   await mine()
   expect((await light("coin", coin)).told).toMatchObject({ coin: null, header: { height: height + 2 } })

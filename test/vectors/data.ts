@@ -470,7 +470,12 @@ const packedPages = () => {
   const { genesis } = makeRules(specOf("dev"))
   const nothing = sha256(new Uint8Array(0))
   const wishes = [
-    { transactionRoot: sha256(utf8("transactions")), extraHash: sha256(utf8("extra")), later: 1_000, nonce: 9_007_199_254_740_991 },
+    {
+      transactionRoot: sha256(utf8("transactions")),
+      extraHash: sha256(utf8("extra")),
+      later: 1_000,
+      nonce: 9_007_199_254_740_991
+    },
     { transactionRoot: nothing, extraHash: nothing, later: 70_000, nonce: 0 },
     { transactionRoot: sha256(utf8("more")), extraHash: nothing, later: -64, nonce: 16_384 }
   ]
@@ -480,7 +485,9 @@ const packedPages = () => {
     const height = (before.height + 1) as Height
     const time = (before.time + later) as Millis
     const stateRoot = sha256(utf8(`state ${height}`))
-    headers.push(makeHeader({ ...before, ...rest, height, time, stateRoot, previous: before.hash, proposer: alice.address }))
+    headers.push(
+      makeHeader({ ...before, ...rest, height, time, stateRoot, previous: before.hash, proposer: alice.address })
+    )
   }
   const [parent, ...rows] = headers.map(({ bytes }) => bytes)
   return [{ parent: parent!, rows, bytes: packPage(parent!, rows) }]
