@@ -84,12 +84,6 @@ export const earlyMessagesMax = 8
 /** Units a millisecond, and saved up at most, of what a peer may say unasked (peer/allowance.ts). Beyond: not heard, and priced. */
 export const allowancePerMs = 2
 export const allowanceMax = 4_000
-/**
- * Proofs of coins that a light client asks for at once, and milliseconds from one to the next beyond that: half of what a peer's
- * allowance holds, at 20 units each; the other half is for headers and filters.
- */
-export const proofsAheadMax = 50
-export const proofPauseMs = 20
 /** Milliseconds that a signed hello stays fresh; older or newer ones, and a nonce seen within it, are refused. */
 export const helloFreshMs = 120_000
 /** Hello nonces remembered to refuse a replay; the oldest goes first. */

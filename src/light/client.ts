@@ -138,7 +138,7 @@ export class LightClient {
         out.push(effect)
         queue.push(...this.follows(effect, now))
       }
-    } while (this.coins?.goOn(now, (next) => queue.push(...next)) === true)
+    } while (this.coins?.goOn((next) => queue.push(...next)) === true)
     return out
   }
 

@@ -8,7 +8,6 @@ import { equal } from "../codec/bytes.ts"
 import type { Address } from "../crypto/address.ts"
 import { allocationId, type Coin, coinKey, encodeOutpoint, outputsOf } from "../ledger/coin.ts"
 import type { Outpoint, Transaction } from "../ledger/transaction.ts"
-import { proofPauseMs, proofsAheadMax } from "../limits.ts"
 import { drop, type LightEffect } from "./effect.ts"
 import type { HeaderChain } from "./header-chain.ts"
 import type { Prove } from "./prove.ts"
@@ -61,8 +60,6 @@ export class Coins {
   /** A coin that a proof says is not there. */
   private missing: { readonly key: string; readonly header: Header } | undefined
   private lied = false
-  /** Proofs asked up to then are paid for. */
-  private paidUntil = 0
   outcome: CoinsOutcome | undefined
 
   constructor(chain: HeaderChain, wish: CoinWish, doors: Doors) {
@@ -91,7 +88,7 @@ export class Coins {
   }
 
   /** Does the next thing that can be done; false: there is nothing to do but wait. */
-  goOn(now: number, emit: Emit): boolean {
+  goOn(emit: Emit): boolean {
     const { scan } = this.doors
     if (this.outcome !== undefined) return false
     if (this.lied) {
@@ -105,7 +102,7 @@ export class Coins {
     if (!scan.done) return false
     if (this.scanned !== scan.stop) return this.take()
     if (this.missing !== undefined) return this.judge(this.missing, emit)
-    return this.asked === undefined ? this.askNext(now, emit) : this.hear(this.asked)
+    return this.asked === undefined ? this.askNext(emit) : this.hear(this.asked)
   }
 
   private end(outcome: CoinsOutcome): false {
@@ -168,12 +165,9 @@ export class Coins {
     return proven !== undefined && this.scanned !== undefined && proven.height >= this.scanned.height
   }
 
-  private askNext(now: number, emit: Emit): boolean {
+  private askNext(emit: Emit): boolean {
     const next = [...this.candidates].find(([, candidate]) => !this.isProven(candidate))
     if (next === undefined) return this.end(this.found())
-    const paid = Math.max(this.paidUntil, now - proofsAheadMax * proofPauseMs) + proofPauseMs
-    if (paid > now) return false
-    this.paidUntil = paid
     const [key, { outpoint }] = next
     const prove = this.doors.prove(encodeOutpoint(outpoint))
     this.asked = { key, prove, void: false }

@@ -49,6 +49,11 @@ const fullPageBytes = headersPerMessageMax * headerBytes
 /** Headers that may be announced in one message. */
 const announcedMax = 16
 
+/** Of a peer's allowance, what a light client takes. */
+const askedShare = 0.75
+/** Questions of a light client that wait: one for each of its parts, and those of parts that began anew. */
+const unsentMax = 64
+
 const nothing: ReadonlyArray<SessionEffect> = []
 
 const misbehaved = (code: string, points: number): ReadonlyArray<SessionEffect> => [
@@ -59,6 +64,9 @@ const unasked = misbehaved("answer-unasked", 10)
 export class Session {
   private readonly requests = new Requests()
   private readonly allowance: Allowance
+  /** What we may ask as a light client by the peer's count, and what waits until we may. */
+  private readonly ours: Allowance
+  private readonly unsent: Array<LightQuestion> = []
   private readonly known = new Set<string>()
   private readonly offered = new Set<string>()
   /** The last header of a full page, from which the next page follows. */
@@ -70,6 +78,7 @@ export class Session {
   constructor(now: number) {
     this.heardAt = now
     this.allowance = new Allowance(now)
+    this.ours = new Allowance(now, askedShare)
   }
 
   /** What it holds, and at most. */
@@ -77,6 +86,7 @@ export class Session {
     return [
       { of: "requests", used: this.requests.size, max: requestsMax },
       { of: "known", used: this.known.size, max: knownPerPeerMax },
+      { of: "unsent", used: this.unsent.length, max: unsentMax },
       { of: "offered", used: this.offered.size, max: offeredPerPeerMax }
     ]
   }
@@ -144,11 +154,11 @@ export class Session {
       : nothing
   }
 
-  /** Asks what light clients ask. Each kind of answer is taken once for each ask of it. */
+  /** Asks what light clients ask: now, or when the peer's allowance holds it. Each kind of answer is taken once for each ask of it. */
   askLight(ask: LightQuestion, now: number): ReadonlyArray<SessionEffect> {
-    if (!this.requests.hasRoom("light")) return nothing
-    const request = this.requests.open("light", [answerTags[ask.tag]], now)
-    return send({ ...ask, request })
+    if (this.unsent.length === unsentMax) return [{ _tag: "End", reason: "it answers too slowly" }]
+    this.unsent.push(ask)
+    return this.askUnsent(now)
   }
 
   /** Of these ids, those that the peer has not named to us; from now on it counts as knowing them. */
@@ -173,7 +183,7 @@ export class Session {
       if (kind === "headers") effects.push({ _tag: "End", reason: "no headers in time" })
       if (kind === "blocks") effects.push({ _tag: "NotGiven", ids, stalled: true })
     }
-    effects.push(...this.askOffered(now))
+    effects.push(...this.askOffered(now), ...this.askUnsent(now))
     if (now - this.heardAt > peerIdleMsMax) effects.push({ _tag: "End", reason: "silent for too long" })
     else if (now - this.heardAt > pingAfterMs && this.ping === undefined) effects.push(...this.sendPing(now))
     return effects
@@ -252,6 +262,16 @@ export class Session {
     const lack = this.requests.takeLack(request, hashes.map(toHex))
     if (lack === undefined) return unasked
     return lack.kind === "blocks" ? [{ _tag: "NotGiven", ids: lack.ids, stalled: false }] : this.askOffered(now)
+  }
+
+  private askUnsent(now: number): ReadonlyArray<SessionEffect> {
+    const effects: Array<SessionEffect> = []
+    for (let ask = this.unsent[0]; ask !== undefined; ask = this.unsent[0]) {
+      if (!this.requests.hasRoom("light") || !this.ours.pay({ ...ask, request: 0 }, now)) break
+      this.unsent.shift()
+      effects.push(...send({ ...ask, request: this.requests.open("light", [answerTags[ask.tag]], now) }))
+    }
+    return effects
   }
 
   private askOffered(now: number): ReadonlyArray<SessionEffect> {
