@@ -1,7 +1,9 @@
 /** A light client and its peers in one call: real chains answer as a node's store does, liars change what they say. */
 import { encodeBlock } from "../src/block/block.ts"
+import { filterHash, filterHeaderStart, makeFilter, nextFilterHeader } from "../src/block/filter.ts"
 import { headerBytes } from "../src/block/header.ts"
-import { concat, toHex } from "../src/codec/bytes.ts"
+import { concat, concatAll, toHex } from "../src/codec/bytes.ts"
+import type { Hash32 } from "../src/crypto/hash.ts"
 import { LightClient } from "../src/light/client.ts"
 import type { LightEffect } from "../src/light/effect.ts"
 import type { Claim } from "../src/light/follow.ts"
@@ -23,6 +25,36 @@ export interface FakePeer {
 const claimOf = ({ store }: TestChain): Claim => {
   const { header, work } = store.tip()
   return { height: header.height, work, hash: header.hash }
+}
+
+/** A peer whose filters of some blocks leave out everything, with the headers that follow from them. */
+export const blind = (chain: TestChain, hides: (height: number) => boolean): FakePeer => {
+  const filters: Array<Uint8Array> = []
+  const headers: Array<Uint8Array> = []
+  const fill = (): void => {
+    const rows = chain.store.db.query<{ filter: Uint8Array }, []>("SELECT filter FROM filters ORDER BY height").all()
+    for (const [height, row] of rows.entries()) {
+      const { hash } = chain.store.bestAt(height)!.header
+      const filter = hides(height) ? makeFilter(hash, []).bytes : row.filter
+      filters.push(filter)
+      headers.push(nextFilterHeader((headers[height - 1] ?? filterHeaderStart) as Hash32, filterHash(filter)))
+    }
+  }
+  const headersTo = (end: number, { start, every }: Extract<LightAsk, { tag: "GFH" }>): Uint8Array => {
+    const list: Array<Uint8Array> = []
+    for (let height = start; ; height = Math.min(end, height + every)) {
+      list.push(headers[height]!)
+      if (height === end) return concatAll(list)
+    }
+  }
+  const lie = (answer: LightAnswer, ask: LightAsk): LightAnswer => {
+    if (filters.length === 0) fill()
+    if (ask.tag === "GFL" && answer.tag === "FLT")
+      return { ...answer, filters: filters.slice(ask.start, ask.start + answer.filters.length) }
+    if (ask.tag !== "GFH" || answer.tag !== "FHD") return answer
+    return { ...answer, headers: headersTo(chain.store.find(toHex(ask.stop))!.header.height, ask) }
+  }
+  return { chain, lie }
 }
 
 export class LightWorld {
@@ -55,6 +87,11 @@ export class LightWorld {
       if (!this.gone.has(session))
         this.run(this.client.claimed(session, (claim ?? ((truth) => truth))(claimOf(chain)), this.now))
     return this
+  }
+
+  /** What an honest node with that chain answers. */
+  static truth({ store, rules }: TestChain, ask: LightAsk): LightAnswer {
+    return answerLight(new Snapshot(store.db, rules), ask)
   }
 
   /** Codes of the peers that were dropped, in their order. */
@@ -92,7 +129,7 @@ export class LightWorld {
 
   private ask(session: number, ask: LightAsk): ReadonlyArray<LightEffect> {
     const { chain, lie } = this.peers[session]!
-    const truth = answerLight(new Snapshot(chain.store.db, chain.rules), ask)
+    const truth = LightWorld.truth(chain, ask)
     const said = lie === undefined ? truth : lie(truth, ask)
     if (said === undefined) {
       this.gone.add(session)

@@ -22,6 +22,7 @@ import {
   isCoin,
   outpointBytes
 } from "../ledger/coin.ts"
+import type { LedgerRules } from "../ledger/ledger.ts"
 import type { Nonce, Outpoint, Transaction } from "../ledger/transaction.ts"
 import { decodeTransaction } from "../ledger/decode.ts"
 import { blockTransactionsMax, proofBytesMax, transactionBytesMax } from "../limits.ts"
@@ -214,6 +215,10 @@ export const subjectOf = (proof: Proof | Proven): Uint8Array => {
       return encodeOutpoint(proof.outpoint)
   }
 }
+
+/** Has a ledger of this model entries with such names? Then its state says of each of them that it is there, or that it is not. */
+export const isOfState = (subject: Uint8Array, model: LedgerRules["model"]): boolean =>
+  subject.length === (model === "account" ? addressBytes : outpointBytes)
 
 /** What bytes prove, or why nothing. Never throws. */
 export const verifyProof = (bytes: Uint8Array, expected: Expected = {}): Result.Result<Proven, ProofReject> => {

@@ -18,7 +18,7 @@ export const units = (text: string, { decimals }: ChainMeta, flag: string): Amou
 }
 
 /** Units with their symbol, such as 1.50 CRN. */
-export const money = (value: number, { decimals, symbol }: ChainMeta): string =>
+export const money = (value: number, { decimals, symbol }: Pick<ChainMeta, "decimals" | "symbol">): string =>
   `${format(value as Amount, decimals)} ${symbol}`
 
 /** How a fee is asked for: a whole fee, base units a byte, or the least that the chain takes. */

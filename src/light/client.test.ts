@@ -1,7 +1,8 @@
 /** Whatever a peer answers, nothing throws, only that peer is dropped, and beside an honest one everything is found all the same. */
 import { expect, test } from "bun:test"
-import { keyOf, TestChain, transfer } from "../../test/fixtures.ts"
+import { coinsOf, keyOf, payment, specOf, TestChain, transfer } from "../../test/fixtures.ts"
 import { type FakePeer, LightWorld } from "../../test/light.ts"
+import { coinKey } from "../ledger/coin.ts"
 import { type Dice, makeDice } from "../sim/dice.ts"
 import type { LightAnswer } from "../peer/message.ts"
 
@@ -41,8 +42,8 @@ const lie = (dice: Dice, answer: LightAnswer): LightAnswer | undefined => {
 /** A filter of a message has at least a byte. */
 const atLeastOne = (bytes: Uint8Array): Uint8Array => (bytes.length === 0 ? new Uint8Array(1) : bytes)
 
-const liarOf = (dice: Dice): FakePeer => ({
-  chain,
+const liarOf = (dice: Dice, of = chain): FakePeer => ({
+  chain: of,
   lie: (answer) => lie(dice, answer),
   claim: (truth) =>
     dice.chance(0.5) ? truth : { ...truth, work: truth.work + BigInt(dice.int(1000)), hash: dice.bytes(32) },
@@ -95,4 +96,32 @@ test("only such peers: nothing throws, and what was taken holds", () => {
     expect(world.client.scan!.done || world.client.scan!.failed).toBe(true)
     expect(world.client.prove!.outcome).toBeDefined()
   }
+}, 60_000)
+
+test("the coins of an address, asked of a peer that answers at random beside an honest one", () => {
+  const coins = new TestChain(specOf({ model: "utxo", maturity: 0 }))
+  for (let i = 0; i < 30; i++) {
+    const [coin] = coinsOf(coins, i % 3).toSorted((a, b) => b.amount - a.amount)
+    const outputs = [[1, 10 + i] as const, [i % 3, coin!.amount - 11 - i] as const]
+    coins.mine(1, [payment({ inputs: [coin!], outputs, by: [i % 3] })], 5 + (i % 3))
+  }
+  const names = coinsOf(coins, 1).map(coinKey).sort()
+  const dropped = new Set<string>()
+  for (let seed = 0; seed < 60; seed++) {
+    const dice = makeDice(2_000 + seed)
+    const honestAt = dice.int(2)
+    const peers = honestAt === 0 ? [{ chain: coins }, liarOf(dice, coins)] : [liarOf(dice, coins), { chain: coins }]
+    const world = new LightWorld(peers, { pageMax: 1 + dice.int(40) }).sync().sync()
+    world.run(world.client.askCoins({ owner: keyOf(1).address, from: 0 }, world.now))
+    for (let i = 0; i < 200 && world.client.coins!.outcome === undefined; i++) {
+      world.now += 1_000
+      world.run(world.client.tick(world.now))
+    }
+    const outcome = world.client.coins!.outcome!
+    const found = outcome._tag === "Found" ? outcome.coins.map(coinKey).sort() : [outcome._tag]
+    expect([seed, found]).toEqual([seed, names])
+    expect(world.client.dropped.filter(({ session }) => session === honestAt)).toEqual([])
+    for (const { code } of world.client.dropped) dropped.add(code)
+  }
+  expect(dropped.size).toBeGreaterThan(5)
 }, 60_000)

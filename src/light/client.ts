@@ -1,12 +1,13 @@
 /**
  * The light client as one machine: what comes from peers goes in, what is to be asked, stored or dropped comes out. Headers are
- * followed always; one question for a proof and one scan may be put beside.
+ * followed always; one question for a proof and one scan may be put beside, or one for the coins of an address, which is both.
  */
 import { Result } from "effect"
 import { decodeBlock } from "../block/block.ts"
 import type { Rules } from "../chain/rules.ts"
 import { headersPerMessageMax } from "../limits.ts"
 import type { LightAnswer } from "../peer/message.ts"
+import { Coins, type CoinWish } from "./coins.ts"
 import { drop, type LieCode, type LightEffect, type SessionId } from "./effect.ts"
 import { type Claim, Follow } from "./follow.ts"
 import { HeaderChain } from "./header-chain.ts"
@@ -26,6 +27,7 @@ export class LightClient {
   readonly dropped: Array<Dropped> = []
   prove: Prove | undefined
   scan: Scan | undefined
+  coins: Coins | undefined
   private readonly filterers = new Set<SessionId>()
 
   constructor(rules: Rules, pageMax = headersPerMessageMax) {
@@ -70,10 +72,9 @@ export class LightClient {
     return this.spread(this.prove?.tick(now) ?? [], now)
   }
 
-  /** Asks for a proof about a transaction id or an address. */
+  /** Asks for a proof about a transaction id, an address or an outpoint. */
   askProof(subject: Uint8Array, now: number): ReadonlyArray<LightEffect> {
-    this.prove = new Prove(this.chain, subject, this.follow.sessions)
-    return this.spread(this.prove.start(), now)
+    return this.spread(this.beginProof(subject).start(), now)
   }
 
   /** Looks for what concerns these elements, in blocks from a height up to the tip. */
@@ -81,9 +82,33 @@ export class LightClient {
     wish: { readonly elements: ReadonlyArray<Uint8Array>; readonly from: number },
     now: number
   ): ReadonlyArray<LightEffect> {
+    return this.spread(this.beginScan(wish).start(), now)
+  }
+
+  /** Finds the coins of an address in blocks from a height on, and proves each; on a chain of coins. */
+  askCoins(wish: CoinWish, now: number): ReadonlyArray<LightEffect> {
+    const scan = this.beginScan({ elements: [wish.owner], from: wish.from })
+    this.coins = new Coins(this.chain, wish, {
+      scan,
+      settled: () => this.follow.settled,
+      prove: (subject) => this.beginProof(subject)
+    })
+    return this.spread(scan.start(), now)
+  }
+
+  private beginProof(subject: Uint8Array): Prove {
+    const { sessions } = this.follow
+    // Who has proven something last is in step with us, and is asked first.
+    const last = this.prove?.outcome?._tag === "Proven" ? this.prove.outcome.from : undefined
+    const order = [...sessions.filter((session) => session === last), ...sessions.filter((session) => session !== last)]
+    this.prove = new Prove(this.chain, subject, order)
+    return this.prove
+  }
+
+  private beginScan(wish: { readonly elements: ReadonlyArray<Uint8Array>; readonly from: number }): Scan {
     const peers = this.follow.sessions.filter((session) => this.filterers.has(session))
     this.scan = new Scan(this.chain, wish, peers)
-    return this.spread(this.scan.start(), now)
+    return this.scan
   }
 
   private hear(session: SessionId, answer: LightAnswer, now: number): ReadonlyArray<LightEffect> {
@@ -108,16 +133,25 @@ export class LightClient {
   private spread(effects: ReadonlyArray<LightEffect>, now: number): ReadonlyArray<LightEffect> {
     const out: Array<LightEffect> = []
     const queue = [...effects]
-    for (let effect = queue.shift(); effect !== undefined; effect = queue.shift()) {
-      out.push(effect)
-      if (effect._tag === "Drop") {
-        const { session, code, message } = effect
-        this.dropped.push({ session, code, message })
-        queue.push(...this.gone(session))
-      } else if (effect._tag === "Store") {
-        queue.push(...(this.prove?.moved(now) ?? []), ...(this.scan?.moved(effect.undone) ?? []))
+    do {
+      for (let effect = queue.shift(); effect !== undefined; effect = queue.shift()) {
+        out.push(effect)
+        queue.push(...this.follows(effect, now))
       }
-    }
+    } while (this.coins?.goOn((next) => queue.push(...next)) === true)
     return out
+  }
+
+  /** What an effect of one part is to the others. */
+  private follows(effect: LightEffect, now: number): ReadonlyArray<LightEffect> {
+    if (effect._tag === "Drop") {
+      const { session, code, message } = effect
+      this.dropped.push({ session, code, message })
+      return this.gone(session)
+    }
+    if (effect._tag !== "Store") return []
+    const proofs = this.prove?.moved(now) ?? []
+    const blocks = this.scan?.moved(effect.undone) ?? []
+    return [...proofs, ...blocks, ...(this.coins?.moved(effect.undone) ?? [])]
   }
 }

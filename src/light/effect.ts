@@ -21,7 +21,8 @@ export const lightLies = [
   "work-unproven",
   "filter-header-wrong",
   "filter-malformed",
-  "filter-wrong"
+  "filter-wrong",
+  "spend-hidden"
 ] as const
 
 /** Why a peer is dropped. */

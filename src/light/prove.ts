@@ -1,14 +1,14 @@
 /**
- * One question about a transaction id or an address, put to one peer after the other until one proves its answer against a
+ * One question about a transaction id, an address or a coin, put to one peer after the other until one proves its answer against a
  * header of ours. That a peer has no proof of a transaction is its word, and shows nothing.
  */
 import { Result } from "effect"
-import { type Proven, verifyProof } from "../block/proof.ts"
+import { isOfState, type Proven, verifyProof } from "../block/proof.ts"
 import { requestMsMax } from "../limits.ts"
 import { drop, type LieCode, type LightEffect, type SessionId } from "./effect.ts"
 import type { HeaderChain } from "./header-chain.ts"
 
-/** How the question ended. `absent`: so many peers say that there is no such transaction. `stale`: so many know older blocks only. */
+/** How the question ended. `absent`: so many peers say that there is no such transaction. `stale`: so many know older blocks only, or others. */
 export type ProofOutcome =
   | { readonly _tag: "Proven"; readonly proven: Proven; readonly from: SessionId }
   | { readonly _tag: "Unproven"; readonly absent: number; readonly stale: number; readonly lied: number }
@@ -32,6 +32,10 @@ export class Prove {
     this.waiting = [...peers]
   }
 
+  private get isOfState(): boolean {
+    return isOfState(this.subject, this.chain.rules.spec.ledger.model)
+  }
+
   /** Begins. */
   start(): ReadonlyArray<LightEffect> {
     return this.next()
@@ -49,7 +53,8 @@ export class Prove {
   proof(session: SessionId, bytes: Uint8Array, now: number): ReadonlyArray<LightEffect> {
     if (this.asked?.session !== session || this.outcome !== undefined) return nothing
     if (bytes.length > 0) return this.judge(session, bytes, now + requestMsMax)
-    if (this.subject.length !== 32) return this.lied(session, "proof-malformed", "it gave no proof of an address")
+    // Of what the state may hold there is always a proof: that it is there, or that it is not.
+    if (this.isOfState) return this.lied(session, "proof-malformed", "it gave no proof of what its state says")
     this.counts.absent++
     return this.next()
   }
@@ -65,20 +70,25 @@ export class Prove {
   tick(now: number): ReadonlyArray<LightEffect> {
     const { held } = this
     if (held === undefined || now <= held.until) return nothing
-    return this.lied(held.session, "proof-header-other", "its proof stands on a header that is not on the best branch")
+    // Its best branch may be another than ours with as much work, or has changed since: that is no lie.
+    this.held = undefined
+    this.counts.stale++
+    return this.next()
   }
 
   private judge(session: SessionId, bytes: Uint8Array, until: number): ReadonlyArray<LightEffect> {
     const verified = verifyProof(bytes, { subject: this.subject })
     if (Result.isFailure(verified)) return this.lied(session, verified.failure.code, verified.failure.message)
-    const { header } = verified.success
+    const { kind, header } = verified.success
+    if (kind !== "transaction" && !this.isOfState)
+      return this.lied(session, "proof-malformed", "the chain has the other ledger, and its state nothing of that kind")
     if (!this.chain.has(header.height, header.hash)) {
       this.held = { session, bytes, until }
       return nothing
     }
     this.held = undefined
-    // What an account had long ago is true and no answer: the state is asked for as it is after our tip.
-    if (verified.success.kind === "account" && header.height < this.asked!.tipHeight) {
+    // What the state was long ago is true and no answer: it is asked for as it is after our tip.
+    if (kind !== "transaction" && header.height < this.asked!.tipHeight) {
       this.counts.stale++
       return this.next()
     }

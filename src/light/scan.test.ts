@@ -1,18 +1,14 @@
 /** Filters: everything that concerns an address is found, nothing is asked that names it, and who lies is found out. */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { keyOf, TestChain, transfer } from "../../test/fixtures.ts"
-import { type FakePeer, LightWorld } from "../../test/light.ts"
-import { filterHash, makeFilter, nextFilterHeader } from "../block/filter.ts"
-import { concat, concatAll } from "../codec/bytes.ts"
-import type { Hash32 } from "../crypto/hash.ts"
+import { keyOf, specOf, TestChain, transfer } from "../../test/fixtures.ts"
+import { blind, type FakePeer, LightWorld } from "../../test/light.ts"
+import { concat } from "../codec/bytes.ts"
 import { checkpointBlocks } from "../limits.ts"
-import type { LightAnswer, LightAsk } from "../peer/message.ts"
 import { makeDice } from "../sim/dice.ts"
 
 /** A chain with payments to and from key 1 at known heights, across checkpoints. */
 const chain = new TestChain()
 const paidAt: Array<number> = []
-let rows: ReadonlyArray<{ readonly filter: Uint8Array; readonly header: Uint8Array }>
 
 beforeAll(() => {
   const dice = makeDice(1)
@@ -24,7 +20,6 @@ beforeAll(() => {
     chain.mine(1, dice.chance(0.1) || concerns ? [transfer({ from: 0, to, nonce: nonce++, amount: 1 })] : [])
     if (concerns) paidAt.push(height)
   }
-  rows = chain.store.db.query<(typeof rows)[number], []>("SELECT filter, header FROM filters ORDER BY height").all()
 })
 
 const scan = (peers: ReadonlyArray<FakePeer>, from = 0, key = 1): LightWorld => {
@@ -60,6 +55,15 @@ describe("a scan", () => {
     expect(sealed.client.scan!.found[0]?.kind).toBe("proposed")
   })
 
+  test("of who has sealed on a chain of coins finds the coinbase, once a block, which says how much", () => {
+    const coins = new TestChain(specOf({ model: "utxo" }))
+    coins.mine(3)
+    const world = new LightWorld([{ chain: coins }]).sync()
+    world.run(world.client.askScan({ elements: [keyOf(99).address], from: 0 }, world.now))
+    const kinds = world.client.scan!.found.map((found) => found.kind === "transaction" && found.transaction.kind)
+    expect(kinds).toEqual(["coinbase", "coinbase", "coinbase"])
+  })
+
   test("of an address that nobody has paid finds nothing", () => finds(scan([{ chain }], 0, 5000), []))
 
   test("begins anew when the branch that it looks at goes, and does not take answers of before for new ones", () => {
@@ -82,42 +86,16 @@ const claim = ({ store }: TestChain) => {
   return { height: header.height, work, hash: header.hash }
 }
 
-/** A peer whose filters from a height on leave out everything, with the headers that follow from them. */
-const blind = (from: number): FakePeer => {
-  const filters: Array<Uint8Array> = []
-  const headers: Array<Uint8Array> = []
-  const fill = (): void => {
-    for (const [height, row] of rows.entries()) {
-      const { hash } = chain.store.bestAt(height)!.header
-      const filter = height < from ? row.filter : makeFilter(hash, []).bytes
-      filters.push(filter)
-      headers.push(height < from ? row.header : nextFilterHeader(headers[height - 1] as Hash32, filterHash(filter)))
-    }
-  }
-  const lie = (answer: LightAnswer, ask: LightAsk): LightAnswer => {
-    if (filters.length === 0) fill()
-    if (ask.tag === "GFL" && answer.tag === "FLT")
-      return { ...answer, filters: filters.slice(ask.start, ask.start + answer.filters.length) }
-    if (ask.tag !== "GFH" || answer.tag !== "FHD") return answer
-    const end = rows.findIndex((_, height) =>
-      chain.store.bestAt(height)!.header.hash.every((byte, i) => byte === ask.stop[i])
-    )
-    const list: Array<Uint8Array> = []
-    for (let height = ask.start; ; height = Math.min(end, height + ask.every)) {
-      list.push(headers[height]!)
-      if (height === end) return { ...answer, headers: concatAll(list) }
-    }
-  }
-  return { chain, lie }
-}
+/** A peer whose filters from a height on leave out everything. */
+const blindFrom = (from: number): FakePeer => blind(chain, (height) => height >= from)
 
 describe("a peer that lies is found by one block, and what it hid is found", () => {
   test.each([1, 500, 1000, 1001, 2290])(
     "filters that leave things out from height %i on, among honest peers",
     (from) => {
       for (const peers of [
-        [blind(from), { chain }],
-        [{ chain }, { chain }, blind(from)]
+        [blindFrom(from), { chain }],
+        [{ chain }, { chain }, blindFrom(from)]
       ]) {
         const world = scan(peers)
         expect(world.codes).toEqual([`${peers.length === 2 ? 0 : 2} filter-header-wrong`])
@@ -128,7 +106,7 @@ describe("a peer that lies is found by one block, and what it hid is found", () 
   )
 
   test("two liars that differ from each other", () => {
-    const world = scan([blind(700), { chain }, blind(1700)])
+    const world = scan([blindFrom(700), { chain }, blindFrom(1700)])
     expect([...world.codes].sort()).toEqual(["0 filter-header-wrong", "2 filter-header-wrong"])
     finds(world)
   })

@@ -16,7 +16,7 @@ import { Agree, type Checkpoint } from "./agree.ts"
 import { drop, type LieCode, type LightEffect, type SessionId } from "./effect.ts"
 import type { HeaderChain } from "./header-chain.ts"
 
-/** A transaction of a block of ours that concerns an address, or a block that one of them has sealed. */
+/** A transaction of a block of ours that concerns an address, or a block that one of them has sealed if no coinbase says so. */
 export type Found =
   | { readonly kind: "transaction"; readonly header: Header; readonly index: number; readonly transaction: Transaction }
   | { readonly kind: "proposed"; readonly header: Header }
@@ -40,7 +40,7 @@ export class Scan {
   readonly counts = { filters: 0, blocks: 0 }
   private readonly chain: HeaderChain
   private readonly elements: ReadonlyArray<Uint8Array>
-  private readonly from: number
+  private first: number
   private agree: Agree
   private readonly peers: Set<SessionId>
   private todo: Array<Interval> | undefined
@@ -58,9 +58,14 @@ export class Scan {
   ) {
     this.chain = chain
     this.elements = wish.elements
-    this.from = wish.from
+    this.first = wish.from
     this.agree = new Agree(chain, chain.tip)
     this.peers = new Set(peers)
+  }
+
+  /** The height from which on is looked. */
+  get from(): number {
+    return this.first
   }
 
   /** The block up to which is looked. */
@@ -96,7 +101,12 @@ export class Scan {
 
   /** The best branch has changed. What stood on headers that went is forgotten, and looked for on those that came. */
   moved(undone: number): ReadonlyArray<LightEffect> {
-    if (undone === 0 || this.chain.has(this.stop.height, this.stop.hash)) return nothing
+    return undone === 0 || this.chain.has(this.stop.height, this.stop.hash) ? nothing : this.again(this.first)
+  }
+
+  /** Looks anew, from a height up to what is the tip now. */
+  again(from: number): ReadonlyArray<LightEffect> {
+    this.first = from
     for (const session of this.peers) {
       if (this.agree.asks(session)) add(this.late.headers, session)
       if (this.busy.has(session)) add(this.late.filters, session)
@@ -156,7 +166,7 @@ export class Scan {
     if (Result.isFailure(decoded)) return [decoded.failure.code, `filter ${height}: ${decoded.failure.what}`]
     interval.height = height
     interval.filterHeader = nextFilterHeader(interval.filterHeader, filterHash(bytes))
-    if (height >= this.from && matchesAny(decoded.success, this.elements)) interval.matches.push(height)
+    if (height >= this.first && matchesAny(decoded.success, this.elements)) interval.matches.push(height)
     return height === interval.to.height && !equal(interval.filterHeader, interval.to.filterHeader)
       ? ["filter-wrong", `its filters up to height ${height} do not give the filter header that was agreed on`]
       : undefined
@@ -164,7 +174,9 @@ export class Scan {
 
   private search({ header, transactions }: Block): void {
     const ours = new Set(this.elements.map(toHex))
-    if (ours.has(toHex(header.proposer))) this.found.push({ kind: "proposed", header })
+    // A coinbase that pays the proposer says it too, and how much.
+    const isPaid = transactions[0]?.kind === "coinbase" && partiesOf(transactions[0]).length > 0
+    if (ours.has(toHex(header.proposer)) && !isPaid) this.found.push({ kind: "proposed", header })
     for (const [index, transaction] of transactions.entries())
       if (partiesOf(transaction).some((element) => ours.has(toHex(element))))
         this.found.push({ kind: "transaction", header, index, transaction })
@@ -215,7 +227,7 @@ export class Scan {
 
   /** The genesis block concerns nobody but by its allocation, which the chain spec tells. */
   private intervals(agreed: ReadonlyArray<Checkpoint>): Array<Interval> {
-    return agreed.slice(1).flatMap((to, i) => (to.height < this.from ? [] : [fresh(agreed[i]!, to)]))
+    return agreed.slice(1).flatMap((to, i) => (to.height < this.first ? [] : [fresh(agreed[i]!, to)]))
   }
 
   private ask(session: SessionId, { height, to }: Interval): ReadonlyArray<LightEffect> {

@@ -28,16 +28,21 @@ const costOf = (message: Message): number => {
 }
 
 export class Allowance {
-  private units = allowanceMax
+  private units: number
   private at: number
+  private readonly share: number
 
-  constructor(now: number) {
+  /** `share`: of the whole; who asks keeps below what the other side counts, whose clock sees the asks come closer together. */
+  constructor(now: number, share = 1) {
     this.at = now
+    this.share = share
+    this.units = allowanceMax * share
   }
 
   /** True if the message is within the allowance; then it is paid for. */
   pay(message: Message, now: number): boolean {
-    this.units = Math.min(allowanceMax, this.units + Math.max(0, now - this.at) * allowancePerMs)
+    const grown = this.units + Math.max(0, now - this.at) * allowancePerMs * this.share
+    this.units = Math.min(allowanceMax * this.share, grown)
     this.at = now
     const cost = costOf(message)
     if (cost > this.units) return false

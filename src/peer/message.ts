@@ -5,6 +5,8 @@
 import { Result } from "effect"
 import { concatAll, toHex } from "../codec/bytes.ts"
 import { decode, encode, type Packable } from "../codec/msgpack.ts"
+import { addressBytes } from "../crypto/address.ts"
+import { outpointBytes } from "../ledger/coin.ts"
 import {
   blockBytesMax,
   filterAnswerBytesMax,
@@ -67,9 +69,9 @@ export type Message =
     }
   /** The headers that follow on the block `after`, which is one of the locator: a page of block/packed.ts. */
   | { readonly tag: "PHD"; readonly request: number; readonly after: Uint8Array; readonly page: Uint8Array }
-  /** A proof about a transaction id (32 bytes), or about an address (20) after the tip. */
+  /** A proof about a transaction id (32 bytes), or after the tip about an address (20, on accounts) or a coin (36, on coins). */
   | { readonly tag: "GPF"; readonly request: number; readonly of: Uint8Array }
-  /** The proof; no bytes: there is none. */
+  /** The proof; no bytes: no block has the transaction, or the chain has the other ledger. */
   | { readonly tag: "PRF"; readonly request: number; readonly proof: Uint8Array }
   /** Filter headers at `start`, each `every` blocks after it, and at the block `stop` of the best branch. */
   | {
@@ -130,7 +132,8 @@ const rowsOf =
     return page !== undefined && page.length % size === 0 ? page : undefined
   }
 const headers = rowsOf(212, headersPerMessageMax)
-const subject: Form<Uint8Array> = (value) => bytes(20, 20)(value) ?? hash(value)
+const subject: Form<Uint8Array> = (value) =>
+  bytes(addressBytes, addressBytes)(value) ?? hash(value) ?? bytes(outpointBytes, outpointBytes)(value)
 /** The bound of one filter is wide: a list of such must not fill a frame. */
 const filters: Form<ReadonlyArray<Uint8Array>> = (value) => {
   const found = list(bytes(1, filterBytesMax), filtersPerMessageMax)(value)

@@ -138,9 +138,31 @@ test("what a light client asks is served, and priced by what it costs", () => {
   }
   expect(heard({ tag: "GPH", request: 1, locator: [], limit: 1 })).toBe(allowanceMax / 20)
   expect(heard({ tag: "GPF", request: 1, of: new Uint8Array(20) })).toBe(allowanceMax / 20)
+  expect(heard({ tag: "GPF", request: 1, of: new Uint8Array(36) })).toBe(allowanceMax / 20)
   expect(heard({ tag: "GPF", request: 1, of: new Uint8Array(32) })).toBe(allowanceMax / 200)
   expect(heard({ tag: "GFH", request: 1, start: 0, every: 1, stop: new Uint8Array(32) })).toBe(allowanceMax / 20)
   expect(heard({ tag: "GFL", request: 1, start: 0, stop: new Uint8Array(32) })).toBe(Math.floor(allowanceMax / 60))
+})
+
+test("a light client asks no more than its peer hears, however much it wants to know, and all of it in the end", () => {
+  const [asker, asked] = [new Session(0), new Session(0)]
+  let wanted = 2_000
+  let served = 0
+  const give = (effects: ReturnType<Session["hear"]>, now: number): void => {
+    for (const effect of effects) {
+      if (effect._tag !== "Send") continue
+      const [heard] = asked.hear(effect.message, now)
+      expect(heard?._tag).toBe("ServeLight")
+      served++
+      if (effect.message.tag !== "GPF") throw new Error("it asks for proofs")
+      asker.hear({ tag: "PRF", request: effect.message.request, proof: new Uint8Array(0) }, now)
+      if (--wanted > 0) give(asker.askLight({ tag: "GPF", of: new Uint8Array(36) }, now), now)
+    }
+  }
+  give(asker.askLight({ tag: "GPF", of: new Uint8Array(36) }, 0), 0)
+  expect([served > 100, served < 200]).toEqual([true, true])
+  for (let now = 100; wanted > 0 && now < 60_000; now += 100) give(asker.tick(now), now)
+  expect(served).toBe(2_000)
 })
 
 test("an answer to a light client belongs to its own kind of question, is taken once, and is waited for no longer than others", () => {
@@ -153,5 +175,9 @@ test("an answer to a light client belongs to its own kind of question, is taken 
   expect(tags(session.hear(proof, 1))).toEqual(["Misbehaved"])
   for (let i = 0; i < 8; i++) expect(session.askLight({ tag: "GPF", of: new Uint8Array(20) }, 2)).toHaveLength(1)
   expect(session.askLight({ tag: "GPF", of: new Uint8Array(20) }, 2)).toEqual([])
+  expect(session.hear({ ...proof, request: 2 }, 3)).toHaveLength(1)
+  expect(tags(session.tick(3))).toEqual(["GPF"])
+  for (let i = 0; i < 64; i++) expect(session.askLight({ tag: "GPF", of: new Uint8Array(20) }, 3)).toEqual([])
+  expect(tags(session.askLight({ tag: "GPF", of: new Uint8Array(20) }, 3))).toEqual(["End"])
   expect(tags(session.tick(requestMsMax + 2))).toContain("End")
 })

@@ -49,6 +49,11 @@ const fullPageBytes = headersPerMessageMax * headerBytes
 /** Headers that may be announced in one message. */
 const announcedMax = 16
 
+/** Of a peer's allowance, what a light client takes. */
+const askedShare = 0.75
+/** Questions of a light client that wait: one for each of its parts, and those of parts that began anew. */
+const unsentMax = 64
+
 const nothing: ReadonlyArray<SessionEffect> = []
 
 const misbehaved = (code: string, points: number): ReadonlyArray<SessionEffect> => [
@@ -61,6 +66,9 @@ export class Session {
   private readonly allowance: Allowance
   /** What the peer knows: true, as it has named it itself; false, as we have. */
   private readonly known = new Map<string, boolean>()
+  /** What we may ask as a light client by the peer's count, and what waits until we may. */
+  private readonly ours: Allowance
+  private readonly unsent: Array<LightQuestion> = []
   private readonly offered = new Set<string>()
   /** The last header of a full page, from which the next page follows. */
   private pageEnd: Uint8Array | undefined
@@ -71,6 +79,7 @@ export class Session {
   constructor(now: number) {
     this.heardAt = now
     this.allowance = new Allowance(now)
+    this.ours = new Allowance(now, askedShare)
   }
 
   /** What it holds, and at most. */
@@ -78,6 +87,7 @@ export class Session {
     return [
       { of: "requests", used: this.requests.size, max: requestsMax },
       { of: "known", used: this.known.size, max: knownPerPeerMax },
+      { of: "unsent", used: this.unsent.length, max: unsentMax },
       { of: "offered", used: this.offered.size, max: offeredPerPeerMax }
     ]
   }
@@ -145,11 +155,11 @@ export class Session {
       : nothing
   }
 
-  /** Asks what light clients ask. Each kind of answer is taken once for each ask of it. */
+  /** Asks what light clients ask: now, or when the peer's allowance holds it. Each kind of answer is taken once for each ask of it. */
   askLight(ask: LightQuestion, now: number): ReadonlyArray<SessionEffect> {
-    if (!this.requests.hasRoom("light")) return nothing
-    const request = this.requests.open("light", [answerTags[ask.tag]], now)
-    return send({ ...ask, request })
+    if (this.unsent.length === unsentMax) return [{ _tag: "End", reason: "it answers too slowly" }]
+    this.unsent.push(ask)
+    return this.askUnsent(now)
   }
 
   /**
@@ -181,7 +191,7 @@ export class Session {
       if (kind === "headers") effects.push({ _tag: "End", reason: "no headers in time" })
       if (kind === "blocks") effects.push({ _tag: "NotGiven", ids, stalled: true })
     }
-    effects.push(...this.askOffered(now))
+    effects.push(...this.askOffered(now), ...this.askUnsent(now))
     if (now - this.heardAt > peerIdleMsMax) effects.push({ _tag: "End", reason: "silent for too long" })
     else if (now - this.heardAt > pingAfterMs && this.ping === undefined) effects.push(...this.sendPing(now))
     return effects
@@ -260,6 +270,16 @@ export class Session {
     const lack = this.requests.takeLack(request, hashes.map(toHex))
     if (lack === undefined) return unasked
     return lack.kind === "blocks" ? [{ _tag: "NotGiven", ids: lack.ids, stalled: false }] : this.askOffered(now)
+  }
+
+  private askUnsent(now: number): ReadonlyArray<SessionEffect> {
+    const effects: Array<SessionEffect> = []
+    for (let ask = this.unsent[0]; ask !== undefined; ask = this.unsent[0]) {
+      if (!this.requests.hasRoom("light") || !this.ours.pay({ ...ask, request: 0 }, now)) break
+      this.unsent.shift()
+      effects.push(...send({ ...ask, request: this.requests.open("light", [answerTags[ask.tag]], now) }))
+    }
+    return effects
   }
 
   private askOffered(now: number): ReadonlyArray<SessionEffect> {

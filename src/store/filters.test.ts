@@ -1,6 +1,6 @@
 /** Filters stand with the best branch and go with it; what is lacking is made later; what peers are told is cut to its bounds. */
 import { describe, expect, test } from "bun:test"
-import { TestChain, transfer } from "../../test/fixtures.ts"
+import { specOf, TestChain, transfer } from "../../test/fixtures.ts"
 import { load, make } from "../../test/snapshots.ts"
 import { blockElements, filterHash, filterHeaderStart, makeFilter, nextFilterHeader } from "../block/filter.ts"
 import { verifyProof } from "../block/proof.ts"
@@ -162,5 +162,23 @@ describe("what light clients are answered", () => {
       "Success"
     )
     expect(proof(stranger)).toHaveLength(0)
+  })
+
+  test("of the other ledger there is no proof: an address has an entry on accounts, an outpoint on coins", () => {
+    const coins = new TestChain(specOf({ model: "utxo" }))
+    for (const [on, length] of [
+      [chain, 20],
+      [coins, 36]
+    ] as const) {
+      const has = [20, 36].map((size) => {
+        const said = answerLight(new Snapshot(on.store.db, on.rules), {
+          tag: "GPF",
+          request: 1,
+          of: new Uint8Array(size)
+        })
+        return said.tag === "PRF" && said.proof.length > 0
+      })
+      expect(has).toEqual([length === 20, length === 36])
+    }
   })
 })

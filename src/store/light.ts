@@ -1,9 +1,10 @@
 /** What light clients are answered, read from one commit: packed headers, proofs, filter headers, filters. */
 import { packPage } from "../block/packed.ts"
-import { encodeProof, type Proof, proveTransaction } from "../block/proof.ts"
+import { encodeProof, isOfState, type Proof, proveTransaction } from "../block/proof.ts"
 import { concatAll } from "../codec/bytes.ts"
 import type { Address } from "../crypto/address.ts"
 import { keyOf } from "../ledger/account.ts"
+import { coinKey, decodeOutpoint } from "../ledger/coin.ts"
 import {
   filterAnswerBytesMax,
   filterHeadersPerMessageMax,
@@ -53,16 +54,25 @@ const pageAfter = (
   }
 }
 
-/** The proof about a transaction id of 32 bytes or an address of 20, as the tip has it; undefined: no block has the transaction. */
-export const proofOf = (snapshot: Snapshot, subject: Uint8Array): Proof | undefined => {
-  if (subject.length !== 32) {
-    const { header } = snapshot.tip()
-    const address = subject as Uint8Array as Address
-    return { kind: "account", header, address, state: snapshot.prove(keyOf(address)) }
-  }
+/**
+ * The proof about a transaction id of 32 bytes, an address of 20 or an outpoint of 36, as the tip has it; undefined: no block
+ * has the transaction, or the chain's ledger has no such entries.
+ */
+const proofOf = (snapshot: Snapshot, subject: Uint8Array): Proof | undefined => {
+  if (subject.length !== 32) return isOfState(subject, snapshot.model) ? proofOfEntry(snapshot, subject) : undefined
   const place = snapshot.place(subject)
   const row = place === undefined ? undefined : snapshot.rowAt(place.height)
   return place === undefined || row === undefined ? undefined : proveTransaction(snapshot.block(row), place.position)
+}
+
+const proofOfEntry = (snapshot: Snapshot, subject: Uint8Array): Proof => {
+  const { header } = snapshot.tip()
+  if (snapshot.model === "account") {
+    const address = subject as Address
+    return { kind: "account", header, address, state: snapshot.prove(keyOf(address)) }
+  }
+  const outpoint = decodeOutpoint(subject)
+  return { kind: "coin", header, outpoint, state: snapshot.prove(coinKey(outpoint)) }
 }
 
 const filterHeaders = (snapshot: Snapshot, { start, every, stop }: Ask<"GFH">): Uint8Array => {

@@ -13,6 +13,7 @@ import { fromHex, toHex } from "../codec/bytes.ts"
 import { fromTarget } from "../consensus/difficulty.ts"
 import type { Address } from "../crypto/address.ts"
 import { type Coin, coinKey, decodeCoin, decodeOutpoint } from "../ledger/coin.ts"
+import type { LedgerRules } from "../ledger/ledger.ts"
 import type { Outpoint } from "../ledger/transaction.ts"
 import { decodeUndo } from "../ledger/undo.ts"
 
@@ -56,6 +57,11 @@ export class Snapshot {
   constructor(db: Database, rules: Rules) {
     this.db = db
     this.rules = rules
+  }
+
+  /** The money model of the chain: what its state has entries of. */
+  get model(): LedgerRules["model"] {
+    return this.rules.spec.ledger.model
   }
 
   tip(): SnapshotRow {

@@ -1,6 +1,6 @@
 /**
- * Light clients: bytes that one downloads for a chain of 100,000 blocks, beside those of a full node, and from how many transfers
- * a block on they are one in a hundred. The headers are real, sealed, packed, and checked by the client; frames are counted whole.
+ * Light clients: bytes that one downloads for a chain of 100,000 blocks, beside those of a full node, on accounts and on coins, and from
+ * how many transactions a block on they are one in a hundred. The headers are real, sealed, packed, and checked by the client; frames are counted whole.
  *
  * A block's other bytes depend on the number of transfers alone, so one block of each size is encoded and counted for all.
  * Filters are made of real addresses for every hundredth block: strangers, who are all different, or some of 1,000 accounts.
@@ -12,14 +12,16 @@ import { makeFilter } from "../../src/block/filter.ts"
 import { equal, toHex } from "../../src/codec/bytes.ts"
 import type { Address } from "../../src/crypto/address.ts"
 import { asHash, sha256 } from "../../src/crypto/hash.ts"
-import type { Millis } from "../../src/ledger/transaction.ts"
+import { amount } from "../../src/ledger/amount.ts"
+import { makeCoinbase } from "../../src/ledger/payment.ts"
+import type { Millis, TransactionId } from "../../src/ledger/transaction.ts"
 import { LightClient } from "../../src/light/client.ts"
 import type { LightEffect } from "../../src/light/effect.ts"
 import { checkpointBlocks, filtersPerMessageMax, headersPerMessageMax } from "../../src/limits.ts"
 import { encodeMessage, type Message } from "../../src/peer/message.ts"
 import { makeDice } from "../../src/sim/dice.ts"
 import { encodeFrame } from "../../src/transport/frame.ts"
-import { specOf, transfer } from "../fixtures.ts"
+import { payment, specOf, transfer } from "../fixtures.ts"
 import { printTable, type Row } from "./table.ts"
 
 const blocks = 100_000
@@ -97,10 +99,26 @@ const newsBytes = (): number => {
   return frameBytes(status) + frameBytes({ tag: "PHD", request: 1_000, after: before.hash, page })
 }
 
-/** Bytes of all blocks with so many transfers, as a full node downloads them: headers first, then each block in a frame. */
-const fullBytes = (perBlock: number): number => {
-  const one = transfer({ from: 0, to: 1, nonce: 1, chainId: "cairn" }).bytes.length
-  const block = new Uint8Array(headerBytes + 8 + perBlock * (2 + one))
+const transferSize = transfer({ from: 0, to: 1, nonce: 1, chainId: "cairn" }).bytes.length
+/** The usual payment: one coin of one owner, to somebody else and back. It names two addresses, as a transfer does. */
+const paymentSize = payment({
+  inputs: [{ id: asHash(random()) as TransactionId, index: 0 }],
+  outputs: [
+    [1, 1],
+    [0, 1]
+  ],
+  by: [0],
+  chainId: "cairn"
+}).bytes.length
+const coinbaseSize = makeCoinbase({
+  chainId: "cairn",
+  height: 1,
+  outputs: [{ recipient: proposers[0]!, amount: amount(1) }]
+}).bytes.length
+
+/** Bytes of all blocks with so many transactions, as a full node downloads them: headers first, then each block in a frame. */
+const fullBytes = (perBlock: number, one = transferSize, opening = 0): number => {
+  const block = new Uint8Array(headerBytes + 8 + opening + perBlock * (2 + one))
   const page = frameBytes({ tag: "HDR", request: 1, headers: new Uint8Array(headersPerMessageMax * headerBytes) })
   return blocks * frameBytes({ tag: "BLK", request: 1, block }) + (blocks / headersPerMessageMax) * page
 }
@@ -128,17 +146,21 @@ const rows: Array<Row> = [
   { name: "headers as they are", value: headerBytes, unit: "bytes a header" },
   { name: "headers, packed", value: light.bytes / blocks, unit: "bytes a header", baseline: "headers as they are" },
   { name: "headers, packed, all", value: light.bytes / 1e6, unit: "MB" },
-  { name: "a new block, at the tip", value: newsBytes(), unit: "bytes" }
+  { name: "a new block, at the tip", value: newsBytes(), unit: "bytes" },
+  { name: "a transfer", value: transferSize, unit: "bytes" },
+  { name: "a payment of one coin, with change", value: paymentSize, unit: "bytes" },
+  { name: "a block of one payment", value: headerBytes + 8 + 4 + coinbaseSize + paymentSize, unit: "bytes" }
 ]
 for (const perBlock of loads) {
   const full = fullBytes(perBlock)
   const name = `${perBlock} transfers a block`
-  const percent = (bytes: number): number => (100 * bytes) / full
+  const percent = (bytes: number, of = full): number => (100 * bytes) / of
+  const strangers = light.bytes + filterBytes(perBlock, () => dice.bytes(20))
   rows.push({ name: `${name}: full node`, value: full / 1e6, unit: "MB" })
   rows.push({ name: `${name}: headers and proofs`, value: percent(light.bytes), unit: "%" })
   rows.push({
     name: `${name}: and all filters, strangers`,
-    value: percent(light.bytes + filterBytes(perBlock, () => dice.bytes(20))),
+    value: percent(strangers),
     unit: "%"
   })
   rows.push({
@@ -146,19 +168,32 @@ for (const perBlock of loads) {
     value: percent(light.bytes + filterBytes(perBlock, () => dice.pick(known))),
     unit: "%"
   })
+  const coins = fullBytes(perBlock, paymentSize, 2 + coinbaseSize)
+  const paid = `${perBlock} payments a block`
+  rows.push({ name: `${paid}: full node`, value: coins / 1e6, unit: "MB" })
+  rows.push({ name: `${paid}: headers and proofs`, value: percent(light.bytes, coins), unit: "%" })
+  rows.push({ name: `${paid}: and all filters, strangers`, value: percent(strangers, coins), unit: "%" })
 }
 
-/** The least number of transfers a block from which on so many bytes are 1 %. */
-const leastLoad = (bytesAt: (perBlock: number) => number): number => {
+/** The least number of transactions a block from which on so many bytes are 1 %. */
+const leastLoad = (bytesAt: (perBlock: number) => number, fullAt: (perBlock: number) => number = fullBytes): number => {
   let [low, high] = [0, 20_000]
   while (low < high) {
     const middle = (low + high) >> 1
-    if (100 * bytesAt(middle) <= fullBytes(middle)) high = middle
+    if (100 * bytesAt(middle) <= fullAt(middle)) high = middle
     else low = middle + 1
   }
   return low
 }
 rows.push({ name: "headers and proofs are 1 % from", value: leastLoad(() => light.bytes), unit: "transfers a block" })
+rows.push({
+  name: "headers and proofs are 1 % from",
+  value: leastLoad(
+    () => light.bytes,
+    (perBlock) => fullBytes(perBlock, paymentSize, 2 + coinbaseSize)
+  ),
+  unit: "payments a block"
+})
 rows.push({
   name: `and all filters, ${accounts} accounts: 1 % from`,
   value: leastLoad((perBlock) => light.bytes + filterBytes(perBlock, () => dice.pick(known), 50 * sampled)),

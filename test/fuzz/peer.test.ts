@@ -29,7 +29,7 @@ const samples = (dice: Dice): ReadonlyArray<Message> => [
   { tag: "BYE", reason: "enough" },
   { tag: "GPH", request: 5, locator: hashes(dice), limit: 2000 },
   { tag: "PHD", request: 5, after: dice.bytes(32), page: dice.bytes(dice.int(300)) },
-  { tag: "GPF", request: 6, of: dice.bytes(dice.chance(0.5) ? 20 : 32) },
+  { tag: "GPF", request: 6, of: dice.bytes(dice.pick([20, 32, 36])) },
   { tag: "PRF", request: 6, proof: dice.bytes(dice.int(600)) },
   { tag: "GFH", request: 7, start: dice.int(1e6), every: 1 + dice.int(1000), stop: dice.bytes(32) },
   { tag: "FHD", request: 7, headers: dice.bytes(32 * dice.int(5)) },

@@ -37,13 +37,20 @@ import { presets } from "../../src/chain/presets.ts"
 import { genesisState, makeLedger, makeRules } from "../../src/chain/rules.ts"
 import { fromHex, toHex, utf8, writeU32 } from "../../src/codec/bytes.ts"
 import { formatAddress } from "../../src/crypto/address.ts"
-import { type Hash32, sha256 } from "../../src/crypto/hash.ts"
+import { asHash, type Hash32, sha256 } from "../../src/crypto/hash.ts"
 import { accountKey, accountPath, devMnemonic } from "../../src/crypto/keys.ts"
 import { keyOf } from "../../src/ledger/account.ts"
 import { amount } from "../../src/ledger/amount.ts"
-import { type Coin, coinKey, encodeCoin } from "../../src/ledger/coin.ts"
+import { type Coin, coinKey, encodeCoin, encodeOutpoint } from "../../src/ledger/coin.ts"
 import type { LedgerRules } from "../../src/ledger/ledger.ts"
-import type { Millis, Nonce, Transaction, Transfer, TransferTransaction } from "../../src/ledger/transaction.ts"
+import type {
+  Millis,
+  Nonce,
+  Transaction,
+  TransactionId,
+  Transfer,
+  TransferTransaction
+} from "../../src/ledger/transaction.ts"
 import { makeTransfer, signedPart, signTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
 import { payments } from "./payment.ts"
@@ -463,7 +470,12 @@ const packedPages = () => {
   const { genesis } = makeRules(specOf("dev"))
   const nothing = sha256(new Uint8Array(0))
   const wishes = [
-    { transactionRoot: sha256(utf8("transactions")), extraHash: sha256(utf8("extra")), later: 1_000, nonce: 9_007_199_254_740_991 },
+    {
+      transactionRoot: sha256(utf8("transactions")),
+      extraHash: sha256(utf8("extra")),
+      later: 1_000,
+      nonce: 9_007_199_254_740_991
+    },
     { transactionRoot: nothing, extraHash: nothing, later: 70_000, nonce: 0 },
     { transactionRoot: sha256(utf8("more")), extraHash: nothing, later: -64, nonce: 16_384 }
   ]
@@ -473,7 +485,9 @@ const packedPages = () => {
     const height = (before.height + 1) as Height
     const time = (before.time + later) as Millis
     const stateRoot = sha256(utf8(`state ${height}`))
-    headers.push(makeHeader({ ...before, ...rest, height, time, stateRoot, previous: before.hash, proposer: alice.address }))
+    headers.push(
+      makeHeader({ ...before, ...rest, height, time, stateRoot, previous: before.hash, proposer: alice.address })
+    )
   }
   const [parent, ...rows] = headers.map(({ bytes }) => bytes)
   return [{ parent: parent!, rows, bytes: packPage(parent!, rows) }]
@@ -516,6 +530,8 @@ const peers = () => {
     { tag: "GPH", request: 5, locator: [hash], limit: 2000 },
     { tag: "PHD", request: 5, after: hash, page: packedPages()[0]!.bytes },
     { tag: "GPF", request: 6, of: key.address },
+    { tag: "GPF", request: 6, of: hash },
+    { tag: "GPF", request: 6, of: encodeOutpoint({ id: asHash(hash) as TransactionId, index: 1 }) },
     { tag: "PRF", request: 6, proof: new Uint8Array([1, 2, 3]) },
     { tag: "GFH", request: 7, start: 0, every: 1000, stop: hash },
     { tag: "FHD", request: 7, headers: hash },
