@@ -121,9 +121,11 @@ export class LightWorld {
       case "Ask":
         this.asks.push([effect.session, effect.ask.tag])
         return this.gone.has(effect.session) ? [] : this.ask(effect.session, { ...effect.ask, request: 1 } as LightAsk)
-      case "AskBlock":
-        this.asks.push([effect.session, "GBL"])
-        return this.gone.has(effect.session) ? [] : this.askBlock(effect.session, effect.hash)
+      case "AskBlocks":
+        return effect.hashes.flatMap((hash) => {
+          this.asks.push([effect.session, "GBL"])
+          return this.gone.has(effect.session) ? [] : this.askBlock(effect.session, hash)
+        })
     }
   }
 

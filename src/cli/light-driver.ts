@@ -230,8 +230,8 @@ export class LightDriver {
     switch (effect._tag) {
       case "Ask":
         return this.hear(talk, talk.session.askLight(effect.ask, this.now))
-      case "AskBlock":
-        return this.hear(talk, talk.session.askBlocks([effect.hash], this.now))
+      case "AskBlocks":
+        return this.hear(talk, talk.session.askBlocks(effect.hashes, this.now))
       case "Drop":
         talk.peer.state = "dropped"
         talk.peer.why = `${effect.code}: ${effect.message}`

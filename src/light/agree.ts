@@ -183,7 +183,7 @@ export class Agree {
     const height = from + 1 + at
     const [asked] = this.words.keys()
     this.judging = { height, at, before, asked: asked! }
-    return [{ _tag: "AskBlock", session: asked!, hash: this.chain.at(height)!.hash }]
+    return [{ _tag: "AskBlocks", session: asked!, hashes: [this.chain.at(height)!.hash] }]
   }
 
   private lied(session: SessionId, height: number): ReadonlyArray<LightEffect> {

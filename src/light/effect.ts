@@ -8,7 +8,7 @@ export type SessionId = number
 
 export type LightEffect =
   | { readonly _tag: "Ask"; readonly session: SessionId; readonly ask: LightQuestion }
-  | { readonly _tag: "AskBlock"; readonly session: SessionId; readonly hash: Uint8Array }
+  | { readonly _tag: "AskBlocks"; readonly session: SessionId; readonly hashes: ReadonlyArray<Uint8Array> }
   /** The peer has lied: why, with a stable code. Nothing more of it is heard. */
   | { readonly _tag: "Drop"; readonly session: SessionId; readonly code: LieCode; readonly message: string }
   /** Rows above this height are no longer what was stored: these are, and none after them. */

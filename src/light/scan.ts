@@ -32,7 +32,7 @@ interface Interval {
 
 const nothing: ReadonlyArray<LightEffect> = []
 /** Matching blocks asked for at a time of one peer. */
-const blocksAtOnce = 8
+const blocksAtOnce = 16
 
 export class Scan {
   readonly found: Array<Found> = []
@@ -235,17 +235,14 @@ export class Scan {
     return [{ _tag: "Ask", session, ask: { tag: "GFL", start: height + 1, stop: end.hash } }]
   }
 
+  /** The next ones once all that were asked have come: one question for many costs the peer less than one for each. */
   private askBlocks(session: SessionId): ReadonlyArray<LightEffect> {
-    let open = [...this.wanted.values()].filter((asked) => asked === session).length
-    const effects: Array<LightEffect> = []
-    for (const [height, asked] of this.wanted) {
-      if (open >= blocksAtOnce) break
-      if (asked !== undefined) continue
-      this.wanted.set(height, session)
-      effects.push({ _tag: "AskBlock", session, hash: this.chain.at(height)!.hash })
-      open++
-    }
-    return effects
+    if ([...this.wanted.values()].includes(session)) return nothing
+    const free = [...this.wanted].flatMap(([height, asked]) => (asked === undefined ? [height] : []))
+    const heights = free.slice(0, blocksAtOnce)
+    if (heights.length === 0) return nothing
+    for (const height of heights) this.wanted.set(height, session)
+    return [{ _tag: "AskBlocks", session, hashes: heights.map((height) => this.chain.at(height)!.hash) }]
   }
 }
 

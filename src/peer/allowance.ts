@@ -39,6 +39,11 @@ export class Allowance {
     this.units = allowanceMax * share
   }
 
+  /** Pays for a message that is sent in any case. */
+  spend(message: Message): void {
+    this.units -= costOf(message)
+  }
+
   /** True if the message is within the allowance; then it is paid for. */
   pay(message: Message, now: number): boolean {
     const grown = this.units + Math.max(0, now - this.at) * allowancePerMs * this.share

@@ -137,7 +137,9 @@ export class Session {
     assert(hashes.length <= hashesPerMessageMax, "a question for blocks fits its message")
     const ids = hashes.map(toHex)
     if (!this.requests.hasRoom("blocks")) return [{ _tag: "NotGiven", ids, stalled: false }]
-    return send({ tag: "GBL", request: this.requests.open("blocks", ids, now), hashes })
+    const ask: Message = { tag: "GBL", request: this.requests.open("blocks", ids, now), hashes }
+    this.ours.spend(ask)
+    return [{ _tag: "Send", message: ask }]
   }
 
   /** Asks for transactions that the peer has named: now, or when earlier questions are answered. */
