@@ -1,4 +1,5 @@
 /** What commands print: for people on a terminal, one JSON value a line in a pipe. Colours only on a terminal. */
+import { writeSync } from "node:fs"
 import type { Failure } from "./failure.ts"
 
 const ansi = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34 } as const
@@ -13,10 +14,38 @@ const coloured = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true 
 export const paint = (style: Style, text: string): string =>
   coloured(process.stdout) ? `\u001b[${ansi[style]}m${text}\u001b[0m` : text
 
-/** Prints lines to a person, or the value to a program. */
-export const print = (value: unknown, lines: ReadonlyArray<string>): void => {
-  process.stdout.write(isTerminal() ? `${lines.join("\n")}\n` : `${JSON.stringify(value)}\n`)
+/** Bytes that a pipe takes at once. */
+const pipeBytes = 32 * 1024
+/** Milliseconds before a full pipe is tried again. */
+const pipeWaitMs = 2
+
+/** Whether the bytes, or some of them, went; a full pipe took none. Who reads no more wants no more: all went. */
+const written = (bytes: Uint8Array): number => {
+  try {
+    return writeSync(1, bytes)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === "EAGAIN") return 0
+    if (code === "EPIPE") return bytes.length
+    throw error
+  }
 }
+
+/** Writes to standard output. What is longer than a pipe takes at once is written here and now: leaving the process would cut it off. */
+const write = (text: string): void => {
+  const bytes = Buffer.from(text)
+  if (isTerminal() || bytes.length <= pipeBytes) return void process.stdout.write(text)
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  for (let at = 0; at < bytes.length; ) {
+    const count = written(bytes.subarray(at, at + pipeBytes))
+    if (count === 0) Atomics.wait(pause, 0, 0, pipeWaitMs)
+    at += count
+  }
+}
+
+/** Prints lines to a person, or the value to a program. */
+export const print = (value: unknown, lines: ReadonlyArray<string>): void =>
+  write(isTerminal() ? `${lines.join("\n")}\n` : `${JSON.stringify(value)}\n`)
 
 /** Rows of aligned `name  value`, for people. */
 export const rows = (pairs: ReadonlyArray<readonly [name: string, value: string]>): ReadonlyArray<string> => {

@@ -49,7 +49,7 @@ const clearProgress = (): void => {
 
 const say = (value: object, text: string): void => {
   if (isTerminal()) clearProgress()
-  process.stdout.write(isTerminal() ? `${text}\n` : `${JSON.stringify(value)}\n`)
+  print(value, [text])
 }
 
 type Filter = Readonly<Partial<Record<"actor" | "node" | "kind", string>>>
