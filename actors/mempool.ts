@@ -90,12 +90,18 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
   const nowOf = ({ clock }: State): number => clock.currentTimeMillisUnsafe()
 
   /** `now`: when it was received. */
-  const admit = (state: State, transaction: Transaction, now: number): TransactionReject | undefined => {
+  const admit = (
+    state: State,
+    transaction: Transaction,
+    now: number,
+    promised = false
+  ): TransactionReject | undefined => {
     if (store.isConfirmed(transaction.id)) return reject("already-confirmed", "This transaction is in a block already.")
     const outcome = state.pool.admit({
       transaction,
       view: viewOf(),
       now,
+      promised,
       checkSignature: () => verified.has(transaction) || rules.ledger.checkSignature(transaction)
     })
     if ("code" in outcome) return outcome
@@ -148,7 +154,7 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
     const kept = rows.map(({ bytes }) => rules.ledger.decode(bytes)).filter(Result.isSuccess)
     for (const transaction of eldersFirst(kept.map(({ success }) => success))) {
       const id = toHex(transaction.id)
-      if (admit(state, transaction, Math.min(receivedAt.get(id) ?? now, now)) === undefined) state.gone.delete(id)
+      if (admit(state, transaction, Math.min(receivedAt.get(id) ?? now, now), true) === undefined) state.gone.delete(id)
     }
     for (const id of state.pool.expire(now)) state.gone.add(id)
   }

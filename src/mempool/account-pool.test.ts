@@ -111,6 +111,23 @@ test("a new tip drops what it used, keeps what comes next, and takes the losing 
   expect([nonces(pool), poor.dropped.length]).toEqual([[1], 2])
 })
 
+test("a reorganisation gives back more of one sender than may be sent at once, and so does a restart", () => {
+  const pool = new AccountPool()
+  const count = 3 * pendingPerSenderMax
+  const all = Array.from({ length: count }, (_, i) => transfer({ from: 0, to: 1, nonce: i + 1 }))
+  const view = viewOf(() => rich)
+  const { restored } = pool.moveTip({ touched: [], returned: all.toReversed(), view, now })
+  expect(restored.length).toBe(count)
+  expect(nonces(pool)).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
+  const halfway = viewOf(() => accountOf(1_000_000, pendingPerSenderMax))
+  pool.moveTip({ touched: [entryKey(keyOf(0).address)], returned: [], view: halfway, now })
+  expect(pool.totals.count).toBe(2 * pendingPerSenderMax)
+  const again = new AccountPool()
+  for (const transaction of all) again.admit({ transaction, view, now, promised: true, checkSignature: () => true })
+  expect(again.totals.count).toBe(count)
+  expect(admit(again, transfer({ from: 0, to: 1, nonce: count + 1 }))).toBe("nonce-too-high")
+})
+
 test("whatever happens, totals are sums, nonces are one of a kind, and what is mined is consecutive and payable", () => {
   for (let seed = 0; seed < 30; seed++) {
     const dice = makeDice(seed)

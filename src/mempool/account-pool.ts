@@ -43,6 +43,7 @@ interface Wish {
   readonly transaction: TransferTransaction
   readonly account: AccountState
   readonly now: number
+  readonly promised: boolean
 }
 
 export class AccountPool implements Pool {
@@ -80,6 +81,7 @@ export class AccountPool implements Pool {
     transaction,
     view,
     now,
+    promised = false,
     checkSignature
   }: Admission): { readonly removed: ReadonlyArray<string> } | TransactionReject {
     if (transaction.kind !== "transfer")
@@ -92,7 +94,7 @@ export class AccountPool implements Pool {
     const queue = this.queues.get(key)
     const replaced = queue?.byNonce.get(transfer.nonce)
     const refused =
-      this.checkPlace({ transaction, account, now }, queue, replaced) ??
+      this.checkPlace({ transaction, account, now, promised }, queue, replaced) ??
       this.checkRoom(transaction, replaced) ??
       (checkSignature() ? undefined : reject("signature-invalid", "The signature does not match the transaction."))
     if (refused !== undefined) return refused
@@ -111,7 +113,7 @@ export class AccountPool implements Pool {
       if (queue !== undefined) dropped.push(...this.refresh(queue, decodeAccount(view.readEntry(key))))
     }
     const restored = returned.filter((transaction) => {
-      const outcome = this.admit({ transaction, view, now, checkSignature: () => true })
+      const outcome = this.admit({ transaction, view, now, promised: true, checkSignature: () => true })
       if ("removed" in outcome) dropped.push(...outcome.removed)
       return "removed" in outcome
     })
@@ -193,7 +195,7 @@ export class AccountPool implements Pool {
   }
 
   private checkPlace(
-    { transaction, account, now }: Wish,
+    { transaction, account, now, promised }: Wish,
     queue: Queue | undefined,
     replaced: PendingTransfer | undefined
   ) {
@@ -205,7 +207,7 @@ export class AccountPool implements Pool {
         got: transfer.nonce
       })
     }
-    if (transfer.nonce >= next + nonceGapMax) {
+    if (!promised && transfer.nonce >= next + nonceGapMax) {
       return reject("nonce-too-high", `Nonce ${transfer.nonce} is too far ahead of ${next}.`, {
         expected: next,
         got: transfer.nonce
@@ -225,7 +227,7 @@ export class AccountPool implements Pool {
         { feeMin }
       )
     }
-    if (replaced === undefined && (queue?.byNonce.size ?? 0) >= pendingPerSenderMax) {
+    if (!promised && replaced === undefined && (queue?.byNonce.size ?? 0) >= pendingPerSenderMax) {
       return reject("sender-queue-full", `At most ${pendingPerSenderMax} transactions of one sender may be pending.`)
     }
     const needed =
@@ -328,7 +330,7 @@ export class AccountPool implements Pool {
     for (const [nonce, pending] of [...queue.byNonce].sort(([a], [b]) => a - b)) {
       const stale = nonce <= account.nonce
       if (!stale) cost += costOf(pending.transaction)
-      broke ||= cost > account.balance || nonce >= account.nonce + 1 + nonceGapMax
+      broke ||= cost > account.balance
       if (!stale && !broke) continue
       dropped.push(pending.id)
       this.remove(pending)

@@ -41,6 +41,8 @@ export interface Admission {
   readonly transaction: Transaction
   readonly view: View
   readonly now: number
+  /** It was pending or confirmed here before: on accounts, how many one sender may have pending is no reason to break that promise. */
+  readonly promised?: boolean
   /** Asked last, when everything else holds. */
   readonly checkSignature: () => boolean
 }
