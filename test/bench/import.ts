@@ -6,11 +6,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Result } from "effect"
-import { type Block, decodeBlock, encodeBlock } from "../../src/block/block.ts"
-import { checkBody, checkHeader } from "../../src/chain/check.ts"
-import { choosePlan } from "../../src/chain/choose.ts"
-import { runPlan } from "../../src/chain/connect.ts"
-import { ancestryOf, type ChainReader } from "../../src/chain/reader.ts"
+import { decodeBlock, encodeBlock } from "../../src/block/block.ts"
 import { VerifiedLeaves } from "../../src/chain/verified.ts"
 import { loadEngineNamed } from "../../src/crypto/native.ts"
 import { engine, useEngine, verify } from "../../src/crypto/signature.ts"
@@ -18,6 +14,7 @@ import { openDatabase } from "../../src/store/db.ts"
 import { ChainStore } from "../../src/store/store.ts"
 import { transferOf } from "../../src/ledger/transfer.ts"
 import { specOf, TestChain, transfer } from "../fixtures.ts"
+import { importBlock } from "./chains.ts"
 import { printTable } from "./table.ts"
 
 const senders = 1_000
@@ -38,32 +35,6 @@ for (let i = 0; i < blockCount; i++) {
   blocks.push(encodeBlock(block!))
 }
 
-/** One block as the chain actor takes it. */
-const importBlock = (store: ChainStore, bytes: Uint8Array, verified: VerifiedLeaves): void => {
-  const { rules } = source
-  const decoded = decodeBlock(bytes, rules.ledger)
-  if (Result.isFailure(decoded)) throw new Error(decoded.failure.what)
-  const block: Block = decoded.success
-  const parent = store.tip()
-  const refused =
-    checkHeader(rules, block.header, { ancestry: ancestryOf(store, parent.header), now: source.now }) ??
-    checkBody(rules, block)
-  if (refused !== undefined) throw new Error(refused.code)
-  const row = { header: block.header, work: parent.work + rules.consensus.work(block.header), hasBody: true }
-  const reader: ChainReader = {
-    ...store,
-    find: (id) => (id === block.header.id ? row : store.find(id)),
-    block: (id) => (id === block.header.id ? block : store.block(id))
-  }
-  const outcome = runPlan(choosePlan(reader, row), { rules, reader, verified })
-  if (Result.isFailure(outcome)) throw new Error(outcome.failure.reject.code)
-  store.decide(() => {
-    store.saveHeaders([row])
-    store.saveBody(block)
-    store.land(outcome.success, source.now)
-  })
-}
-
 /** Transfers a CPU-second, all blocks into a fresh store; and bytes on disk a transfer. */
 const importAll = (known: boolean, filters = true): { readonly rate: number; readonly bytes: number } => {
   const folder = mkdtempSync(join(tmpdir(), "cairn-bench-"))
@@ -77,7 +48,7 @@ const importAll = (known: boolean, filters = true): { readonly rate: number; rea
     }
   }
   const before = process.cpuUsage()
-  for (const bytes of blocks) importBlock(store, bytes, verified)
+  for (const bytes of blocks) importBlock(store, { chain: source, blocks }, bytes, verified)
   const { user, system } = process.cpuUsage(before)
   store.close()
   const { size } = statSync(path)
