@@ -55,7 +55,8 @@ const Reward = Schema.Struct({
   note: text
 })
 
-export const Block = Schema.Struct({
+/** What a header says, as numbers and as text, and the work up to it. */
+const headerFields = {
   height: count,
   index: count,
   hash,
@@ -67,30 +68,17 @@ export const Block = Schema.Struct({
   target: hash,
   work: text,
   cumulative_work: text,
-  hash_format: text,
   mined_by: text,
   transaction_root: hash,
-  state_root: hash,
+  state_root: hash
+}
+export const Header = Schema.Struct({ ...headerFields, transaction_count: count })
+export const Block = Schema.Struct({
+  ...headerFields,
+  hash_format: text,
   extra: text,
   confirmations: count,
   transactions: list(Schema.Union([Transfer, Payment, Coinbase, Reward]))
-})
-export const Header = Schema.Struct({
-  height: count,
-  index: count,
-  hash,
-  previous_hash: hash,
-  timestamp: text,
-  time: count,
-  proof: count,
-  difficulty_prefix: text,
-  target: hash,
-  work: text,
-  cumulative_work: text,
-  mined_by: text,
-  transaction_root: hash,
-  state_root: hash,
-  transaction_count: count
 })
 export const Account = Schema.Struct({
   address: text,
