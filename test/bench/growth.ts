@@ -31,6 +31,8 @@ interface Measured {
   readonly ms: number
   readonly cpuMs: number
   readonly treeMs: number
+  /** Pages of the state tree that one block writes or removes. */
+  readonly pages: number
   readonly megabytes: number
 }
 
@@ -77,6 +79,13 @@ const measure = (folder: string, size: Size): Measured => {
     treeMs += performance.now() - began
     return root
   }
+  const changed: Array<number> = []
+  const pages = StateTree.prototype.pages
+  StateTree.prototype.pages = function () {
+    const all = pages.call(this)
+    changed.push(all.size)
+    return all
+  }
   const source = { chain: { rules, now: Number.MAX_SAFE_INTEGER / 2 }, blocks }
   const times = blocks.map((bytes) => {
     const began = [performance.now(), cpuMs(), treeMs] as const
@@ -89,6 +98,7 @@ const measure = (folder: string, size: Size): Measured => {
     ms: median(warm.map((one) => one.ms)),
     cpuMs: median(warm.map((one) => one.cpuMs)),
     treeMs: median(warm.map((one) => one.treeMs)),
+    pages: median(changed),
     megabytes: process.memoryUsage().rss / 1e6
   }
 }
@@ -104,12 +114,18 @@ const rowsOf = (size: Size): ReadonlyArray<Row> => {
   const folder = mkdtempSync(join(tmpdir(), "cairn-bench-"))
   try {
     child("make", folder, size)
-    const { ms, cpuMs: cpu, treeMs, megabytes } = JSON.parse(child("measure", folder, size)) as Measured
+    const { ms, cpuMs: cpu, treeMs, pages, megabytes } = JSON.parse(child("measure", folder, size)) as Measured
     const name = `${size.coins.toLocaleString("en")} coins`
     return [
       { name, value: ms, unit: "ms a block", baseline: "10,000 coins" },
       { name: `${name}, processor`, value: cpu, unit: "ms", baseline: "10,000 coins, processor" },
       { name: `${name}, state root`, value: treeMs, unit: "ms" },
+      {
+        name: `${name}, pages of the tree`,
+        value: pages,
+        unit: "a block",
+        baseline: "10,000 coins, pages of the tree"
+      },
       { name: `${name}, memory`, value: megabytes, unit: "MB", baseline: "10,000 coins, memory" }
     ]
   } finally {

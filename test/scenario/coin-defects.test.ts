@@ -11,7 +11,7 @@ import { amount } from "../../src/ledger/amount.ts"
 import { makeCoinbase, makePayment } from "../../src/ledger/payment.ts"
 import type { CoinbaseTransaction, Payment, PaymentTransaction, Transaction } from "../../src/ledger/transaction.ts"
 import { coinsOf, forge, keyOf, payment, specOf, TestChain } from "../fixtures.ts"
-import { liesOn } from "../sim/lies.ts"
+import { liesOn, spentAtBoth } from "../sim/lies.ts"
 import { heightOf, play, tipOf } from "../sim/stage.ts"
 
 /** Twelve bits, so that a header that was not sealed for what it says is not sealed by luck. */
@@ -102,27 +102,7 @@ describe("a node with coins refuses, and goes on after it,", () => {
 })
 
 test("of two payments of one coin, given to two nodes, one is paid, and both nodes are whole (defect 21)", () => {
-  for (let seed = 0; seed < 6; seed++) {
-    play(rules, seed, (stage) =>
-      Effect.gen(function* () {
-        const a = yield* stage.node("a")
-        const b = yield* stage.node("b", { knows: [a] })
-        const spends = [spending(8), spending(9)] as const
-        const give = [stage.submit(a, spends[0]), stage.submit(b, spends[1])]
-        yield* Effect.all(give.map(Effect.exit), { concurrency: 2 })
-        yield* Effect.all([stage.mine(a), stage.mine(b)], { concurrency: 2 })
-        yield* stage.mine(b)
-        yield* stage.agree()
-        for (const node of [a, b]) {
-          const found = yield* Effect.forEach(spends, (one) => stage.whereabouts(node, one))
-          expect(found.toSorted()).toEqual(["confirmed", "nowhere"])
-          yield* node.stop()
-          yield* node.start()
-        }
-        yield* stage.agree()
-      })
-    )
-  }
+  spentAtBoth(rules, 6, () => [spending(8), spending(9)])
 })
 
 test("five blocks against three: the longer branch is taken, and who lost has its payment back (defects 3, 22)", () => {

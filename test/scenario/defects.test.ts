@@ -10,7 +10,7 @@ import { makeRules } from "../../src/chain/rules.ts"
 import type { Millis, Transaction } from "../../src/ledger/transaction.ts"
 import { makeTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
-import { judgedMs, liesOn } from "../sim/lies.ts"
+import { judgedMs, liesOn, spentAtBoth } from "../sim/lies.ts"
 import { heightOf, play, type Stage, tipOf } from "../sim/stage.ts"
 import { nodeIdOf } from "../../src/transport/hello.ts"
 import { epoch, forge, keyOf, specOf, TestChain, transfer } from "../fixtures.ts"
@@ -225,27 +225,8 @@ describe("a ban (defect 5)", () => {
 })
 
 test("of two transfers of the same money, given to two nodes, one is paid, and both nodes are whole (defect 21)", () => {
-  for (let seed = 0; seed < 10; seed++) {
-    play(rules, seed, (stage) =>
-      Effect.gen(function* () {
-        const a = yield* stage.node("a")
-        const b = yield* stage.node("b", { knows: [a] })
-        const spends = [8, 9].map((to) => transfer({ from: 0, to, nonce: 1, amount: 900_000_000, time: stage.now }))
-        const give = [stage.submit(a, spends[0]!), stage.submit(b, spends[1]!)]
-        yield* Effect.all(give.map(Effect.exit), { concurrency: 2 })
-        yield* Effect.all([stage.mine(a), stage.mine(b)], { concurrency: 2 })
-        yield* stage.mine(b)
-        yield* stage.agree()
-        for (const node of [a, b]) {
-          const found = yield* Effect.forEach(spends, (one) => stage.whereabouts(node, one))
-          expect(found.toSorted()).toEqual(["confirmed", "nowhere"])
-          yield* node.stop()
-          yield* node.start()
-        }
-        yield* stage.agree()
-      })
-    )
-  }
+  const spend = (to: number, time: number) => transfer({ from: 0, to, nonce: 1, amount: 900_000_000, time })
+  spentAtBoth(rules, 10, (now) => [spend(8, now), spend(9, now)])
 })
 
 test("whatever is posted as a transfer is answered with a code, and the node goes on (defects 11, 13, 16)", () => {

@@ -1,8 +1,9 @@
-/** A stranger who lies to one of two honest nodes. */
+/** What strangers and forgers try on two honest nodes, whatever the ledger: a lie told to one, and money spent at both. */
 import { expect } from "bun:test"
 import { Effect } from "effect"
 import type { Block } from "../../src/block/block.ts"
 import type { Rules } from "../../src/chain/rules.ts"
+import type { Transaction } from "../../src/ledger/transaction.ts"
 import { heightOf, play, type Stranger } from "./stage.ts"
 
 /** Virtual milliseconds in which a lie is told, fetched and judged. */
@@ -38,4 +39,36 @@ export const liesOn = (rules: Rules) => {
   /** Announces a block, and gives it to who asks. */
   const giving = (block: Block) => (liar: Stranger) => liar.announce(block, work(block))
   return { lie, giving, work }
+}
+
+/**
+ * Two transactions of the same money, given to two nodes that mine at the same time: one is paid, of the other nothing is left,
+ * and both nodes are whole after a restart, too (defect 21).
+ */
+export const spentAtBoth = (
+  rules: Rules,
+  seeds: number,
+  makeSpends: (now: number) => readonly [Transaction, Transaction]
+): void => {
+  for (let seed = 0; seed < seeds; seed++) {
+    play(rules, seed, (stage) =>
+      Effect.gen(function* () {
+        const a = yield* stage.node("a")
+        const b = yield* stage.node("b", { knows: [a] })
+        const spends = makeSpends(stage.now)
+        const give = [stage.submit(a, spends[0]), stage.submit(b, spends[1])]
+        yield* Effect.all(give.map(Effect.exit), { concurrency: 2 })
+        yield* Effect.all([stage.mine(a), stage.mine(b)], { concurrency: 2 })
+        yield* stage.mine(b)
+        yield* stage.agree()
+        for (const node of [a, b]) {
+          const found = yield* Effect.forEach(spends, (one) => stage.whereabouts(node, one))
+          expect(found.toSorted()).toEqual(["confirmed", "nowhere"])
+          yield* node.stop()
+          yield* node.start()
+        }
+        yield* stage.agree()
+      })
+    )
+  }
 }
