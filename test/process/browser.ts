@@ -79,8 +79,9 @@ export const open = async (url: string): Promise<Page> => {
     problems,
     evaluate: async <A>(expression: string) => {
       const { result } = (await send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true })) as {
-        result: { value: A }
+        result?: { value: A }
       }
+      if (result === undefined) throw new Error(`the document went away while it was asked for ${expression}`)
       return result.value
     },
     picture: async ({ width, height, dark = false }) => {
