@@ -260,6 +260,7 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     if (author === undefined) return offer(state, header)
     state.block = { ...state.block!, header }
     state.phase = "signing"
+    state.madeAt = nowOf(state)
     const slot = slotOf(author.rota, header.time)
     ports.signer!.seal({ slot, header }, (answer) => void ports.self().tell({ _tag: "Signed", job, slot, answer }))
   }
