@@ -29,6 +29,7 @@ import { reached } from "../src/marks.ts"
 import { type PoolBounds, poolBounds } from "../src/mempool/pool.ts"
 import type { NodeFacts, NodeShape } from "../src/node.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
+import { Readiness } from "../src/ready.ts"
 import { loadPeers, savePeers } from "../src/store/peers.ts"
 import { DiskRoom } from "../src/store/room.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
@@ -40,7 +41,7 @@ import { makeChain } from "./chain.ts"
 import { EventHub } from "./event-hub.ts"
 import { makeMaintenance } from "./maintenance.ts"
 import { type Admittance, makeMempool } from "./mempool.ts"
-import { type HeldBound, labelOf, Metrics, showBounds, type Labels } from "./metrics.ts"
+import { HashRate, type HeldBound, Metrics, showBounds, watchWith } from "./metrics.ts"
 import { makeMiner } from "./miner.ts"
 import { makeNode } from "./node-service.ts"
 import { makePasts, progressOf, startPasts } from "./past.ts"
@@ -110,10 +111,10 @@ interface Base {
   readonly watch: ActorWatch
   readonly hashes: HashRate
   readonly sessions: Sessions
+  readonly readiness: Readiness
   readonly nodeId: string
   /** Where others may dial us; empty until we listen, or if we do not. */
   endpoint: string
-  stopping: boolean
 }
 
 interface Core {
@@ -137,6 +138,8 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const metrics = new Metrics()
+    const now = (): number => clock.currentTimeMillisUnsafe()
+    const events = new EventHub(now())
     return {
       options,
       clock,
@@ -144,13 +147,15 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
       random: yield* Random,
       fork: reporting(Effect.runForkWith(yield* Effect.context<never>())),
       metrics,
-      events: new EventHub(clock.currentTimeMillisUnsafe()),
+      events,
       watch: { ...watchWith(metrics), ...options.spy },
       hashes: new HashRate(metrics),
       sessions: new Sessions(),
+      readiness: new Readiness(now, (from, { name, since, reason, message }) =>
+        events.publish({ type: "state", from: from.name, state: name, since, reason, message })
+      ),
       nodeId: nodeIdOf(options.key.publicKey),
-      endpoint: "",
-      stopping: false
+      endpoint: ""
     }
   })
 
@@ -234,7 +239,8 @@ const makeCore = (base: Base): Core => {
     watch
   )
   const rejoin = (): void => sessions.each((session) => session.tell({ _tag: "Rejoin" }))
-  const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin })
+  const { hear } = base.readiness
+  const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin, saw: hear })
   const sync = new Actor(squeezed(squeeze, download), watch)
   const core = { chain, mempool, miner, sync } as unknown as Core
   return core
@@ -269,6 +275,14 @@ class Door {
       }),
       base.watch
     ) as never
+  }
+
+  /** Is there anybody to look for? Who only waits to be found need not wait to be ready. */
+  readonly looks = (): boolean => {
+    const { config, store } = this.base.options
+    if (config.peers === undefined) return false
+    const known = [...loadPeers(store.db).values()] as ReadonlyArray<PeerRecord>
+    return config.peers.seeds.length > 0 || known.some(({ endpoint }) => endpoint !== undefined)
   }
 
   /** Hears peers, if the operator wants any. */
@@ -358,14 +372,23 @@ class Door {
   }
 
   private report(id: SessionId, exit: Exit.Exit<void, unknown>, reason: string): void {
-    const { fork, stopping } = this.base
-    const crashed = Exit.isFailure(exit) && !stopping
+    const { fork, readiness } = this.base
+    const crashed = Exit.isFailure(exit) && readiness.state.name !== "stopping"
     if (crashed) reached("session-crashed")
     // Whoever counts on a session must hear of its end: it waits for room.
     fork(this.core.sync.offer({ _tag: "Left", session: id }))
     fork(this.maintenance.offer({ _tag: "SessionEnded", session: id, reason: crashed ? "failed" : reason }))
   }
 }
+
+/** Looks for what keeps the node from its work. */
+const checkOf =
+  ({ disk, clock, readiness }: Base) =>
+  (): void => {
+    const lacking = disk.lacking(clock.currentTimeMillisUnsafe())
+    const message = `The disk has no room for what the node writes: ${lacking.join(", ")}.`
+    readiness.hear({ _tag: "Checked", fault: lacking.length === 0 ? undefined : { code: "disk-full", message } })
+  }
 
 const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray<ActorRef<never>>): void => {
   const { version, signatureEngine } = options.facts
@@ -387,11 +410,17 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const door = new Door(base, core)
     const { maintenance } = door
     const close = yield* door.listen()
-    const { metrics, hashes, events, nodeId, endpoint, sessions } = base
+    const { metrics, hashes, events, nodeId, endpoint, sessions, readiness } = base
+    readiness.hear({ _tag: "Opened", looks: door.looks() })
+    const check = checkOf(base)
 
     const restarted = metrics.counters("cairn_actor_restarts_total", "Restarts by actor.")
+    const onRestart = (actor: string): void => {
+      restarted({ actor })
+      readiness.hear({ _tag: "Restarted", part: actor })
+    }
     const supervise = (name: string, strategy: GroupOptions["strategy"], actors: Parameters<typeof startGroup>[1]) =>
-      startGroup({ name, strategy, ...restarts, onRestart: (actor) => restarted({ actor }) }, actors)
+      startGroup({ name, strategy, ...restarts, onRestart }, actors)
     const inner = yield* supervise("core", "rest-for-one", [chain, mempool, miner, sync])
     // A kill, or a past that was proven while nobody listened, has left a branch that wins.
     const [winner] = options.store.heavier()
@@ -403,6 +432,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       [minerTickMs(config.mining.everyMs), () => miner.tell({ _tag: "Tick" })],
       [1_000, () => sync.tell({ _tag: "Tick" })],
       [1_000, () => maintenance.tell({ _tag: "Tick" })],
+      [1_000, check],
       // Also those that nobody has let in yet: a peer that drips its hello is not waited for.
       [2_000, () => sessions.each((session) => session.tell({ _tag: "Tick" }))],
       [1_000, hashes.tick],
@@ -437,61 +467,25 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       hashesPerSecond: () => hashes.rate,
       miningActive: config.mining.threads > 0,
       past: progress,
-      stopping: () => base.stopping,
-      lacking: () => base.disk.lacking(base.clock.currentTimeMillisUnsafe())
+      readiness,
+      check
     })
     const stop = Effect.gen(function* () {
-      base.stopping = true
+      readiness.hear({ _tag: "Stopping" })
       close()
       yield* sessions.closeAll(1_000)
       if (last !== undefined) yield* last.stop(500)
       yield* outer.stop(1_000)
       yield* inner.stop(stopMsMax - 3_000)
+      readiness.hear({ _tag: "Ended", message: "The node has stopped." })
     })
-    const gaveUp = Effect.raceFirst(inner.failed, outer.failed)
-    return { node, failed: last === undefined ? gaveUp : Effect.raceFirst(gaveUp, last.failed), stop, bounds }
+    const either = Effect.raceFirst(inner.failed, outer.failed)
+    const gaveUp = last === undefined ? either : Effect.raceFirst(either, last.failed)
+    const failed = Effect.tapError(gaveUp, ({ child }) =>
+      Effect.sync(() => readiness.hear({ _tag: "Ended", message: `The ${child} failed too often.` }))
+    )
+    return { node, failed, stop, bounds }
   })
 
 const boundsOf = ({ name, bounds }: Pick<AnySession, "name" | "bounds">): ReadonlyArray<HeldBound> =>
   bounds().map((bound) => ({ ...bound, actor: name }))
-
-/** The four figures of every actor but its inbox, which is read when asked for. Sessions share one label. */
-const watchWith = (metrics: Metrics): ActorWatch => {
-  const dropped = metrics.counters(
-    "cairn_actor_dropped_total",
-    "Messages refused or lost to a full inbox, by actor and kind."
-  )
-  const handled = metrics.counters("cairn_actor_messages_total", "Messages handled, by actor.")
-  const seconds = metrics.counters("cairn_actor_busy_seconds_total", "Seconds spent handling, by actor.")
-  const labels = new Map<string, Labels>()
-  const labelsOf = (actor: string): Labels => {
-    const name = labelOf(actor)
-    const known = labels.get(name) ?? { actor: name }
-    labels.set(name, known)
-    return known
-  }
-  return {
-    dropped: (actor, kind) => dropped({ actor: labelOf(actor), kind }),
-    handled: (actor, count, spent) => {
-      const one = labelsOf(actor)
-      handled(one, count)
-      seconds(one, spent)
-    }
-  }
-}
-
-/** Hashes tried, in all and in the last second. */
-class HashRate {
-  private total = 0
-  private before = 0
-  rate = 0
-
-  constructor(metrics: Metrics) {
-    metrics.read("cairn_miner_hashes_total", "Hashes tried.", "counter", () => [[{}, this.total]])
-  }
-  readonly add = (count: number): void => void (this.total += count)
-  readonly tick = (): void => {
-    this.rate = this.total - this.before
-    this.before = this.total
-  }
-}

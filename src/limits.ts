@@ -201,6 +201,8 @@ export const selectionTriesMax = 100_000
 export const selectionDrawsMax = 1_000
 export const selectionLooksMax = 2_000_000
 
+/** Milliseconds after which a node that has peers to find and has found none calls itself ready all the same. */
+export const bootMsMax = 10_000
 /** Milliseconds between SIGTERM and exit. */
 export const stopMsMax = 8_000
 

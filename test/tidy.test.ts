@@ -44,6 +44,7 @@ const only: Readonly<Record<string, ReadonlyArray<string>>> = {
     "src/assert.ts",
     "src/limits.ts",
     "src/config.ts",
+    "src/ready.ts",
     "src/codec",
     "src/crypto",
     "src/ledger",

@@ -22,7 +22,7 @@ import { Random } from "../io/random.ts"
 import { bunTcp } from "../io/tcp.ts"
 import { startBunThread } from "../io/worker.ts"
 import { format } from "../ledger/amount.ts"
-import type { NodeFacts } from "../node.ts"
+import type { NodeEvent, NodeFacts } from "../node.ts"
 import { filtersPerLandingMax } from "../limits.ts"
 import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
 import { lockFolder } from "../store/lock.ts"
@@ -204,6 +204,17 @@ const hearSignals = Effect.sync(() => {
   return Deferred.await(asked)
 })
 
+/** One line of the log for each state of the node: those that it has had so far, and from now on. */
+const logStates = ({ node }: Tree, context: Context.Context<never>): void => {
+  const log = (event: NodeEvent): void => {
+    if (event.type !== "state") return
+    const { from, state, reason, message } = event
+    // At once and not in a fiber: the last line is written while the program ends.
+    Effect.runSyncWith(context)(Effect.logInfo(`${from} → ${state}: ${message}`, { from, state, reason }))
+  }
+  for (const event of node.listen(0, log)?.replay ?? []) log(event)
+}
+
 /** Starts the actors, recorded or not. */
 const launch = (options: TreeOptions, recording: Recording | undefined): Effect.Effect<Tree, Failure> =>
   Effect.mapError(recording === undefined ? startTree(options) : startRecorded(options, recording), (fault) =>
@@ -299,6 +310,7 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
       const tree = yield* Deferred.await(built)
       if (onReady === undefined) banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
       else onReady(tree.node.facts)
+      logStates(tree, context)
       const escalated = Effect.mapError(tree.failed, failureOfEscalation)
       const ended = yield* Effect.exit(Effect.raceFirst(untilSignal, escalated))
       if (onReady === undefined && isTerminal()) process.stderr.write("\nstopping …\n")
