@@ -25,6 +25,7 @@ const order = [
   "src/libp2p",
   "src/transport",
   "src/gossip",
+  "src/discovery",
   "src/io",
   "src/store",
   "src/node.ts",
@@ -52,6 +53,7 @@ const only: Readonly<Record<string, ReadonlyArray<string>>> = {
     "src/chain",
     "src/consensus",
     "src/wallet",
+    "src/discovery",
     "src/node.ts",
     "web"
   ],
@@ -80,7 +82,8 @@ const pure = [
   "src/light",
   "src/libp2p",
   "src/transport",
-  "src/gossip"
+  "src/gossip",
+  "src/discovery"
 ]
 const effectData = /^(Result|Data|Schema|Brand|Option|SchemaIssue)$/
 const impure =

@@ -43,6 +43,7 @@ import {
 } from "./data-folder.ts"
 import { failure, type Failure } from "./failure.ts"
 import { isTerminal, paint, print, rows } from "./output.ts"
+import { hearSignals } from "./signals.ts"
 import { version } from "./version.ts"
 
 export interface StartOptions {
@@ -190,19 +191,6 @@ const sealingOf = ({ mining }: NodeConfig): string => {
   ].filter((part) => part !== "")
   return parts.length === 0 ? "only when asked: POST /api/mine" : parts.join(", ")
 }
-
-/** Hears signals from now on: the first asks the node to stop, a second insists. Completed by the first. */
-const hearSignals = Effect.sync(() => {
-  const asked = Deferred.makeUnsafe<void>()
-  let count = 0
-  const onSignal = (): void => {
-    if (count++ > 0) process.exit(1)
-    Deferred.doneUnsafe(asked, Exit.void)
-  }
-  process.on("SIGINT", onSignal)
-  process.on("SIGTERM", onSignal)
-  return Deferred.await(asked)
-})
 
 /** One line of the log for each state of the node: those that it has had so far, and from now on. */
 const logStates = ({ node }: Tree, context: Context.Context<never>): void => {
