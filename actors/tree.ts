@@ -2,7 +2,7 @@
  * Who starts whom, who restarts whom, who stops first. The one place that knows every actor; it gives the Node service.
  *
  *   root ─┬─ core (rest-for-one): chain → mempool → miner → sync
- *         ├─ edge (one-for-one): maintenance, ticker
+ *         ├─ edge (one-for-one): maintenance, discovery if there are services, ticker
  *         ├─ past (gives up at once): past, where a snapshot was loaded
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
@@ -13,6 +13,8 @@ import { formatEndpoint, type NodeConfig, parseEndpoint } from "../src/config.ts
 import { toHex, utf8 } from "../src/codec/bytes.ts"
 import { formatAddress, type Address } from "../src/crypto/address.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
+import { placeOf } from "../src/discovery/place.ts"
+import type { Fetch } from "../src/io/fetch.ts"
 import { Random } from "../src/io/random.ts"
 import type { Tcp, TcpFault, TlsIdentity, Wire, WireHandlers } from "../src/io/tcp.ts"
 import type { StartThread } from "../src/io/worker.ts"
@@ -26,7 +28,6 @@ import {
   verifiedSignaturesMax
 } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
-import { type PoolBounds, poolBounds } from "../src/mempool/pool.ts"
 import type { NodeFacts, NodeShape } from "../src/node.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
 import { Readiness } from "../src/ready.ts"
@@ -38,6 +39,7 @@ import { capabilities, nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef, type ActorWatch } from "./actor.ts"
 import { makeChain } from "./chain.ts"
+import { makeSeekers } from "./discovery.ts"
 import { EventHub } from "./event-hub.ts"
 import { makeMaintenance } from "./maintenance.ts"
 import { type Admittance, makeMempool } from "./mempool.ts"
@@ -58,6 +60,7 @@ import type {
   TipMoved
 } from "./protocol.ts"
 import { type AnySession, Sessions } from "./sessions.ts"
+import { sessionInboxLeast, squeezed, squeezedPool } from "./squeeze.ts"
 import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { makeSync } from "./sync.ts"
 import { makeTicker } from "./ticker.ts"
@@ -71,7 +74,8 @@ export interface TreeOptions {
   readonly key: Keypair
   readonly proposer: Address
   readonly tls: TlsIdentity
-  readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread }
+  /** Without `fetch` no discovery service is asked. */
+  readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread; readonly fetch?: Fetch }
   readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint">
   /** Nonces that the miner tries in place before threads are asked: a millisecond, enough for any development target. */
   readonly triesInPlace?: number
@@ -113,8 +117,10 @@ interface Base {
   readonly sessions: Sessions
   readonly readiness: Readiness
   readonly nodeId: string
-  /** Where others may dial us; empty until we listen, or if we do not. */
+  /** Where we listen; empty until we do, or if we do not. */
   endpoint: string
+  /** Where others may dial us; empty also if that would be every address of ours, which is none. */
+  advertised: string
 }
 
 interface Core {
@@ -155,7 +161,8 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
         events.publish({ type: "state", from: from.name, state: name, since, reason, message })
       ),
       nodeId: nodeIdOf(options.key.publicKey),
-      endpoint: ""
+      endpoint: "",
+      advertised: ""
     }
   })
 
@@ -194,20 +201,6 @@ const tellAdmitted =
       events.publish({ type: "transaction", transactionId: ids[i]!, ...parties, amount, fee })
     }
   }
-
-/** The actor with a smaller inbox, but not so small that it could not work: a session stops reading before its own is full. */
-const squeezed = <S extends { readonly inboxMax: number }>(by: number, spec: S, least = 4): S => ({
-  ...spec,
-  inboxMax: Math.max(least, Math.floor(spec.inboxMax / by))
-})
-/** More than the messages at which a session stops reading. */
-const sessionInboxLeast = 96
-
-const squeezedPool = (by: number): PoolBounds => ({
-  transactionsMax: Math.floor(poolBounds.transactionsMax / (by * by)),
-  bytesMax: poolBounds.bytesMax,
-  waitMsMax: Math.floor(poolBounds.waitMsMax / (by * by))
-})
 
 /** The actors around chain and pool, in the order in which they lean on each other. */
 const makeCore = (base: Base): Core => {
@@ -282,7 +275,8 @@ class Door {
     const { config, store } = this.base.options
     if (config.peers === undefined) return false
     const known = [...loadPeers(store.db).values()] as ReadonlyArray<PeerRecord>
-    return config.peers.seeds.length > 0 || known.some(({ endpoint }) => endpoint !== undefined)
+    const { seeds, discovery = [] } = config.peers
+    return seeds.length + discovery.length > 0 || known.some(({ endpoint }) => endpoint !== undefined)
   }
 
   /** Hears peers, if the operator wants any. */
@@ -292,9 +286,22 @@ class Door {
     if (peers === undefined) return Effect.succeed(() => {})
     const heard = doors.tcp.listen(peers, tls, (wire) => this.open(wire, "inbound", undefined))
     return Effect.map(heard, ({ port, close }) => {
-      this.base.endpoint = peers.advertise ?? formatEndpoint(peers.host, port)
+      const endpoint = peers.advertise ?? formatEndpoint(peers.host, port)
+      this.base.endpoint = endpoint
+      this.base.advertised = placeOf(endpoint) === "unspecified" ? "" : endpoint
       return close
     })
+  }
+
+  /** Who looks for peers elsewhere; to be made when we listen. */
+  readonly seekers = (): ReturnType<typeof makeSeekers> => {
+    const { options, advertised: endpoint, fork, watch } = this.base
+    const { config, rules, key, doors } = options
+    const { fetch } = doors
+    if (fetch === undefined) return []
+    const seeker = { chainId: rules.spec.ledger.chainId, genesis: rules.genesis.header.hash, key, endpoint }
+    const services = config.peers?.discovery ?? []
+    return makeSeekers({ services, seeker, fetch, fork, maintenance: this.maintenance }, watch)
   }
 
   private dial(to: string): Effect.Effect<void> {
@@ -313,14 +320,14 @@ class Door {
   ]
 
   private channelOver(wire: Wire) {
-    const { options, nodeId, endpoint, random } = this.base
+    const { options, nodeId, advertised, random } = this.base
     const { rules, key, facts } = options
     return makeNativeChannel({
       chainId: rules.spec.ledger.chainId,
       genesis: rules.genesis.header.hash,
       key,
       nodeId,
-      endpoint,
+      endpoint: advertised,
       agent: facts.agent,
       capabilities: [
         capabilities.headersFirst,
@@ -381,15 +388,6 @@ class Door {
   }
 }
 
-/** Looks for what keeps the node from its work. */
-const checkOf =
-  ({ disk, clock, readiness }: Base) =>
-  (): void => {
-    const lacking = disk.lacking(clock.currentTimeMillisUnsafe())
-    const message = `The disk has no room for what the node writes: ${lacking.join(", ")}.`
-    readiness.hear({ _tag: "Checked", fault: lacking.length === 0 ? undefined : { code: "disk-full", message } })
-  }
-
 const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray<ActorRef<never>>): void => {
   const { version, signatureEngine } = options.facts
   metrics.read("cairn_actor_inbox_messages", "Messages waiting, by actor.", "gauge", () =>
@@ -410,9 +408,9 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const door = new Door(base, core)
     const { maintenance } = door
     const close = yield* door.listen()
-    const { metrics, hashes, events, nodeId, endpoint, sessions, readiness } = base
+    const { metrics, hashes, events, nodeId, endpoint, sessions, readiness, disk, clock } = base
     readiness.hear({ _tag: "Opened", looks: door.looks() })
-    const check = checkOf(base)
+    const check = () => readiness.hear({ _tag: "Checked", fault: disk.fault(clock.currentTimeMillisUnsafe()) })
 
     const restarted = metrics.counters("cairn_actor_restarts_total", "Restarts by actor.")
     const onRestart = (actor: string): void => {
@@ -428,6 +426,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const progress = progressOf(options.store, base.clock)
     const pastPorts = { rules, store: options.store, disk: base.disk, chain, progress }
     const past = makePasts(pastPorts, { watch: base.watch, metrics })
+    const discovery = door.seekers()
     const ticker = makeTicker([
       [minerTickMs(config.mining.everyMs), () => miner.tell({ _tag: "Tick" })],
       [1_000, () => sync.tell({ _tag: "Tick" })],
@@ -437,11 +436,11 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       [2_000, () => sessions.each((session) => session.tell({ _tag: "Tick" }))],
       [1_000, hashes.tick],
       [60_000, () => mempool.tell({ _tag: "Expire" })],
-      ...past.map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
+      ...[...past, ...discovery].map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
     ])
-    const outer = yield* supervise("edge", "one-for-one", [maintenance, ticker])
+    const outer = yield* supervise("edge", "one-for-one", [maintenance, ...discovery, ticker])
     const last = past.length === 0 ? undefined : yield* startPasts(past)
-    const actors = [chain, mempool, miner, sync, maintenance, ...past]
+    const actors = [chain, mempool, miner, sync, maintenance, ...discovery, ...past]
     const bounds = (): ReadonlyArray<HeldBound> => [
       ...actors.flatMap(boundsOf),
       ...sessions.all().flatMap(boundsOf),

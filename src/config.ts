@@ -16,6 +16,8 @@ export interface PeerConfig {
   readonly advertise: string | undefined
   /** Peers to keep a session with, host:port. */
   readonly seeds: ReadonlyArray<string>
+  /** Discovery services to register with and to look in, as URLs. */
+  readonly discovery?: ReadonlyArray<string>
 }
 
 export interface MiningConfig {

@@ -18,6 +18,7 @@ import { makeApp } from "../http/app.ts"
 import { type CompatSystem, makeCompat } from "../http/compat.ts"
 import { loadPage } from "../http/page.ts"
 import { type HttpServer, serveHttp } from "../http/server.ts"
+import { bunFetch } from "../io/fetch.ts"
 import { Random } from "../io/random.ts"
 import { bunTcp } from "../io/tcp.ts"
 import { startBunThread } from "../io/worker.ts"
@@ -258,7 +259,7 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
               key,
               tls,
               proposer: proposer ?? key.address,
-              doors: { tcp: bunTcp, startThread: startBunThread },
+              doors: { tcp: bunTcp, startThread: startBunThread, fetch: bunFetch },
               facts: {
                 version,
                 agent: `cairn/${version}`,
