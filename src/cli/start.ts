@@ -57,8 +57,11 @@ export interface StartOptions {
   readonly compat: { readonly system: CompatSystem; readonly actsOnGet: boolean } | undefined
   /** When the process began, for the "ready in" line. */
   readonly startedAt: number
-  /** Hears that the node is ready, where one of several speaks for all of them; else the node says so itself. */
-  readonly onReady?: (facts: NodeFacts) => void
+  /**
+   * Hears that the node is ready, where one of several speaks for all of them; else the node says so itself. It must call
+   * `release`, after what it prints itself: only then does the node's log begin.
+   */
+  readonly onReady?: (facts: NodeFacts, release: () => void) => void
 }
 
 /** A fresh folder for a development node that names none. */
@@ -224,7 +227,10 @@ const failureOfEscalation = ({ group, child, cause }: Escalation): Failure => {
   )
 }
 
-const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptions): Effect.Effect<void, Failure> =>
+const run = (
+  { config, spec, recording, compat, startedAt, onReady }: StartOptions,
+  release: () => void
+): Effect.Effect<void, Failure> =>
   Effect.scoped(
     Effect.gen(function* () {
       // Before anything else: who is told to stop while starting must stop as it should.
@@ -297,9 +303,11 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
         )
       )
       const tree = yield* Deferred.await(built)
-      if (onReady === undefined) banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
-      else onReady(tree.node.facts)
       logStates(tree, context)
+      if (onReady === undefined) {
+        banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
+        release()
+      } else onReady(tree.node.facts, release)
       const escalated = Effect.mapError(tree.failed, failureOfEscalation)
       const ended = yield* Effect.exit(Effect.raceFirst(untilSignal, escalated))
       if (onReady === undefined && isTerminal()) process.stderr.write("\nstopping …\n")
@@ -309,11 +317,27 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
     })
   )
 
+/** A log whose lines wait until it is released: on standard output the first line is that the node is ready. */
+const heldLog = <A>(
+  to: Logger.Logger<unknown, A>
+): { readonly logger: Logger.Logger<unknown, void>; readonly release: () => void } => {
+  let held: Array<Logger.Options<unknown>> | undefined = []
+  const logger = Logger.make<unknown, void>((line) => void (held === undefined ? to.log(line) : held.push(line)))
+  const release = (): void => {
+    const lines = held ?? []
+    held = undefined
+    for (const line of lines) to.log(line)
+  }
+  return { logger, release }
+}
+
 /** Runs a node. Ends with success on SIGTERM or SIGINT, within the bound of limits.ts. */
 export const start = (options: StartOptions): Effect.Effect<void, Failure> => {
   const scheduler = new SlicedScheduler()
-  const program = run(options).pipe(
-    Effect.provide(Logger.layer([isTerminal() ? Logger.consolePretty() : Logger.consoleJson])),
+  const { logger, release } = heldLog(isTerminal() ? Logger.consolePretty() : Logger.consoleJson)
+  const program = run(options, release).pipe(
+    Effect.ensuring(Effect.sync(release)),
+    Effect.provide(Logger.layer([logger])),
     Effect.provideService(References.MinimumLogLevel, "Info")
   )
   return Effect.callback<void, Failure>((resume) => {
