@@ -83,7 +83,8 @@ export const nextState = (state: NodeState, event: StateEvent, now: number): Nod
       return to("stopping", "stopping", "The node is shutting down.")
     case "Opened": {
       if (state.name !== "genesis") return state
-      return { ...to("boot", "looking", "The chain is open; peers are looked for."), looks: event.looks }
+      const message = event.looks ? "The chain is open; peers are looked for." : "The chain is open."
+      return { ...to("boot", "looking", message), looks: event.looks }
     }
     case "Restarted":
       return isLive(state) ? to("boot", "restarted", `The ${event.part} failed and begins anew.`) : state

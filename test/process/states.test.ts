@@ -30,7 +30,11 @@ test("the first line is that it is ready, then comes one for each state, to the 
     .trim()
     .split("\n")
     .slice(1)
-    .map((line) => (JSON.parse(line) as { readonly message: readonly [string, { readonly from: string; readonly state: string }] }).message[1])
+    .map(
+      (line) =>
+        (JSON.parse(line) as { readonly message: readonly [string, { readonly from: string; readonly state: string }] })
+          .message[1]
+    )
   expect(lines.map(({ from, state }) => `${from} ${state}`)).toEqual([
     "genesis boot",
     "boot ready",
