@@ -2,7 +2,7 @@
  * Who starts whom, who restarts whom, who stops first. The one place that knows every actor; it gives the Node service.
  *
  *   root ─┬─ core (rest-for-one): chain → mempool → miner → sync
- *         ├─ edge (one-for-one): maintenance, ticker
+ *         ├─ edge (one-for-one): maintenance, discovery if there are services, ticker
  *         ├─ past (gives up at once): past, where a snapshot was loaded
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
@@ -13,6 +13,8 @@ import { formatEndpoint, type NodeConfig, parseEndpoint } from "../src/config.ts
 import { toHex, utf8 } from "../src/codec/bytes.ts"
 import { formatAddress, type Address } from "../src/crypto/address.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
+import { placeOf } from "../src/discovery/place.ts"
+import type { Fetch } from "../src/io/fetch.ts"
 import { Random } from "../src/io/random.ts"
 import type { Tcp, TcpFault, TlsIdentity, Wire, WireHandlers } from "../src/io/tcp.ts"
 import type { StartThread } from "../src/io/worker.ts"
@@ -26,9 +28,9 @@ import {
   verifiedSignaturesMax
 } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
-import { type PoolBounds, poolBounds } from "../src/mempool/pool.ts"
 import type { NodeFacts, NodeShape } from "../src/node.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
+import { Readiness } from "../src/ready.ts"
 import { loadPeers, savePeers } from "../src/store/peers.ts"
 import { DiskRoom } from "../src/store/room.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
@@ -38,6 +40,7 @@ import { capabilities, nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef, type ActorWatch } from "./actor.ts"
 import { makeChain } from "./chain.ts"
+import { makeSeekers } from "./discovery.ts"
 import { EventHub } from "./event-hub.ts"
 import { makeMaintenance } from "./maintenance.ts"
 import { type Admittance, makeMempool } from "./mempool.ts"
@@ -58,6 +61,7 @@ import type {
   TipMoved
 } from "./protocol.ts"
 import { type AnySession, Sessions } from "./sessions.ts"
+import { sessionInboxLeast, squeezed, squeezedPool } from "./squeeze.ts"
 import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { makeSync } from "./sync.ts"
 import { makeTicker } from "./ticker.ts"
@@ -71,7 +75,8 @@ export interface TreeOptions {
   readonly key: Keypair
   readonly proposer: Address
   readonly tls: TlsIdentity
-  readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread }
+  /** Without `fetch` no discovery service is asked. */
+  readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread; readonly fetch?: Fetch }
   readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint">
   /** Signs for an authority, where authorities seal; undefined: this node is none. */
   readonly signer?: Signer
@@ -113,10 +118,12 @@ interface Base {
   readonly watch: ActorWatch
   readonly hashes: HashRate
   readonly sessions: Sessions
+  readonly readiness: Readiness
   readonly nodeId: string
-  /** Where others may dial us; empty until we listen, or if we do not. */
+  /** Where we listen; empty until we do, or if we do not. */
   endpoint: string
-  stopping: boolean
+  /** Where others may dial us; empty also if that would be every address of ours, which is none. */
+  advertised: string
 }
 
 interface Core {
@@ -140,6 +147,8 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const metrics = new Metrics()
+    const now = (): number => clock.currentTimeMillisUnsafe()
+    const events = new EventHub(now())
     return {
       options,
       clock,
@@ -147,13 +156,16 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
       random: yield* Random,
       fork: reporting(Effect.runForkWith(yield* Effect.context<never>())),
       metrics,
-      events: new EventHub(clock.currentTimeMillisUnsafe()),
+      events,
       watch: { ...watchWith(metrics), ...options.spy },
       hashes: new HashRate(metrics),
       sessions: new Sessions(),
+      readiness: new Readiness(now, (from, { name, since, reason, message }) =>
+        events.publish({ type: "state", from: from.name, state: name, since, reason, message })
+      ),
       nodeId: nodeIdOf(options.key.publicKey),
       endpoint: "",
-      stopping: false
+      advertised: ""
     }
   })
 
@@ -193,20 +205,6 @@ const tellAdmitted =
     }
   }
 
-/** The actor with a smaller inbox, but not so small that it could not work: a session stops reading before its own is full. */
-const squeezed = <S extends { readonly inboxMax: number }>(by: number, spec: S, least = 4): S => ({
-  ...spec,
-  inboxMax: Math.max(least, Math.floor(spec.inboxMax / by))
-})
-/** More than the messages at which a session stops reading. */
-const sessionInboxLeast = 96
-
-const squeezedPool = (by: number): PoolBounds => ({
-  transactionsMax: Math.floor(poolBounds.transactionsMax / (by * by)),
-  bytesMax: poolBounds.bytesMax,
-  waitMsMax: Math.floor(poolBounds.waitMsMax / (by * by))
-})
-
 /** The actors around chain and pool, in the order in which they lean on each other. */
 const makeCore = (base: Base): Core => {
   const { options, watch, sessions, disk } = base
@@ -241,7 +239,8 @@ const makeCore = (base: Base): Core => {
     watch
   )
   const rejoin = (): void => sessions.each((session) => session.tell({ _tag: "Rejoin" }))
-  const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin })
+  const { hear } = base.readiness
+  const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin, saw: hear })
   const sync = new Actor(squeezed(squeeze, download), watch)
   const core = { chain, mempool, miner, sync } as unknown as Core
   return core
@@ -278,6 +277,15 @@ class Door {
     ) as never
   }
 
+  /** Is there anybody to look for? Who only waits to be found need not wait to be ready. */
+  readonly looks = (): boolean => {
+    const { config, store } = this.base.options
+    if (config.peers === undefined) return false
+    const known = [...loadPeers(store.db).values()] as ReadonlyArray<PeerRecord>
+    const { seeds, discovery = [] } = config.peers
+    return seeds.length + discovery.length > 0 || known.some(({ endpoint }) => endpoint !== undefined)
+  }
+
   /** Hears peers, if the operator wants any. */
   readonly listen = (): Effect.Effect<() => void, TcpFault> => {
     const { config, doors, tls } = this.base.options
@@ -285,9 +293,22 @@ class Door {
     if (peers === undefined) return Effect.succeed(() => {})
     const heard = doors.tcp.listen(peers, tls, (wire) => this.open(wire, "inbound", undefined))
     return Effect.map(heard, ({ port, close }) => {
-      this.base.endpoint = peers.advertise ?? formatEndpoint(peers.host, port)
+      const endpoint = peers.advertise ?? formatEndpoint(peers.host, port)
+      this.base.endpoint = endpoint
+      this.base.advertised = placeOf(endpoint) === "unspecified" ? "" : endpoint
       return close
     })
+  }
+
+  /** Who looks for peers elsewhere; to be made when we listen. */
+  readonly seekers = (): ReturnType<typeof makeSeekers> => {
+    const { options, advertised: endpoint, fork, watch } = this.base
+    const { config, rules, key, doors } = options
+    const { fetch } = doors
+    if (fetch === undefined) return []
+    const seeker = { chainId: rules.spec.ledger.chainId, genesis: rules.genesis.header.hash, key, endpoint }
+    const services = config.peers?.discovery ?? []
+    return makeSeekers({ services, seeker, fetch, fork, maintenance: this.maintenance }, watch)
   }
 
   private dial(to: string): Effect.Effect<void> {
@@ -306,14 +327,14 @@ class Door {
   ]
 
   private channelOver(wire: Wire) {
-    const { options, nodeId, endpoint, random } = this.base
+    const { options, nodeId, advertised, random } = this.base
     const { rules, key, facts } = options
     return makeNativeChannel({
       chainId: rules.spec.ledger.chainId,
       genesis: rules.genesis.header.hash,
       key,
       nodeId,
-      endpoint,
+      endpoint: advertised,
       agent: facts.agent,
       capabilities: [
         capabilities.headersFirst,
@@ -365,8 +386,8 @@ class Door {
   }
 
   private report(id: SessionId, exit: Exit.Exit<void, unknown>, reason: string): void {
-    const { fork, stopping } = this.base
-    const crashed = Exit.isFailure(exit) && !stopping
+    const { fork, readiness } = this.base
+    const crashed = Exit.isFailure(exit) && readiness.state.name !== "stopping"
     if (crashed) reached("session-crashed")
     // Whoever counts on a session must hear of its end: it waits for room.
     fork(this.core.sync.offer({ _tag: "Left", session: id }))
@@ -394,11 +415,17 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const door = new Door(base, core)
     const { maintenance } = door
     const close = yield* door.listen()
-    const { metrics, hashes, events, nodeId, endpoint, sessions } = base
+    const { metrics, hashes, events, nodeId, endpoint, sessions, readiness, disk, clock } = base
+    readiness.hear({ _tag: "Opened", looks: door.looks() })
+    const check = () => readiness.hear({ _tag: "Checked", fault: disk.fault(clock.currentTimeMillisUnsafe()) })
 
     const restarted = metrics.counters("cairn_actor_restarts_total", "Restarts by actor.")
+    const onRestart = (actor: string): void => {
+      restarted({ actor })
+      readiness.hear({ _tag: "Restarted", part: actor })
+    }
     const supervise = (name: string, strategy: GroupOptions["strategy"], actors: Parameters<typeof startGroup>[1]) =>
-      startGroup({ name, strategy, ...restarts, onRestart: (actor) => restarted({ actor }) }, actors)
+      startGroup({ name, strategy, ...restarts, onRestart }, actors)
     const inner = yield* supervise("core", "rest-for-one", [chain, mempool, miner, sync])
     // A kill, or a past that was proven while nobody listened, has left a branch that wins.
     const [winner] = options.store.heavier()
@@ -406,6 +433,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const progress = progressOf(options.store, base.clock)
     const pastPorts = { rules, store: options.store, disk: base.disk, chain, progress }
     const past = makePasts(pastPorts, { watch: base.watch, metrics })
+    const discovery = door.seekers()
     const ticker = makeTicker([
       [
         minerTickMs(rules.consensus.author === undefined ? config.mining.everyMs : rules.spec.difficulty.blockMs / 2),
@@ -413,15 +441,16 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       ],
       [1_000, () => sync.tell({ _tag: "Tick" })],
       [1_000, () => maintenance.tell({ _tag: "Tick" })],
+      [1_000, check],
       // Also those that nobody has let in yet: a peer that drips its hello is not waited for.
       [2_000, () => sessions.each((session) => session.tell({ _tag: "Tick" }))],
       [1_000, hashes.tick],
       [60_000, () => mempool.tell({ _tag: "Expire" })],
-      ...past.map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
+      ...[...past, ...discovery].map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
     ])
-    const outer = yield* supervise("edge", "one-for-one", [maintenance, ticker])
+    const outer = yield* supervise("edge", "one-for-one", [maintenance, ...discovery, ticker])
     const last = past.length === 0 ? undefined : yield* startPasts(past)
-    const actors = [chain, mempool, miner, sync, maintenance, ...past]
+    const actors = [chain, mempool, miner, sync, maintenance, ...discovery, ...past]
     const bounds = (): ReadonlyArray<HeldBound> => [
       ...actors.flatMap(boundsOf),
       ...sessions.all().flatMap(boundsOf),
@@ -447,19 +476,24 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       hashesPerSecond: () => hashes.rate,
       miningActive: config.mining.threads > 0 || options.signer !== undefined,
       past: progress,
-      stopping: () => base.stopping,
-      lacking: () => base.disk.lacking(base.clock.currentTimeMillisUnsafe())
+      readiness,
+      check
     })
     const stop = Effect.gen(function* () {
-      base.stopping = true
+      readiness.hear({ _tag: "Stopping" })
       close()
       yield* sessions.closeAll(1_000)
       if (last !== undefined) yield* last.stop(500)
       yield* outer.stop(1_000)
       yield* inner.stop(stopMsMax - 3_000)
+      readiness.hear({ _tag: "Ended", message: "The node has stopped." })
     })
-    const gaveUp = Effect.raceFirst(inner.failed, outer.failed)
-    return { node, failed: last === undefined ? gaveUp : Effect.raceFirst(gaveUp, last.failed), stop, bounds }
+    const either = Effect.raceFirst(inner.failed, outer.failed)
+    const gaveUp = last === undefined ? either : Effect.raceFirst(either, last.failed)
+    const failed = Effect.tapError(gaveUp, ({ child }) =>
+      Effect.sync(() => readiness.hear({ _tag: "Ended", message: `The ${child} failed too often.` }))
+    )
+    return { node, failed, stop, bounds }
   })
 
 const boundsOf = ({ name, bounds }: Pick<AnySession, "name" | "bounds">): ReadonlyArray<HeldBound> =>

@@ -16,6 +16,8 @@ export interface PeerConfig {
   readonly advertise: string | undefined
   /** Peers to keep a session with, host:port. */
   readonly seeds: ReadonlyArray<string>
+  /** Discovery services to register with and to look in, as URLs. */
+  readonly discovery?: ReadonlyArray<string>
 }
 
 export interface MiningConfig {
@@ -41,12 +43,13 @@ export interface NodeConfig {
   readonly signatureEngine: "auto" | "libsecp256k1" | "secp256k1-node" | "noble"
 }
 
-/** Ports and hosts where nothing is said; the peer port is that of the reference system (L 1.3). */
+/** Ports and hosts where nothing is said; the peer port is that of the reference system (L 1.3), that of discovery too (C-C3). */
 export const defaults = {
   httpHost: "127.0.0.1",
   httpPort: 8080,
   peerHost: "127.0.0.1",
-  peerPort: 19100
+  peerPort: 19100,
+  discoveryPort: 4444
 } as const
 
 /** Splits host:port; brackets around IPv6. Undefined if it is not that. */

@@ -203,9 +203,42 @@ export const selectionTriesMax = 100_000
 export const selectionDrawsMax = 1_000
 export const selectionLooksMax = 2_000_000
 
+/** Members of a discovery service, those gone included whose last word could still be replayed. Beyond: refused. */
+export const discoveryMembersMax = 10_000
+/** Such members from one address, or from one /64 of IPv6; loopback excepted. Beyond: refused. */
+export const discoveryPerSourceMax = 16
+/** Members in one answer, and endpoints that a node takes from one. */
+export const discoveryPageMax = 64
+/** Milliseconds that the time of a signed statement may differ from the service's clock. */
+export const discoveryFreshMs = 120_000
+/** Milliseconds that a registration may last. */
+export const discoveryLifeMsMax = 15 * 60 * 1000
+/** Bytes of a command to a discovery service; the longest has less than 1,000. Larger: 413. */
+export const discoveryBodyBytesMax = 4_096
+/** Bytes of a service's answer, twice what a full page takes. A longer one is not read. */
+export const discoveryAnswerBytesMax = 32 * 1024
+/** Milliseconds that a discovery service may take to answer. */
+export const discoveryAskMsMax = 5_000
+/** Milliseconds that saying goodbye to all services may take: a part of the time to stop in. */
+export const discoveryLeaveMsMax = 400
+/** Discovery services of one node. */
+export const discoveryServicesMax = 4
+/** Characters of an endpoint, as in a hello. */
+export const endpointCharsMax = 128
+/** Requests that one address may send at once, and how many a second come back; addresses remembered, the oldest goes first. */
+export const discoveryBurst = 60
+export const discoveryPerSecond = 1
+export const discoveryClientsMax = 4_096
+
+/** Milliseconds after which a node that has peers to find and has found none calls itself ready all the same. */
+export const bootMsMax = 10_000
 /** Milliseconds between SIGTERM and exit. */
 export const stopMsMax = 8_000
 
+assert(
+  discoveryPageMax * (endpointCharsMax + 128) <= discoveryAnswerBytesMax,
+  "a full page of members is within what a node reads"
+)
 assert(retoldMax <= hashesPerMessageMax, "what is named again fits one message")
 assert(frameBytesMax > blockBytesMax, "a block fits a frame")
 assert(2 * blockTransactionsMax + 1 <= filterElementsMax, "a filter has room for proposer, senders and recipients")

@@ -10,6 +10,7 @@ import type { Amount } from "./ledger/amount.ts"
 import type { Coin } from "./ledger/coin.ts"
 import type { TransactionReject } from "./ledger/reject.ts"
 import type { Nonce, Outpoint, Transaction, TransactionId } from "./ledger/transaction.ts"
+import type { NodeState, StateName } from "./ready.ts"
 
 /** The part of the node that was asked has more to do than it may queue. Try again after `retryAfterMs`. */
 export class Busy extends Data.TaggedError("Busy")<{ readonly actor: string; readonly retryAfterMs: number }> {}
@@ -170,6 +171,7 @@ export interface Stats {
   readonly pendingValue: Amount
   readonly hashesPerSecond: number
   readonly miningActive: boolean
+  readonly state: NodeState
   readonly sync: SyncView
   /** Undefined: every block of the chain has been replayed here. */
   readonly past: PastView | undefined
@@ -177,6 +179,8 @@ export interface Stats {
 
 export interface SyncView {
   readonly state: "idle" | "headers" | "bodies"
+  /** Peers that have said how long their chain is. */
+  readonly peers: number
   readonly height: number
   readonly targetHeight: number
   readonly blocksPerSecond: number
@@ -226,6 +230,15 @@ export type NodeEvent =
       readonly change: "joined" | "left"
       readonly reason: string | undefined
     }
+  | {
+      readonly id: number
+      readonly type: "state"
+      readonly from: StateName
+      readonly state: StateName
+      readonly since: number
+      readonly reason: string
+      readonly message: string
+    }
 
 /** One open event stream. */
 export interface Subscription {
@@ -238,6 +251,7 @@ export interface Subscription {
 
 export interface ReadyView {
   readonly ready: boolean
+  readonly state: NodeState
   readonly reasons: ReadonlyArray<{ readonly code: string; readonly message: string }>
 }
 

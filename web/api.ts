@@ -47,7 +47,7 @@ export const listen = (on: {
   const source = new EventSource("/api/events")
   source.onopen = () => on.live(true)
   source.onerror = () => on.live(false)
-  for (const kind of ["tip", "transaction", "peer", "resync"]) {
+  for (const kind of ["tip", "transaction", "peer", "state", "resync"]) {
     source.addEventListener(kind, (event) =>
       on.change(kind, JSON.parse((event as MessageEvent<string>).data) as { height?: number })
     )

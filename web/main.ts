@@ -32,11 +32,23 @@ const noun = (): string => (facts.model === "utxo" ? "payment" : "transfer")
 
 const showFigures = async (): Promise<void> => {
   const { stats } = await api.stats()
+  showState(stats)
   element("height").textContent = String(stats.blocks - 1)
   element("pending-count").textContent = String(stats.pending_transactions)
   element("peer-count").textContent = String(stats.peers)
   element("supply").textContent = money(stats.circulating_supply, facts)
   element("supply-unit").textContent = `${facts.symbol} in supply`
+}
+
+/** The node's state, since when and why; how far it is while it catches up. */
+const showState = ({ state, sync }: Awaited<ReturnType<typeof api.stats>>["stats"]): void => {
+  element("state").textContent = state.name
+  element("state").classList.toggle("on", state.name === "ready")
+  element("state-why").textContent = `since ${clock(state.since)}. ${state.message}`
+  const progress = element<HTMLProgressElement>("state-progress")
+  progress.hidden = state.name !== "syncing"
+  progress.max = Math.max(1, sync.target_height)
+  progress.value = sync.height
 }
 
 const showBlocks = async (): Promise<void> => {

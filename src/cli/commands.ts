@@ -6,10 +6,13 @@ import { presets } from "../chain/presets.ts"
 import { defaults, type NodeConfig, parseEndpoint } from "../config.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { useEngine } from "../crypto/signature.ts"
+import { parseService } from "../discovery/client.ts"
 import type { Recording } from "../flight/record.ts"
 import { compatSystems } from "../http/compat.ts"
 import { readText } from "../io/files.ts"
+import { discoveryServicesMax } from "../limits.ts"
 import { attempt } from "./attempt.ts"
+import { discoveryCommand } from "./discovery.ts"
 import { failure } from "./failure.ts"
 import { ask, keyFlags, nodeUrl, optional, passphraseOf, prefix, undefinedIfNone, withKeys, yes } from "./flags.ts"
 import { init } from "./init.ts"
@@ -54,6 +57,10 @@ const startFlags = {
   p2pPort: port("p2p-port", "Port to hear peers on; 0: any free one", defaults.peerPort),
   p2pAdvertise: optional("p2p-advertise", "host:port that others should dial"),
   p2pSeeds: optional("p2p-seeds", "Peers to keep a session with: host:port, separated by commas"),
+  discovery: Flag.String("discovery").pipe(
+    Flag.withDescription(`Discovery service to find peers in, such as http://127.0.0.1:4444; up to ${discoveryServicesMax} times`),
+    Flag.atMost(discoveryServicesMax)
+  ),
   noP2p: yes("no-p2p", "Speak to no peers"),
   noFilters: yes("no-filters", "Make and serve no block filters: light clients that scan ask others"),
   mineThreads: Flag.Int("mine-threads").pipe(
@@ -96,6 +103,14 @@ const seedsOf = (text: string | undefined): ReadonlyArray<string> => {
   return seeds
 }
 
+const servicesOf = (texts: ReadonlyArray<string>): ReadonlyArray<string> =>
+  texts.map((text) => {
+    const service = parseService(text)
+    if (service === undefined)
+      throw failure("usage", "service-invalid", `--discovery: "${text}" is not http://host:port.`)
+    return service
+  })
+
 const configOf = (input: StartInput): NodeConfig => {
   const folder = undefinedIfNone(input.dataDir) ?? (input.dev ? freshFolder() : usualFolder)
   const tokenFile = undefinedIfNone(input.adminTokenFile)
@@ -114,7 +129,8 @@ const configOf = (input: StartInput): NodeConfig => {
           host: input.p2pHost,
           port: input.p2pPort,
           advertise: undefinedIfNone(input.p2pAdvertise),
-          seeds: seedsOf(undefinedIfNone(input.p2pSeeds))
+          seeds: seedsOf(undefinedIfNone(input.p2pSeeds)),
+          discovery: servicesOf(input.discovery)
         },
     mining: {
       threads: input.mineThreads,
@@ -156,6 +172,10 @@ const startCommand = (startedAt: number) =>
       {
         command: "cairn start --dev --data-dir B --http-port 8081 --p2p-port 19101 --p2p-seeds 127.0.0.1:19100",
         description: "A second node that follows the first"
+      },
+      {
+        command: "cairn start --dev --discovery http://127.0.0.1:4444",
+        description: "A node that finds its peers in a discovery service: cairn discovery"
       },
       {
         command: "cairn start --spec dotcoin --data-dir coins --compat dotcoin",
@@ -380,6 +400,7 @@ export const makeRoot = (startedAt: number) =>
       snapshotCommand,
       lightCommand,
       replayCommand,
+      discoveryCommand,
       simCommand,
       makeTestnetCommand(startedAt)
     ])

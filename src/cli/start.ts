@@ -18,11 +18,12 @@ import { makeApp } from "../http/app.ts"
 import { type CompatSystem, makeCompat } from "../http/compat.ts"
 import { loadPage } from "../http/page.ts"
 import { type HttpServer, serveHttp } from "../http/server.ts"
+import { bunFetch } from "../io/fetch.ts"
 import { Random } from "../io/random.ts"
 import { bunTcp } from "../io/tcp.ts"
 import { startBunThread } from "../io/worker.ts"
 import { format } from "../ledger/amount.ts"
-import type { NodeFacts } from "../node.ts"
+import type { NodeEvent, NodeFacts } from "../node.ts"
 import { filtersPerLandingMax } from "../limits.ts"
 import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
 import { lockFolder } from "../store/lock.ts"
@@ -45,6 +46,7 @@ import {
 } from "./data-folder.ts"
 import { failure, type Failure } from "./failure.ts"
 import { isTerminal, paint, print, rows } from "./output.ts"
+import { hearSignals } from "./signals.ts"
 import { version } from "./version.ts"
 
 export interface StartOptions {
@@ -57,8 +59,11 @@ export interface StartOptions {
   readonly compat: { readonly system: CompatSystem; readonly actsOnGet: boolean } | undefined
   /** When the process began, for the "ready in" line. */
   readonly startedAt: number
-  /** Hears that the node is ready, where one of several speaks for all of them; else the node says so itself. */
-  readonly onReady?: (facts: NodeFacts) => void
+  /**
+   * Hears that the node is ready, where one of several speaks for all of them; else the node says so itself. It must call
+   * `release`, after what it prints itself: only then does the node's log begin.
+   */
+  readonly onReady?: (facts: NodeFacts, release: () => void) => void
 }
 
 /** A fresh folder for a development node that names none. */
@@ -201,18 +206,16 @@ const sealingOf = ({ mining }: NodeConfig): string => {
   return parts.length === 0 ? "only when asked: POST /api/mine" : parts.join(", ")
 }
 
-/** Hears signals from now on: the first asks the node to stop, a second insists. Completed by the first. */
-const hearSignals = Effect.sync(() => {
-  const asked = Deferred.makeUnsafe<void>()
-  let count = 0
-  const onSignal = (): void => {
-    if (count++ > 0) process.exit(1)
-    Deferred.doneUnsafe(asked, Exit.void)
+/** One line of the log for each state of the node: those that it has had so far, and from now on. */
+const logStates = ({ node }: Tree, context: Context.Context<never>): void => {
+  const log = (event: NodeEvent): void => {
+    if (event.type !== "state") return
+    const { from, state, reason, message } = event
+    // At once and not in a fiber: the last line is written while the program ends.
+    Effect.runSyncWith(context)(Effect.logInfo(`${from} → ${state}: ${message}`, { from, state, reason }))
   }
-  process.on("SIGINT", onSignal)
-  process.on("SIGTERM", onSignal)
-  return Deferred.await(asked)
-})
+  for (const event of node.listen(0, log)?.replay ?? []) log(event)
+}
 
 /** Starts the actors, recorded or not. */
 const launch = (options: TreeOptions, recording: Recording | undefined): Effect.Effect<Tree, Failure> =>
@@ -234,7 +237,10 @@ const failureOfEscalation = ({ group, child, cause }: Escalation): Failure => {
   )
 }
 
-const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptions): Effect.Effect<void, Failure> =>
+const run = (
+  { config, spec, recording, compat, startedAt, onReady }: StartOptions,
+  release: () => void
+): Effect.Effect<void, Failure> =>
   Effect.scoped(
     Effect.gen(function* () {
       // Before anything else: who is told to stop while starting must stop as it should.
@@ -270,7 +276,7 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
               tls,
               proposer: proposer ?? key.address,
               ...signerOf(rules, config.dev),
-              doors: { tcp: bunTcp, startThread: startBunThread },
+              doors: { tcp: bunTcp, startThread: startBunThread, fetch: bunFetch },
               facts: {
                 version,
                 agent: `cairn/${version}`,
@@ -308,8 +314,11 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
         )
       )
       const tree = yield* Deferred.await(built)
-      if (onReady === undefined) banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
-      else onReady(tree.node.facts)
+      logStates(tree, context)
+      if (onReady === undefined) {
+        banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
+        release()
+      } else onReady(tree.node.facts, release)
       const escalated = Effect.mapError(tree.failed, failureOfEscalation)
       const ended = yield* Effect.exit(Effect.raceFirst(untilSignal, escalated))
       if (onReady === undefined && isTerminal()) process.stderr.write("\nstopping …\n")
@@ -319,11 +328,27 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
     })
   )
 
+/** A log whose lines wait until it is released: on standard output the first line is that the node is ready. */
+const heldLog = <A>(
+  to: Logger.Logger<unknown, A>
+): { readonly logger: Logger.Logger<unknown, void>; readonly release: () => void } => {
+  let held: Array<Logger.Options<unknown>> | undefined = []
+  const logger = Logger.make<unknown, void>((line) => void (held === undefined ? to.log(line) : held.push(line)))
+  const release = (): void => {
+    const lines = held ?? []
+    held = undefined
+    for (const line of lines) to.log(line)
+  }
+  return { logger, release }
+}
+
 /** Runs a node. Ends with success on SIGTERM or SIGINT, within the bound of limits.ts. */
 export const start = (options: StartOptions): Effect.Effect<void, Failure> => {
   const scheduler = new SlicedScheduler()
-  const program = run(options).pipe(
-    Effect.provide(Logger.layer([isTerminal() ? Logger.consolePretty() : Logger.consoleJson])),
+  const { logger, release } = heldLog(isTerminal() ? Logger.consolePretty() : Logger.consoleJson)
+  const program = run(options, release).pipe(
+    Effect.ensuring(Effect.sync(release)),
+    Effect.provide(Logger.layer([logger])),
     Effect.provideService(References.MinimumLogLevel, "Info")
   )
   return Effect.callback<void, Failure>((resume) => {

@@ -43,7 +43,13 @@ const Config = Schema.Struct({
   dev: Schema.Boolean,
   http: Schema.Struct({ host: Text, port: Schema.Int }),
   peers: optional(
-    Schema.Struct({ host: Text, port: Schema.Int, advertise: optional(Text), seeds: Schema.Array(Text) })
+    Schema.Struct({
+      host: Text,
+      port: Schema.Int,
+      advertise: optional(Text),
+      seeds: Schema.Array(Text),
+      discovery: optional(Schema.Array(Text))
+    })
   ),
   mining: Schema.Struct({
     threads: Schema.Int,

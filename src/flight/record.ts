@@ -122,7 +122,7 @@ class Flights {
         machine: this.machine
       })
       const { deck } = recorder
-      const doors = { tcp: deck.tcp, startThread: deck.startThread }
+      const doors = { tcp: deck.tcp, startThread: deck.startThread, fetch: deck.fetch }
       recorder.start(startTree({ ...options, doors, spy: deck.spy }), this.context)
     }).pipe(
       Effect.tap((running) =>

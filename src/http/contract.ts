@@ -22,6 +22,7 @@ import {
   PendingCoin,
   Service,
   SpentCoin,
+  State,
   Stats,
   text,
   Transaction,
@@ -79,6 +80,7 @@ export const routes = {
     refusals: { 503: "not ready; `errors` lists the reasons" },
     reply: Schema.Struct({
       status: Schema.Literal("ready"),
+      state: State,
       chain_id: text,
       node_id: text,
       height: count,

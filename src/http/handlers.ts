@@ -21,6 +21,7 @@ import {
   peerJson,
   peerStates,
   serviceJson,
+  stateJson,
   statsJson,
   transactionJson,
   transactionProofJson
@@ -94,7 +95,7 @@ const nodeHandlers = (
       }),
     ready: () =>
       Effect.gen(function* () {
-        const { ready, reasons } = yield* node.ready()
+        const { ready, state, reasons } = yield* node.ready()
         const { header } = yield* node.tip()
         if (!ready)
           return problem(503, "not-ready", reasons.map(({ message }) => message).join(" "), { errors: reasons })
@@ -102,6 +103,7 @@ const nodeHandlers = (
         return {
           reply: {
             status: "ready" as const,
+            state: stateJson(state),
             chain_id: rules.spec.ledger.chainId,
             node_id: nodeId,
             height: header.height,

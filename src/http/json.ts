@@ -24,6 +24,7 @@ import type {
   TransactionProofView,
   TransactionView
 } from "../node.ts"
+import type { NodeState } from "../ready.ts"
 import type { ReplyOf, RouteName } from "./contract.ts"
 
 /** One field of a route's reply. */
@@ -187,6 +188,13 @@ export const peerStates = (peers: ReadonlyArray<PeerView>): Json<"peers", "count
   return { active: of("active"), known: of("known"), backoff: of("backoff"), banned: of("banned") }
 }
 
+export const stateJson = ({ name, since, reason, message }: NodeState): Json<"ready", "state"> => ({
+  name,
+  since,
+  reason,
+  message
+})
+
 const syncJson = (sync: SyncView): Json<"stats", "stats">["sync"] => ({
   state: sync.state,
   height: sync.height,
@@ -243,6 +251,7 @@ export const statsJson = (
     last_block_hash: tip.id,
     hashes_per_second: stats.hashesPerSecond,
     mining: stats.miningActive,
+    state: stateJson(stats.state),
     sync: syncJson(stats.sync),
     past: stats.past === undefined ? null : pastJson(stats.past)
   }

@@ -28,6 +28,7 @@ const titles: Readonly<Record<number, string>> = {
   409: "Conflict",
   413: "Content too large",
   415: "Unsupported media type",
+  429: "Too many requests",
   500: "Internal error",
   503: "Service unavailable"
 }

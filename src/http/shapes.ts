@@ -124,6 +124,13 @@ export const Peer = Schema.Struct({
   banned_until: nullable(count)
 })
 export const Validation = Schema.Struct({ valid: Schema.Boolean, reason: text })
+/** What the node is doing, since when (milliseconds) and why. */
+export const State = Schema.Struct({
+  name: Schema.Literals(["genesis", "boot", "syncing", "ready", "failed", "stopping", "dead"]),
+  since: count,
+  reason: text,
+  message: text
+})
 const Sync = Schema.Struct({
   state: text,
   height: count,
@@ -163,6 +170,7 @@ export const Stats = Schema.Struct({
   last_block_hash: hash,
   hashes_per_second: Schema.Finite,
   mining: Schema.Boolean,
+  state: State,
   sync: Sync,
   past: nullable(Past)
 })

@@ -35,10 +35,12 @@ import { type AccountProof, encodeProof, type Proof, proveTransaction, verifyPro
 import { prove, StateTree } from "../../src/block/state-tree.ts"
 import { presets } from "../../src/chain/presets.ts"
 import { genesisState, makeLedger, makeRules } from "../../src/chain/rules.ts"
-import { fromHex, toHex, utf8, writeU32 } from "../../src/codec/bytes.ts"
+import { concat, fromHex, toHex, utf8, writeU32 } from "../../src/codec/bytes.ts"
 import { formatAddress } from "../../src/crypto/address.ts"
 import { asHash, type Hash32, sha256 } from "../../src/crypto/hash.ts"
 import { accountKey, accountPath, devMnemonic } from "../../src/crypto/keys.ts"
+import { placeOf } from "../../src/discovery/place.ts"
+import { encodeWords, formatCommand, makeStatement } from "../../src/discovery/statement.ts"
 import { keyOf } from "../../src/ledger/account.ts"
 import { amount } from "../../src/ledger/amount.ts"
 import { type Coin, coinKey, encodeCoin, encodeOutpoint } from "../../src/ledger/coin.ts"
@@ -555,6 +557,31 @@ const peers = () => {
   }
 }
 
+/** What a node tells a discovery service, signed by the first key of the mnemonic; and places that are refused. */
+const discovery = () => {
+  const key = accountKey(devMnemonic, 0)
+  const time = 1_795_219_200_000
+  const shared = { chainId: "cairn-dev", genesis: sha256(utf8("a genesis")), time }
+  const statements = [
+    makeStatement({ action: "register", ...shared, endpoint: "192.0.2.7:19100", expires: time + 300_000 }, key),
+    makeStatement({ action: "register", ...shared, endpoint: "[2001:db8::7]:19100", expires: time + 1 }, key),
+    makeStatement({ action: "remove", ...shared, endpoint: "", expires: time }, key)
+  ]
+  const places = ["0.0.0.0:1", "[::]:1", "[::ffff:0.0.0.0]:1", "127.0.0.1:1", "localhost:1", "[fe80::1]:1", "0:1", "127.1:1", "A:1", "a"]
+  return {
+    about: "Discovery, docs/protocol.md: statements signed by the first key of address.json, and where some endpoints are.",
+    statements: statements.map((statement) => {
+      const bytes = encodeWords(statement, statement.publicKey)
+      return {
+        bytes: toHex(bytes),
+        hash: toHex(sha256(concat(utf8("cairn/discovery"), bytes))),
+        command: formatCommand({ command: statement.action === "register" ? "add" : "remove", statement })
+      }
+    }),
+    places: places.map((endpoint) => [endpoint, placeOf(endpoint)])
+  }
+}
+
 /** Every file of docs/vectors that this program makes, by name, as it stands on disk. */
 export const makeVectors = (): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -567,7 +594,8 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       block: blocks(),
       filter: filters(),
       proof: proofs(),
-      peer: peers()
+      peer: peers(),
+      discovery: discovery()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
   )
 
