@@ -10,7 +10,8 @@ import { Cause, Clock, Effect, Exit, Fiber } from "effect"
 import type { Rules } from "../src/chain/rules.ts"
 import { VerifiedLeaves } from "../src/chain/verified.ts"
 import { formatEndpoint, type NodeConfig, parseEndpoint } from "../src/config.ts"
-import { toHex, utf8 } from "../src/codec/bytes.ts"
+import { toHex } from "../src/codec/bytes.ts"
+import { bytesOfText } from "../src/codec/text.ts"
 import { formatAddress, type Address } from "../src/crypto/address.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
 import { Random } from "../src/io/random.ts"
@@ -26,7 +27,7 @@ import {
   verifiedSignaturesMax
 } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
-import { type PoolBounds, poolBounds } from "../src/mempool/pool.ts"
+import { squeezedBounds } from "../src/mempool/pool.ts"
 import type { NodeFacts, NodeShape } from "../src/node.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
 import { loadPeers, savePeers } from "../src/store/peers.ts"
@@ -198,12 +199,6 @@ const squeezed = <S extends { readonly inboxMax: number }>(by: number, spec: S, 
 /** More than the messages at which a session stops reading. */
 const sessionInboxLeast = 96
 
-const squeezedPool = (by: number): PoolBounds => ({
-  transactionsMax: Math.floor(poolBounds.transactionsMax / (by * by)),
-  bytesMax: poolBounds.bytesMax,
-  waitMsMax: Math.floor(poolBounds.waitMsMax / (by * by))
-})
-
 /** The actors around chain and pool, in the order in which they lean on each other. */
 const makeCore = (base: Base): Core => {
   const { options, watch, sessions, disk } = base
@@ -215,9 +210,10 @@ const makeCore = (base: Base): Core => {
   const admitted = (list: ReadonlyArray<Admittance>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
   const retell = (ids: ReadonlyArray<string>): void =>
     sessions.each((session) => session.tell({ _tag: "AnnounceTransactions", ids, from: undefined, again: true }))
-  const pool = squeezedPool(squeeze)
+  const pool = squeezedBounds(squeeze)
   const mempool = new Actor(squeezed(squeeze, makeMempool({ rules, store, verified, disk, admitted, retell, pool })), watch)
-  const own = { extra: utf8(options.facts.agent), triesInPlace: options.triesInPlace ?? triesInPlace }
+  const extra = bytesOfText(config.mining.blockData ?? options.facts.agent)!
+  const own = { extra, triesInPlace: options.triesInPlace ?? triesInPlace }
   const mining = { ...config.mining, proposer: options.proposer, ...own }
   const { startThread } = options.doors
   const miner = new Actor(

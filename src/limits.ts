@@ -13,6 +13,8 @@ export const blockTransactionsMax = 20_000
 export const extraBytesMax = 1024
 /** Bytes of a transfer's note (L-T9). Longer: refused. */
 export const noteBytesMax = 280
+/** Bytes of a transaction's data that any chain spec may allow: beside the longest note and chain id they fit a transfer. */
+export const payloadBytesMax = 512
 /** Characters of a chain id. It is part of every signed transfer. */
 export const chainIdBytesMax = 32
 /** Bytes of one encoded transfer: fixed fields, longest chain id and note. Longer: refused before decoding. */
@@ -204,6 +206,10 @@ export const selectionLooksMax = 2_000_000
 /** Milliseconds between SIGTERM and exit. */
 export const stopMsMax = 8_000
 
+assert(
+  1 + 1 + 20 + 20 + 4 * 8 + 2 + 2 + 33 + 64 + chainIdBytesMax + noteBytesMax + payloadBytesMax <= transferBytesMax,
+  "the longest transfer is within its limit"
+)
 assert(retoldMax <= hashesPerMessageMax, "what is named again fits one message")
 assert(frameBytesMax > blockBytesMax, "a block fits a frame")
 assert(2 * blockTransactionsMax + 1 <= filterElementsMax, "a filter has room for proposer, senders and recipients")

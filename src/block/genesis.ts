@@ -17,6 +17,7 @@ import {
   futureMsMax,
   medianBlocksMax,
   noteBytesMax,
+  payloadBytesMax,
   transactionBytesMax,
   transferBytesMax
 } from "../limits.ts"
@@ -86,6 +87,7 @@ const money = {
   supplyMax: units,
   feeMin: units,
   noteBytesMax: between(0, noteBytesMax),
+  payloadBytesMax: Schema.optionalKey(between(0, payloadBytesMax)),
   reward: units,
   rewardHalvingBlocks: between(0, Number.MAX_SAFE_INTEGER)
 }

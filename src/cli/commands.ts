@@ -62,6 +62,7 @@ const startFlags = {
     Flag.withDefault(0)
   ),
   mineTo: optional("mine-to", "Address that gets rewards and fees"),
+  blockData: optional("block-data", "Data of the blocks sealed here: text, or 0x and hex; default: the program's name"),
   sealEvery: Flag.Finite("seal-every").pipe(Flag.withDescription("Seal at least every so many seconds"), Flag.optional),
   adminTokenFile: optional(
     "admin-token-file",
@@ -120,7 +121,8 @@ const configOf = (input: StartInput): NodeConfig => {
       threads: input.mineThreads,
       proposer: undefinedIfNone(input.mineTo),
       onDemand: input.dev && everyMs === undefined,
-      everyMs: everyMs === undefined ? undefined : everyMs * 1000
+      everyMs: everyMs === undefined ? undefined : everyMs * 1000,
+      blockData: undefinedIfNone(input.blockData)
     },
     filters: !input.noFilters,
     signatureEngine: input.signatureEngine

@@ -42,6 +42,7 @@ import {
   specOf
 } from "./data-folder.ts"
 import { failure, type Failure } from "./failure.ts"
+import { dataOf } from "./money.ts"
 import { isTerminal, paint, print, rows } from "./output.ts"
 import { version } from "./version.ts"
 
@@ -115,6 +116,10 @@ const proposerOf = (rules: Rules, config: NodeConfig): Address | undefined => {
   if (isAddress(parsed)) return parsed
   throw failure("usage", "address-invalid", `--mine-to: the address ${parsed.wrong}.`)
 }
+
+/** Blocks that no node would take are not worth sealing. */
+const checkBlockData = ({ spec }: Rules, { mining }: NodeConfig): void =>
+  void dataOf(mining.blockData, "block-data", spec.block.extraBytesMax)
 
 const needCoins = ({ spec }: Rules, { system }: NonNullable<StartOptions["compat"]>): void => {
   if (spec.ledger.model === "utxo") return
@@ -236,6 +241,7 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
       const proposer = yield* attempt(() => {
         chooseEngine(config.signatureEngine)
         if (compat !== undefined) needCoins(rules, compat)
+        checkBlockData(rules, config)
         return proposerOf(rules, config)
       })
       const { store, snapshot } = yield* openStore(folder, rules, config.filters !== false)

@@ -273,6 +273,7 @@ export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"sta
       max_transactions_per_block: spec.block.transactionsMax,
       max_block_bytes: spec.block.bytesMax,
       max_transaction_note_bytes: spec.ledger.noteBytesMax,
+      max_transaction_data_bytes: spec.ledger.payloadBytesMax ?? 0,
       min_transaction_fee: spec.ledger.feeMin,
       p2p_max_message_bytes: frameBytesMax
     },

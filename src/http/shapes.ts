@@ -21,6 +21,7 @@ export const Transfer = Schema.Struct({
   nonce: count,
   timestamp: count,
   note: text,
+  data: Schema.optionalKey(bytes),
   public_key: text,
   signature: text
 })
@@ -33,6 +34,7 @@ export const Payment = Schema.Struct({
   inputs: list(Schema.Struct({ transaction_id: hash, index: count })),
   outputs: list(Output),
   note: text,
+  data: Schema.optionalKey(bytes),
   witnesses: list(Schema.Struct({ public_key: text, signature: text, owner: text }))
 })
 /** First in each block of a chain of coins. */

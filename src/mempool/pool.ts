@@ -29,6 +29,13 @@ export const poolBounds: PoolBounds = {
   waitMsMax: pendingMsMax
 }
 
+/** Those of a simulation that meets bounds which others never see. */
+export const squeezedBounds = (by: number): PoolBounds => ({
+  ...poolBounds,
+  transactionsMax: Math.floor(pendingTransactionsMax / (by * by)),
+  waitMsMax: Math.floor(pendingMsMax / (by * by))
+})
+
 /** The state that a pool stands on: that of the tip. */
 export interface View {
   /** Of the block that comes next. */
