@@ -72,6 +72,7 @@ export interface NodePorts {
   /** Does it mine all the time from the start on? */
   readonly miningActive: boolean
   readonly past: () => PastView | undefined
+  readonly stateAt: NodeShape["stateAt"]
   /** Reasons why the node is not ready, beside those that reading finds. */
   readonly stopping: () => boolean
   /** Who found no room on the disk when they last wrote. */
@@ -454,6 +455,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     accounts: makeAccounts(ports),
     ...makeCoins(ports),
     everyCoin: makeEveryCoin(ports),
+    stateAt: ports.stateAt,
     addPeer: (endpoint) => ports.maintenance.ask<PeerAdded>((reply) => ({ _tag: "AddPeer", endpoint, reply })),
     pending: (cursor, limit) => mempool.ask((reply) => ({ _tag: "Pending", cursor, limit, reply })),
     peers: () => ports.maintenance.ask<ReadonlyArray<PeerView>>((reply) => ({ _tag: "Peers", reply })),

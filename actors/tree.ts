@@ -58,6 +58,7 @@ import type {
   TipMoved
 } from "./protocol.ts"
 import { type AnySession, Sessions } from "./sessions.ts"
+import { makeStateAt } from "./state-service.ts"
 import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { makeSync } from "./sync.ts"
 import { makeTicker } from "./ticker.ts"
@@ -433,6 +434,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       hashesPerSecond: () => hashes.rate,
       miningActive: config.mining.threads > 0,
       past: progress,
+      stateAt: makeStateAt(snapshot, rules),
       stopping: () => base.stopping,
       lacking: () => base.disk.lacking(base.clock.currentTimeMillisUnsafe())
     })

@@ -182,6 +182,14 @@ export const eventStreamsMax = 256
 export const statePagesMax = 16_384
 /** Ledger entries held in memory. */
 export const stateEntriesMax = 65_536
+/** Blocks below the tip of which the state is told, at most, whatever the spec says: nobody waits long for a walk back so far. */
+export const stateBlocksMax = 1_024
+/** Entries that a walk back holds: some 80 MB of the smallest. More have changed since: refused as too far back. */
+export const stateChangesMax = 262_144
+/** Who asks for a state and waits for the walk of another. Beyond: Busy. */
+export const stateReadersMax = 16
+/** Entries of a state that the command line holds to check it against its root. More: refused; the interface gives it page by page. */
+export const stateEntriesToldMax = 250_000
 /** Headers of a light client that a restart reads: 2 GB, three years of blocks of ten seconds. Those above are asked for again. */
 export const lightHeadersMax = 10_000_000
 /** Headers held in memory. */

@@ -5,6 +5,7 @@ import type { ReplyOf } from "../src/http/contract.ts"
 import * as api from "./api.ts"
 import { drawCoins } from "./coins.ts"
 import { drawStream, type End } from "./draw.ts"
+import { stateFold } from "./state.ts"
 import { button, counted, element, link, make, money, row, short } from "./text.ts"
 import type { ChainFacts } from "./wallet.ts"
 
@@ -114,6 +115,7 @@ const showBlock = async ({ facts }: ViewPorts, height: string): Promise<Readonly
     ),
     ...(block.extra === "" ? [] : [dataLine("data", block.extra)]),
     make("ol", "list", ...rows),
+    stateFold(facts, block),
     line(
       block.height === 0 ? undefined : link("the one before", `#block/${block.height - 1}`),
       " ",

@@ -20,6 +20,7 @@ import { replay } from "./replay.ts"
 import { simCommand } from "./sim-command.ts"
 import { freshFolder, start } from "./start.ts"
 import { loadSnapshotFile, makeSnapshotFile } from "./snapshot.ts"
+import { stateAt } from "./state.ts"
 import { status } from "./status.ts"
 import { makeTestnetCommand } from "./testnet-command.ts"
 import { verify } from "./verify.ts"
@@ -225,6 +226,22 @@ const keysCommand = Command.make("keys").pipe(
   ])
 )
 
+const stateCommand = Command.make(
+  "state",
+  {
+    at: Flag.Int("at").pipe(
+      Flag.withSchema(whole(Number.MAX_SAFE_INTEGER)),
+      Flag.withDescription("Height of the block after which it is the state; default: the tip's"),
+      Flag.optional
+    ),
+    node: nodeUrl
+  },
+  ({ at, node }) => attempt(() => stateAt(node, undefinedIfNone(at)))
+).pipe(
+  Command.withDescription("What everybody had after a block, checked against the state root of its header"),
+  Command.withExamples([{ command: "cairn state --at 0", description: "What the genesis gave, and to whom" }])
+)
+
 const statusCommand = Command.make("status", { node: nodeUrl }, ({ node }) => attempt(() => status(node))).pipe(
   Command.withDescription("How a running node is; exit code 0 if it is ready")
 )
@@ -377,6 +394,7 @@ export const makeRoot = (startedAt: number) =>
       sendCommand,
       walletCommand,
       statusCommand,
+      stateCommand,
       verifyCommand,
       proofCommand,
       snapshotCommand,

@@ -111,6 +111,16 @@ export const Coin = Schema.Struct({
 export const PendingCoin = Schema.Struct({ ...outpoint, amount: count })
 /** A coin that a transaction spends. */
 export const SpentCoin = Schema.Struct({ ...outpoint, owner: text, amount: count })
+/** What an address has after a block. */
+export const StateAccount = Schema.Struct({ address: text, balance: count, nonce: count })
+/** A coin that could be spent after a block. */
+export const StateCoin = Schema.Struct({
+  ...outpoint,
+  owner: text,
+  amount: count,
+  height: count,
+  coinbase: Schema.Boolean
+})
 export const Peer = Schema.Struct({
   node_id: text,
   url: text,
