@@ -144,7 +144,7 @@ export const record = async (
       dev: true,
       http: { host: "127.0.0.1", port: 0, adminToken: "the-admin-token" },
       peers: { host: "127.0.0.1", port: 0, advertise: undefined, seeds: ["10.0.0.9:1"] },
-      mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined },
+      mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined, blockData: "recorded" },
       signatureEngine: "auto"
     },
     rules,

@@ -10,7 +10,7 @@ import { httpPageMax, stateChangesMax } from "../limits.ts"
 import type { Snapshot } from "./snapshot.ts"
 
 /** Entries that one slice takes back, but at least one block. Some milliseconds. */
-const sliceEntries = 4_096
+const sliceEntries = 2_048
 /** What looking for a block's record costs, in entries. */
 const blockCost = 16
 /** Entries that one page looks at: of a time long gone it may so find few, or none, and still not be the last. */
