@@ -16,13 +16,14 @@ import type { StateAbsence, StatePage } from "../src/node.ts"
 import { nextOfPast, provePast } from "../src/store/past.ts"
 import { Snapshot } from "../src/store/snapshot.ts"
 import { PastState } from "../src/store/state-at.ts"
-import { makeStateAt } from "./state-service.ts"
+import { makeStateService, type StateService } from "./state-service.ts"
 
-type Asked = ReturnType<typeof makeStateAt>
+type Asked = StateService["stateAt"]
 const ask = (stateAt: Asked, height: number, cursor?: string, limit = 256): Promise<StatePage | StateAbsence> =>
   Effect.runPromise(stateAt(height, cursor, limit) as Effect.Effect<StatePage | StateAbsence>)
 
-const readerOf = (chain: TestChain): Asked => makeStateAt(new Snapshot(chain.store.db, chain.rules), chain.rules)
+const readerOf = (chain: TestChain): Asked =>
+  makeStateService(new Snapshot(chain.store.db, chain.rules), chain.rules).stateAt
 
 /** Every page of a height, with what happens between two of them. */
 const allOf = async (
@@ -219,7 +220,8 @@ describe("the walk back", () => {
   })
 
   test("of one waits for that of another, and of too many is refused", async () => {
-    const stateAt = readerOf(long(300))
+    const chain = long(300)
+    const { stateAt, bounds } = makeStateService(new Snapshot(chain.store.db, chain.rules), chain.rules)
     const heights = Array.from({ length: stateReadersMax + 3 }, (_, i) => i)
     const exits = await Effect.runPromise(
       Effect.forEach(heights, (height) => Effect.exit(stateAt(height, undefined, 1)), { concurrency: "unbounded" })
@@ -230,7 +232,11 @@ describe("the walk back", () => {
     expect(found).toEqual(heights.slice(0, stateReadersMax))
     expect(exits.filter(Exit.isFailure).length).toBe(3)
     // Who was refused and who is done holds no place.
-    expect(typeof (await ask(stateAt, 1))).toBe("object")
+    expect(typeof (await ask(stateAt, 250))).toBe("object")
+    expect(bounds().map(({ used, max }) => [used, max])).toEqual([
+      [50, stateChangesMax],
+      [0, stateReadersMax]
+    ])
   })
 
   test("an entry is made and spent since, and a page that finds nothing of its time is not the last", () => {
@@ -243,7 +249,8 @@ describe("the walk back", () => {
       beforesAt: (height: number) => [...(height === 2 ? gone : []), ...snapshot.beforesAt(height)!]
     })
     const walk = new PastState(genesis!, tip!, stateBlocksMax)
-    expect(walk.step(crowded)).toBe("whole")
+    // Each slice ends with the block that fills it.
+    expect([walk.step(crowded), walk.step(crowded)]).toEqual(["more", "whole"])
     const pages: Array<number> = []
     const found: Array<string> = []
     for (let after: string | undefined; ; ) {

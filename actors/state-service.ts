@@ -7,10 +7,11 @@ import { decodeHeader, type Header } from "../src/block/header.ts"
 import { stateBlocksOf } from "../src/block/genesis.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import { toHex } from "../src/codec/bytes.ts"
-import { stateReadersMax } from "../src/limits.ts"
+import { stateChangesMax, stateReadersMax } from "../src/limits.ts"
 import { Busy, type NodeShape, type StateAbsence, type StatePage } from "../src/node.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
 import { PastState } from "../src/store/state-at.ts"
+import type { HeldBound } from "./metrics.ts"
 
 const retryAfterMs = 1_000
 
@@ -31,7 +32,13 @@ const headerAt = (snapshot: Snapshot, height: number): Header | undefined => {
   return header?.height === height ? header : undefined
 }
 
-export const makeStateAt = (snapshot: Snapshot, rules: Rules): NodeShape["stateAt"] => {
+/** The reading of states, and what it holds. */
+export interface StateService {
+  readonly stateAt: NodeShape["stateAt"]
+  readonly bounds: () => ReadonlyArray<HeldBound>
+}
+
+export const makeStateService = (snapshot: Snapshot, rules: Rules): StateService => {
   const blocksMax = stateBlocksOf(rules.spec)
   const turn = Semaphore.makeUnsafe(1)
   let readers = 0
@@ -69,7 +76,7 @@ export const makeStateAt = (snapshot: Snapshot, rules: Rules): NodeShape["stateA
       }
     })
 
-  return (height, cursor, limit) =>
+  const stateAt: StateService["stateAt"] = (height, cursor, limit) =>
     Effect.suspend(() => {
       const place = cursor === undefined ? undefined : cursorForm.exec(cursor)
       if (place === null) return Effect.succeed("cursor-invalid" as const)
@@ -80,4 +87,10 @@ export const makeStateAt = (snapshot: Snapshot, rules: Rules): NodeShape["stateA
         Effect.sync(() => void readers--)
       )
     })
+
+  const bounds: StateService["bounds"] = () => [
+    { actor: "state", of: "changes", used: kept?.size ?? 0, max: stateChangesMax },
+    { actor: "state", of: "readers", used: readers, max: stateReadersMax }
+  ]
+  return { stateAt, bounds }
 }

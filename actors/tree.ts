@@ -58,7 +58,7 @@ import type {
   TipMoved
 } from "./protocol.ts"
 import { type AnySession, Sessions } from "./sessions.ts"
-import { makeStateAt } from "./state-service.ts"
+import { makeStateService } from "./state-service.ts"
 import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { makeSync } from "./sync.ts"
 import { makeTicker } from "./ticker.ts"
@@ -408,11 +408,13 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     ])
     const outer = yield* supervise("edge", "one-for-one", [maintenance, ticker])
     const last = past.length === 0 ? undefined : yield* startPasts(past)
+    const states = makeStateService(snapshot, rules)
     const actors = [chain, mempool, miner, sync, maintenance, ...past]
     const bounds = (): ReadonlyArray<HeldBound> => [
       ...actors.flatMap(boundsOf),
       ...sessions.all().flatMap(boundsOf),
       ...door.bounds(),
+      ...states.bounds(),
       { actor: "events", of: "kept", used: events.keptCount, max: eventsKeptMax },
       { actor: "events", of: "streams", used: events.streamCount, max: eventStreamsMax }
     ]
@@ -434,7 +436,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       hashesPerSecond: () => hashes.rate,
       miningActive: config.mining.threads > 0,
       past: progress,
-      stateAt: makeStateAt(snapshot, rules),
+      stateAt: states.stateAt,
       stopping: () => base.stopping,
       lacking: () => base.disk.lacking(base.clock.currentTimeMillisUnsafe())
     })
