@@ -1,5 +1,5 @@
 /** The node's metrics: one prefix, base units, never an address, hash or peer id as a label. The only file that knows the text form. */
-import type { Bound } from "./actor.ts"
+import type { ActorWatch, Bound } from "./actor.ts"
 
 export type Labels = Readonly<Record<string, string>>
 
@@ -97,4 +97,45 @@ export const showBounds = (metrics: Metrics, bounds: () => ReadonlyArray<HeldBou
   metrics.read("cairn_bounded_items_max", "What cairn_bounded_items never exceeds.", "gauge", () =>
     fullest().map(({ actor, of, max }) => [{ actor, of }, max])
   )
+}
+
+/** The four figures of every actor but its inbox, which is read when asked for. Sessions share one label. */
+export const watchWith = (metrics: Metrics): ActorWatch => {
+  const dropped = metrics.counters(
+    "cairn_actor_dropped_total",
+    "Messages refused or lost to a full inbox, by actor and kind."
+  )
+  const handled = metrics.counters("cairn_actor_messages_total", "Messages handled, by actor.")
+  const seconds = metrics.counters("cairn_actor_busy_seconds_total", "Seconds spent handling, by actor.")
+  const labels = new Map<string, Labels>()
+  const labelsOf = (actor: string): Labels => {
+    const name = labelOf(actor)
+    const known = labels.get(name) ?? { actor: name }
+    labels.set(name, known)
+    return known
+  }
+  return {
+    dropped: (actor, kind) => dropped({ actor: labelOf(actor), kind }),
+    handled: (actor, count, spent) => {
+      const one = labelsOf(actor)
+      handled(one, count)
+      seconds(one, spent)
+    }
+  }
+}
+
+/** Hashes tried, in all and in the last second. */
+export class HashRate {
+  private total = 0
+  private before = 0
+  rate = 0
+
+  constructor(metrics: Metrics) {
+    metrics.read("cairn_miner_hashes_total", "Hashes tried.", "counter", () => [[{}, this.total]])
+  }
+  readonly add = (count: number): void => void (this.total += count)
+  readonly tick = (): void => {
+    this.rate = this.total - this.before
+    this.before = this.total
+  }
 }

@@ -34,6 +34,7 @@ import { loadPeers, savePeers } from "../src/store/peers.ts"
 import { DiskRoom } from "../src/store/room.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ChainStore } from "../src/store/store.ts"
+import type { Signer } from "../src/validator/signer.ts"
 import { capabilities, nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef, type ActorWatch } from "./actor.ts"
@@ -41,7 +42,7 @@ import { makeChain } from "./chain.ts"
 import { EventHub } from "./event-hub.ts"
 import { makeMaintenance } from "./maintenance.ts"
 import { type Admittance, makeMempool } from "./mempool.ts"
-import { type HeldBound, labelOf, Metrics, showBounds, type Labels } from "./metrics.ts"
+import { HashRate, type HeldBound, Metrics, showBounds, watchWith } from "./metrics.ts"
 import { makeMiner } from "./miner.ts"
 import { makeNode } from "./node-service.ts"
 import { makePasts, progressOf, startPasts } from "./past.ts"
@@ -74,6 +75,8 @@ export interface TreeOptions {
   readonly tls: TlsIdentity
   readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread }
   readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint">
+  /** Signs for an authority, where authorities seal; undefined: this node is none. */
+  readonly signer?: Signer
   /** Nonces that the miner tries in place before threads are asked: a millisecond, enough for any development target. */
   readonly triesInPlace?: number
   /** Divides the sizes of inboxes and pool, and the time a transfer may wait: a simulation meets bounds that others never see. */
@@ -212,7 +215,10 @@ const makeCore = (base: Base): Core => {
   const retell = (ids: ReadonlyArray<string>): void =>
     sessions.each((session) => session.tell({ _tag: "AnnounceTransactions", ids, from: undefined, again: true }))
   const pool = squeezedBounds(squeeze)
-  const mempool = new Actor(squeezed(squeeze, makeMempool({ rules, store, verified, disk, admitted, retell, pool })), watch)
+  const mempool = new Actor(
+    squeezed(squeeze, makeMempool({ rules, store, verified, disk, admitted, retell, pool })),
+    watch
+  )
   const extra = bytesOfText(config.mining.blockData ?? options.facts.agent)!
   const own = { extra, triesInPlace: options.triesInPlace ?? triesInPlace }
   const mining = { ...config.mining, proposer: options.proposer, ...own }
@@ -225,6 +231,7 @@ const makeCore = (base: Base): Core => {
       mempool,
       self: () => core.miner,
       startThread,
+      signer: options.signer,
       options: mining,
       hashed: base.hashes.add
     }),
@@ -397,7 +404,10 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const pastPorts = { rules, store: options.store, disk: base.disk, chain, progress }
     const past = makePasts(pastPorts, { watch: base.watch, metrics })
     const ticker = makeTicker([
-      [minerTickMs(config.mining.everyMs), () => miner.tell({ _tag: "Tick" })],
+      [
+        minerTickMs(rules.consensus.author === undefined ? config.mining.everyMs : rules.spec.difficulty.blockMs / 2),
+        () => miner.tell({ _tag: "Tick" })
+      ],
       [1_000, () => sync.tell({ _tag: "Tick" })],
       [1_000, () => maintenance.tell({ _tag: "Tick" })],
       // Also those that nobody has let in yet: a peer that drips its hello is not waited for.
@@ -434,7 +444,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       events,
       metrics,
       hashesPerSecond: () => hashes.rate,
-      miningActive: config.mining.threads > 0,
+      miningActive: config.mining.threads > 0 || options.signer !== undefined,
       past: progress,
       stateAt: states.stateAt,
       stopping: () => base.stopping,
@@ -454,44 +464,3 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
 
 const boundsOf = ({ name, bounds }: Pick<AnySession, "name" | "bounds">): ReadonlyArray<HeldBound> =>
   bounds().map((bound) => ({ ...bound, actor: name }))
-
-/** The four figures of every actor but its inbox, which is read when asked for. Sessions share one label. */
-const watchWith = (metrics: Metrics): ActorWatch => {
-  const dropped = metrics.counters(
-    "cairn_actor_dropped_total",
-    "Messages refused or lost to a full inbox, by actor and kind."
-  )
-  const handled = metrics.counters("cairn_actor_messages_total", "Messages handled, by actor.")
-  const seconds = metrics.counters("cairn_actor_busy_seconds_total", "Seconds spent handling, by actor.")
-  const labels = new Map<string, Labels>()
-  const labelsOf = (actor: string): Labels => {
-    const name = labelOf(actor)
-    const known = labels.get(name) ?? { actor: name }
-    labels.set(name, known)
-    return known
-  }
-  return {
-    dropped: (actor, kind) => dropped({ actor: labelOf(actor), kind }),
-    handled: (actor, count, spent) => {
-      const one = labelsOf(actor)
-      handled(one, count)
-      seconds(one, spent)
-    }
-  }
-}
-
-/** Hashes tried, in all and in the last second. */
-class HashRate {
-  private total = 0
-  private before = 0
-  rate = 0
-
-  constructor(metrics: Metrics) {
-    metrics.read("cairn_miner_hashes_total", "Hashes tried.", "counter", () => [[{}, this.total]])
-  }
-  readonly add = (count: number): void => void (this.total += count)
-  readonly tick = (): void => {
-    this.rate = this.total - this.before
-    this.before = this.total
-  }
-}
