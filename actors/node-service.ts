@@ -76,6 +76,7 @@ export interface NodePorts {
   readonly readiness: Readiness
   /** Looks whether anything keeps the node from its work. */
   readonly check: () => unknown
+  readonly stateAt: NodeShape["stateAt"]
 }
 
 /** A node that seals a block on order may have to search for long. */
@@ -458,6 +459,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     accounts: makeAccounts(ports),
     ...makeCoins(ports),
     everyCoin: makeEveryCoin(ports),
+    stateAt: ports.stateAt,
     addPeer: (endpoint) => ports.maintenance.ask<PeerAdded>((reply) => ({ _tag: "AddPeer", endpoint, reply })),
     pending: (cursor, limit) => mempool.ask((reply) => ({ _tag: "Pending", cursor, limit, reply })),
     peers: () => ports.maintenance.ask<ReadonlyArray<PeerView>>((reply) => ({ _tag: "Peers", reply })),

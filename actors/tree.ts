@@ -10,7 +10,8 @@ import { Cause, Clock, Effect, Exit, Fiber } from "effect"
 import type { Rules } from "../src/chain/rules.ts"
 import { VerifiedLeaves } from "../src/chain/verified.ts"
 import { formatEndpoint, type NodeConfig, parseEndpoint } from "../src/config.ts"
-import { toHex, utf8 } from "../src/codec/bytes.ts"
+import { toHex } from "../src/codec/bytes.ts"
+import { bytesOfText } from "../src/codec/text.ts"
 import { formatAddress, type Address } from "../src/crypto/address.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
 import { placeOf } from "../src/discovery/place.ts"
@@ -62,6 +63,7 @@ import type {
 } from "./protocol.ts"
 import { type AnySession, Sessions } from "./sessions.ts"
 import { sessionInboxLeast, squeezed, squeezedPool } from "./squeeze.ts"
+import { makeStateService } from "./state-service.ts"
 import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { makeSync } from "./sync.ts"
 import { makeTicker } from "./ticker.ts"
@@ -221,7 +223,8 @@ const makeCore = (base: Base): Core => {
     squeezed(squeeze, makeMempool({ rules, store, verified, disk, admitted, retell, pool })),
     watch
   )
-  const own = { extra: utf8(options.facts.agent), triesInPlace: options.triesInPlace ?? triesInPlace }
+  const extra = bytesOfText(config.mining.blockData ?? options.facts.agent)!
+  const own = { extra, triesInPlace: options.triesInPlace ?? triesInPlace }
   const mining = { ...config.mining, proposer: options.proposer, ...own }
   const { startThread } = options.doors
   const miner = new Actor(
@@ -451,10 +454,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const outer = yield* supervise("edge", "one-for-one", [maintenance, ...discovery, ticker])
     const last = past.length === 0 ? undefined : yield* startPasts(past)
     const actors = [chain, mempool, miner, sync, maintenance, ...discovery, ...past]
+    const states = makeStateService(snapshot, rules)
     const bounds = (): ReadonlyArray<HeldBound> => [
       ...actors.flatMap(boundsOf),
       ...sessions.all().flatMap(boundsOf),
       ...door.bounds(),
+      ...states.bounds(),
       { actor: "events", of: "kept", used: events.keptCount, max: eventsKeptMax },
       { actor: "events", of: "streams", used: events.streamCount, max: eventStreamsMax }
     ]
@@ -477,7 +482,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       miningActive: config.mining.threads > 0 || options.signer !== undefined,
       past: progress,
       readiness,
-      check
+      check,
+      stateAt: states.stateAt
     })
     const stop = Effect.gen(function* () {
       readiness.hear({ _tag: "Stopping" })

@@ -29,6 +29,8 @@ export interface MiningConfig {
   readonly onDemand: boolean
   /** Seal at least every so many milliseconds, also with nothing pending; undefined: not by the clock. */
   readonly everyMs: number | undefined
+  /** Extra data of the blocks that are sealed here: text, or 0x and hex (codec/text.ts). Undefined: the program's name. */
+  readonly blockData?: string | undefined
 }
 
 export interface NodeConfig {

@@ -13,6 +13,8 @@ export const blockTransactionsMax = 20_000
 export const extraBytesMax = 1024
 /** Bytes of a transfer's note (L-T9). Longer: refused. */
 export const noteBytesMax = 280
+/** Bytes of a transaction's data that any chain spec may allow: beside the longest note and chain id they fit a transfer. */
+export const payloadBytesMax = 512
 /** Characters of a chain id. It is part of every signed transfer. */
 export const chainIdBytesMax = 32
 /** Bytes of one encoded transfer: fixed fields, longest chain id and note. Longer: refused before decoding. */
@@ -182,6 +184,14 @@ export const eventStreamsMax = 256
 export const statePagesMax = 16_384
 /** Ledger entries held in memory. */
 export const stateEntriesMax = 65_536
+/** Blocks below the tip of which the state is told, at most, whatever the spec says: nobody waits long for a walk back so far. */
+export const stateBlocksMax = 1_024
+/** Entries that a walk back holds: some 80 MB of the smallest. More have changed since: refused as too far back. */
+export const stateChangesMax = 262_144
+/** Who asks for a state and waits for the walk of another. Beyond: Busy. */
+export const stateReadersMax = 16
+/** Entries of a state that the command line holds to check it against its root. More: refused; the interface gives it page by page. */
+export const stateEntriesToldMax = 250_000
 /** Headers of a light client that a restart reads: 2 GB, three years of blocks of ten seconds. Those above are asked for again. */
 export const lightHeadersMax = 10_000_000
 /** Headers held in memory. */
@@ -238,6 +248,10 @@ export const stopMsMax = 8_000
 assert(
   discoveryPageMax * (endpointCharsMax + 128) <= discoveryAnswerBytesMax,
   "a full page of members is within what a node reads"
+)
+assert(
+  1 + 1 + 20 + 20 + 4 * 8 + 2 + 2 + 33 + 64 + chainIdBytesMax + noteBytesMax + payloadBytesMax <= transferBytesMax,
+  "the longest transfer is within its limit"
 )
 assert(retoldMax <= hashesPerMessageMax, "what is named again fits one message")
 assert(frameBytesMax > blockBytesMax, "a block fits a frame")

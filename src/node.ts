@@ -203,6 +203,17 @@ export interface Page<A> {
   readonly next: string | undefined
 }
 
+/** Entries of the ledger as they were after a block, in the order of their keys. One that is not the last may be short. */
+export interface StatePage extends Page<{ readonly key: string; readonly value: Uint8Array }> {
+  readonly header: Header
+}
+
+/**
+ * Why there is no state to show: no block has the height yet; it is below what is kept; the block that the cursor is of lost
+ * its place on the best branch; or the cursor is none of ours.
+ */
+export type StateAbsence = "block-not-found" | "state-too-old" | "state-moved" | "cursor-invalid"
+
 export type NodeEvent =
   | {
       readonly id: number
@@ -297,6 +308,8 @@ export interface NodeShape {
   readonly pending: (cursor: string | undefined, limit: number) => Answer<Page<Transaction> | undefined>
   /** The coins of everybody, in the order of their names. Of a chain of accounts: none. */
   readonly everyCoin: (cursor: string | undefined, limit: number) => Answer<Page<NamedCoin> | undefined>
+  /** A page of the state after the best branch's block at a height, as far back as `stateBlocksOf` the spec. */
+  readonly stateAt: (height: number, cursor: string | undefined, limit: number) => Answer<StatePage | StateAbsence>
   readonly addPeer: (endpoint: string) => Answer<PeerAdded>
   readonly peers: () => Answer<ReadonlyArray<PeerView>>
   readonly stats: () => Answer<Stats>

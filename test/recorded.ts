@@ -153,7 +153,7 @@ export const record = async (
         seeds: ["10.0.0.9:1"],
         discovery: wish.fetch === undefined ? [] : ["http://127.0.0.1:4444/"]
       },
-      mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined },
+      mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined, blockData: "recorded" },
       signatureEngine: "auto"
     },
     rules,

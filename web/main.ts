@@ -195,7 +195,8 @@ const formOf = (): Form => ({
   to: input("to").value,
   amount: input("amount").value,
   fee: input("fee").value,
-  note: input("note").value
+  note: input("note").value,
+  data: input("data").value
 })
 
 /** Signs a transfer, or a payment with coins chosen here, and hands it over. */
@@ -215,7 +216,7 @@ const send = async (): Promise<void> => {
     location.hash = `#tx/${transaction.id}`
   }
   input("amount").value = ""
-  input("note").value = ""
+  for (const id of ["note", "data"]) input(id).value = ""
   await showOwn()
 }
 
@@ -257,7 +258,9 @@ const refreshSoon = (): void => {
 const begin = async (): Promise<void> => {
   const { meta, service, dev_accounts: dev } = await api.info()
   const { model, chain_id: chainId, address_prefix: prefix, decimals, symbol } = meta
-  facts = { model, chainId, prefix, decimals, symbol }
+  const dataMax = meta.limits["max_transaction_data_bytes"] ?? 0
+  facts = { model, chainId, prefix, decimals, symbol, dataMax }
+  element("data-field").hidden = dataMax === 0
   element("coins").hidden = model === "account"
   element("chain").textContent = `${meta.chain_id} · ${meta.consensus} · ${service.mode}`
   element("version").textContent = `cairn ${service.version}`

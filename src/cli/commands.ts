@@ -23,6 +23,7 @@ import { replay } from "./replay.ts"
 import { simCommand } from "./sim-command.ts"
 import { freshFolder, start } from "./start.ts"
 import { loadSnapshotFile, makeSnapshotFile } from "./snapshot.ts"
+import { stateAt } from "./state.ts"
 import { status } from "./status.ts"
 import { makeTestnetCommand } from "./testnet-command.ts"
 import { verify } from "./verify.ts"
@@ -69,6 +70,7 @@ const startFlags = {
     Flag.withDefault(0)
   ),
   mineTo: optional("mine-to", "Address that gets rewards and fees"),
+  blockData: optional("block-data", "Data of the blocks sealed here: text, or 0x and hex; default: the program's name"),
   sealEvery: Flag.Finite("seal-every").pipe(Flag.withDescription("Seal at least every so many seconds"), Flag.optional),
   adminTokenFile: optional(
     "admin-token-file",
@@ -136,7 +138,8 @@ const configOf = (input: StartInput): NodeConfig => {
       threads: input.mineThreads,
       proposer: undefinedIfNone(input.mineTo),
       onDemand: input.dev && everyMs === undefined,
-      everyMs: everyMs === undefined ? undefined : everyMs * 1000
+      everyMs: everyMs === undefined ? undefined : everyMs * 1000,
+      blockData: undefinedIfNone(input.blockData)
     },
     filters: !input.noFilters,
     signatureEngine: input.signatureEngine
@@ -241,6 +244,22 @@ const keysCommand = Command.make("keys").pipe(
         })
     ).pipe(Command.withDescription("Stores a secret in hex or a mnemonic's first account"))
   ])
+)
+
+const stateCommand = Command.make(
+  "state",
+  {
+    at: Flag.Int("at").pipe(
+      Flag.withSchema(whole(Number.MAX_SAFE_INTEGER)),
+      Flag.withDescription("Height of the block after which it is the state; default: the tip's"),
+      Flag.optional
+    ),
+    node: nodeUrl
+  },
+  ({ at, node }) => attempt(() => stateAt(node, undefinedIfNone(at)))
+).pipe(
+  Command.withDescription("What everybody had after a block, checked against the state root of its header"),
+  Command.withExamples([{ command: "cairn state --at 0", description: "What the genesis gave, and to whom" }])
 )
 
 const statusCommand = Command.make("status", { node: nodeUrl }, ({ node }) => attempt(() => status(node))).pipe(
@@ -395,6 +414,7 @@ export const makeRoot = (startedAt: number) =>
       sendCommand,
       walletCommand,
       statusCommand,
+      stateCommand,
       verifyCommand,
       proofCommand,
       snapshotCommand,

@@ -45,6 +45,7 @@ import {
   specOf
 } from "./data-folder.ts"
 import { failure, type Failure } from "./failure.ts"
+import { dataOf } from "./money.ts"
 import { isTerminal, paint, print, rows } from "./output.ts"
 import { hearSignals } from "./signals.ts"
 import { version } from "./version.ts"
@@ -122,6 +123,10 @@ const proposerOf = (rules: Rules, config: NodeConfig): Address | undefined => {
   if (isAddress(parsed)) return parsed
   throw failure("usage", "address-invalid", `--mine-to: the address ${parsed.wrong}.`)
 }
+
+/** Blocks that no node would take are not worth sealing. */
+const checkBlockData = ({ spec }: Rules, { mining }: NodeConfig): void =>
+  void dataOf(mining.blockData, "block-data", spec.block.extraBytesMax)
 
 const needCoins = ({ spec }: Rules, { system }: NonNullable<StartOptions["compat"]>): void => {
   if (spec.ledger.model === "utxo") return
@@ -252,6 +257,7 @@ const run = (
       const proposer = yield* attempt(() => {
         chooseEngine(config.signatureEngine)
         if (compat !== undefined) needCoins(rules, compat)
+        checkBlockData(rules, config)
         return proposerOf(rules, config)
       })
       const { store, snapshot } = yield* openStore(folder, rules, config.filters !== false)

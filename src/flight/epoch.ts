@@ -55,7 +55,8 @@ const Config = Schema.Struct({
     threads: Schema.Int,
     proposer: optional(Text),
     onDemand: Schema.Boolean,
-    everyMs: optional(Schema.Finite)
+    everyMs: optional(Schema.Finite),
+    blockData: optional(Text)
   }),
   filters: optional(Schema.Boolean)
 })

@@ -28,6 +28,7 @@ import {
 } from "./json.ts"
 import { pathOf } from "./openapi.ts"
 import { problem } from "./problem.ts"
+import { stateHandlers } from "./state-handlers.ts"
 
 /** Confirmations after which a block's page is told to be kept by caches: a reorganisation that deep is news of another kind. */
 const settledConfirmations = 100
@@ -310,5 +311,6 @@ export const makeHandlers = (node: NodeShape): Handlers => ({
   ...chainHandlers(node),
   ...moneyHandlers(node),
   ...coinHandlers(node),
+  ...stateHandlers(node),
   ...proofHandlers(node)
 })

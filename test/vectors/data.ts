@@ -120,7 +120,15 @@ const valid: ReadonlyArray<readonly [name: string, transaction: TransferTransact
       bob
     )
   ],
-  ["another chain", signTransfer(fieldsOf({ chainId: "lua-blockchain-mainnet", recipient: carol.address }), bob)]
+  ["another chain", signTransfer(fieldsOf({ chainId: "lua-blockchain-mainnet", recipient: carol.address }), bob)],
+  ["data", signTransfer(fieldsOf({ data: new Uint8Array([0, 1, 0xff]), nonce: 5 as Nonce }), alice)],
+  [
+    "the longest data behind the longest note",
+    signTransfer(
+      fieldsOf({ note: "é".repeat(140), data: new Uint8Array(512).map((_, i) => i & 255), nonce: 6 as Nonce }),
+      alice
+    )
+  ]
 ]
 
 /** The bytes with one range replaced. */
@@ -134,6 +142,10 @@ const patched = (bytes: Uint8Array, offset: number, replacement: ReadonlyArray<n
 const refused = () => {
   const { bytes, transfer } = valid[0]![1]
   const noted = valid[2]![1].bytes
+  const [withData, longest] = [valid[6]![1].bytes, valid[7]![1].bytes]
+  /** Those bytes with the data, 3 bytes from 87 on, replaced by others of that length. */
+  const withLength = (low: number, high: number, data: ReadonlyArray<number>): Uint8Array =>
+    new Uint8Array([...withData.subarray(0, 85), low, high, ...data, ...withData.subarray(90)])
   const changed = (fields: Partial<Transfer>) => makeTransfer({ ...transfer, ...fields }).bytes
   return [
     ["one byte short", bytes.subarray(0, -1), "transaction-malformed"],
@@ -145,6 +157,14 @@ const refused = () => {
     ["an amount of 2^53", patched(bytes, 51, [0, 0, 0, 0, 0, 0, 0x20, 0]), "transaction-malformed"],
     ["a nonce of 2^64 - 1", patched(bytes, 67, Array<number>(8).fill(0xff)), "transaction-malformed"],
     ["a note that is not UTF-8", patched(noted, 85, [0xff]), "transaction-malformed"],
+    ["form 4 without data", withLength(0, 0, []), "transaction-malformed"],
+    ["form 4 with data a byte longer than it says", withLength(3, 0, [0, 1, 0xff, 0]), "transaction-malformed"],
+    ["form 4 without a length of data", patched(bytes, 0, [4]), "transaction-malformed"],
+    ["form 1 with data", patched(withData, 0, [1]), "transaction-malformed"],
+    ["form 5, a payment", patched(withData, 0, [5]), "version-unsupported"],
+    ["513 bytes of data", withLength(1, 2, Array<number>(513).fill(7)), "data-too-long"],
+    ["data, which this chain does not take", withData, "data-not-allowed"],
+    ["the longest data, which this chain does not take", longest, "data-not-allowed"],
     ["another chain", changed({ chainId: "cairn" }), "chain-id-mismatch"],
     ["an amount of nothing", changed({ amount: amount(0) }), "amount-invalid"],
     ["an amount above the largest supply", changed({ amount: amount(2_100_000_000_000_001) }), "amount-invalid"],
