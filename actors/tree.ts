@@ -388,12 +388,15 @@ class Door {
   }
 }
 
-const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray<ActorRef<never>>): void => {
+const showMetrics = ({ metrics, options, sessions, readiness }: Base, actors: ReadonlyArray<ActorRef<never>>): void => {
   const { version, signatureEngine } = options.facts
   metrics.read("cairn_actor_inbox_messages", "Messages waiting, by actor.", "gauge", () =>
     actors.map((actor) => [{ actor: actor.name }, actor.depth()])
   )
   metrics.gauge("cairn_chain_height", "Height of the tip.", () => options.store.tip().header.height)
+  metrics.read("cairn_node_state", "1 for the state that the node is in.", "gauge", () => [
+    [{ state: readiness.state.name }, 1]
+  ])
   metrics.gauge("cairn_peer_sessions", "Open sessions.", () => sessions.size)
   metrics.read("cairn_build_info", "What runs.", "gauge", () => [[{ version, signature_engine: signatureEngine }, 1]])
 }
