@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import { Effect } from "effect"
 import { type Block, transactionRootOf } from "../src/block/block.ts"
-import type { Header, Height } from "../src/block/header.ts"
+import { type Header, type Height, makeHeader } from "../src/block/header.ts"
 import type { Lacking } from "../src/chain/branch.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
 import type { Millis } from "../src/ledger/transaction.ts"
@@ -10,15 +10,17 @@ import { branchBelowMax } from "../src/limits.ts"
 import { marksReached } from "../src/marks.ts"
 import { forSeeds } from "../src/sim/world.ts"
 import { DiskRoom } from "../src/store/room.ts"
-import { forge, TestChain, transfer } from "../test/fixtures.ts"
+import { forge, specOf, TestChain, transfer } from "../test/fixtures.ts"
 import { within } from "../test/sim/counter.ts"
 import { Actor } from "./actor.ts"
 import { makeChain } from "./chain.ts"
-import type { BlockVerdict, ChainMessage, HeadersVerdict } from "./protocol.ts"
+import type { BlockVerdict, ChainMessage, HeadersVerdict, TipMoved } from "./protocol.ts"
 
 /** The chain's actor over a store, as it begins after a start. */
-const actorOf = ({ rules, store, verified }: TestChain) =>
-  new Actor(makeChain({ rules, store, verified, disk: new DiskRoom(), moved: () => Effect.void }))
+const actorOf = ({ rules, store, verified }: TestChain, heard: (move: TipMoved) => void = () => {}) => {
+  const moved = (move: TipMoved): Effect.Effect<void> => Effect.sync(() => heard(move))
+  return new Actor(makeChain({ rules, store, verified, disk: new DiskRoom(), moved }))
+}
 
 type ChainActor = ReturnType<typeof actorOf>
 
@@ -164,6 +166,42 @@ test("bodies that were stored before a crash could land them move the tip after 
         yield* Effect.sleep(1_000)
         expect(chain.store.tip().header.id).toBe(blocks.at(-1)!.header.id)
         expect(marksReached()["stored-resumed"] - before).toBe(1)
+      })
+    )
+  }))
+
+test("of a known header the seal that was checked stays: a body that comes with a false one is taken, and passed on with the true one", () =>
+  forSeeds(2, () => {
+    const chain = new TestChain(specOf({ authorities: 3 }))
+    const block = chain.next()
+    chain.store.saveHeaders([{ ...chain.rowFor(block), hasBody: false }])
+    const { authority } = block.header
+    const header = makeHeader({ ...block.header, authority: { ...authority!, signature: new Uint8Array(64).fill(7) } })
+    const announced: Array<Header> = []
+    const actor = actorOf(chain, ({ attached }) => void announced.push(...attached))
+    return within([actor], () =>
+      Effect.gen(function* () {
+        expect(header.id).toBe(block.header.id)
+        expect(yield* offer(actor, { ...block, header })).toEqual({ outcome: "attached" })
+        expect(announced.map(({ bytes }) => bytes)).toEqual([block.header.bytes])
+        expect(chain.store.block(header.id)?.header.bytes).toEqual(block.header.bytes)
+      })
+    )
+  }))
+
+test("a false seal does not condemn the hash that it stands beside: the true one is taken after it", () =>
+  forSeeds(2, () => {
+    const chain = new TestChain(specOf({ authorities: 3 }))
+    const block = chain.next()
+    const { authority } = block.header
+    const header = makeHeader({ ...block.header, authority: { ...authority!, signature: new Uint8Array(64).fill(7) } })
+    const actor = actorOf(chain)
+    return within([actor], () =>
+      Effect.gen(function* () {
+        yield* Effect.sleep(1_000)
+        const refused = yield* Effect.flip(offer(actor, { ...block, header }))
+        expect(refused).toMatchObject({ code: "signature-wrong" })
+        expect(yield* offer(actor, block)).toEqual({ outcome: "attached" })
       })
     )
   }))

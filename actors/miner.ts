@@ -4,23 +4,33 @@
  *
  *   wanted (a tick, the pool, an order) → Select → template → a first try in place → threads → OfferBlock → Judged
  *
+ * Where authorities seal, a block is begun in the proposer's turn only, and between nonce and offer stands the signer:
+ *
+ *   … → nonce found → signer → Signed → OfferBlock → Judged
+ *
  * A thread that fails is started again after a while; one that fails to start, several times in a row, is given up and leaves
  * the search to the others.
  */
-import { Clock, Effect, type Scope } from "effect"
+import { Clock, Effect, Result, type Scope } from "effect"
 import type { Block } from "../src/block/block.ts"
-import { makeHeader } from "../src/block/header.ts"
+import { type Header, makeHeader } from "../src/block/header.ts"
+import { ancestryOf } from "../src/chain/reader.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
+import type { Ancestry, Authorities } from "../src/consensus/consensus.ts"
+import { evidenceBytes } from "../src/consensus/evidence.ts"
+import { slotOf } from "../src/consensus/rota.ts"
+import { withSeal } from "../src/consensus/seal.ts"
 import type { Address } from "../src/crypto/address.ts"
 import type { StartThread, Thread } from "../src/io/worker.ts"
-import type { Transaction } from "../src/ledger/transaction.ts"
+import { isSent, type Transaction } from "../src/ledger/transaction.ts"
 import { search } from "../src/miner/search.ts"
-import { makeTemplate, transactionBytesLeft } from "../src/miner/template.ts"
+import { type Ballot, makeTemplate, transactionBytesLeft, type Wish } from "../src/miner/template.ts"
 import { mineOrdersMax, threadRetryMs, threadStartsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { BlockRefused, Busy, Unavailable } from "../src/node.ts"
 import type { ChainStore } from "../src/store/store.ts"
+import type { Signer } from "../src/validator/signer.ts"
 import { type ActorRef, type ActorSpec, type Reply, replyWith } from "./actor.ts"
 import {
   type ChainMessage,
@@ -47,12 +57,18 @@ export interface MinerPorts {
     /** Nonces tried in place before threads are asked. */
     readonly triesInPlace: number
   }
+  /** Signs for the proposer, where authorities seal; undefined: this node is none. */
+  readonly signer?: Signer | undefined
+  /** What the next block should say of another authority. */
+  readonly ballot?: (authorities: Authorities) => Ballot | undefined
   /** Counts hashes for the rate. */
   readonly hashed: (count: number) => void
 }
 
 /** A template is made anew at least so often: its time and its transactions grow old. */
 const refreshMs = 10_000
+/** Milliseconds that a signer may take. */
+const signMsMax = 2_000
 
 interface Order {
   readonly proposer: Address | undefined
@@ -78,19 +94,24 @@ interface State {
   job: number
   /** What the job in hand is for: an order, or the node's own wish. */
   order: Order | undefined
-  phase: "idle" | "selecting" | "searching" | "offered"
+  phase: "idle" | "selecting" | "searching" | "signing" | "offered"
   block: Block | undefined
   madeAt: number
   sealedAt: number
   poolGrew: boolean
+  /** The last slot that the signer refused to sign. */
+  refusedSlot: number
 }
 
 /** The miner actor: a mailbox around src/miner. */
 export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => {
   const { rules, store, options } = ports
   const nowOf = (state: State): number => state.clock.currentTimeMillisUnsafe()
+  const { author } = rules.consensus
+  const ancestry = (): Ancestry => ancestryOf(store, store.tip().header)
+  const extraLength = Math.max(options.extra.length, author === undefined ? 0 : evidenceBytes)
   /** Mine all the time? Outlives the actor: who asked for it does not hear of a restart. */
-  let always = options.threads > 0
+  let always = options.threads > 0 || ports.signer !== undefined
 
   /** Is there a reason to make a block now? Orders come first. */
   const wanted = (state: State): boolean =>
@@ -99,9 +120,17 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     (options.onDemand && state.poolGrew) ||
     (options.everyMs !== undefined && nowOf(state) - state.sealedAt >= options.everyMs)
 
+  /** May the next block be made by us, now? */
+  const isOurTurn = (state: State): boolean => {
+    if (author === undefined) return true
+    const now = nowOf(state)
+    const turn = ports.signer && author.turn(ancestry(), ports.signer.address, now)
+    return turn !== undefined && turn.slot > state.refusedSlot && now >= turn.from
+  }
+
   const begin = (state: State): void => {
     while (state.orders[0]?.reply.abandoned() === true) state.orders.shift()
-    if (state.phase !== "idle" || !wanted(state)) return
+    if (state.phase !== "idle" || !wanted(state) || !isOurTurn(state)) return
     const job = ++state.job
     state.order = state.orders.shift()
     state.phase = "selecting"
@@ -109,7 +138,7 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     const taken = ports.mempool.tell({
       _tag: "Select",
       transactionsMax: rules.spec.block.transactionsMax,
-      bytesMax: transactionBytesLeft(rules, options.extra),
+      bytesMax: transactionBytesLeft(rules, extraLength),
       reply: replyWith((transactions) => void ports.self().tell({ _tag: "Selected", job, transactions }))
     })
     if (!taken) abandon(state)
@@ -127,32 +156,45 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
   }
 
   const selected = (state: State, transactions: ReadonlyArray<Transaction>): void => {
-    if (
-      transactions.length === 0 &&
-      state.order === undefined &&
-      !always &&
-      options.everyMs === undefined
-    ) {
+    if (transactions.length === 0 && state.order === undefined && !always && options.everyMs === undefined) {
       state.phase = "idle"
       return
     }
-    const proposer = state.order?.proposer ?? options.proposer
     const now = nowOf(state)
-    const block = makeTemplate({ rules, reader: store, candidates: transactions, proposer, now, extra: options.extra })
+    if (!isOurTurn(state)) return abandon(state)
+    const block = makeTemplate({ rules, reader: store, candidates: transactions, now, ...wishOf(state) })
+    const sent = block.transactions.filter(isSent).length
+    const isVote = block.header.authority !== undefined && block.header.authority.vote !== "none"
+    if (!isVote && author?.checkPace(sent, block.header.time, store.tip().header) !== undefined) return wait(state)
     state.block = block
     state.madeAt = now
     state.phase = "searching"
-    const found = search({
+    const first = search({
       header: block.header.bytes,
       target: block.header.target,
       from: 0,
       count: options.triesInPlace
     })
-    ports.hashed(found.hashes)
-    if (found.nonce !== undefined) return offer(state, found.nonce)
+    ports.hashed(first.hashes)
+    if (first.nonce !== undefined) return found(state, first.nonce)
     startThreads(state)
     state.slots.forEach((_, i) => give(state, i))
     if (state.slots.every(({ retryAt }) => retryAt === Number.POSITIVE_INFINITY)) return giveUp(state)
+  }
+
+  /** Who proposes, and what the block says of its own. */
+  const wishOf = (state: State): Pick<Wish, "proposer" | "extra" | "ballot"> => {
+    const { extra } = options
+    if (author === undefined) return { proposer: state.order?.proposer ?? options.proposer, extra }
+    const ballot = ports.ballot?.(author.authorities(ancestry()))
+    return { proposer: ports.signer!.address, extra, ...(ballot === undefined ? {} : { ballot }) }
+  }
+
+  /** The chain wants more transactions, or more time, before its next block. */
+  const wait = (state: State): void => {
+    if (state.order !== undefined) state.orders.unshift(state.order)
+    state.order = undefined
+    state.phase = "idle"
   }
 
   /** Gives a thread, if it lives, its share of the search. */
@@ -211,9 +253,36 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     abandon(state)
   }
 
-  const offer = (state: State, nonce: number): void => {
+  /** The nonce is found: what lacks is the signature, if anything. */
+  const found = (state: State, nonce: number): void => {
     const { job } = state
-    const sealed: Block = { ...state.block!, header: makeHeader({ ...state.block!.header, nonce }) }
+    const header = makeHeader({ ...state.block!.header, nonce })
+    if (author === undefined) return offer(state, header)
+    state.block = { ...state.block!, header }
+    state.phase = "signing"
+    state.madeAt = nowOf(state)
+    const slot = slotOf(author.rota, header.time)
+    ports.signer!.seal({ slot, header }, (answer) => void ports.self().tell({ _tag: "Signed", job, slot, answer }))
+  }
+
+  /** Refused: that slot is not ours to seal any more. */
+  const signed = (
+    state: State,
+    { slot, answer }: Extract<MinerMessage, { _tag: "Signed" }>
+  ): Effect.Effect<void> | void => {
+    if (Result.isSuccess(answer)) {
+      const { publicKey, signature } = answer.success
+      return offer(state, withSeal(state.block!.header, publicKey, signature))
+    }
+    reached("signature-refused")
+    state.refusedSlot = slot
+    abandon(state)
+    return Effect.logWarning(`slot ${slot} is not sealed: ${answer.failure.message}`, { code: answer.failure.code })
+  }
+
+  const offer = (state: State, header: Header): void => {
+    const { job } = state
+    const sealed: Block = { ...state.block!, header }
     state.block = sealed
     state.phase = "offered"
     const judged = (attached: boolean, reject?: BlockReject): void =>
@@ -254,6 +323,8 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
   }
 
   const tick = (state: State): void => {
+    // A signer that does not answer is asked again for a later slot.
+    if (state.phase === "signing" && nowOf(state) - state.madeAt > signMsMax) abandon(state)
     if (state.phase === "searching") {
       for (const number of startThreads(state)) give(state, number)
       if (nowOf(state) - state.madeAt > refreshMs) {
@@ -270,6 +341,8 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
       case "MineNow":
         if (state.orders.length >= mineOrdersMax)
           return message.reply.fail(new Busy({ actor: "miner", retryAfterMs: 1_000 }))
+        if (author !== undefined && ports.signer === undefined)
+          return message.reply.fail(new Unavailable({ actor: "miner", reason: "this node is no authority" }))
         state.orders.push(message)
         return begin(state)
       case "SetMining":
@@ -279,7 +352,7 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
         state.poolGrew = true
         return begin(state)
       case "TipMoved":
-        if (state.phase === "selecting" || state.phase === "searching") {
+        if (state.phase === "selecting" || state.phase === "searching" || state.phase === "signing") {
           reached("template-outrun")
           abandon(state)
         }
@@ -294,7 +367,9 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
       case "Searched":
         state.slots[message.thread]!.failures = 0
         ports.hashed(message.hashes)
-        return message.nonce !== undefined && state.phase === "searching" ? offer(state, message.nonce) : undefined
+        return message.nonce !== undefined && state.phase === "searching" ? found(state, message.nonce) : undefined
+      case "Signed":
+        return state.phase === "signing" ? signed(state, message) : undefined
       case "Judged":
         return state.phase === "offered" ? judged(state, message) : undefined
     }
@@ -332,6 +407,7 @@ const open = (count: number): Effect.Effect<State, never, Scope.Scope> =>
       block: undefined,
       madeAt: 0,
       sealedAt: now,
-      poolGrew: true
+      poolGrew: true,
+      refusedSlot: -1
     }
   })

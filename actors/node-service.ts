@@ -75,7 +75,7 @@ export interface NodePorts {
   readonly past: () => PastView | undefined
   readonly readiness: Readiness
   /** Looks whether anything keeps the node from its work. */
-  readonly check: () => unknown
+  readonly check: () => void
 }
 
 /** A node that seals a block on order may have to search for long. */

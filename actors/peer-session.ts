@@ -4,10 +4,10 @@
  */
 import { Clock, Effect, Result } from "effect"
 import { decodeBlock } from "../src/block/block.ts"
-import { decodeHeader, type Header, headerBytes } from "../src/block/header.ts"
+import { decodeHeader, type Header, headerLengthAt, splitHeaders } from "../src/block/header.ts"
 import { reject as blockReject } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
-import { fromHex, toHex } from "../src/codec/bytes.ts"
+import { concat, fromHex, toHex } from "../src/codec/bytes.ts"
 import { fromTarget, toTarget } from "../src/consensus/difficulty.ts"
 import type { Wire } from "../src/io/tcp.ts"
 import { blame } from "../src/ledger/reject.ts"
@@ -253,10 +253,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       const bytes = row?.hasBody === true ? store.body(row.header.id) : undefined
       if (row === undefined || bytes === undefined) send({ tag: "NFD", request, hashes: [hash] })
       else {
-        const block = new Uint8Array(headerBytes + bytes.length)
-        block.set(row.header.bytes)
-        block.set(bytes, headerBytes)
-        send({ tag: "BLK", request, block })
+        send({ tag: "BLK", request, block: concat(row.header.bytes, bytes) })
       }
     }
   }
@@ -276,8 +273,8 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     { headers: page, asked }: Extract<SessionEffect, { _tag: "Headers" }>
   ): Effect.Effect<unknown> | void => {
     const list: Array<Header> = []
-    for (let at = 0; at < page.length; at += headerBytes) {
-      const header = decodeHeader(page.slice(at, at + headerBytes))
+    for (const row of splitHeaders(page)) {
+      const header = decodeHeader(row.slice())
       if (header === undefined) return punish(state, { code: "block-malformed", points: priceOf("message-malformed") })
       state.session.know(header.id)
       list.push(header)
@@ -290,7 +287,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     if (Result.isSuccess(decoded)) return ports.sync.offer({ _tag: "Body", session: id, block: decoded.success })
     const reject = blockReject("block-malformed", decoded.failure.what)
     punish(state, { code: reject.code, points: priceOf("message-malformed") })
-    const header = decodeHeader(bytes.slice(0, headerBytes))
+    const header = decodeHeader(bytes.slice(0, headerLengthAt(bytes)))
     if (header !== undefined)
       return ports.sync.offer({ _tag: "NotGiven", session: id, ids: [header.id], stalled: false })
   }

@@ -8,6 +8,7 @@
  * No step asks another actor: it tells, and the answer comes back as a message of its own (`reply` below is called by the
  * receiver). Asks come only from the edges: HTTP, command line, tests.
  */
+import type { Result } from "effect"
 import type { Block } from "../src/block/block.ts"
 import type { BlockHash, Header } from "../src/block/header.ts"
 import type { Lacking } from "../src/chain/branch.ts"
@@ -28,6 +29,8 @@ import type {
   TransactionRefused,
   Unavailable
 } from "../src/node.ts"
+import type { Unsigned } from "../src/validator/protection.ts"
+import type { Seal } from "../src/validator/signer.ts"
 import type { Overflow, Reply } from "./actor.ts"
 
 /** The session that something came from; undefined: from ourselves. */
@@ -214,6 +217,13 @@ export type MinerMessage =
       readonly hashes: number
       readonly nonce: number | undefined
     }
+  /** The signer's word on the header in hand. */
+  | {
+      readonly _tag: "Signed"
+      readonly job: number
+      readonly slot: number
+      readonly answer: Result.Result<Seal, Unsigned>
+    }
   /** A mining thread has ended, or could not begin. */
   | { readonly _tag: "ThreadFailed"; readonly thread: number; readonly reason: string }
   /** The chain's verdict on our block. Neither attached nor refused: another branch was faster. */
@@ -249,6 +259,7 @@ export const minerOverflow: Readonly<Record<MinerMessage["_tag"], Overflow>> = {
   SetMining: "refuse",
   Selected: "keep-latest",
   Searched: "drop-old",
+  Signed: "keep-latest",
   ThreadFailed: "owed",
   Judged: "keep-latest",
   Tick: "keep-latest"

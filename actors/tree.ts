@@ -30,17 +30,18 @@ import {
 import { reached } from "../src/marks.ts"
 import type { NodeFacts, NodeShape } from "../src/node.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
-import { Readiness } from "../src/ready.ts"
 import { loadPeers, savePeers } from "../src/store/peers.ts"
 import { DiskRoom } from "../src/store/room.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ChainStore } from "../src/store/store.ts"
+import type { Signer } from "../src/validator/signer.ts"
 import { capabilities, nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef, type ActorWatch } from "./actor.ts"
 import { makeChain } from "./chain.ts"
 import { makeSeekers } from "./discovery.ts"
 import { EventHub } from "./event-hub.ts"
+import { Health } from "./health.ts"
 import { makeMaintenance } from "./maintenance.ts"
 import { type Admittance, makeMempool } from "./mempool.ts"
 import { HashRate, type HeldBound, Metrics, showBounds, watchWith } from "./metrics.ts"
@@ -77,6 +78,8 @@ export interface TreeOptions {
   /** Without `fetch` no discovery service is asked. */
   readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread; readonly fetch?: Fetch }
   readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint">
+  /** Signs for an authority, where authorities seal; undefined: this node is none. */
+  readonly signer?: Signer
   /** Nonces that the miner tries in place before threads are asked: a millisecond, enough for any development target. */
   readonly triesInPlace?: number
   /** Divides the sizes of inboxes and pool, and the time a transfer may wait: a simulation meets bounds that others never see. */
@@ -97,7 +100,10 @@ export interface Tree {
 
 const triesInPlace = 8_192
 /** How often the miner looks at the time: ten times an interval that it has to keep, else once a second. */
-const minerTickMs = (everyMs = 10_000): number => Math.min(1_000, Math.max(20, everyMs / 10))
+const minerTickMs = ({ mining }: NodeConfig, { consensus, spec }: Rules): number => {
+  const { everyMs = 10_000 } = consensus.author === undefined ? mining : { everyMs: spec.difficulty.blockMs / 2 }
+  return Math.min(1_000, Math.max(20, everyMs / 10))
+}
 const dialMsMax = 5_000
 const restarts = { restartsMax: 5, withinMs: 60_000, backoffMs: 100 } as const
 /** Transactions announced in one message. */
@@ -115,7 +121,7 @@ interface Base {
   readonly watch: ActorWatch
   readonly hashes: HashRate
   readonly sessions: Sessions
-  readonly readiness: Readiness
+  readonly health: Health
   readonly nodeId: string
   /** Where we listen; empty until we do, or if we do not. */
   endpoint: string
@@ -143,13 +149,12 @@ const reporting =
 const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
-    const metrics = new Metrics()
-    const now = (): number => clock.currentTimeMillisUnsafe()
-    const events = new EventHub(now())
+    const [metrics, disk] = [new Metrics(), new DiskRoom()]
+    const events = new EventHub(clock.currentTimeMillisUnsafe())
     return {
       options,
       clock,
-      disk: new DiskRoom(),
+      disk,
       random: yield* Random,
       fork: reporting(Effect.runForkWith(yield* Effect.context<never>())),
       metrics,
@@ -157,9 +162,7 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
       watch: { ...watchWith(metrics), ...options.spy },
       hashes: new HashRate(metrics),
       sessions: new Sessions(),
-      readiness: new Readiness(now, (from, { name, since, reason, message }) =>
-        events.publish({ type: "state", from: from.name, state: name, since, reason, message })
-      ),
+      health: new Health({ clock, disk, events, metrics }),
       nodeId: nodeIdOf(options.key.publicKey),
       endpoint: "",
       advertised: ""
@@ -214,7 +217,10 @@ const makeCore = (base: Base): Core => {
   const retell = (ids: ReadonlyArray<string>): void =>
     sessions.each((session) => session.tell({ _tag: "AnnounceTransactions", ids, from: undefined, again: true }))
   const pool = squeezedPool(squeeze)
-  const mempool = new Actor(squeezed(squeeze, makeMempool({ rules, store, verified, disk, admitted, retell, pool })), watch)
+  const mempool = new Actor(
+    squeezed(squeeze, makeMempool({ rules, store, verified, disk, admitted, retell, pool })),
+    watch
+  )
   const own = { extra: utf8(options.facts.agent), triesInPlace: options.triesInPlace ?? triesInPlace }
   const mining = { ...config.mining, proposer: options.proposer, ...own }
   const { startThread } = options.doors
@@ -226,14 +232,15 @@ const makeCore = (base: Base): Core => {
       mempool,
       self: () => core.miner,
       startThread,
+      signer: options.signer,
       options: mining,
       hashed: base.hashes.add
     }),
     watch
   )
   const rejoin = (): void => sessions.each((session) => session.tell({ _tag: "Rejoin" }))
-  const { hear } = base.readiness
-  const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin, saw: hear })
+  const saw = base.health.readiness.hear
+  const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin, saw })
   const sync = new Actor(squeezed(squeeze, download), watch)
   const core = { chain, mempool, miner, sync } as unknown as Core
   return core
@@ -379,8 +386,8 @@ class Door {
   }
 
   private report(id: SessionId, exit: Exit.Exit<void, unknown>, reason: string): void {
-    const { fork, readiness } = this.base
-    const crashed = Exit.isFailure(exit) && readiness.state.name !== "stopping"
+    const { fork, health } = this.base
+    const crashed = Exit.isFailure(exit) && !health.stopping
     if (crashed) reached("session-crashed")
     // Whoever counts on a session must hear of its end: it waits for room.
     fork(this.core.sync.offer({ _tag: "Left", session: id }))
@@ -388,15 +395,12 @@ class Door {
   }
 }
 
-const showMetrics = ({ metrics, options, sessions, readiness }: Base, actors: ReadonlyArray<ActorRef<never>>): void => {
+const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray<ActorRef<never>>): void => {
   const { version, signatureEngine } = options.facts
   metrics.read("cairn_actor_inbox_messages", "Messages waiting, by actor.", "gauge", () =>
     actors.map((actor) => [{ actor: actor.name }, actor.depth()])
   )
   metrics.gauge("cairn_chain_height", "Height of the tip.", () => options.store.tip().header.height)
-  metrics.read("cairn_node_state", "1 for the state that the node is in.", "gauge", () => [
-    [{ state: readiness.state.name }, 1]
-  ])
   metrics.gauge("cairn_peer_sessions", "Open sessions.", () => sessions.size)
   metrics.read("cairn_build_info", "What runs.", "gauge", () => [[{ version, signature_engine: signatureEngine }, 1]])
 }
@@ -411,17 +415,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const door = new Door(base, core)
     const { maintenance } = door
     const close = yield* door.listen()
-    const { metrics, hashes, events, nodeId, endpoint, sessions, readiness, disk, clock } = base
+    const { metrics, hashes, events, nodeId, endpoint, sessions, health } = base
+    const { readiness, check } = health
     readiness.hear({ _tag: "Opened", looks: door.looks() })
-    const check = () => readiness.hear({ _tag: "Checked", fault: disk.fault(clock.currentTimeMillisUnsafe()) })
 
-    const restarted = metrics.counters("cairn_actor_restarts_total", "Restarts by actor.")
-    const onRestart = (actor: string): void => {
-      restarted({ actor })
-      readiness.hear({ _tag: "Restarted", part: actor })
-    }
     const supervise = (name: string, strategy: GroupOptions["strategy"], actors: Parameters<typeof startGroup>[1]) =>
-      startGroup({ name, strategy, ...restarts, onRestart }, actors)
+      startGroup({ name, strategy, ...restarts, onRestart: health.restarted }, actors)
     const inner = yield* supervise("core", "rest-for-one", [chain, mempool, miner, sync])
     // A kill, or a past that was proven while nobody listened, has left a branch that wins.
     const [winner] = options.store.heavier()
@@ -431,7 +430,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const past = makePasts(pastPorts, { watch: base.watch, metrics })
     const discovery = door.seekers()
     const ticker = makeTicker([
-      [minerTickMs(config.mining.everyMs), () => miner.tell({ _tag: "Tick" })],
+      [minerTickMs(config, rules), () => miner.tell({ _tag: "Tick" })],
       [1_000, () => sync.tell({ _tag: "Tick" })],
       [1_000, () => maintenance.tell({ _tag: "Tick" })],
       [1_000, check],
@@ -467,7 +466,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       events,
       metrics,
       hashesPerSecond: () => hashes.rate,
-      miningActive: config.mining.threads > 0,
+      miningActive: config.mining.threads > 0 || options.signer !== undefined,
       past: progress,
       readiness,
       check
@@ -479,13 +478,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       if (last !== undefined) yield* last.stop(500)
       yield* outer.stop(1_000)
       yield* inner.stop(stopMsMax - 3_000)
-      readiness.hear({ _tag: "Ended", message: "The node has stopped." })
+      health.ended("The node has stopped.")
     })
     const either = Effect.raceFirst(inner.failed, outer.failed)
     const gaveUp = last === undefined ? either : Effect.raceFirst(either, last.failed)
-    const failed = Effect.tapError(gaveUp, ({ child }) =>
-      Effect.sync(() => readiness.hear({ _tag: "Ended", message: `The ${child} failed too often.` }))
-    )
+    const ended = ({ child }: Escalation) => Effect.sync(() => health.ended(`The ${child} failed too often.`))
+    const failed = Effect.tapError(gaveUp, ended)
     return { node, failed, stop, bounds }
   })
 

@@ -21,6 +21,8 @@ export const transferBytesMax = 1024
 export const transactionBytesMax = 8_000
 /** Elements of one block filter: an element of a block costs it at least the 28 bytes of an output. More: refused before decoding. */
 export const filterElementsMax = Math.ceil(blockBytesMax / 28)
+/** Authorities of a chain at one time. Their rota is walked for each header. */
+export const authoritiesMax = 256
 /** Bytes of a chain spec file; a genesis of some ten thousand accounts. */
 export const specBytesMax = 2 * 1024 * 1024
 
@@ -29,7 +31,7 @@ export const futureMsMax = 2 * 60 * 60 * 1000
 /** Ancestors whose median time a header must exceed, at most, whatever the spec says. */
 export const medianBlocksMax = 101
 
-/** Headers in one `headers` message. 2,000 x 212 bytes = 424 kB. */
+/** Headers in one `headers` message. 2,000 x 339 bytes = 678 kB. */
 export const headersPerMessageMax = 2_000
 /** Hashes in one `getblocks`, `inv` or `gettx`. */
 export const hashesPerMessageMax = 512
@@ -39,7 +41,7 @@ export const locatorHashesMax = 64
 export const peersPerMessageMax = 64
 
 /** Bytes of a header in a packed page, at most: nothing of it left out but what always follows from its chain. */
-export const packedHeaderBytesMax = 1 + 20 + 8 + 32 + 32 + 32 + 8
+export const packedHeaderBytesMax = 1 + 20 + 8 + 32 + 32 + 32 + 8 + 1 + 20 + 33 + 64
 /** Bytes of one proof; the longest, of an account whose path shares all 256 bits with another, has less than 9,000. */
 export const proofBytesMax = 16_384
 /** Blocks from one checkpoint of filter headers to the next, as in BIP 157. */
@@ -240,7 +242,7 @@ assert(
 assert(retoldMax <= hashesPerMessageMax, "what is named again fits one message")
 assert(frameBytesMax > blockBytesMax, "a block fits a frame")
 assert(2 * blockTransactionsMax + 1 <= filterElementsMax, "a filter has room for proposer, senders and recipients")
-assert(headersPerMessageMax * 256 <= frameBytesMax, "a page of headers fits a frame")
+assert(headersPerMessageMax * 512 <= frameBytesMax, "a page of headers fits a frame")
 assert(hashesPerMessageMax * (transactionBytesMax + 3) <= frameBytesMax, "the answer to a gettx fits a frame")
 assert(transactionBytesMax <= packageBytesMax, "a payment that builds on none is within the limit of packages")
 assert(headersPerMessageMax * packedHeaderBytesMax <= frameBytesMax, "a packed page of headers fits a frame")

@@ -43,7 +43,8 @@ export const marks = {
   "pool-replaced": "a transaction was replaced by one of the same nonce, or of the same coin, that pays more",
   "pool-conflict": "a payment was refused that spends a coin of a pending one and pays too little to take its place",
   "package-evicted": "a payment had to leave the full pool, and with it what builds on it",
-  "payment-impossible": "a new tip spends a coin of a pending payment, or has it no more: it leaves with all that builds on it",
+  "payment-impossible":
+    "a new tip spends a coin of a pending payment, or has it no more: it leaves with all that builds on it",
   "reward-lost": "a reorganisation took back a reward, or made it unripe, that a pending payment spends",
   "pool-expired": "a transaction waited too long",
   "pool-retold": "what has been pending for a while was named to all peers again",
@@ -54,6 +55,7 @@ export const marks = {
   "disk-recovered": "a write found room again",
   "template-refreshed": "a block template grew old while it was searched, and was made anew",
   "template-outrun": "the tip moved while a block was being made on the old one",
+  "signature-refused": "a signer refused to seal a slot",
   "thread-replaced": "a mining thread failed and another was started in its place",
   "thread-given-up": "a mining thread could not be started, and was given up"
 } as const
@@ -63,7 +65,8 @@ export type Mark = keyof typeof marks
 /** Marks that a simulation need not reach: why it hardly can, and the test that does. */
 export const unsimulated: Readonly<Partial<Record<Mark, string>>> = {
   "hello-replayed": "needs one binding on two connections, which TLS never gives: src/transport/native.test.ts",
-  "stored-resumed": "needs a crash after bodies were stored and before they landed, which are one commit by now: actors/chain.test.ts",
+  "stored-resumed":
+    "needs a crash after bodies were stored and before they landed, which are one commit by now: actors/chain.test.ts",
   "inbox-dropped-new": "needs an inbox filled by others while its actor stands still: actors/inbox.test.ts",
   "body-lost": "needs a peer that is mute for longer than a session may be: src/peer/sync.test.ts"
 }

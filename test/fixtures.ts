@@ -1,13 +1,16 @@
 /** A chain in one line: keys, transfers, sealed blocks, and a store in memory. The rules and the store are the real ones. */
 import { type Block, encodeBlock } from "../src/block/block.ts"
-import { type ChainSpec, parseSpec } from "../src/block/genesis.ts"
+import { type AuthorityRule, type ChainSpec, parseSpec } from "../src/block/genesis.ts"
 import { type HeaderFields, makeHeader } from "../src/block/header.ts"
 import { choosePlan } from "../src/chain/choose.ts"
 import { runPlan } from "../src/chain/connect.ts"
-import type { Row } from "../src/chain/reader.ts"
+import { ancestryOf, type Row } from "../src/chain/reader.ts"
 import { presets } from "../src/chain/presets.ts"
 import { makeRules, type Rules } from "../src/chain/rules.ts"
 import { VerifiedLeaves } from "../src/chain/verified.ts"
+import { equal } from "../src/codec/bytes.ts"
+import { leaderOf, slotOf } from "../src/consensus/rota.ts"
+import { sealHeader } from "../src/consensus/seal.ts"
 import { sha256 } from "../src/crypto/hash.ts"
 import { type Keypair, keypairOf } from "../src/crypto/keys.ts"
 import { loadEngine } from "../src/crypto/native.ts"
@@ -56,7 +59,13 @@ export interface SpecWish {
   readonly model?: LedgerRules["model"]
   /** Of a coinbase, on a chain of coins. */
   readonly maturity?: number
+  /** Sealed by so many authorities: the test keys from 200 on. Without work, if `difficulty` asks for none. */
+  readonly authorities?: number
+  readonly authority?: Partial<AuthorityRule>
 }
+
+/** The number of the first test key that is an authority, where there are some. */
+export const firstAuthority = 200
 
 /** A spec that seals at once (four bits), with the first `accounts` test keys funded. */
 export const specOf = (wish: SpecWish = {}): ChainSpec => {
@@ -79,7 +88,8 @@ export const specOf = (wish: SpecWish = {}): ChainSpec => {
       reward: amount(1000),
       rewardHalvingBlocks: wish.halving ?? 0
     },
-    difficulty: wish.difficulty ?? { rule: "fixed", blockMs: 1000, bits: 4 },
+    difficulty: wish.difficulty ?? { rule: "fixed", blockMs: 1000, bits: wish.authorities === undefined ? 4 : 0 },
+    ...authorityOf(wish),
     block: { ...spec.block, transactionsMax: wish.transactionsMax ?? spec.block.transactionsMax },
     genesis: {
       ...spec.genesis,
@@ -87,6 +97,19 @@ export const specOf = (wish: SpecWish = {}): ChainSpec => {
     }
   }
 }
+
+const authorityOf = ({ authorities, authority }: SpecWish): Partial<ChainSpec> =>
+  authorities === undefined
+    ? {}
+    : {
+        time: { futureMsMax: 500 },
+        authority: {
+          members: Array.from({ length: authorities }, (_, i) => keyOf(firstAuthority + i).address),
+          outOfTurnMs: 500,
+          voteBlocks: 0,
+          ...authority
+        }
+      }
 
 /** A signed transfer between test keys. */
 export const transfer = (wish: {
@@ -143,7 +166,21 @@ export const payment = (wish: {
 export const seal = (block: Block): Block => {
   const { nonce } = search({ header: block.header.bytes, target: block.header.target, from: 0, count: 100_000_000 })
   if (nonce === undefined) throw new Error("no nonce in a hundred million")
-  return { ...block, header: makeHeader({ ...block.header, nonce }) }
+  const header = makeHeader({ ...block.header, nonce })
+  if (header.authority === undefined) return { ...block, header }
+  const key = [...keys.values()].find(({ address }) => equal(address, header.proposer))
+  if (key === undefined) throw new Error("the proposer is none of the test keys")
+  return { ...block, header: sealHeader(header, key) }
+}
+
+/** The number of the key whose turn it is on the tip of a chain, at a time. */
+export const leaderAt = ({ rules, store }: Pick<TestChain, "rules" | "store">, now: number): number => {
+  const { author } = rules.consensus
+  if (author === undefined) return 99
+  const { members } = author.authorities(ancestryOf(store, store.tip().header))
+  const leader = leaderOf(members, slotOf(author.rota, now))
+  for (let i = firstAuthority; i < firstAuthority + 300; i++) if (equal(keyOf(i).address, leader)) return i
+  throw new Error("the leader is none of the test keys")
 }
 
 /** The block with some header fields replaced, sealed again: what a liar would send. */
@@ -165,9 +202,10 @@ export class TestChain {
   }
 
   /** A sealed block on the tip. */
-  next(transactions: ReadonlyArray<Transaction> = [], proposer = 99): Block {
+  next(transactions: ReadonlyArray<Transaction> = [], by?: number): Block {
     this.now += this.rules.spec.difficulty.blockMs
     const { rules, store, now } = this
+    const proposer = by ?? leaderAt(this, now)
     return seal(
       makeTemplate({
         rules,
@@ -202,7 +240,7 @@ export class TestChain {
   }
 
   /** Mines blocks on the tip, the given transactions in the first. */
-  mine(count = 1, transactions: ReadonlyArray<Transaction> = [], proposer = 99): ReadonlyArray<Block> {
+  mine(count = 1, transactions: ReadonlyArray<Transaction> = [], proposer?: number): ReadonlyArray<Block> {
     return Array.from({ length: count }, (_, i) => {
       const block = this.next(i === 0 ? transactions : [], proposer)
       const refused = this.take(block)

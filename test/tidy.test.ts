@@ -20,6 +20,7 @@ const order = [
   "src/chain",
   "src/mempool",
   "src/miner",
+  "src/validator",
   "src/peer",
   "src/light",
   "src/libp2p",
@@ -138,7 +139,9 @@ describe("direction", () => {
   })
 
   test("only cli starts actors", () => {
-    const strangers = edges.filter(({ from, to }) => to.startsWith("actors/") && !/^(actors|src\/(cli|sim|flight))\//.test(from))
+    const strangers = edges.filter(
+      ({ from, to }) => to.startsWith("actors/") && !/^(actors|src\/(cli|sim|flight))\//.test(from)
+    )
     expect(strangers).toEqual([])
   })
 
@@ -161,7 +164,8 @@ describe("direction", () => {
   })
 
   test("no file of production is dead", () => {
-    const entries = /^(src\/main\.ts|src\/cli\/build\.ts|(actors|src\/sim)\/[a-z-]+-worker\.ts|src\/timeline\/(page|render)\.ts|web\/main\.ts)$/
+    const entries =
+      /^(src\/main\.ts|src\/cli\/build\.ts|(actors|src\/sim)\/[a-z-]+-worker\.ts|src\/timeline\/(page|render)\.ts|web\/main\.ts)$/
     const tests = [...new Glob("test/**/*.ts").scanSync(root)].map(
       (file) => [file, readFileSync(join(root, file), "utf8")] as const
     )

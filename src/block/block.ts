@@ -6,7 +6,7 @@ import type { Ledger } from "../ledger/ledger.ts"
 import type { TransactionReject } from "../ledger/reject.ts"
 import type { Transaction } from "../ledger/transaction.ts"
 import { blockBytesMax, blockTransactionsMax, extraBytesMax } from "../limits.ts"
-import { decodeHeader, type Header, headerBytes } from "./header.ts"
+import { decodeHeader, type Header, headerBytes, headerLengthAt } from "./header.ts"
 import { merkleRoot } from "./merkle.ts"
 
 export interface Block {
@@ -35,7 +35,7 @@ export const encodeBody = (block: Pick<Block, "transactions" | "extra">): Uint8A
   return concatAll(parts)
 }
 
-/** Block: the 212 bytes of the header ‖ body. */
+/** Block: the header ‖ body. */
 export const encodeBlock = (block: Block): Uint8Array => concat(block.header.bytes, encodeBody(block))
 
 const malformed = (what: string): Result.Result<never, BlockMalformed> => Result.fail({ what })
@@ -76,8 +76,9 @@ export const decodeBlock = (
   ledger: Pick<Ledger, "decode">
 ): Result.Result<Block, BlockMalformed> => {
   if (bytes.length < headerBytes || bytes.length > blockBytesMax) return malformed("the length")
-  const header = decodeHeader(bytes.slice(0, headerBytes))
-  return header === undefined ? malformed("the header") : decodeBody(header, bytes.subarray(headerBytes), ledger)
+  const length = headerLengthAt(bytes)
+  const header = decodeHeader(bytes.slice(0, length))
+  return header === undefined ? malformed("the header") : decodeBody(header, bytes.subarray(length), ledger)
 }
 
 /** The root that a header must carry for these transactions. */

@@ -11,6 +11,7 @@ import type { Allocation, LedgerRules } from "../ledger/ledger.ts"
 import type { Millis } from "../ledger/transaction.ts"
 import { isChainId } from "../ledger/chain-id.ts"
 import {
+  authoritiesMax,
   blockBytesMax,
   blockTransactionsMax,
   extraBytesMax,
@@ -21,7 +22,16 @@ import {
   transferBytesMax
 } from "../limits.ts"
 import { type Block, extraHashOf, transactionRootOf } from "./block.ts"
-import { type BlockHash, chainTag, headerBytes, type Height, makeHeader, type Target } from "./header.ts"
+import {
+  type AuthorityFields,
+  authorityHeaderBytes,
+  type BlockHash,
+  chainTag,
+  headerBytes,
+  type Height,
+  makeHeader,
+  type Target
+} from "./header.ts"
 
 const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 const units = between(0, Number.MAX_SAFE_INTEGER)
@@ -78,6 +88,18 @@ const DifficultyRuleSchema = Schema.Union([
 /** How the target of the next block follows from its ancestors. */
 export type DifficultyRule = typeof DifficultyRuleSchema.Type
 
+/** Who may seal, when, and how often; beside the work that `difficulty` asks for, which is none at 0 bits. */
+const AuthorityRuleSchema = Schema.Struct({
+  members: Schema.Array(Schema.String).check(Schema.isMinLength(1), Schema.isMaxLength(authoritiesMax)),
+  outOfTurnMs: between(0, 86_400_000),
+  voteBlocks: between(0, 10_000_000),
+  allowEmpty: Schema.optionalKey(Schema.Boolean),
+  pace: Schema.optionalKey(
+    Schema.Struct({ pendingMin: between(1, blockTransactionsMax), idleMs: between(1, 7 * 86_400_000) })
+  ),
+  finality: Schema.optionalKey(Schema.Struct({ checkpointBlocks: between(2, 10_000) }))
+})
+
 /** What every money model says. */
 const money = {
   chainId: Schema.String.check(holds(isChainId, "1 to 32 of a-z, 0-9 and hyphen")),
@@ -99,6 +121,7 @@ const SpecSchema = Schema.Struct({
     Schema.Struct({ model: Schema.Literal("utxo"), ...money, coinbaseMaturity: between(0, 100_000) })
   ]),
   difficulty: DifficultyRuleSchema,
+  authority: Schema.optionalKey(AuthorityRuleSchema),
   time: Schema.Struct({
     medianBlocks: Schema.optionalKey(
       between(1, medianBlocksMax).check(holds((count) => count % 2 === 1, "an odd number"))
@@ -119,6 +142,22 @@ const SpecSchema = Schema.Struct({
 })
 type SpecText = typeof SpecSchema.Type
 
+/** Proof of authority (C 4.2 `miners`, `block_mining`). */
+export interface AuthorityRule {
+  /** Those of the genesis. */
+  readonly members: ReadonlyArray<Address>
+  /** Milliseconds into a slot, which is `difficulty.blockMs` long, from which others than its leader may seal. */
+  readonly outOfTurnMs: number
+  /** Blocks for which a vote to admit or expel counts; 0: the list is fixed, but for who is convicted. */
+  readonly voteBlocks: number
+  /** May blocks have no transactions? True if absent (C `allow_empty`). */
+  readonly allowEmpty?: boolean
+  /** A block has so many transactions, or comes so late after its parent (C `min_bound`, `interval`). */
+  readonly pace?: { readonly pendingMin: number; readonly idleMs: number }
+  /** Authorities vote on every so many blocks, and what more than two thirds vote for twice is final. */
+  readonly finality?: { readonly checkpointBlocks: number }
+}
+
 /** One of two rules against the ancestors, and one against the clock of who checks. */
 export interface TimeRule {
   /** A header's time must exceed the median of this many ancestors (fewer near genesis). Odd. */
@@ -135,6 +174,8 @@ export interface ChainSpec {
   readonly addressPrefix: string
   readonly ledger: LedgerRules
   readonly difficulty: DifficultyRule
+  /** Absent: whoever does the work may seal. */
+  readonly authority?: AuthorityRule
   readonly time: TimeRule
   readonly block: {
     readonly bytesMax: number
@@ -152,6 +193,39 @@ export interface SpecError {
 }
 
 const decode = Schema.decodeUnknownResult(SpecSchema, { errors: "all", onExcessProperty: "error" })
+
+const timeErrors = ({ time: { medianBlocks, behindMsMax } }: SpecText): ReadonlyArray<SpecError> =>
+  (medianBlocks === undefined) === (behindMsMax === undefined)
+    ? [{ path: "time", message: "names one of medianBlocks and behindMsMax, and not both" }]
+    : []
+
+/** Slots rule the time of a chain with authorities, and its blocks must have room for evidence. */
+const authorityErrors = (
+  { time, difficulty, addressPrefix, block }: SpecText,
+  { members, outOfTurnMs }: NonNullable<SpecText["authority"]>
+): ReadonlyArray<SpecError> => {
+  const errors: Array<SpecError> = []
+  const refuse = (bad: boolean, path: string, message: string): void => void (bad && errors.push({ path, message }))
+  refuse(
+    time.medianBlocks !== undefined || time.behindMsMax !== undefined,
+    "time",
+    "names neither medianBlocks nor behindMsMax: each block of authorities stands in a later slot than its parent"
+  )
+  refuse(outOfTurnMs >= difficulty.blockMs, "authority.outOfTurnMs", "must be less than difficulty.blockMs, a slot")
+  refuse(
+    block.extraBytesMax < 2 * authorityHeaderBytes,
+    "block.extraBytesMax",
+    `must be at least ${2 * authorityHeaderBytes}: room for evidence against an authority`
+  )
+  const seen = new Set<string>()
+  members.forEach((member, i) => {
+    const parsed = parseAddress(member, addressPrefix)
+    refuse(!isAddress(parsed), `authority.members[${i}]`, isAddress(parsed) ? "" : parsed.wrong)
+    refuse(seen.has(member), `authority.members[${i}]`, "stands here twice")
+    seen.add(member)
+  })
+  return errors
+}
 
 /** Rules that join several fields. */
 const joinErrors = (spec: SpecText): ReadonlyArray<SpecError> => {
@@ -173,15 +247,11 @@ const joinErrors = (spec: SpecText): ReadonlyArray<SpecError> => {
   if (difficulty.rule === "asert") {
     refuse(difficulty.bitsMin > difficulty.bitsStart, "difficulty", "bitsMin <= bitsStart must hold")
   }
-  const { medianBlocks, behindMsMax } = spec.time
-  refuse(
-    (medianBlocks === undefined) === (behindMsMax === undefined),
-    "time",
-    "names one of medianBlocks and behindMsMax, and not both"
-  )
+  errors.push(...(spec.authority === undefined ? timeErrors(spec) : authorityErrors(spec, spec.authority)))
   refuse(ledger.feeMin > ledger.supplyMax, "ledger.feeMin", "must be at most ledger.supplyMax")
   refuse(ledger.reward > ledger.supplyMax, "ledger.reward", "must be at most ledger.supplyMax")
-  const least = blockBytesLeast[ledger.model] + block.extraBytesMax
+  const sealBytes = spec.authority === undefined ? 0 : authorityHeaderBytes - headerBytes
+  const least = blockBytesLeast[ledger.model] + sealBytes + block.extraBytesMax
   refuse(block.bytesMax < least, "block.bytesMax", `must be at least ${least}: room for extra data and one transaction`)
   const total = genesis.alloc.reduce((sum, { balance }) => sum + balance, 0)
   refuse(total > ledger.supplyMax, "genesis.alloc", `allocates ${total}, more than ledger.supplyMax`)
@@ -205,13 +275,15 @@ export const parseSpec = (json: unknown): Result.Result<ChainSpec, ReadonlyArray
   if (Result.isFailure(decoded)) return Result.fail(formErrors(decoded.failure.issue))
   const errors = joinErrors(decoded.success)
   if (errors.length > 0) return Result.fail(errors)
-  const { genesis, ledger, ...rest } = decoded.success
+  const { authority, genesis, ledger, ...rest } = decoded.success
   const alloc = genesis.alloc.map(({ address, balance }) => ({
     address: parseAddress(address, rest.addressPrefix) as Address,
     balance: balance as Amount
   }))
+  const members = authority?.members.map((member) => parseAddress(member, rest.addressPrefix) as Address)
   return Result.succeed({
     ...rest,
+    ...(authority === undefined ? {} : { authority: { ...authority, members: members! } }),
     ledger: ledger as LedgerRules,
     genesis: { time: genesis.time as Millis, note: genesis.note, alloc }
   })
@@ -227,8 +299,16 @@ const formErrors = (issue: SchemaIssue.Issue): ReadonlyArray<SpecError> =>
   })
 
 /** The JSON form of a spec. */
-export const formatSpec = (spec: ChainSpec): SpecText => ({
+export const formatSpec = ({ authority, ...spec }: ChainSpec): SpecText => ({
   ...spec,
+  ...(authority === undefined
+    ? {}
+    : {
+        authority: {
+          ...authority,
+          members: authority.members.map((member) => formatAddress(member, spec.addressPrefix))
+        }
+      }),
   genesis: {
     ...spec.genesis,
     alloc: spec.genesis.alloc.map(({ address, balance }) => ({
@@ -249,11 +329,22 @@ const canonical = (value: unknown): string => {
 /** SHA-256 of the spec's JSON form, written as RFC 8785 (JCS) says. */
 export const specHash = (spec: ChainSpec): Hash32 => sha256(utf8(canonical(formatSpec(spec))))
 
+const nobody = new Uint8Array(addressBytes) as Uint8Array as Address
+/** Nobody seals a genesis. */
+const unsealed: AuthorityFields = {
+  weight: 0,
+  vote: "none",
+  subject: nobody,
+  lastVote: 0,
+  publicKey: new Uint8Array(33),
+  signature: new Uint8Array(64)
+}
+
 /** The block at height 0: no transactions, the spec's hash as extra data, the state root of the allocation. Not sealed. */
 export const makeGenesis = (spec: ChainSpec, target: Target, stateRoot: Hash32): Block => {
   const extra = specHash(spec)
   const header = makeHeader({
-    version: 1,
+    ...(spec.authority === undefined ? { version: 1 } : { version: 2, authority: unsealed }),
     chainTag: chainTag(spec.ledger.chainId),
     height: 0 as Height,
     time: spec.genesis.time,
@@ -261,7 +352,7 @@ export const makeGenesis = (spec: ChainSpec, target: Target, stateRoot: Hash32):
     transactionRoot: transactionRootOf([]),
     stateRoot,
     target,
-    proposer: new Uint8Array(addressBytes) as Uint8Array as Address,
+    proposer: nobody,
     extraHash: extraHashOf(extra),
     nonce: 0
   })

@@ -1,12 +1,14 @@
 /**
- * The block header: 212 fixed bytes that commit to everything in the block. See docs/protocol.md, "Header".
+ * The block header: fixed bytes that commit to everything in the block. See docs/protocol.md, "Header".
  *
- * Its hash is SHA-256(SHA-256(first 204 bytes) ‖ nonce): a miner hashes 40 bytes a try, in one SHA-256 chunk, without
- * needing an engine that exposes a midstate.
+ * Version 1 has 212 of them. Its hash is SHA-256(SHA-256(first 204 bytes) ‖ nonce): a miner hashes 40 bytes a try, in one
+ * SHA-256 chunk, without needing an engine that exposes a midstate. Version 2, of chains with authorities, has 339: 30 more
+ * are hashed with the first 204, and the last 97, key and signature of who sealed it, are not part of the hash, which they sign.
  */
 import type { Brand } from "effect"
 import type { Address } from "../crypto/address.ts"
-import { compare, readU32, readU64, toHex, utf8, writeU32, writeU64 } from "../codec/bytes.ts"
+import { assert } from "../assert.ts"
+import { compare, concat, readU32, readU64, toHex, utf8, writeU32, writeU64 } from "../codec/bytes.ts"
 import { type Hash32, sha256 } from "../crypto/hash.ts"
 import type { Millis } from "../ledger/transaction.ts"
 
@@ -40,6 +42,28 @@ export interface HeaderFields {
   readonly extraHash: Hash32
   /** u64 at 204, at most 2^53 - 1. */
   readonly nonce: number
+  /** From 212 on, in version 2 and in no other. */
+  readonly authority?: AuthorityFields
+}
+
+/** What a vote in a header is for; `convict` comes with evidence in the block's extra data. */
+export const voteKinds = ["none", "admit", "expel", "convict"] as const
+export type VoteKind = (typeof voteKinds)[number]
+
+/** What a header of version 2 has more: the rank of its sealer, a vote, the seal. All zero in a genesis. */
+export interface AuthorityFields {
+  /** u8 at 212: 2 if it was its sealer's turn, else 1. */
+  readonly weight: number
+  /** u8 at 213: an index of `voteKinds`. */
+  readonly vote: VoteKind
+  /** 20 bytes at 214: whom the vote is about; zeros without one. */
+  readonly subject: Address
+  /** u64 at 234: height of the nearest ancestor with a vote; 0 if there is none. */
+  readonly lastVote: number
+  /** 33 bytes at 242: the sealer's key, whose address is the proposer. */
+  readonly publicKey: Uint8Array
+  /** 64 bytes at 275: its signature of the header's hash. */
+  readonly signature: Uint8Array
 }
 
 /** A header with its bytes and its hash, made once. */
@@ -50,15 +74,55 @@ export interface Header extends HeaderFields {
   readonly id: string
 }
 
+export type HeaderVersion = 1 | 2
+/** Bytes of a header of version 1, and the least of any. */
 export const headerBytes = 212
 export const nonceOffset = 204
+/** Where the seal of an authority begins. */
+const sealOffset = headerBytes + 30
+/** Bytes of a header of version 2. */
+export const authorityHeaderBytes = sealOffset + 33 + 64
+
+/** Bytes of a header of some version; of an unknown one as of the first, so that it is read and refused by its version. */
+export const headerLength = (version: number): number => (version === 2 ? authorityHeaderBytes : headerBytes)
+
+/** Bytes of the header that begins at an offset. */
+export const headerLengthAt = (bytes: Uint8Array, offset = 0): number =>
+  offset + 4 > bytes.length ? headerBytes : headerLength(readU32(bytes, offset))
 
 /** Reads the chain tag of a chain id: a cheap refusal of another chain's headers. */
 export const chainTag = (chainId: string): number => readU32(sha256(utf8(chainId)), 0)
 
-/** The 212 bytes of a header. */
+const encodeAuthority = (out: Uint8Array, fields: AuthorityFields): void => {
+  out[212] = fields.weight
+  out[213] = voteKinds.indexOf(fields.vote)
+  out.set(fields.subject, 214)
+  writeU64(out, 234, fields.lastVote)
+  out.set(fields.publicKey, sealOffset)
+  out.set(fields.signature, sealOffset + 33)
+}
+
+const decodeAuthority = (bytes: Uint8Array): AuthorityFields | undefined => {
+  const vote = voteKinds[bytes[213]!]
+  const lastVote = readU64(bytes, 234)
+  if (vote === undefined || lastVote === undefined) return undefined
+  return {
+    weight: bytes[212]!,
+    vote,
+    subject: bytes.subarray(214, 234) as Uint8Array as Address,
+    lastVote,
+    publicKey: bytes.subarray(sealOffset, sealOffset + 33),
+    signature: bytes.subarray(sealOffset + 33, authorityHeaderBytes)
+  }
+}
+
+/** The bytes of a header. */
 export const encodeHeader = (fields: HeaderFields): Uint8Array => {
-  const out = new Uint8Array(headerBytes)
+  assert(
+    (fields.version === 2) === (fields.authority !== undefined),
+    "headers of version 2 and no others have a sealer"
+  )
+  const out = new Uint8Array(headerLength(fields.version))
   writeU32(out, 0, fields.version)
   writeU32(out, 4, fields.chainTag)
   writeU64(out, 8, fields.height)
@@ -70,15 +134,19 @@ export const encodeHeader = (fields: HeaderFields): Uint8Array => {
   out.set(fields.proposer, 152)
   out.set(fields.extraHash, 172)
   writeU64(out, nonceOffset, fields.nonce)
+  if (fields.authority !== undefined) encodeAuthority(out, fields.authority)
   return out
 }
 
-/** What stays the same while a miner tries nonces: SHA-256 of the first 204 bytes. */
-export const sealDigest = (bytes: Uint8Array): Hash32 => sha256(bytes.subarray(0, nonceOffset))
+/** What stays the same while a miner tries nonces: SHA-256 of the first 204 bytes, and in version 2 of the 30 after the nonce. */
+export const sealDigest = (bytes: Uint8Array): Hash32 => {
+  const first = bytes.subarray(0, nonceOffset)
+  return sha256(headerLengthAt(bytes) === headerBytes ? first : concat(first, bytes.subarray(headerBytes, sealOffset)))
+}
 
 const sealScratch = new Uint8Array(40)
 
-/** SHA-256(SHA-256(first 204 bytes) ‖ nonce). */
+/** SHA-256(seal digest ‖ nonce) of a header that some bytes begin with. */
 export const hashHeader = (bytes: Uint8Array): BlockHash => {
   sealScratch.set(sealDigest(bytes))
   sealScratch.set(bytes.subarray(nonceOffset, headerBytes), 32)
@@ -92,16 +160,19 @@ export const makeHeader = (fields: HeaderFields): Header => {
   return { ...fields, bytes, hash, id: toHex(hash) }
 }
 
-/** The header of 212 bytes, which it keeps; undefined if there are more or fewer, or a number leaves the safe integers. */
+/** The header of its bytes, which it keeps; undefined if there are more or fewer, or a field is none. */
 export const decodeHeader = (bytes: Uint8Array): Header | undefined => {
-  if (bytes.length !== headerBytes) return undefined
+  if (bytes.length < headerBytes || bytes.length !== headerLengthAt(bytes)) return undefined
   const height = readU64(bytes, 8)
   const time = readU64(bytes, 16)
   const nonce = readU64(bytes, nonceOffset)
   if (height === undefined || time === undefined || nonce === undefined) return undefined
+  const version = readU32(bytes, 0)
+  const authority = version === 2 ? decodeAuthority(bytes) : undefined
+  if (version === 2 && authority === undefined) return undefined
   const hash = hashHeader(bytes)
   return {
-    version: readU32(bytes, 0),
+    version,
     chainTag: readU32(bytes, 4),
     height: height as Height,
     time: time as Millis,
@@ -112,10 +183,19 @@ export const decodeHeader = (bytes: Uint8Array): Header | undefined => {
     proposer: bytes.subarray(152, 172) as Uint8Array as Address,
     extraHash: bytes.subarray(172, 204) as Uint8Array as Hash32,
     nonce,
+    ...(authority === undefined ? {} : { authority }),
     bytes,
     hash,
     id: toHex(hash)
   }
+}
+
+/** Headers that lie one after the other, as long as each says itself; the last may be cut off. Views. */
+export const splitHeaders = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
+  const rows: Array<Uint8Array> = []
+  for (let at = 0; at < bytes.length; at += rows.at(-1)!.length)
+    rows.push(bytes.subarray(at, Math.min(bytes.length, at + headerLengthAt(bytes, at))))
+  return rows
 }
 
 /** Is the hash at or below the target? Both as big-endian numbers. */

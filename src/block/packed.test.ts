@@ -5,18 +5,50 @@ import type { Address } from "../crypto/address.ts"
 import { asHash, sha256 } from "../crypto/hash.ts"
 import type { Millis } from "../ledger/transaction.ts"
 import { type Dice, makeDice } from "../sim/dice.ts"
-import { type Header, type Height, makeHeader, type Target } from "./header.ts"
+import {
+  type Header,
+  type HeaderFields,
+  type HeaderVersion,
+  type Height,
+  makeHeader,
+  type Target,
+  voteKinds
+} from "./header.ts"
 import { packPage, unpackPage } from "./packed.ts"
 
 const none = sha256(new Uint8Array(0))
 const target = new Uint8Array(32).fill(255) as Target
 
+const lastVote = ({ height, authority }: Header): number =>
+  authority === undefined || authority.vote === "none" ? (authority?.lastVote ?? 0) : height
+
+/** Version 2 has a sealer; each proposer has one key. */
+const withAuthority = (dice: Dice, before: Header | undefined, fields: Omit<HeaderFields, "authority">): Header => {
+  if (fields.version === 1) return makeHeader(fields)
+  const vote = dice.chance(0.8) ? "none" : dice.pick(voteKinds)
+  return makeHeader({
+    ...fields,
+    authority: {
+      weight: 1 + dice.int(2),
+      vote,
+      subject: (vote === "none" ? new Uint8Array(20) : dice.bytes(20)) as Address,
+      lastVote: before === undefined ? 0 : lastVote(before),
+      publicKey: concat(new Uint8Array([2]), sha256(fields.proposer)),
+      signature: dice.bytes(64)
+    }
+  })
+}
+
 /** Headers of one branch with everything that varies varied: times go back too, proposers come again. */
-const branch = (dice: Dice, count: number): readonly [parent: Header, headers: ReadonlyArray<Header>] => {
+const branch = (
+  dice: Dice,
+  count: number,
+  version: HeaderVersion = 1
+): readonly [parent: Header, headers: ReadonlyArray<Header>] => {
   const proposers = Array.from({ length: 1 + dice.int(70) }, () => dice.bytes(20) as Address)
   const build = (before: Header | undefined): Header =>
-    makeHeader({
-      version: 1,
+    withAuthority(dice, before, {
+      version,
       chainTag: 7,
       height: ((before?.height ?? 4) + 1) as Height,
       time: Math.max(0, (before?.time ?? 1_795_219_200_000) + dice.int(100_000) - 30_000) as Millis,
@@ -42,9 +74,12 @@ const packed = (parent: Header, headers: ReadonlyArray<Header>): Uint8Array =>
 /** The headers that a receiver makes of a page. */
 const unpacked = (parent: Header, page: Uint8Array): ReadonlyArray<Header> | undefined => {
   let before = parent
-  return unpackPage(parent.time, page, 2000)?.map((rest) => {
+  return unpackPage(parent, page, 2000)?.map((rest) => {
     const height = (before.height + 1) as Height
-    before = makeHeader({ ...rest, version: 1, chainTag: 7, height, previous: before.hash, target })
+    const { authority, ...fields } = rest
+    const sealer = authority === undefined ? {} : { authority: { ...authority, lastVote: lastVote(before) } }
+    const { version } = parent
+    before = makeHeader({ ...fields, ...sealer, version, chainTag: 7, height, previous: before.hash, target })
     return before
   })
 }
@@ -52,7 +87,7 @@ const unpacked = (parent: Header, page: Uint8Array): ReadonlyArray<Header> | und
 test("a page comes back header by header, byte by byte", () => {
   for (let seed = 0; seed < 30; seed++) {
     const dice = makeDice(seed)
-    const [parent, headers] = branch(dice, dice.int(200))
+    const [parent, headers] = branch(dice, dice.int(200), seed % 2 === 0 ? 1 : 2)
     const back = unpacked(parent, packed(parent, headers))
     expect(back?.map(({ bytes }) => toHex(bytes))).toEqual(headers.map(({ bytes }) => toHex(bytes)))
   }
@@ -62,7 +97,7 @@ test("what decodes has one form: packed again it is the same bytes; nothing thro
   let taken = 0
   for (let seed = 0; seed < 3000; seed++) {
     const dice = makeDice(seed)
-    const [parent, headers] = branch(dice, 1 + dice.int(4))
+    const [parent, headers] = branch(dice, 1 + dice.int(4), seed % 2 === 0 ? 1 : 2)
     const page = dice.mutate(packed(parent, headers))
     const back = unpacked(parent, page)
     if (back === undefined) continue
@@ -90,9 +125,9 @@ test("second forms are refused: a hash that should be left out, a known proposer
     row([4], [2], state, [9]),
     good.subarray(0, -1)
   ]
-  expect(refused.map((page) => unpackPage(parent.time, page, 2000))).toEqual(refused.map(() => undefined))
-  expect(unpackPage(parent.time, row(good, [4], [2], state, [9]), 2)).toHaveLength(2)
-  expect(unpackPage(parent.time, row(good, [4], [2], state, [9]), 1)).toBeUndefined()
+  expect(refused.map((page) => unpackPage(parent, page, 2000))).toEqual(refused.map(() => undefined))
+  expect(unpackPage(parent, row(good, [4], [2], state, [9]), 2)).toHaveLength(2)
+  expect(unpackPage(parent, row(good, [4], [2], state, [9]), 1)).toBeUndefined()
 })
 
 test("a header of an empty block by a known proposer takes 34 bytes and its nonce", () => {

@@ -7,13 +7,20 @@ import { concatAll, equal, readU64 } from "../codec/bytes.ts"
 import { type Address, addressBytes } from "../crypto/address.ts"
 import { type Hash32, sha256 } from "../crypto/hash.ts"
 import type { Millis } from "../ledger/transaction.ts"
-import { type HeaderFields, headerBytes, nonceOffset } from "./header.ts"
+import {
+  type AuthorityFields,
+  decodeHeader,
+  type HeaderFields,
+  type HeaderVersion,
+  nonceOffset,
+  voteKinds
+} from "./header.ts"
 
 /** What of a header does not follow from its parent and the rules. */
 export type HeaderRest = Pick<
   HeaderFields,
   "time" | "transactionRoot" | "stateRoot" | "proposer" | "extraHash" | "nonce"
->
+> & { readonly authority?: Omit<AuthorityFields, "lastVote"> }
 
 /** Root of no transactions, and hash of empty extra data: both are SHA-256 of nothing. */
 const hashOfNothing = sha256(new Uint8Array(0))
@@ -36,7 +43,22 @@ const encodeStep = (step: number): Uint8Array => encodeVarint(step >= 0 ? 2 * st
 
 const numberAt = (row: Uint8Array, offset: number): number => readU64(row, offset) ?? 0
 
-/** The page of headers that follow on a parent. All are 212 bytes; each builds on the one before. */
+const noSeal: ReadonlyArray<Uint8Array> = []
+
+/** What a header of version 2 says more: weight and vote in one byte, the subject of a vote, the key where it is new, the signature. */
+const packSeal = (row: Uint8Array, isNew: boolean): ReadonlyArray<Uint8Array> => {
+  const authority = decodeHeader(row)?.authority
+  if (authority === undefined) return noSeal
+  const { weight, vote, subject, publicKey, signature } = authority
+  return [
+    new Uint8Array([(voteKinds.indexOf(vote) << 2) | weight]),
+    ...(vote === "none" ? [] : [subject]),
+    ...(isNew ? [publicKey] : []),
+    signature
+  ]
+}
+
+/** The page of headers that follow on a parent, of its version. Each builds on the one before. */
 export const packPage = (parent: Uint8Array, headers: ReadonlyArray<Uint8Array>): Uint8Array => {
   const parts: Array<Uint8Array> = []
   const dictionary: Array<Uint8Array> = []
@@ -55,7 +77,7 @@ export const packPage = (parent: Uint8Array, headers: ReadonlyArray<Uint8Array>)
     if (hasRoot) parts.push(root)
     parts.push(row.subarray(88, 120))
     if (hasExtra) parts.push(extra)
-    parts.push(encodeVarint(numberAt(row, nonceOffset)))
+    parts.push(encodeVarint(numberAt(row, nonceOffset)), ...packSeal(row, known === 0))
     time = numberAt(row, 16)
   }
   return concatAll(parts)
@@ -66,9 +88,13 @@ class PageReader {
   private readonly bytes: Uint8Array
   private at = 0
   private readonly dictionary: Array<Uint8Array> = []
+  /** Of the proposers in the dictionary. */
+  private readonly keys: Array<Uint8Array> = []
+  private readonly version: HeaderVersion
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, version: HeaderVersion) {
     this.bytes = bytes
+    this.version = version
   }
 
   get ended(): boolean {
@@ -87,7 +113,10 @@ class PageReader {
     const nonce = this.varint()
     if (transactionRoot === undefined || stateRoot === undefined || extraHash === undefined) return undefined
     if (nonce === undefined || time < 0 || time > Number.MAX_SAFE_INTEGER) return undefined
+    const authority = this.version === 2 ? this.seal(head >>> 2) : undefined
+    if (this.version === 2 && authority === undefined) return undefined
     return {
+      ...(authority === undefined ? {} : { authority }),
       time: time as Millis,
       transactionRoot,
       stateRoot: stateRoot as Hash32,
@@ -118,6 +147,18 @@ class PageReader {
     return found
   }
 
+  private seal(known: number): HeaderRest["authority"] | undefined {
+    const rank = this.take(1)?.[0]
+    const vote = rank === undefined ? undefined : voteKinds[rank >>> 2]
+    if (rank === undefined || vote === undefined) return undefined
+    const subject = vote === "none" ? new Uint8Array(addressBytes) : this.take(addressBytes)
+    const publicKey = known > 0 ? this.keys[known - 1] : this.take(33)
+    const signature = this.take(64)
+    if (subject === undefined || publicKey === undefined || signature === undefined) return undefined
+    if (known === 0 && this.keys.length < dictionaryMax) this.keys.push(publicKey)
+    return { weight: rank & 3, vote, subject: subject as Address, publicKey, signature }
+  }
+
   private varint(): number | undefined {
     let value = 0
     for (let scale = 1; ; scale *= 0x80) {
@@ -131,15 +172,15 @@ class PageReader {
   }
 }
 
-/** The headers of a page on a parent of that time, at most so many; undefined: it has another form. Never throws. */
+/** The headers of a page on a parent, at most so many; undefined: it has another form. Never throws. */
 export const unpackPage = (
-  parentTime: number,
+  parent: { readonly time: number; readonly version: number },
   page: Uint8Array,
   rowsMax: number
 ): ReadonlyArray<HeaderRest> | undefined => {
-  const reader = new PageReader(page)
+  const reader = new PageReader(page, parent.version === 2 ? 2 : 1)
   const rows: Array<HeaderRest> = []
-  let time = parentTime
+  let time: number = parent.time
   while (!reader.ended) {
     const row = rows.length < rowsMax ? reader.row(time) : undefined
     if (row === undefined) return undefined
@@ -148,9 +189,3 @@ export const unpackPage = (
   }
   return rows
 }
-
-/** The 212 bytes of each header in a row of them. */
-export const splitHeaders = (bytes: Uint8Array): ReadonlyArray<Uint8Array> =>
-  Array.from({ length: Math.floor(bytes.length / headerBytes) }, (_, i) =>
-    bytes.subarray(i * headerBytes, (i + 1) * headerBytes)
-  )

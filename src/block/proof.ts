@@ -27,7 +27,7 @@ import type { Nonce, Outpoint, Transaction } from "../ledger/transaction.ts"
 import { decodeTransaction } from "../ledger/decode.ts"
 import { blockTransactionsMax, proofBytesMax, transactionBytesMax } from "../limits.ts"
 import type { Block } from "./block.ts"
-import { type BlockHash, decodeHeader, type Header, headerBytes, meetsTarget } from "./header.ts"
+import { type BlockHash, decodeHeader, type Header, headerBytes, headerLengthAt, meetsTarget } from "./header.ts"
 import { merkleProof } from "./merkle.ts"
 import { hashLeafInto, hashNodeInto } from "./state-page.ts"
 import {
@@ -167,9 +167,10 @@ export const encodeProof = (proof: Proof): Uint8Array => {
 /** The proof of bytes: its shape only. Never throws. */
 export const decodeProof = (bytes: Uint8Array): Result.Result<Proof, ProofReject> => {
   if (bytes.length <= 1 + headerBytes || bytes.length > proofBytesMax) return malformed("its length")
-  const header = decodeHeader(bytes.slice(1, 1 + headerBytes))
+  const end = 1 + headerLengthAt(bytes, 1)
+  const header = decodeHeader(bytes.slice(1, end))
   if (header === undefined) return malformed("its header")
-  const rest = bytes.slice(1 + headerBytes)
+  const rest = bytes.slice(end)
   if (bytes[0] === transactionKind) return decodeTransactionProof(header, rest)
   if (bytes[0] === accountKind || bytes[0] === coinKind) return decodeEntryProof(bytes[0], header, rest)
   return malformed(`its kind ${bytes[0]}`)

@@ -1,7 +1,7 @@
 /** What a header must be on its parent, and what a body must be behind its header. Cheap checks first. */
 import type { Block } from "../block/block.ts"
 import { extraHashOf, transactionRootOf } from "../block/block.ts"
-import { chainTag, type Header, headerBytes } from "../block/header.ts"
+import { chainTag, type Header } from "../block/header.ts"
 import { equal, toHex } from "../codec/bytes.ts"
 import type { Ancestry } from "../consensus/consensus.ts"
 import { type BlockReject, reject } from "./reject.ts"
@@ -25,7 +25,8 @@ export const checkHeader = (
 ): BlockReject | undefined => {
   const { consensus, spec } = rules
   const { parent } = facts.ancestry
-  if (header.version !== 1) return reject("version-unsupported", `header version ${header.version}; 1 is known`)
+  if (header.version !== consensus.version)
+    return reject("version-unsupported", `header version ${header.version}; this chain has ${consensus.version}`)
   if (header.chainTag !== tagOf(rules)) return reject("chain-tag-mismatch", "the header is of another chain")
   if (header.height !== parent.height + 1)
     return reject("height-wrong", `height ${header.height} on parent ${parent.height}`)
@@ -42,12 +43,16 @@ export const checkHeader = (
       `time ${header.time} is more than ${spec.time.futureMsMax} ms ahead of our clock ${facts.now}`
     )
   }
-  return undefined
+  const fault = consensus.author?.checkHeader(header, facts.ancestry)
+  return fault && reject(fault.code, fault.message)
 }
 
 /** Bytes of a block's encoding. */
 export const blockBytes = (block: Block): number =>
-  headerBytes + 8 + block.extra.length + block.transactions.reduce((sum, { bytes }) => sum + 2 + bytes.length, 0)
+  block.header.bytes.length +
+  8 +
+  block.extra.length +
+  block.transactions.reduce((sum, { bytes }) => sum + 2 + bytes.length, 0)
 
 /** A body against its header: bound to it bit by bit, and within the spec's limits. State is not asked. */
 export const checkBody = ({ spec, ledger }: Rules, block: Block): BlockReject | undefined => {
@@ -69,4 +74,14 @@ export const checkBody = ({ spec, ledger }: Rules, block: Block): BlockReject | 
     return reject("transaction-duplicate", "a transaction stands in the block twice")
   }
   return undefined
+}
+
+/** What a block must be after its parent: how full, how soon, and what must prove its header's vote. */
+export const checkAfter = (
+  { consensus }: Rules,
+  block: Block,
+  parent: Pick<Header, "time">
+): BlockReject | undefined => {
+  const fault = consensus.author?.checkBlock(block, parent)
+  return fault && reject(fault.code, fault.message)
 }

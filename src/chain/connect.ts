@@ -9,12 +9,14 @@
 import { Result } from "effect"
 import { assert } from "../assert.ts"
 import type { Block } from "../block/block.ts"
+import type { Header } from "../block/header.ts"
 import { StateTree } from "../block/state-tree.ts"
 import { equal, toHex } from "../codec/bytes.ts"
 import type { Amount } from "../ledger/amount.ts"
 import { type Change, Overlay } from "../ledger/overlay.ts"
 import type { TransactionReject } from "../ledger/reject.ts"
 import { encodeUndo, undo } from "../ledger/undo.ts"
+import { checkAfter } from "./check.ts"
 import type { Plan } from "./choose.ts"
 import type { ChainReader } from "./reader.ts"
 import { type BlockReject, reject } from "./reject.ts"
@@ -88,8 +90,10 @@ export class Decision {
     assert(equal(root, stateRoot), "undo leads back to the state of the fork point")
   }
 
-  /** Puts a block on, or says why it does not fit; then this decision is spoilt and must be thrown away. */
-  attach(block: Block): BlockReject | undefined {
+  /** Puts a block on its parent, or says why it does not fit; then this decision is spoilt and must be thrown away. */
+  attach(block: Block, parent: Pick<Header, "time">): BlockReject | undefined {
+    const misplaced = checkAfter(this.rules, block, parent)
+    if (misplaced !== undefined) return misplaced
     const state = new Overlay((key) => this.state.get(key))
     const fees = this.applyAll(state, block)
     if (typeof fees !== "number") return fees
@@ -161,11 +165,13 @@ export const runPlan = (
     decision.detach(block, befores)
   }
   if (plan.detach.length > 0) decision.assertAt(plan.forkPoint.header.stateRoot)
+  let parent = plan.forkPoint.header
   for (const id of plan.attach) {
     const block = reader.block(id)
     assert(block !== undefined, "a plan attaches blocks whose body is here")
-    const reject = decision.attach(block)
+    const reject = decision.attach(block, parent)
     if (reject !== undefined) return Result.fail({ id, reject })
+    parent = block.header
   }
   return Result.succeed(decision.landing())
 }

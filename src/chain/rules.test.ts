@@ -19,6 +19,7 @@ test("every preset is a spec, makes rules, and no two are one chain (defect 17)"
   expect(Object.keys(presets).sort()).toEqual([
     "cairn",
     "dev",
+    "dev-authorities",
     "dev-coins",
     "dotcoin",
     "full-node",

@@ -3,6 +3,7 @@ import type { Block } from "../block/block.ts"
 import { type ChainSpec, makeGenesis } from "../block/genesis.ts"
 import { StateTree } from "../block/state-tree.ts"
 import type { Consensus } from "../consensus/consensus.ts"
+import { makePoa } from "../consensus/poa.ts"
 import { makePow } from "../consensus/pow.ts"
 import { makeAccountLedger } from "../ledger/account.ts"
 import { type Amount, amount } from "../ledger/amount.ts"
@@ -32,7 +33,7 @@ export const genesisState = (ledger: Ledger, spec: ChainSpec): Overlay => {
 export const makeRules = (spec: ChainSpec): Rules => {
   const allocated = spec.genesis.alloc.reduce((sum, { balance }) => sum + balance, 0)
   const ledger = makeLedger(spec.ledger, amount(allocated))
-  const consensus = makePow(spec)
+  const consensus = spec.authority === undefined ? makePow(spec) : makePoa(spec)
   const entries = [...genesisState(ledger, spec).changes].map(([key, { after }]) => [key, after] as const)
   const stateRoot = new StateTree(() => undefined).update(entries)
   return { spec, ledger, consensus, genesis: makeGenesis(spec, consensus.genesisTarget, stateRoot) }

@@ -103,11 +103,11 @@ describe("payments:", () => {
     for (const { name, bytes, code } of refused_openings_of_block_1) {
       const opening = Result.getOrThrow(ledger.decode(fromHex(bytes)!))
       const wrong = { ...block, transactions: [opening, ...block.transactions.slice(1)] }
-      const said = new Decision(rules, reader, new VerifiedLeaves(9)).attach(wrong)
+      const said = new Decision(rules, reader, new VerifiedLeaves(9)).attach(wrong, rules.genesis.header)
       expect([name, said?.transaction]).toEqual([name, { index: 0, reject: expect.objectContaining({ code }) }])
     }
     const decision = new Decision(rules, reader, new VerifiedLeaves(9))
-    expect([checkBody(rules, block), decision.attach(block)]).toEqual([undefined, undefined])
+    expect([checkBody(rules, block), decision.attach(block, rules.genesis.header)]).toEqual([undefined, undefined])
     for (const [key, value] of decision.landing().entries)
       value === undefined ? entries.delete(key) : entries.set(key, value)
     expect(hexOf([...entries].sort(([a], [b]) => (a < b ? -1 : 1)))).toEqual(made.state)

@@ -9,7 +9,6 @@ import { isSecret, useEngine } from "../crypto/signature.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import { equal } from "../codec/bytes.ts"
 import { parseEndpoint } from "../config.ts"
-import { headerBytes } from "../block/header.ts"
 import { PatchFile } from "../io/patch.ts"
 import { Random } from "../io/random.ts"
 import { bunTcp } from "../io/tcp.ts"
@@ -66,10 +65,10 @@ const rulesIn = ({ dataDir, spec }: LightOptions): Rules => {
   return rules
 }
 
-/** The headers at rest: rows of 212 bytes from height 1 up. What a crash left wrong does not hold, and is cut off. */
+/** The headers at rest: rows of one length from height 1 up. What a crash left wrong does not hold, and is cut off. */
 const openHeaders = (dataDir: string, client: LightClient, now: number) => {
   const file = new PatchFile(join(dataDir, "headers.bin"))
-  const stored = client.chain.load(file.read(lightHeadersMax * headerBytes), now)
+  const stored = client.chain.load(file.read(lightHeadersMax * client.chain.rowBytes), now)
   return { file, stored }
 }
 
@@ -113,7 +112,7 @@ export const withLight = (
         {
           ...{ client, peers: opened.peers, tcp: bunTcp, random, agent: `cairn-light/${version}`, redial: how.redial },
           ...identity,
-          store: (above, headers) => file.replaceFrom(above * headerBytes, headers),
+          store: (above, headers) => file.replaceFrom(above * client.chain.rowBytes, headers),
           moved: (undone) => {
             facts.undone += undone
             facts.moved()

@@ -1,7 +1,7 @@
 /** `cairn proof`: takes a proof from a node, and checks one with nobody's help but a header's. */
 import { Result } from "effect"
 import { type Expected, formatProof, parseProof, type Proven, proofTextMax, verifyProof } from "../block/proof.ts"
-import { type BlockHash, decodeHeader, headerBytes } from "../block/header.ts"
+import { type BlockHash, decodeHeader } from "../block/header.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { bitsOf } from "../consensus/difficulty.ts"
 import { type Address, addressBytes, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
@@ -34,11 +34,11 @@ export const subjectIn = (text: string, prefix: string): Uint8Array => {
   )
 }
 
-/** The hash of a header, given as such or as the header's 212 bytes. */
+/** The hash of a header, given as such or as the header's bytes. */
 const headerIn = (text: string): BlockHash => {
   const bytes = fromHex(text.toLowerCase())
   if (bytes?.length === 32) return bytes as BlockHash
-  const header = bytes?.length === headerBytes ? decodeHeader(bytes) : undefined
+  const header = bytes === undefined ? undefined : decodeHeader(bytes)
   if (header !== undefined) return header.hash
   throw failure("usage", "header-invalid", "--header takes a block hash or a whole header, in hex.")
 }

@@ -29,6 +29,8 @@ import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
 import { lockFolder } from "../store/lock.ts"
 import { Snapshot } from "../store/snapshot.ts"
 import { ChainStore } from "../store/store.ts"
+import { nothingSigned } from "../validator/protection.ts"
+import { localSigner, type Signer } from "../validator/signer.ts"
 import { attempt, failureOfStore } from "./attempt.ts"
 import {
   databasePath,
@@ -136,6 +138,14 @@ const walletOf = (rules: Rules, key: Keypair, dev: boolean): Keypair => {
   const first = accountKey(devMnemonic, 0)
   const { alloc } = rules.spec.genesis
   return dev && alloc[0] !== undefined && equal(alloc[0].address, first.address) ? first : key
+}
+
+/** A development node seals for the first development account, if that is an authority. */
+const signerOf = ({ spec }: Rules, dev: boolean): { readonly signer?: Signer } => {
+  const first = accountKey(devMnemonic, 0)
+  if (!dev || spec.authority?.members.some((member) => equal(member, first.address)) !== true) return {}
+  let signed = nothingSigned
+  return { signer: localSigner(first, { load: () => signed, save: (next) => void (signed = next) }) }
 }
 
 const banner = (tree: Tree, config: NodeConfig, startedAt: number, now: number): void => {
@@ -265,6 +275,7 @@ const run = (
               key,
               tls,
               proposer: proposer ?? key.address,
+              ...signerOf(rules, config.dev),
               doors: { tcp: bunTcp, startThread: startBunThread, fetch: bunFetch },
               facts: {
                 version,

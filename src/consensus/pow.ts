@@ -40,6 +40,7 @@ const makeWork = (): Consensus["work"] => {
 export const makePow = (spec: Pick<ChainSpec, "difficulty" | "time">): Consensus => {
   const easiest = easiestTarget(spec.difficulty)
   return {
+    version: 1,
     genesisTarget: firstTarget(spec.difficulty),
     nextTarget: (ancestry) => nextTarget(spec.difficulty, ancestry),
     earliestTime: (ancestry) => earliestTime(spec.time, ancestry),

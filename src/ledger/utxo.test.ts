@@ -227,7 +227,9 @@ describe("a payment on a state", () => {
     const doubled = payment({ inputs: [coin!, coin!], outputs: [[0, 2 * coin!.amount - 1]], by: [0] })
     const outputs = [{ recipient: keyOf(99).address, amount: amount(1_001) }]
     const block = blockOf(chain, [opening(chain, { outputs }), doubled])
-    expect(() => new Decision(chain.rules, chain.store, chain.verified).attach(block)).toThrow("supply")
+    expect(() =>
+      new Decision(chain.rules, chain.store, chain.verified).attach(block, chain.store.tip().header)
+    ).toThrow("supply")
   })
 
   test.each([0, 1, 2, 7])("ripens: of a coinbase, after a maturity of %i blocks and no earlier", (coinbaseMaturity) => {
@@ -273,7 +275,7 @@ const refusalOf = (chain: TestChain, transactions: ReadonlyArray<Transaction>): 
   const decoded = decodeBlock(encodeBlock(blockOf(chain, transactions)), chain.rules.ledger)
   const refused = Result.isFailure(decoded)
     ? decoded.failure
-    : new Decision(chain.rules, chain.store, chain.verified).attach(decoded.success)
+    : new Decision(chain.rules, chain.store, chain.verified).attach(decoded.success, chain.store.tip().header)
   if (refused?.transaction === undefined) return refused === undefined ? undefined : (refused as { code: string }).code
   return `${refused.transaction.index} ${meet(refused.transaction.reject.code)}`
 }

@@ -94,7 +94,7 @@ export class Follow {
     if (from === undefined)
       return this.lied(session, "headers-unlinked", "its headers follow on a block that it was not asked for")
     const branch = this.branchAt(peer, from)
-    const rows = unpackPage(branch.tip.time, answer.page, this.pageMax)
+    const rows = unpackPage(branch.tip, answer.page, this.pageMax)
     if (rows === undefined) return this.lied(session, "headers-malformed", "its page of headers has another form")
     for (const rest of rows) {
       const reject = branch.extend(rest, now)

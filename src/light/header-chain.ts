@@ -3,8 +3,8 @@
  * that the chain spec makes. A heavier branch takes its place, of any depth.
  */
 import { assert } from "../assert.ts"
-import { chainTag, decodeHeader, type Header, type Height, makeHeader } from "../block/header.ts"
-import { type HeaderRest, splitHeaders } from "../block/packed.ts"
+import { chainTag, decodeHeader, type Header, type Height, makeHeader, splitHeaders } from "../block/header.ts"
+import type { HeaderRest } from "../block/packed.ts"
 import { checkHeader } from "../chain/check.ts"
 import { wins } from "../chain/choose.ts"
 import { locatorHeights } from "../chain/locator.ts"
@@ -12,6 +12,7 @@ import type { BlockReject } from "../chain/reject.ts"
 import type { Rules } from "../chain/rules.ts"
 import { equal } from "../codec/bytes.ts"
 import type { Ancestry } from "../consensus/consensus.ts"
+import { lastVoteOf } from "../consensus/authorities.ts"
 import { HeaderRows } from "./header-rows.ts"
 
 /** Heights from one remembered sum of work to the next. */
@@ -27,7 +28,9 @@ export interface Moved {
 
 export class HeaderChain {
   readonly rules: Rules
-  private readonly rows = new HeaderRows(0)
+  /** Bytes of each of its headers. */
+  readonly rowBytes: number
+  private readonly rows: HeaderRows
   /** Cumulative work of the headers at multiples of `sumBlocks`. */
   private readonly sums: Array<bigint> = []
   private total = 0n
@@ -35,6 +38,8 @@ export class HeaderChain {
 
   constructor(rules: Rules) {
     this.rules = rules
+    this.rowBytes = rules.genesis.header.bytes.length
+    this.rows = new HeaderRows(0, this.rowBytes)
     this.tag = chainTag(rules.spec.ledger.chainId)
     this.push(rules.genesis.header)
   }
@@ -107,6 +112,10 @@ export class HeaderChain {
   }
 }
 
+/** Do two say the same, whatever their signatures are? */
+const sameRank = (a: Header["authority"], b: HeaderRest["authority"]): boolean =>
+  a?.weight === b?.weight && a?.vote === b?.vote && (a === undefined || equal(a.subject, b!.subject))
+
 /** Headers that build on one of the best branch, checked but not best. */
 export class Branch {
   private root: number
@@ -117,7 +126,7 @@ export class Branch {
   constructor(chain: HeaderChain, fork: number) {
     this.chain = chain
     this.root = fork
-    this.own = new HeaderRows(fork + 1)
+    this.own = new HeaderRows(fork + 1, chain.rowBytes)
     this.sum = chain.workAt(fork)
   }
 
@@ -145,9 +154,11 @@ export class Branch {
     const { rules } = this.chain
     const ancestry = this.ancestry()
     const { parent } = ancestry
+    const { authority, ...fields } = rest
     const header = makeHeader({
-      ...rest,
-      version: 1,
+      ...fields,
+      ...(authority === undefined ? {} : { authority: { ...authority, lastVote: lastVoteOf(parent) } }),
+      version: rules.consensus.version,
       chainTag: this.chain.tag,
       height: (parent.height + 1) as Height,
       previous: parent.hash,
@@ -167,8 +178,9 @@ export class Branch {
     if (ours === undefined || ours.time !== rest.time || ours.nonce !== rest.nonce) return false
     const hashes = ["transactionRoot", "stateRoot", "proposer", "extraHash"] as const
     if (!hashes.every((field) => equal(ours[field], rest[field]))) return false
+    if (!sameRank(ours.authority, rest.authority)) return false
     this.root++
-    this.own = new HeaderRows(this.root + 1)
+    this.own = new HeaderRows(this.root + 1, this.chain.rowBytes)
     this.sum += this.chain.rules.consensus.work(ours)
     return true
   }

@@ -1,17 +1,20 @@
-/** Headers of one branch by height, as their 212 bytes each; the newest that were used are kept decoded. */
+/** Headers of one branch by height, as their bytes, all of one version; the newest that were used are kept decoded. */
 import { assert } from "../assert.ts"
-import { decodeHeader, type Header, headerBytes } from "../block/header.ts"
+import { decodeHeader, type Header } from "../block/header.ts"
 import { headerCacheMax } from "../limits.ts"
 
 export class HeaderRows {
   /** Height of the first row. */
   readonly base: number
-  private bytes = new Uint8Array(16 * headerBytes)
+  private readonly rowBytes: number
+  private bytes: Uint8Array
   private count = 0
   private readonly decoded = new Map<number, Header>()
 
-  constructor(base: number) {
+  constructor(base: number, rowBytes: number) {
     this.base = base
+    this.rowBytes = rowBytes
+    this.bytes = new Uint8Array(16 * rowBytes)
   }
 
   /** One above the height of the last row. */
@@ -31,12 +34,12 @@ export class HeaderRows {
 
   push(header: Header): void {
     assert(header.height === this.end, "rows follow one another")
-    if ((this.count + 1) * headerBytes > this.bytes.length) {
+    if ((this.count + 1) * this.rowBytes > this.bytes.length) {
       const grown = new Uint8Array(2 * this.bytes.length)
       grown.set(this.bytes)
       this.bytes = grown
     }
-    this.bytes.set(header.bytes, this.count++ * headerBytes)
+    this.bytes.set(header.bytes, this.count++ * this.rowBytes)
     this.remember(header)
   }
 
@@ -48,7 +51,7 @@ export class HeaderRows {
 
   /** The bytes of rows, one after the other, `to` excluded. A view. */
   slice(from: number, to: number): Uint8Array {
-    return this.bytes.subarray((from - this.base) * headerBytes, (to - this.base) * headerBytes)
+    return this.bytes.subarray((from - this.base) * this.rowBytes, (to - this.base) * this.rowBytes)
   }
 
   private remember(header: Header): void {

@@ -2,10 +2,10 @@
 import { assert } from "../assert.ts"
 import { writeU64 } from "../codec/bytes.ts"
 import { sha256Into } from "../crypto/hash.ts"
-import { headerBytes, meetsTarget, sealDigest } from "../block/header.ts"
+import { headerLengthAt, meetsTarget, sealDigest } from "../block/header.ts"
 
 export interface Range {
-  /** The 212 bytes of the header; its nonce does not matter. */
+  /** The bytes of the header; its nonce does not matter. */
   readonly header: Uint8Array
   readonly target: Uint8Array
   readonly from: number
@@ -19,7 +19,7 @@ export interface Found {
 
 /** The first nonce of the range whose hash meets the target, and how many hashes it took. */
 export const search = ({ header, target, from, count }: Range): Found => {
-  assert(header.length === headerBytes && target.length === 32, "a header has 212 bytes, a target 32")
+  assert(header.length === headerLengthAt(header) && target.length === 32, "a header is whole, a target has 32 bytes")
   assert(Number.isSafeInteger(from + count), "a nonce is a safe integer")
   const input = new Uint8Array(40)
   const hash = new Uint8Array(32)

@@ -1,11 +1,13 @@
 /** The block that we would like to make next: pending transactions that fit the state, and a header that lacks only its nonce. */
 import { assert } from "../assert.ts"
 import { type Block, extraHashOf, transactionRootOf } from "../block/block.ts"
-import { chainTag, type Height, makeHeader } from "../block/header.ts"
+import { type AuthorityFields, chainTag, type Header, headerLength, type Height, makeHeader } from "../block/header.ts"
 import { StateTree } from "../block/state-tree.ts"
 import { type ChainReader, ancestryOf } from "../chain/reader.ts"
 import type { Rules } from "../chain/rules.ts"
-import type { Address } from "../crypto/address.ts"
+import { lastVoteOf } from "../consensus/authorities.ts"
+import type { Turn } from "../consensus/rota.ts"
+import { type Address, addressBytes } from "../crypto/address.ts"
 import type { Amount } from "../ledger/amount.ts"
 import { Overlay } from "../ledger/overlay.ts"
 import { outputBytes } from "../ledger/payment.ts"
@@ -20,6 +22,13 @@ export interface Wish {
   readonly proposer: Address
   readonly now: number
   readonly extra: Uint8Array
+  /** What the proposer says of another authority; without it, nothing. */
+  readonly ballot?: Ballot
+}
+
+/** A vote to carry in the header; against who is convicted, with the evidence in place of the extra data. */
+export interface Ballot extends Pick<AuthorityFields, "vote" | "subject"> {
+  readonly evidence?: Uint8Array
 }
 
 /** The block on top of the tip, not sealed. Candidates that the state refuses are passed over. */
@@ -39,7 +48,8 @@ export const makeTemplate = (wish: Wish): Block => {
     chosen.push(transaction)
     fees += fee
   }
-  const time = Math.max(wish.now, consensus.earliestTime(ancestry)) as Millis
+  const turn = consensus.author?.turn(ancestry, wish.proposer, wish.now)
+  const time = Math.max(wish.now, turn?.from ?? consensus.earliestTime(ancestry)) as Millis
   const facts = { height, time, proposer: wish.proposer }
   const opening = ledger.opening(facts, fees as Amount)
   const unpaid = ledger.applyReward(state, facts, fees as Amount, opening)
@@ -48,8 +58,10 @@ export const makeTemplate = (wish: Wish): Block => {
   const changes = [...state.changes].flatMap(([key, { before, after }]) =>
     before === after ? [] : [[key, after] as const]
   )
+  const extra = wish.ballot?.evidence ?? wish.extra
   const header = makeHeader({
-    version: 1,
+    ...rankOf(wish, parent, turn),
+    version: consensus.version,
     chainTag: chainTag(spec.ledger.chainId),
     height,
     time,
@@ -58,15 +70,38 @@ export const makeTemplate = (wish: Wish): Block => {
     stateRoot: new StateTree(reader.readPage).update(changes),
     target: consensus.nextTarget(ancestry),
     proposer: wish.proposer,
-    extraHash: extraHashOf(wish.extra),
+    extraHash: extraHashOf(extra),
     nonce: 0
   })
-  return { header, transactions, extra: wish.extra }
+  return { header, transactions, extra }
 }
 
-/** Bytes that a spec leaves for transactions beside header and extra data. */
-export const transactionBytesLeft = ({ spec, ledger }: Rules, extra: Uint8Array): number =>
-  spec.block.bytesMax - 220 - extra.length - (ledger.opens ? openingBytesMax : 0)
+/** What a chain of authorities asks for more; the seal is still to come. */
+const rankOf = (
+  { rules, ballot }: Wish,
+  parent: Header,
+  turn: Turn | undefined
+): { readonly authority?: AuthorityFields } => {
+  if (rules.consensus.author === undefined) return {}
+  assert(turn !== undefined, "only an authority makes blocks where there are authorities")
+  return {
+    authority: {
+      weight: turn.weight,
+      vote: ballot?.vote ?? "none",
+      subject: ballot?.subject ?? (new Uint8Array(addressBytes) as Uint8Array as Address),
+      lastVote: lastVoteOf(parent),
+      publicKey: new Uint8Array(33),
+      signature: new Uint8Array(64)
+    }
+  }
+}
+
+/** Bytes that a spec leaves for transactions beside header and extra data of so many bytes. */
+export const transactionBytesLeft = (
+  { spec, ledger, consensus }: Pick<Rules, "spec" | "ledger" | "consensus">,
+  extraLength: number
+): number =>
+  spec.block.bytesMax - headerLength(consensus.version) - 8 - extraLength - (ledger.opens ? openingBytesMax : 0)
 
 /** Bytes of the longest transaction that a block opens with, and its length. */
 const openingBytesMax = 2 + 12 + chainIdBytesMax + outputBytes

@@ -5,6 +5,7 @@
 import { Result } from "effect"
 import { concatAll, toHex } from "../codec/bytes.ts"
 import { decode, encode, type Packable } from "../codec/msgpack.ts"
+import { headerBytes, headerLengthAt } from "../block/header.ts"
 import { addressBytes } from "../crypto/address.ts"
 import { outpointBytes } from "../ledger/coin.ts"
 import {
@@ -34,7 +35,7 @@ export type Message =
       readonly locator: ReadonlyArray<Uint8Array>
       readonly limit: number
     }
-  /** 212 bytes a header, one after the other. Request 0: an announcement. */
+  /** Headers of one version, one after the other. Request 0: an announcement. */
   | { readonly tag: "HDR"; readonly request: number; readonly headers: Uint8Array }
   | { readonly tag: "GBL"; readonly request: number; readonly hashes: ReadonlyArray<Uint8Array> }
   /** One block; the answer to a GBL is one frame a block. */
@@ -131,7 +132,10 @@ const rowsOf =
     const page = bytes(0, most * size)(value)
     return page !== undefined && page.length % size === 0 ? page : undefined
   }
-const headers = rowsOf(212, headersPerMessageMax)
+const headers: Form<Uint8Array> = (value) => {
+  const size = value instanceof Uint8Array ? headerLengthAt(value) : 0
+  return size === 0 ? undefined : rowsOf(size, headersPerMessageMax)(value)
+}
 const subject: Form<Uint8Array> = (value) =>
   bytes(addressBytes, addressBytes)(value) ?? hash(value) ?? bytes(outpointBytes, outpointBytes)(value)
 /** The bound of one filter is wide: a list of such must not fill a frame. */
@@ -151,7 +155,7 @@ const forms: {
   GHD: { request: whole, locator: list(hash, locatorHashesMax), limit: whole },
   HDR: { request: whole, headers },
   GBL: { request: whole, hashes },
-  BLK: { request: whole, block: bytes(212, blockBytesMax) },
+  BLK: { request: whole, block: bytes(headerBytes, blockBytesMax) },
   NFD: { request: whole, hashes },
   INV: { transactions: hashes },
   GTX: { request: whole, hashes },

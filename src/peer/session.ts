@@ -3,7 +3,7 @@
  * It holds no chain and no pool: what it needs of them it asks for as effects, and hears the answers as calls.
  */
 import { assert } from "../assert.ts"
-import { hashHeader, headerBytes } from "../block/header.ts"
+import { hashHeader, headerLengthAt } from "../block/header.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import {
   hashesPerMessageMax,
@@ -45,7 +45,6 @@ export type SessionEffect =
   | { readonly _tag: "Misbehaved"; readonly code: string; readonly points: number }
   | { readonly _tag: "End"; readonly reason: string }
 
-const fullPageBytes = headersPerMessageMax * headerBytes
 /** Headers that may be announced in one message. */
 const announcedMax = 16
 
@@ -224,7 +223,7 @@ export class Session {
       case "PNG":
         return send({ tag: "PON", nonce: message.nonce })
       case "HDR":
-        return message.headers.length > announcedMax * headerBytes
+        return message.headers.length > announcedMax * headerLengthAt(message.headers)
           ? misbehaved("announces-too-much", 20)
           : [{ _tag: "Headers", asked: false, headers: message.headers }]
       case "INV":
@@ -252,12 +251,13 @@ export class Session {
 
   private page({ request, headers }: Extract<Message, { tag: "HDR" }>): ReadonlyArray<SessionEffect> {
     if (!this.requests.takeWhole(request, "headers")) return unasked
-    if (headers.length === fullPageBytes) this.pageEnd = hashHeader(headers.subarray(-headerBytes))
+    const length = headerLengthAt(headers)
+    if (headers.length === headersPerMessageMax * length) this.pageEnd = hashHeader(headers.subarray(-length))
     return [{ _tag: "Headers", asked: true, headers }]
   }
 
   private block({ request, block }: Extract<Message, { tag: "BLK" }>, now: number): ReadonlyArray<SessionEffect> {
-    const id = toHex(hashHeader(block.subarray(0, headerBytes)))
+    const id = toHex(hashHeader(block))
     if (!this.requests.takeBlock(request, id, now)) return unasked
     this.know(id)
     return [{ _tag: "Block", block }]

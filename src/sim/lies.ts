@@ -115,7 +115,7 @@ const withExtra = (block: Block, extra: Uint8Array): Block =>
 
 /** What a liar can make of a block: by name, the code by which it must be refused, and how it is made. */
 const general: Forgeries = {
-  version: { about: "a version that is not known", code: "version-unsupported", forge: bent(() => ({ version: 2 })) },
+  version: { about: "a version that is not known", code: "version-unsupported", forge: bent(() => ({ version: 3 })) },
   "chain-tag": {
     about: "the tag of another chain",
     code: "chain-tag-mismatch",

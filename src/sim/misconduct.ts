@@ -99,7 +99,7 @@ export const hellos: Acts = {
     helloOn(line, liar, { capabilities: Array.from({ length: 33 }, () => "x") })
   ),
   "hello-version": greeting("a version of the protocol that is not known", "protocol-version", (line, liar) =>
-    helloOn(line, liar, { version: 2 })
+    helloOn(line, liar, { version: 3 })
   ),
   "hello-chain": greeting("a hello of another chain", "chain-id-mismatch", (line, liar) =>
     helloOn(line, liar, { chainId: "elsewhere" })

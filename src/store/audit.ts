@@ -53,7 +53,7 @@ const replayAll = (store: ChainStore, rules: Rules, progress: (height: number, o
         now: Number.MAX_SAFE_INTEGER / 2
       }) ??
       checkBody(rules, block) ??
-      decision.attach(block)
+      decision.attach(block, parent.header)
     if (refused !== undefined)
       throw new Broken(`Block ${height} (${row.header.id}) breaks the rules: ${refused.code}: ${refused.message}`)
     replay.take(decision.landing())

@@ -71,7 +71,9 @@ export const provePast = (
 ): void => {
   const decision = new Decision(rules, store.past, next.verified)
   for (const block of next.blocks) {
-    const refused = checkBody(rules, block) ?? decision.attach(block)
+    const parent = store.bestAt(block.header.height - 1)
+    assert(parent !== undefined, "the best branch has a header at every height")
+    const refused = checkBody(rules, block) ?? decision.attach(block, parent.header)
     if (refused !== undefined) throw pastInvalid(condemnPast(store, block.header, refused))
   }
   store.decide(() => {

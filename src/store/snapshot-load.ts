@@ -7,7 +7,7 @@ import type { Database } from "bun:sqlite"
 import { Result } from "effect"
 import { assert } from "../assert.ts"
 import { decodeBlock } from "../block/block.ts"
-import { decodeHeader, type Header, headerBytes } from "../block/header.ts"
+import { decodeHeader, type Header, splitHeaders } from "../block/header.ts"
 import { buildTree } from "../block/state-build.ts"
 import type { Leaf } from "../block/state-page.ts"
 import { pathOf } from "../block/state-tree.ts"
@@ -78,8 +78,8 @@ class Loader {
     for (let payload = this.file.next(kinds.headers); payload !== undefined; payload = this.file.next(kinds.headers)) {
       const bytes = payload
       this.db.transaction(() => {
-        for (let at = 0; at < bytes.length; at += headerBytes) {
-          const header = this.header(bytes.slice(at, at + headerBytes), recent)
+        for (const row of splitHeaders(bytes)) {
+          const header = this.header(row.slice(), recent)
           work += rules.consensus.work(header)
           insert.run(header.height + 1, header.hash, header.previous, header.height, header.bytes, toTarget(work))
           best.run(header.height)

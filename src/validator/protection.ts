@@ -1,0 +1,46 @@
+/**
+ * What an authority's key has signed, so that it never signs two blocks for one slot, nor checkpoint votes that contradict
+ * each other: numbers that only grow, as the minimal form of EIP-3076 has them. They are on disk before a signature is given.
+ */
+import { Result } from "effect"
+
+/** What was signed last. A key that never signed has all at -1. */
+export interface Signed {
+  /** Highest slot of a sealed header. */
+  readonly slot: number
+  /** Highest source and target height of a checkpoint vote. */
+  readonly source: number
+  readonly target: number
+}
+
+export const nothingSigned: Signed = { slot: -1, source: -1, target: -1 }
+
+/** What the key is asked to sign next. */
+export type ToSign =
+  | { readonly kind: "seal"; readonly slot: number }
+  | { readonly kind: "vote"; readonly source: number; readonly target: number }
+
+/** Why a signature is not given. */
+export interface Unsigned {
+  readonly code: "slot-signed" | "vote-signed" | "vote-malformed" | "signer-away" | "signer-refused"
+  readonly message: string
+}
+
+const refuse = (code: Unsigned["code"], message: string): Result.Result<never, Unsigned> =>
+  Result.fail({ code, message })
+
+/** What will have been signed, or why it may not be. */
+export const mayBeSigned = (signed: Signed, next: ToSign): Result.Result<Signed, Unsigned> => {
+  if (next.kind === "seal") {
+    return next.slot > signed.slot
+      ? Result.succeed({ ...signed, slot: next.slot })
+      : refuse("slot-signed", `slot ${next.slot} is not above slot ${signed.slot}, which is signed already`)
+  }
+  const { source, target } = next
+  if (source >= target) return refuse("vote-malformed", `a vote leads from height ${source} to ${target}`)
+  if (target <= signed.target)
+    return refuse("vote-signed", `target ${target} is not above target ${signed.target}, which is signed already`)
+  if (source < signed.source)
+    return refuse("vote-signed", `source ${source} is below source ${signed.source}: one vote would surround the other`)
+  return Result.succeed({ ...signed, source, target })
+}

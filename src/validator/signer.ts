@@ -1,0 +1,46 @@
+/** Who signs for an authority: a key in this process, or another process that holds it. Both keep what they have signed. */
+import { Result } from "effect"
+import type { Header } from "../block/header.ts"
+import { sealHash } from "../consensus/seal.ts"
+import type { Address } from "../crypto/address.ts"
+import type { Keypair } from "../crypto/keys.ts"
+import { sign } from "../crypto/signature.ts"
+import { mayBeSigned, type Signed, type ToSign, type Unsigned } from "./protection.ts"
+
+/** A seal, as a header carries it. */
+export interface Seal {
+  readonly publicKey: Uint8Array
+  readonly signature: Uint8Array
+}
+
+export type Answered = (answer: Result.Result<Seal, Unsigned>) => void
+
+/** Answers once, at once or later, or never if it is gone. */
+export interface Signer {
+  readonly address: Address
+  readonly seal: (ask: { readonly slot: number; readonly header: Header }, answered: Answered) => void
+}
+
+/** Where a key keeps what it has signed. `save` returns when that is on disk, and throws if it cannot be. */
+export interface SignedBook {
+  readonly load: () => Signed
+  readonly save: (signed: Signed) => void
+}
+
+/** Signs a hash if the book allows what it stands for; the book is written first. */
+export const signOnce = (
+  key: Keypair,
+  book: SignedBook,
+  { next, hash }: { readonly next: ToSign; readonly hash: Uint8Array }
+): Result.Result<Seal, Unsigned> =>
+  Result.map(mayBeSigned(book.load(), next), (signed) => {
+    book.save(signed)
+    return { publicKey: key.publicKey, signature: sign(hash, key.secret) }
+  })
+
+/** A key in this process. */
+export const localSigner = (key: Keypair, book: SignedBook): Signer => ({
+  address: key.address,
+  seal: ({ slot, header }, answered) =>
+    answered(signOnce(key, book, { next: { kind: "seal", slot }, hash: sealHash(header.hash) }))
+})
