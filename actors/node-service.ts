@@ -75,7 +75,7 @@ export interface NodePorts {
   readonly past: () => PastView | undefined
   readonly readiness: Readiness
   /** Looks whether anything keeps the node from its work. */
-  readonly check: () => unknown
+  readonly check: () => void
   readonly stateAt: NodeShape["stateAt"]
 }
 

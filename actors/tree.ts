@@ -31,7 +31,6 @@ import {
 import { reached } from "../src/marks.ts"
 import type { NodeFacts, NodeShape } from "../src/node.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
-import { Readiness } from "../src/ready.ts"
 import { loadPeers, savePeers } from "../src/store/peers.ts"
 import { DiskRoom } from "../src/store/room.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
@@ -43,6 +42,7 @@ import { Actor, type ActorRef, type ActorWatch } from "./actor.ts"
 import { makeChain } from "./chain.ts"
 import { makeSeekers } from "./discovery.ts"
 import { EventHub } from "./event-hub.ts"
+import { Health } from "./health.ts"
 import { makeMaintenance } from "./maintenance.ts"
 import { type Admittance, makeMempool } from "./mempool.ts"
 import { HashRate, type HeldBound, Metrics, showBounds, watchWith } from "./metrics.ts"
@@ -102,7 +102,10 @@ export interface Tree {
 
 const triesInPlace = 8_192
 /** How often the miner looks at the time: ten times an interval that it has to keep, else once a second. */
-const minerTickMs = (everyMs = 10_000): number => Math.min(1_000, Math.max(20, everyMs / 10))
+const minerTickMs = ({ mining }: NodeConfig, { consensus, spec }: Rules): number => {
+  const { everyMs = 10_000 } = consensus.author === undefined ? mining : { everyMs: spec.difficulty.blockMs / 2 }
+  return Math.min(1_000, Math.max(20, everyMs / 10))
+}
 const dialMsMax = 5_000
 const restarts = { restartsMax: 5, withinMs: 60_000, backoffMs: 100 } as const
 /** Transactions announced in one message. */
@@ -120,7 +123,7 @@ interface Base {
   readonly watch: ActorWatch
   readonly hashes: HashRate
   readonly sessions: Sessions
-  readonly readiness: Readiness
+  readonly health: Health
   readonly nodeId: string
   /** Where we listen; empty until we do, or if we do not. */
   endpoint: string
@@ -148,13 +151,12 @@ const reporting =
 const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
-    const metrics = new Metrics()
-    const now = (): number => clock.currentTimeMillisUnsafe()
-    const events = new EventHub(now())
+    const [metrics, disk] = [new Metrics(), new DiskRoom()]
+    const events = new EventHub(clock.currentTimeMillisUnsafe())
     return {
       options,
       clock,
-      disk: new DiskRoom(),
+      disk,
       random: yield* Random,
       fork: reporting(Effect.runForkWith(yield* Effect.context<never>())),
       metrics,
@@ -162,9 +164,7 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
       watch: { ...watchWith(metrics), ...options.spy },
       hashes: new HashRate(metrics),
       sessions: new Sessions(),
-      readiness: new Readiness(now, (from, { name, since, reason, message }) =>
-        events.publish({ type: "state", from: from.name, state: name, since, reason, message })
-      ),
+      health: new Health({ clock, disk, events, metrics }),
       nodeId: nodeIdOf(options.key.publicKey),
       endpoint: "",
       advertised: ""
@@ -242,8 +242,8 @@ const makeCore = (base: Base): Core => {
     watch
   )
   const rejoin = (): void => sessions.each((session) => session.tell({ _tag: "Rejoin" }))
-  const { hear } = base.readiness
-  const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin, saw: hear })
+  const saw = base.health.readiness.hear
+  const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin, saw })
   const sync = new Actor(squeezed(squeeze, download), watch)
   const core = { chain, mempool, miner, sync } as unknown as Core
   return core
@@ -389,8 +389,8 @@ class Door {
   }
 
   private report(id: SessionId, exit: Exit.Exit<void, unknown>, reason: string): void {
-    const { fork, readiness } = this.base
-    const crashed = Exit.isFailure(exit) && readiness.state.name !== "stopping"
+    const { fork, health } = this.base
+    const crashed = Exit.isFailure(exit) && !health.stopping
     if (crashed) reached("session-crashed")
     // Whoever counts on a session must hear of its end: it waits for room.
     fork(this.core.sync.offer({ _tag: "Left", session: id }))
@@ -418,17 +418,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const door = new Door(base, core)
     const { maintenance } = door
     const close = yield* door.listen()
-    const { metrics, hashes, events, nodeId, endpoint, sessions, readiness, disk, clock } = base
+    const { metrics, hashes, events, nodeId, endpoint, sessions, health } = base
+    const { readiness, check } = health
     readiness.hear({ _tag: "Opened", looks: door.looks() })
-    const check = () => readiness.hear({ _tag: "Checked", fault: disk.fault(clock.currentTimeMillisUnsafe()) })
 
-    const restarted = metrics.counters("cairn_actor_restarts_total", "Restarts by actor.")
-    const onRestart = (actor: string): void => {
-      restarted({ actor })
-      readiness.hear({ _tag: "Restarted", part: actor })
-    }
     const supervise = (name: string, strategy: GroupOptions["strategy"], actors: Parameters<typeof startGroup>[1]) =>
-      startGroup({ name, strategy, ...restarts, onRestart }, actors)
+      startGroup({ name, strategy, ...restarts, onRestart: health.restarted }, actors)
     const inner = yield* supervise("core", "rest-for-one", [chain, mempool, miner, sync])
     // A kill, or a past that was proven while nobody listened, has left a branch that wins.
     const [winner] = options.store.heavier()
@@ -438,10 +433,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const past = makePasts(pastPorts, { watch: base.watch, metrics })
     const discovery = door.seekers()
     const ticker = makeTicker([
-      [
-        minerTickMs(rules.consensus.author === undefined ? config.mining.everyMs : rules.spec.difficulty.blockMs / 2),
-        () => miner.tell({ _tag: "Tick" })
-      ],
+      [minerTickMs(config, rules), () => miner.tell({ _tag: "Tick" })],
       [1_000, () => sync.tell({ _tag: "Tick" })],
       [1_000, () => maintenance.tell({ _tag: "Tick" })],
       [1_000, check],
@@ -492,13 +484,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       if (last !== undefined) yield* last.stop(500)
       yield* outer.stop(1_000)
       yield* inner.stop(stopMsMax - 3_000)
-      readiness.hear({ _tag: "Ended", message: "The node has stopped." })
+      health.ended("The node has stopped.")
     })
     const either = Effect.raceFirst(inner.failed, outer.failed)
     const gaveUp = last === undefined ? either : Effect.raceFirst(either, last.failed)
-    const failed = Effect.tapError(gaveUp, ({ child }) =>
-      Effect.sync(() => readiness.hear({ _tag: "Ended", message: `The ${child} failed too often.` }))
-    )
+    const ended = ({ child }: Escalation) => Effect.sync(() => health.ended(`The ${child} failed too often.`))
+    const failed = Effect.tapError(gaveUp, ended)
     return { node, failed, stop, bounds }
   })
 

@@ -77,7 +77,6 @@ export const nextState = (state: NodeState, event: StateEvent, now: number): Nod
     name === state.name && reason === state.reason ? state : { ...state, name, since: now, reason, message }
   if (state.name === "dead") return state
   if (event._tag === "Ended") return to("dead", "ended", event.message)
-  if (state.name === "stopping") return state
   switch (event._tag) {
     case "Stopping":
       return to("stopping", "stopping", "The node is shutting down.")

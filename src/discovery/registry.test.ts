@@ -80,6 +80,15 @@ describe("the registry", () => {
     expect(codeOf(registry.add(first, caller, start + 2))).toBe("registration-replayed")
     expect(codeOf(registry.remove(gone(1, start + 3), start + 3))).toBe("member-unknown")
     expect(codeOf(registry.remove(gone(3, start), start))).toBe("member-unknown")
+    const elsewhere = {
+      action: "remove",
+      endpoint: "",
+      expires: start + 3,
+      genesis: new Uint8Array(32).fill(8)
+    } as const
+    registry.add(signed(4, start), caller, start)
+    expect(codeOf(registry.remove(signed(4, start + 3, elsewhere), start + 3))).toBe("member-unknown")
+    expect(codeOf(registry.remove(gone(4, start + 3), start + 3))).toBe("done")
     expect(codeOf(registry.add(signed(1, start + 4), caller, start + 4))).toBe("done")
   })
 

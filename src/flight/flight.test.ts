@@ -114,12 +114,13 @@ describe("a recorded node", () => {
       }
     })
     for (let turn = 0; asked < 12 && turn < 100_000; turn++) await new Promise((resume) => setImmediate(resume))
+    expect(await run(recorded.tree.node.addPeer("10.0.0.8:1"))).toBe("known")
     await recorded.end()
     const verdict = await replayOne(recorded.folder)
     expect([verdict.divergence, verdict.outcome]).toEqual([undefined, "identical"])
     const entries = entriesOf(findEpochs(recorded.folder)[0]!)
     const fetched = entries.flatMap((entry) => (entry.kind === "fetched" ? [entry] : []))
-    expect([fetched.length >= 12, fetched.some(({ fault }) => fault !== ""), recorded.door.dials > 3]).toEqual([true, true, true])
+    expect([fetched.length >= 12, fetched.some(({ fault }) => fault !== "")]).toEqual([true, true])
     // Another answer is another run: the replay goes by the journal, and says where that leads away.
     const changed = entries.map((entry) => (entry.kind === "fetched" ? { ...entry, fault: "nobody there" } : entry))
     rewrite(findEpochs(recorded.folder)[0]!, changed)

@@ -114,6 +114,11 @@ test("the commands of docs/compat.md work as they are written", async () => {
 }, 60_000)
 
 test("the commands of docs/discovery.md work as they are written", async () => {
+  // The page shows the default ports, which nodes of other pages have by now.
+  for (const child of started.splice(0)) {
+    child.kill("SIGKILL")
+    await child.exited
+  }
   const nodes: Array<Subprocess> = []
   for (const command of commandsOf("docs/discovery.md")) {
     if (/^cairn (start|discovery)/.test(command)) nodes.push(await start(command))

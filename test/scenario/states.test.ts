@@ -74,6 +74,27 @@ describe("the states of nodes", () => {
     )
   })
 
+  test("a node whose chain crashed begins anew, and is ready as soon as it knows how far its peer is", () => {
+    for (let seed = 0; seed < 5; seed++) {
+      play(rules, seed, (stage) =>
+        Effect.gen(function* () {
+          const a = yield* stage.node("a")
+          const b = yield* stage.node("b", { knows: [a] })
+          yield* stage.mine(a, 2, 1_000)
+          yield* stage.agree()
+          const states = statesOf(b)
+          b.fail("chain", 1)
+          yield* stage.mine(a, 1)
+          yield* stage.agree()
+          yield* stage.until("it is ready again", () => states.at(-1) === "ready: in-step")
+          expect(states.slice(-2)).toEqual(["boot: restarted", "ready: in-step"])
+          // It did crash, which no story may end with.
+          yield* b.stop()
+        })
+      )
+    }
+  })
+
   test("a node that stops says so, and that it is dead", () => {
     play(rules, 4, (stage) =>
       Effect.gen(function* () {
