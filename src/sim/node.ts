@@ -13,6 +13,7 @@ import { makeApp } from "../http/app.ts"
 import type { NodeEvent } from "../node.ts"
 import type { Snapshot } from "../store/snapshot.ts"
 import type { ChainStore } from "../store/store.ts"
+import type { Signer } from "../validator/signer.ts"
 import { nodeIdOf } from "../transport/hello.ts"
 import type { Choices } from "./choices.ts"
 import { SimDisk } from "./disk.ts"
@@ -41,6 +42,8 @@ export interface SimNodeOptions {
   readonly triesInPlace?: number
   /** See TreeOptions. */
   readonly squeeze: number
+  /** Signs for an authority, where authorities seal. */
+  readonly signer?: Signer | undefined
 }
 
 export interface SimParts {
@@ -237,6 +240,7 @@ export class SimNode {
         proposer: options.key.address,
         tls: { key: "", cert: "" },
         doors: { tcp: parts.net.door(host, options.address), startThread: threads.start },
+        ...(options.signer === undefined ? {} : { signer: options.signer }),
         triesInPlace: options.triesInPlace ?? 0,
         squeeze: options.squeeze,
         spy: this.spy(),

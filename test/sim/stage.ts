@@ -13,6 +13,7 @@ import type { Transaction } from "../../src/ledger/transaction.ts"
 import type { PeerView } from "../../src/node.ts"
 import { type Message, packHeaders } from "../../src/peer/message.ts"
 import type { Channel } from "../../src/transport/channel.ts"
+import type { Signer } from "../../src/validator/signer.ts"
 import { nodeIdOf, SeenNonces } from "../../src/transport/hello.ts"
 import { makeNativeChannel } from "../../src/transport/native.ts"
 import { checkBounds, checkHistory, checkTip, poolView, Violation } from "../../src/sim/check.ts"
@@ -44,6 +45,8 @@ export interface NodeWish {
   readonly hashesPerSecond?: number
   /** It seals a block whenever it has transfers. */
   readonly onDemand?: boolean
+  /** Signs for an authority. */
+  readonly signer?: Signer
   /** It begins at this snapshot. */
   readonly snapshot?: Uint8Array
 }
@@ -84,7 +87,8 @@ export class Stage {
         hashesPerSecond: wish.hashesPerSecond ?? 0,
         mining: { threads: wish.hashesPerSecond === undefined ? 0 : 1, onDemand: wish.onDemand ?? false },
         triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0,
-        squeeze: 1
+        squeeze: 1,
+        signer: wish.signer
       })
       const { snapshot } = wish
       if (snapshot !== undefined) node.disk.prepare((db) => loadInto(db, snapshot, this))
