@@ -1,5 +1,7 @@
 /** Authorities of the tests: signers that remember what they signed, and blocks that a dishonest one seals beside its own. */
 import type { Block } from "../src/block/block.ts"
+import type { Header } from "../src/block/header.ts"
+import { type Evidence, evidenceOf } from "../src/consensus/evidence.ts"
 import type { Ballot } from "../src/miner/template.ts"
 import { makeTemplate } from "../src/miner/template.ts"
 import { slotOf, slotStart } from "../src/consensus/rota.ts"
@@ -30,6 +32,12 @@ export const sealedBy = (
       ...(wish.ballot === undefined ? {} : { ballot: wish.ballot })
     })
   )
+
+/** Proof that an authority has sealed twice in its next turn on the tip. */
+export const offenceOf = (chain: Pick<TestChain, "rules" | "store">, wish: { readonly by: number; readonly now: number }): Evidence => {
+  const [a, b] = ["one", "two"].map((text) => sealedBy(chain, { ...wish, text }).header) as [Header, Header]
+  return evidenceOf(chain.rules.consensus.author!.rota, a, b)!
+}
 
 /** When the slot after a time's begins. */
 export const nextSlot = ({ rules }: Pick<TestChain, "rules">, now: number): number => {
