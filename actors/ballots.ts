@@ -14,7 +14,15 @@ import { type Address, formatAddress } from "../src/crypto/address.ts"
 import { evidenceMax, evidenceToldMax, wishesMax } from "../src/limits.ts"
 import { ballotOf, counts, nextWish, unpunished } from "../src/miner/ballot.ts"
 import type { Ballot } from "../src/miner/template.ts"
-import { type EvidenceView, type MotionView, type NodeShape, Unavailable, VoteRefused, type VotesView, type WishView } from "../src/node.ts"
+import {
+  type EvidenceView,
+  type MotionView,
+  type NodeShape,
+  Unavailable,
+  VoteRefused,
+  type VotesView,
+  type WishView
+} from "../src/node.ts"
 import type { Wished } from "../src/store/evidence.ts"
 import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
@@ -61,7 +69,8 @@ export class Standings {
   /** After the tip, or so many blocks below it. */
   now(below = 0): Authorities {
     const { store } = this
-    const header = below === 0 ? store.tip().header : store.bestAt(Math.max(0, store.tip().header.height - below))?.header
+    const header =
+      below === 0 ? store.tip().header : store.bestAt(Math.max(0, store.tip().header.height - below))?.header
     // The past of a loaded snapshot may lack what is asked for; the tip never does.
     return this.author.authorities(ancestryOf(store, header ?? store.tip().header))
   }
@@ -223,7 +232,10 @@ export const makeBallots = (ports: BallotsPorts): ActorSpec<State, BallotsMessag
     if (wish === "forget") return undefined
     const now = standings.now()
     if (us === undefined || placeOf(now, us) < 0 || standings.isGuilty())
-      return new VoteRefused({ code: "authority-not-ours", message: "This node is no authority: its vote would not count." })
+      return new VoteRefused({
+        code: "authority-not-ours",
+        message: "This node is no authority: its vote would not count."
+      })
     if (author.voteBlocks === 0)
       return new VoteRefused({
         code: "authorities-fixed",
@@ -284,7 +296,10 @@ export interface Ballots {
   readonly calls: Pick<NodeShape, "vote" | "votes" | "evidence">
 }
 
-const missing = new VoteRefused({ code: "authorities-missing", message: "Nobody votes on this chain: it has no authorities." })
+const missing = new VoteRefused({
+  code: "authorities-missing",
+  message: "Nobody votes on this chain: it has no authorities."
+})
 
 export const startBallots = (
   ports: Omit<BallotsPorts, "said">,
@@ -293,12 +308,24 @@ export const startBallots = (
   const { spec, consensus } = ports.rules
   if (consensus.author === undefined) {
     const none = () => Effect.succeed(undefined)
-    return { actors: [], standings: undefined, calls: { vote: () => Effect.fail(missing), votes: none, evidence: none } }
+    return {
+      actors: [],
+      standings: undefined,
+      calls: { vote: () => Effect.fail(missing), votes: none, evidence: none }
+    }
   }
-  const count = around.metrics.counters("cairn_double_signs_total", "Authorities that sealed two blocks of one slot, by what became known.")
+  const count = around.metrics.counters(
+    "cairn_double_signs_total",
+    "Authorities that sealed two blocks of one slot, by what became known."
+  )
   const said: BallotsPorts["said"] = (authority, change, slot) => {
     count({ change })
-    around.events.publish({ type: "double-sign", authority: formatAddress(authority, spec.addressPrefix), change, slot })
+    around.events.publish({
+      type: "double-sign",
+      authority: formatAddress(authority, spec.addressPrefix),
+      change,
+      slot
+    })
   }
   const standings = new Standings(ports)
   const actor: Actor<never, BallotsMessage> = new Actor(makeBallots({ ...ports, said }), around.watch) as never

@@ -205,7 +205,8 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       case "Claimed":
         ports.maintenance.tell({ _tag: "Measured", session: id, latencyMs: undefined, height: effect.height })
         // It has let us in, so it hears us.
-        if (state.claim.hash === "") for (const evidence of ports.judge?.unpunished() ?? []) tellEvidence(state, evidence)
+        if (state.claim.hash === "")
+          for (const evidence of ports.judge?.unpunished() ?? []) tellEvidence(state, evidence)
         state.claim = { height: effect.height, work: fromTarget(effect.work), hash: effect.tip }
         return void ports.sync.tell({ _tag: "Claimed", session: id, tip: state.claim })
       case "Headers":

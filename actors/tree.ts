@@ -226,7 +226,8 @@ const makeCore = (base: Base): Core => {
   const moved = (move: TipMoved): Effect.Effect<void> => tellTip(base, core)(move)
   const { squeeze = 1 } = options
   const ballots = makeBallotsOf(base)
-  const caught = (evidence: Evidence): void => ballots.actors.forEach((actor) => actor.tell({ _tag: "Caught", evidence }))
+  const caught = (evidence: Evidence): void =>
+    ballots.actors.forEach((actor) => actor.tell({ _tag: "Caught", evidence }))
   const chain = new Actor(squeezed(squeeze, makeChain({ rules, store, verified, disk, moved, caught })), watch)
   const admitted = (list: ReadonlyArray<Admittance>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
   const retell = (ids: ReadonlyArray<string>): void =>
@@ -249,7 +250,9 @@ const makeCore = (base: Base): Core => {
       startThread,
       signer: options.signer,
       options: mining,
-      ...(ballots.standings === undefined ? {} : { ballot: ballots.standings.ballot, isGuilty: ballots.standings.isGuilty }),
+      ...(ballots.standings === undefined
+        ? {}
+        : { ballot: ballots.standings.ballot, isGuilty: ballots.standings.isGuilty }),
       hashed: base.hashes.add
     }),
     watch

@@ -34,7 +34,10 @@ export const sealedBy = (
   )
 
 /** Proof that an authority has sealed twice in its next turn on the tip. */
-export const offenceOf = (chain: Pick<TestChain, "rules" | "store">, wish: { readonly by: number; readonly now: number }): Evidence => {
+export const offenceOf = (
+  chain: Pick<TestChain, "rules" | "store">,
+  wish: { readonly by: number; readonly now: number }
+): Evidence => {
   const [a, b] = ["one", "two"].map((text) => sealedBy(chain, { ...wish, text }).header) as [Header, Header]
   return evidenceOf(chain.rules.consensus.author!.rota, a, b)!
 }

@@ -5,9 +5,14 @@ import { showEvidence, showVotes, vote, type VoteOptions } from "./authority.ts"
 import { nodeUrl, optional, undefinedIfNone } from "./flags.ts"
 
 const voteFlags = {
-  subject: Argument.String("address").pipe(Argument.withDescription("Address of the authority, or of who shall be one")),
+  subject: Argument.String("address").pipe(
+    Argument.withDescription("Address of the authority, or of who shall be one")
+  ),
   node: nodeUrl,
-  tokenFile: optional("admin-token-file", "File with the node's admin token; a development node on this machine needs none"),
+  tokenFile: optional(
+    "admin-token-file",
+    "File with the node's admin token; a development node on this machine needs none"
+  ),
   dataDir: optional("data-dir", "The node's data folder, whose admin.token is used")
 }
 
@@ -25,7 +30,9 @@ const voteCommand = (name: VoteOptions["vote"], description: string) =>
   ).pipe(Command.withDescription(description))
 
 export const authorityCommand = Command.make("authority").pipe(
-  Command.withDescription("Authorities: what this node's operator wishes of others, what they vote for, what is known against them"),
+  Command.withDescription(
+    "Authorities: what this node's operator wishes of others, what they vote for, what is known against them"
+  ),
   Command.withSubcommands([
     voteCommand("admit", "Lets this authority's blocks vote for a new one, until it is one or the wish is forgotten"),
     voteCommand("expel", "Lets this authority's blocks vote against one, until it is none or the wish is forgotten"),

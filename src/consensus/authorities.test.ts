@@ -53,7 +53,9 @@ const naive = (branch: ReadonlyArray<Header>, voteBlocks: number) => {
     }
     const by = toHex(proposer)
     votes = [...votes.filter((one) => one.by !== by), { by, vote, subject, height }]
-    const alike = votes.filter((one) => one.vote === vote && one.subject === subject && height - one.height < voteBlocks)
+    const alike = votes.filter(
+      (one) => one.vote === vote && one.subject === subject && height - one.height < voteBlocks
+    )
     if (alike.length <= members.length / 2) continue
     strike(subject)
     if (vote === "admit") members = [...members, subject]
@@ -83,7 +85,10 @@ const anyVote = (dice: Dice, now: Authorities, voteBlocks: number): Vote => {
   // Half of them join another's vote, or nothing would ever be agreed on.
   const others = [...now.standing.values()]
   const joined = others.length > 0 && dice.int(2) === 0 ? dice.pick(others) : undefined
-  const wish = joined ?? { vote: dice.pick(["admit", "expel", "admit", "expel", "convict"] as const), subject: dice.pick(people.slice(3, 8)) }
+  const wish = joined ?? {
+    vote: dice.pick(["admit", "expel", "admit", "expel", "convict"] as const),
+    subject: dice.pick(people.slice(3, 8))
+  }
   // Few are convicted: a list of one has nothing to say.
   if (wish.vote === "convict" && dice.int(12) > 0) return none
   return voteFault(now, { voteBlocks }, wish) === undefined ? wish : none
@@ -110,7 +115,9 @@ describe("the list of authorities", () => {
       // One that remembers nothing says the same.
       for (let i = 0; i < 10; i++) {
         const branch = dice.pick(branches)
-        expect(textOf(new Rolls(people.slice(0, 5), rule).at(ancestryOf(branch)))).toEqual(textOf(rolls.at(ancestryOf(branch))))
+        expect(textOf(new Rolls(people.slice(0, 5), rule).at(ancestryOf(branch)))).toEqual(
+          textOf(rolls.at(ancestryOf(branch)))
+        )
       }
     }
     expect(changes).toBeGreaterThan(60)
@@ -125,7 +132,11 @@ describe("the list of authorities", () => {
       const out = new Set<string>()
       for (let i = 0; i < 200; i++) {
         const before = rolls.at(ancestryOf(branch))
-        const header = child(branch.at(-1) ?? genesis, dice.pick([...before.members]), anyVote(dice, before, voteBlocks))
+        const header = child(
+          branch.at(-1) ?? genesis,
+          dice.pick([...before.members]),
+          anyVote(dice, before, voteBlocks)
+        )
         branch = [...branch, header]
         const after = rolls.at(ancestryOf(branch))
         const { vote, subject } = header.authority!
@@ -136,14 +147,22 @@ describe("the list of authorities", () => {
         const voters = before.members
           .map(toHex)
           .filter((member) =>
-            recent.some((one) => toHex(one.proposer) === member && one.authority!.vote === vote && toHex(one.authority!.subject) === toHex(subject))
+            recent.some(
+              (one) =>
+                toHex(one.proposer) === member &&
+                one.authority!.vote === vote &&
+                toHex(one.authority!.subject) === toHex(subject)
+            )
           )
         expect(2 * voters.length).toBeGreaterThan(before.members.length)
       }
     }
   })
 
-  const tell = (rolls: Rolls, votes: ReadonlyArray<readonly [by: number, vote: Vote["vote"], about: number] | undefined>): Authorities => {
+  const tell = (
+    rolls: Rolls,
+    votes: ReadonlyArray<readonly [by: number, vote: Vote["vote"], about: number] | undefined>
+  ): Authorities => {
     let branch: ReadonlyArray<Header> = []
     for (const one of votes) {
       const [by, vote, about] = one ?? [0, "none", -1]
@@ -155,17 +174,54 @@ describe("the list of authorities", () => {
     tell(new Rolls(people.slice(0, 5), { voteBlocks }), votes).members.length
 
   test("grows and shrinks by more than half: three of five, and not two however often they say so", () => {
-    expect(count([[0, "admit", 7], [1, "admit", 7]])).toBe(5)
-    expect(count([[0, "admit", 7], [1, "admit", 7], [0, "admit", 7], [1, "admit", 7]])).toBe(5)
-    expect(count([[0, "admit", 7], [1, "admit", 7], [2, "admit", 7]])).toBe(6)
-    expect(count([[0, "expel", 4], [1, "expel", 4], [2, "expel", 4]])).toBe(4)
-    expect(count([[0, "admit", 7], [1, "expel", 4], [2, "admit", 7]])).toBe(5)
+    expect(
+      count([
+        [0, "admit", 7],
+        [1, "admit", 7]
+      ])
+    ).toBe(5)
+    expect(
+      count([
+        [0, "admit", 7],
+        [1, "admit", 7],
+        [0, "admit", 7],
+        [1, "admit", 7]
+      ])
+    ).toBe(5)
+    expect(
+      count([
+        [0, "admit", 7],
+        [1, "admit", 7],
+        [2, "admit", 7]
+      ])
+    ).toBe(6)
+    expect(
+      count([
+        [0, "expel", 4],
+        [1, "expel", 4],
+        [2, "expel", 4]
+      ])
+    ).toBe(4)
+    expect(
+      count([
+        [0, "admit", 7],
+        [1, "expel", 4],
+        [2, "admit", 7]
+      ])
+    ).toBe(5)
   })
 
   test("forgets a vote after its blocks, and one that its voter has changed", () => {
     const pause = (blocks: number) => Array.from({ length: blocks }, () => undefined)
     expect(count([[0, "admit", 7], [1, "admit", 7], ...pause(7), [2, "admit", 7]])).toBe(6)
     expect(count([[0, "admit", 7], [1, "admit", 7], ...pause(8), [2, "admit", 7]])).toBe(5)
-    expect(count([[0, "admit", 7], [0, "expel", 4], [1, "admit", 7], [2, "admit", 7]])).toBe(5)
+    expect(
+      count([
+        [0, "admit", 7],
+        [0, "expel", 4],
+        [1, "admit", 7],
+        [2, "admit", 7]
+      ])
+    ).toBe(5)
   })
 })

@@ -35,7 +35,10 @@ describe("evidence", () => {
   })
 
   test("is no two seals of one header: the hash does not cover the seal, and one block is no offence", () => {
-    const twin = makeHeader({ ...a, authority: { ...a.authority!, signature: sign(sealHash(a.hash), keyOf(firstAuthority + 1).secret) } })
+    const twin = makeHeader({
+      ...a,
+      authority: { ...a.authority!, signature: sign(sealHash(a.hash), keyOf(firstAuthority + 1).secret) }
+    })
     const other = makeHeader({ ...a, authority: { ...a.authority!, signature: new Uint8Array(64).fill(7) } })
     for (const one of [a, twin, other]) expect(evidenceOf(rota, a, one)).toBeUndefined()
   })
@@ -49,7 +52,9 @@ describe("evidence", () => {
     const foreign = encodeEvidence(evidenceOf(rota, c, d)!)
     expect(decodeEvidence(rota, "test", foreign)).toBeUndefined()
     expect(decodeEvidence(rota, "other", foreign)).toBeDefined()
-    const [g, h] = ["g", "h"].map((text) => sealHeader(makeHeader({ ...header(1, text), time: chain.store.tip().header.time }), keyOf(firstAuthority + 1)))
+    const [g, h] = ["g", "h"].map((text) =>
+      sealHeader(makeHeader({ ...header(1, text), time: chain.store.tip().header.time }), keyOf(firstAuthority + 1))
+    )
     expect(evidenceOf(rota, g!, h!)).toBeUndefined()
   })
 
@@ -82,7 +87,10 @@ describe("seals that were seen", () => {
     Array.from({ length: count }, (_, i) => header(by, "", now + i * 10_000))
 
   test("name the first of an authority and slot, whichever comes second", () => {
-    for (const [one, two] of [[a, b], [b, a]] as const) {
+    for (const [one, two] of [
+      [a, b],
+      [b, a]
+    ] as const) {
       const seen = new SeenSeals(rota)
       expect(seen.first(one)).toBeUndefined()
       seen.see(one)

@@ -22,14 +22,26 @@ const specWith = (voteBlocks: number): ChainSpec =>
   })
 
 const nodes: Array<TestNode> = []
-const begin = async (spec: ChainSpec, authority?: number): Promise<(method: "GET" | "POST", path: string, body?: unknown, admin?: boolean) => Promise<Response>> => {
+const begin = async (
+  spec: ChainSpec,
+  authority?: number
+): Promise<(method: "GET" | "POST", path: string, body?: unknown, admin?: boolean) => Promise<Response>> => {
   const node = await startNode({ spec, ...(authority === undefined ? {} : { signer: signerOf(authority) }) })
   nodes.push(node)
-  const app = makeApp({ node: node.tree.node, context: Context.empty(), adminToken: token, page: new Map(), hosts: ["localhost"] })
+  const app = makeApp({
+    node: node.tree.node,
+    context: Context.empty(),
+    adminToken: token,
+    page: new Map(),
+    hosts: ["localhost"]
+  })
   return async (method, path, body, admin = true) =>
     app.request(`http://localhost${path}`, {
       method,
-      headers: { "content-type": "application/json", ...(admin ? { authorization: `Bearer ${token}` } : { authorization: "Bearer no" }) },
+      headers: {
+        "content-type": "application/json",
+        ...(admin ? { authorization: `Bearer ${token}` } : { authorization: "Bearer no" })
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) })
     })
 }
@@ -51,7 +63,8 @@ afterAll(async () => {
   for (const node of nodes) await node.stop()
 })
 
-const vote = (kind: string, subject: string, admin = true) => ask("POST", "/api/authorities/votes", { vote: kind, subject }, admin)
+const vote = (kind: string, subject: string, admin = true) =>
+  ask("POST", "/api/authorities/votes", { vote: kind, subject }, admin)
 
 describe("an operator's wishes", () => {
   test("are kept in order, shown, replaced, and forgotten", async () => {

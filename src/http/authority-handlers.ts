@@ -10,7 +10,11 @@ import type { Handlers } from "./exchange.ts"
 import { addressIn } from "./input.ts"
 import { problem } from "./problem.ts"
 
-const withoutAuthorities = problem(404, "authorities-missing", "This chain has no authorities: whoever does the work may seal.")
+const withoutAuthorities = problem(
+  404,
+  "authorities-missing",
+  "This chain has no authorities: whoever does the work may seal."
+)
 
 const votesJson = (view: VotesView, text: (address: Address) => string): ReplyOf<"votes"> => ({
   height: view.height,

@@ -14,13 +14,20 @@ const members = [0, 1, 2, 3, 4].map(addressOf)
 const now: Authorities = { members, standing: new Map(), convicted: new Set() }
 const rule = { voteBlocks: 100 }
 const say: Say = { us, rule, height: 1, proofs: new Map(), wishes: [] }
-const proofOf = (i: number, byte: number): readonly [string, Uint8Array] => [toHex(addressOf(i)), new Uint8Array([byte])]
+const proofOf = (i: number, byte: number): readonly [string, Uint8Array] => [
+  toHex(addressOf(i)),
+  new Uint8Array([byte])
+]
 
 describe("a ballot", () => {
   test("convicts whom there is proof against, the first found first, before any wish; but not ourselves, nor the last", () => {
     const proofs = new Map([proofOf(0, 9), proofOf(3, 1), proofOf(1, 2)])
     const wishes = [{ vote: "admit", subject: addressOf(7) }] as const
-    expect(ballotOf(now, { ...say, proofs, wishes })).toEqual({ vote: "convict", subject: addressOf(3), evidence: new Uint8Array([1]) })
+    expect(ballotOf(now, { ...say, proofs, wishes })).toEqual({
+      vote: "convict",
+      subject: addressOf(3),
+      evidence: new Uint8Array([1])
+    })
     expect(ballotOf(now, { ...say, proofs: new Map([proofOf(0, 9)]) })).toBeUndefined()
     expect(ballotOf({ ...now, members: [addressOf(3)] }, { ...say, proofs })).toBeUndefined()
   })
@@ -55,10 +62,15 @@ describe("a ballot", () => {
     const wishes = [{ vote: "expel", subject: addressOf(2) }] as const
     const cast = { ...now, standing: new Map([[toHex(us), { ...wishes[0], height: 50 }]]) }
     const heights = Array.from({ length: 2 * voteBlocks }, (_, i) => 51 + i)
-    const again = heights.filter((height) => ballotOf(cast, { ...say, rule: { voteBlocks }, height, wishes }) !== undefined)
+    const again = heights.filter(
+      (height) => ballotOf(cast, { ...say, rule: { voteBlocks }, height, wishes }) !== undefined
+    )
     expect(again[0]).toBe(50 + later)
     expect(again.length).toBe(2 * voteBlocks - later + 1)
-    const other = { ...now, standing: new Map([[toHex(us), { vote: "admit", subject: addressOf(2), height: 50 } as const]]) }
+    const other = {
+      ...now,
+      standing: new Map([[toHex(us), { vote: "admit", subject: addressOf(2), height: 50 } as const]])
+    }
     expect(ballotOf(other, { ...say, rule: { voteBlocks }, height: 51, wishes })?.vote).toBe("expel")
   })
 })
@@ -67,7 +79,8 @@ describe("a block that convicts", () => {
   const chain = new TestChain(specOf({ authorities: 5 }))
   const evidence = offenceOf(chain, { by: 4, now: chain.now + 5_000 })
   const ballot = { vote: "convict", subject: evidence.authority, evidence: encodeEvidence(evidence) } as const
-  const after = (): Authorities => chain.rules.consensus.author!.authorities(ancestryOf(chain.store, chain.store.tip().header))
+  const after = (): Authorities =>
+    chain.rules.consensus.author!.authorities(ancestryOf(chain.store, chain.store.tip().header))
   const next = (text?: string) => {
     chain.now += chain.rules.spec.difficulty.blockMs
     const by = leaderAt(chain, chain.now) - firstAuthority
@@ -79,7 +92,9 @@ describe("a block that convicts", () => {
     expect(chain.take(block)).toBeUndefined()
     expect(after().members.length).toBe(4)
     expect([...after().convicted]).toEqual([toHex(evidence.authority)])
-    expect(chain.rules.consensus.author!.checkHeader(next().header, ancestryOf(chain.store, block.header))?.code).toBe("vote-wrong")
+    expect(chain.rules.consensus.author!.checkHeader(next().header, ancestryOf(chain.store, block.header))?.code).toBe(
+      "vote-wrong"
+    )
     chain.mine(8)
     expect(after().members.length).toBe(4)
   })

@@ -58,5 +58,7 @@ export const ballotOf = (now: Authorities, say: Say): Ballot | undefined => {
   if (wish === undefined) return undefined
   const ours = now.standing.get(toHex(us))
   const isCast = ours !== undefined && ours.vote === wish.vote && equal(ours.subject, wish.subject)
-  return isCast && height < renewedAt(ours, rule, now.members.length) ? undefined : { vote: wish.vote, subject: wish.subject }
+  return isCast && height < renewedAt(ours, rule, now.members.length)
+    ? undefined
+    : { vote: wish.vote, subject: wish.subject }
 }

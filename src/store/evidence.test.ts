@@ -38,9 +38,17 @@ describe("the book of evidence", () => {
     expect(book.size).toBe(evidencePerAuthorityMax + 1)
     chain.store.close()
     const again = new TestChain(spec, path).store.evidence
-    expect(again.all()[0]).toEqual({ authority: first.authority, slot: first.slot, bytes: encodeEvidence(first), found: 7 })
+    expect(again.all()[0]).toEqual({
+      authority: first.authority,
+      slot: first.slot,
+      bytes: encodeEvidence(first),
+      found: 7
+    })
     expect([...again.firsts().keys()]).toEqual([1, 2].map((i) => toHex(keyOf(firstAuthority + i).address)))
-    expect([again.isGuilty(keyOf(firstAuthority + 2).address), again.isGuilty(keyOf(firstAuthority + 3).address)]).toEqual([true, false])
+    expect([
+      again.isGuilty(keyOf(firstAuthority + 2).address),
+      again.isGuilty(keyOf(firstAuthority + 3).address)
+    ]).toEqual([true, false])
   })
 
   test("holds no more than its bound: the oldest goes", () => {
@@ -55,12 +63,12 @@ test("wishes are one about each subject, bounded, in their order after a restart
   const book = new WishBook(openDatabase(path))
   const about = (i: number, vote: "admit" | "expel" = "admit") => ({ vote, subject: keyOf(i).address, since: i })
   for (let i = 0; i < wishesMax; i++) expect(book.set(about(i))).toBe(true)
-  expect([book.set(about(wishesMax)), book.set(about(0, "expel")), book.drop(about(1).subject), book.drop(about(1).subject)]).toEqual([
-    false,
-    true,
-    true,
-    false
-  ])
+  expect([
+    book.set(about(wishesMax)),
+    book.set(about(0, "expel")),
+    book.drop(about(1).subject),
+    book.drop(about(1).subject)
+  ]).toEqual([false, true, true, false])
   const kept = new WishBook(openDatabase(path)).all()
   expect([kept.length, kept[0], kept.at(-1)]).toEqual([wishesMax - 1, about(2), about(0, "expel")])
 })
@@ -77,7 +85,10 @@ describe("a second header of one slot", () => {
     const chain = new TestChain(spec)
     const [a, b] = pair(chain)
     const whole = toHex(encodeEvidence(evidenceOf(chain.rules.consensus.author!.rota, a, b)!))
-    for (const [one, two] of [[a, b], [b, a]] as const)
+    for (const [one, two] of [
+      [a, b],
+      [b, a]
+    ] as const)
       for (const refused of [undefined, "turn-early", "parent-unknown", "known-invalid"] as const) {
         const doubles = doublesOf(chain)
         expect([doubles.look(one, refused), doubles.look(one, refused)]).toEqual([undefined, undefined])
@@ -92,7 +103,10 @@ describe("a second header of one slot", () => {
     chain.store.close()
     const again = new TestChain(spec, path)
     expect(again.store.seals.first(b)?.id).toBe(a.id)
-    expect(doublesOf(again).look(b, undefined)?.slot).toBe(chain.rules.consensus.author!.evidence(encodeEvidence(evidenceOf(chain.rules.consensus.author!.rota, a, b)!))!.slot)
+    expect(doublesOf(again).look(b, undefined)?.slot).toBe(
+      chain.rules.consensus.author!.evidence(encodeEvidence(evidenceOf(chain.rules.consensus.author!.rota, a, b)!))!
+        .slot
+    )
     expect(doublesOf(again).look(a, undefined)).toBeUndefined()
   })
 
@@ -104,8 +118,12 @@ describe("a second header of one slot", () => {
     const unsealed = makeHeader({ ...b, authority: { ...b.authority!, signature: new Uint8Array(64) } })
     expect(doubles.look(unsealed, "turn-early")).toBeUndefined()
     expect(doubles.look(b, "signature-wrong")).toBeUndefined()
-    expect(doubles.look(makeHeader({ ...a, authority: { ...a.authority!, signature: b.authority!.signature } }), undefined)).toBeUndefined()
-    const strangers = [1, 2].map((nonce) => forge(sealedBy(chain, { by: 1, now: chain.now + 20_000 }), { proposer: keyOf(0).address, nonce }).header)
+    expect(
+      doubles.look(makeHeader({ ...a, authority: { ...a.authority!, signature: b.authority!.signature } }), undefined)
+    ).toBeUndefined()
+    const strangers = ["one", "two"].map(
+      (text) => forge(sealedBy(chain, { by: 1, now: chain.now + 20_000, text }), { proposer: keyOf(0).address }).header
+    )
     expect(strangers.map((one) => doubles.look(one, "signer-unknown"))).toEqual([undefined, undefined])
     expect(doubles.look(b, undefined)).toBeDefined()
   })
