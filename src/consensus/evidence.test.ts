@@ -1,9 +1,10 @@
 /** Two headers that convict, and everything that does not; in whatever order they come. */
 import { describe, expect, test } from "bun:test"
+import { join } from "node:path"
 import { nextSlot, offenceOf, sealedBy } from "../../test/authorities.ts"
 import { firstAuthority, keyOf, specOf, TestChain } from "../../test/fixtures.ts"
 import { type Header, makeHeader } from "../block/header.ts"
-import { concat, toHex } from "../codec/bytes.ts"
+import { concat, fromHex, toHex } from "../codec/bytes.ts"
 import { sign } from "../crypto/signature.ts"
 import { makeDice } from "../sim/dice.ts"
 import { decodeEvidence, encodeEvidence, evidenceBytes, evidenceId, evidenceOf } from "./evidence.ts"
@@ -80,6 +81,15 @@ describe("evidence", () => {
       decodeEvidence(rota, "test", dice.bytes(dice.int(2) === 0 ? evidenceBytes : dice.int(1400)))
     }
   })
+})
+
+test("of docs/vectors/peer.json says what stands beside it", async () => {
+  const { evidence } = (await Bun.file(join(import.meta.dir, "../../docs/vectors/peer.json")).json()) as {
+    evidence: { chain_id: string; genesis_time: number; slot_ms: number; authority: string; slot: number; bytes: string }
+  }
+  const rule = { genesisTime: evidence.genesis_time, slotMs: evidence.slot_ms, outOfTurnMs: 0 }
+  const read = decodeEvidence(rule, evidence.chain_id, fromHex(evidence.bytes)!)!
+  expect([toHex(read.authority), read.slot]).toEqual([evidence.authority, evidence.slot])
 })
 
 describe("seals that were seen", () => {
