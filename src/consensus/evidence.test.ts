@@ -85,7 +85,14 @@ describe("evidence", () => {
 
 test("of docs/vectors/peer.json says what stands beside it", async () => {
   const { evidence } = (await Bun.file(join(import.meta.dir, "../../docs/vectors/peer.json")).json()) as {
-    evidence: { chain_id: string; genesis_time: number; slot_ms: number; authority: string; slot: number; bytes: string }
+    evidence: {
+      chain_id: string
+      genesis_time: number
+      slot_ms: number
+      authority: string
+      slot: number
+      bytes: string
+    }
   }
   const rule = { genesisTime: evidence.genesis_time, slotMs: evidence.slot_ms, outOfTurnMs: 0 }
   const read = decodeEvidence(rule, evidence.chain_id, fromHex(evidence.bytes)!)!

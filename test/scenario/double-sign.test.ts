@@ -69,6 +69,14 @@ describe("an authority that seals two blocks of one slot", () => {
             expect(authoritiesOf(node).convicted).toEqual(new Set([addressOf(4).toHex()]))
             expect(authoritiesOf(node).members.length).toBe(4)
           }
+          const { replay } = nodes[1]!.tree.node.listen(0, () => {})!
+          expect(replay.flatMap((event) => (event.type === "double-sign" ? event.change : []))).toEqual([
+            "found",
+            "convicted"
+          ])
+          const figures = yield* nodes[1]!.ask(({ node }) => node.metrics())
+          for (const change of ["found", "convicted"])
+            expect(figures).toContain(`cairn_double_signs_total{change="${change}"} 1`)
           // Its later blocks are of no authority.
           const height = heightOf(a)
           yield* stage.until("the others go on", () => nodes.every((node) => heightOf(node) > height + 6))
