@@ -133,11 +133,31 @@ describe("what a peer says against an authority", () => {
         yield* stage.until("both have it", () => a.store.evidence.size === 1 && b.store.evidence.size === 1)
         const late = yield* stage.stranger("z", { to: a })
         late.say({ tag: "STS", height: 0, work: new Uint8Array(32), tip: rules.genesis.header.hash })
+        // Who tells it himself is told nothing.
+        const knows = yield* stage.stranger("k", { to: a })
+        knows.say({ tag: "EVD", evidence })
+        knows.say({ tag: "STS", height: 0, work: new Uint8Array(32), tip: rules.genesis.header.hash })
         yield* Effect.sleep(5_000)
         const told = (one: { readonly heard: ReadonlyArray<Message> }) =>
           one.heard.filter(({ tag }) => tag === "EVD").length
-        expect([told(x), told(y), told(late)]).toEqual([0, 1, 1])
+        expect([told(x), told(y), told(late), told(knows)]).toEqual([0, 1, 1, 0])
         expect((yield* stage.opinion(a, x.nodeId))?.score || 0).toBe(0)
+      })
+    )
+  }, 60_000)
+
+  test("stops the authority that it is about, if that hears of it", () => {
+    play(rules, 5, (stage) =>
+      Effect.gen(function* () {
+        const a = yield* stage.node("a", { signer: signerOf(4) })
+        yield* stage.until("it seals, alone", () => heightOf(a) >= 2)
+        const x = yield* stage.stranger("x", { to: a })
+        x.say({ tag: "EVD", evidence: encodeEvidence(offence(stage, a, 4)) })
+        yield* stage.until("it knows", () => a.store.evidence.size === 1)
+        yield* Effect.sleep(slotMs)
+        const height = heightOf(a)
+        yield* Effect.sleep(10 * slotMs)
+        expect(heightOf(a)).toBe(height)
       })
     )
   }, 60_000)
