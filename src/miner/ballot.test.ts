@@ -98,4 +98,19 @@ describe("a block that convicts", () => {
     chain.mine(8)
     expect(after().members.length).toBe(4)
   })
+
+  test("of a branch that loses has convicted nobody, and the proof does so again on the one that won", () => {
+    const [left, right] = [new TestChain(chain.rules.spec), new TestChain(chain.rules.spec)]
+    const count = (): number => left.rules.consensus.author!.authorities(ancestryOf(left.store, left.store.tip().header)).members.length
+    left.now += 1000
+    const by = leaderAt(left, left.now) - firstAuthority
+    expect(left.take(sealedBy(left, { by, now: left.now, ballot }))).toBeUndefined()
+    expect(count()).toBe(4)
+    for (const block of right.mine(3)) expect(left.take(block)).toBeUndefined()
+    expect([left.store.tip().header.id, count()]).toEqual([right.store.tip().header.id, 5])
+    left.now = right.now + 1000
+    const again = leaderAt(left, left.now) - firstAuthority
+    expect(left.take(sealedBy(left, { by: again, now: left.now, ballot }))).toBeUndefined()
+    expect(count()).toBe(4)
+  })
 })
