@@ -22,12 +22,14 @@ import { type BlockReject, reject, verdicts } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import type { VerifiedLeaves } from "../src/chain/verified.ts"
 import { toHex } from "../src/codec/bytes.ts"
+import type { Evidence } from "../src/consensus/evidence.ts"
 import { isSent, type Transaction } from "../src/ledger/transaction.ts"
 import { branchBelowMax, chainBatchMax, chainInboxMax, headersAheadMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { condemnPast, isPast } from "../src/store/past.ts"
 import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
+import { DoubleSigns } from "../src/store/double-signs.ts"
 import type { ActorSpec, Reply } from "./actor.ts"
 import {
   type BlockVerdict,
@@ -50,6 +52,8 @@ export interface ChainPorts {
   readonly disk: DiskRoom
   /** Hears of every move of the tip, when it is on disk. Waits for those who must not miss it. */
   readonly moved: (move: TipMoved) => Effect.Effect<void>
+  /** Hears of an authority that sealed two blocks of one slot, when the proof is on disk. */
+  readonly caught?: (evidence: Evidence) => void
 }
 
 interface Offer {
@@ -64,6 +68,9 @@ interface State {
   /** Bodies that passed their own checks and are not on disk yet, by block id. */
   readonly offers: Map<string, Offer>
   readonly branch: HeaderBranch
+  /** Looks for authorities that seal twice, where there are some. What it found and is not told yet, by authority. */
+  readonly doubles: DoubleSigns | undefined
+  readonly caught: Map<string, Evidence>
   /** After a start, and when the past of a snapshot is proven: what is stored may win. Looked for once, without an offer. */
   resume: boolean
 }
@@ -88,6 +95,13 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
   })
 
   const judgeHeader = (state: State, header: Header, find: ChainReader["find"]): Row | BlockReject => {
+    const judged = judge(state, header, find)
+    const evidence = state.doubles?.look(header, "code" in judged ? judged.code : undefined)
+    if (evidence !== undefined) state.caught.set(toHex(evidence.authority), evidence)
+    return judged
+  }
+
+  const judge = (state: State, header: Header, find: ChainReader["find"]): Row | BlockReject => {
     const invalid = store.invalidCode(header.id)
     if (invalid !== undefined) return reject("known-invalid", `the block was refused before: ${invalid}`)
     const parent = find(parentId(header))
@@ -119,7 +133,10 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
       last = judged
       if (known === undefined) fresh.set(header.id, judged)
     }
-    store.saveHeaders([...fresh.values()])
+    store.decide(() => {
+      store.saveHeaders([...fresh.values()])
+      keepCaught(ports, state)
+    })
     if (refused !== undefined) reached("headers-refused")
     for (const row of fresh.values()) state.branch.grow(branchHeader(row), (id) => branchHeader(store.find(id)!))
     if (refused !== undefined)
@@ -196,7 +213,8 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     open: Effect.map(Clock.Clock, (clock) => {
       const branch = new HeaderBranch(branchHeader(store.tip()))
       branch.grow(branchHeader(store.heaviest()), (id) => branchHeader(store.find(id)!))
-      return { clock, offers: new Map(), branch, resume: true }
+      const doubles = rules.consensus.author === undefined ? undefined : new DoubleSigns(rules, store)
+      return { clock, offers: new Map(), branch, doubles, caught: new Map(), resume: true }
     }),
     step: (state, message) => {
       switch (message._tag) {
@@ -210,8 +228,13 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
           state.resume = true
       }
     },
-    settle: (state) => (state.offers.size > 0 || state.resume ? land(ports, state, readerOf(state)) : undefined),
-    bounds: ({ offers, branch }) => [
+    settle: (state) => {
+      const told = state.caught.size > 0 ? tellCaught(ports, state) : undefined
+      const landed = state.offers.size > 0 || state.resume ? land(ports, state, readerOf(state)) : undefined
+      return told === undefined || landed === undefined ? (told ?? landed) : Effect.andThen(told, landed)
+    },
+    bounds: ({ offers, branch, doubles }) => [
+      ...(doubles?.bounds ?? []),
       { of: "offers", used: offers.size, max: chainBatchMax },
       { of: "header-branch", used: branch.size, max: headersAheadMax + branchBelowMax },
       { of: "verified-leaves", used: ports.verified.size, max: ports.verified.max }
@@ -233,6 +256,20 @@ const whenRoom = <A>({ disk }: ChainPorts, { clock }: State, decision: () => A):
       yield* Effect.sleep(retryMs)
     }
   })
+
+/** Puts what was found against authorities on disk. */
+const keepCaught = ({ store }: ChainPorts, { caught, clock }: State): void => {
+  for (const evidence of caught.values()) store.evidence.add(evidence, clock.currentTimeMillisUnsafe())
+}
+
+const tellCaught = (ports: ChainPorts, state: State): Effect.Effect<void> =>
+  Effect.map(
+    whenRoom(ports, state, () => ports.store.decide(() => keepCaught(ports, state))),
+    () => {
+      for (const evidence of state.caught.values()) ports.caught?.(evidence)
+      state.caught.clear()
+    }
+  )
 
 /** Lands the best branch that the blocks in hand complete, again until there is no better; stores the rest; answers. */
 const land = (ports: ChainPorts, state: State, reader: ChainReader): Effect.Effect<void> =>

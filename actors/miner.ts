@@ -61,6 +61,8 @@ export interface MinerPorts {
   readonly signer?: Signer | undefined
   /** What the next block should say of another authority. */
   readonly ballot?: (authorities: Authorities) => Ballot | undefined
+  /** Is there proof that this authority has sealed twice? Then it seals no more. */
+  readonly isGuilty?: () => boolean
   /** Counts hashes for the rate. */
   readonly hashed: (count: number) => void
 }
@@ -123,6 +125,7 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
   /** May the next block be made by us, now? */
   const isOurTurn = (state: State): boolean => {
     if (author === undefined) return true
+    if (ports.isGuilty?.() === true) return false
     const now = nowOf(state)
     const turn = ports.signer && author.turn(ancestry(), ports.signer.address, now)
     return turn !== undefined && turn.slot > state.refusedSlot && now >= turn.from
@@ -343,6 +346,8 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
           return message.reply.fail(new Busy({ actor: "miner", retryAfterMs: 1_000 }))
         if (author !== undefined && ports.signer === undefined)
           return message.reply.fail(new Unavailable({ actor: "miner", reason: "this node is no authority" }))
+        if (ports.isGuilty?.() === true)
+          return message.reply.fail(new Unavailable({ actor: "miner", reason: "this authority has sealed twice" }))
         state.orders.push(message)
         return begin(state)
       case "SetMining":

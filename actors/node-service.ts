@@ -67,6 +67,8 @@ export interface NodePorts {
   readonly miner: ActorRef<MinerMessage>
   readonly sync: ActorRef<SyncMessage>
   readonly maintenance: ActorRef<MaintenanceMessage>
+  /** What authorities say of each other. */
+  readonly ballots: Pick<NodeShape, "vote" | "votes" | "evidence">
   readonly events: EventHub
   readonly metrics: Metrics
   readonly hashesPerSecond: () => number
@@ -435,6 +437,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
 
   return {
     facts: ports.facts,
+    ...ports.ballots,
     ...makeOrders(ports, { blockView, mining: (on) => void (miningActive = on) }),
     tip: () => read(() => snapshot.tip()),
     blockAt: (height) => read(() => mapRow(snapshot.rowAt(height), blockView)),

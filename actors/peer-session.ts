@@ -8,6 +8,7 @@ import { decodeHeader, type Header, headerLengthAt, splitHeaders } from "../src/
 import { reject as blockReject } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import { concat, fromHex, toHex } from "../src/codec/bytes.ts"
+import { evidenceId } from "../src/consensus/evidence.ts"
 import { fromTarget, toTarget } from "../src/consensus/difficulty.ts"
 import type { Wire } from "../src/io/tcp.ts"
 import { blame } from "../src/ledger/reject.ts"
@@ -30,6 +31,7 @@ import type { Channel, ChannelOutput, Remote } from "../src/transport/channel.ts
 import { capabilities } from "../src/transport/hello.ts"
 import { type ActorRef, type ActorSpec, replyWith } from "./actor.ts"
 import {
+  type BallotsMessage,
   type MaintenanceMessage,
   type MempoolMessage,
   type SessionId,
@@ -52,6 +54,11 @@ export interface SessionPorts {
   readonly sync: ActorRef<SyncMessage>
   readonly mempool: ActorRef<MempoolMessage>
   readonly maintenance: ActorRef<MaintenanceMessage>
+  /** Who judges authorities, and what there is against those of now; undefined: the chain has none. */
+  readonly judge?: {
+    readonly ballots: ActorRef<BallotsMessage>
+    readonly unpunished: () => ReadonlyArray<Uint8Array>
+  }
   /** The reason of the end, for whoever supervises. */
   readonly ended: (reason: string) => void
 }
@@ -197,6 +204,9 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
         })
       case "Claimed":
         ports.maintenance.tell({ _tag: "Measured", session: id, latencyMs: undefined, height: effect.height })
+        // It has let us in, so it hears us.
+        if (state.claim.hash === "")
+          for (const evidence of ports.judge?.unpunished() ?? []) tellEvidence(state, evidence)
         state.claim = { height: effect.height, work: fromTarget(effect.work), hash: effect.tip }
         return void ports.sync.tell({ _tag: "Claimed", session: id, tip: state.claim })
       case "Headers":
@@ -218,6 +228,8 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
           latencyMs: effect.latencyMs,
           height: undefined
         })
+      case "Evidence":
+        return evidence(state, effect.evidence)
       case "Misbehaved":
         return punish(state, effect)
       case "End":
@@ -324,6 +336,19 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     })
   }
 
+  /** What proves nothing no honest node tells: it would not have believed it. */
+  const evidence = (state: State, bytes: Uint8Array): void => {
+    state.session.know(evidenceId(bytes))
+    const code = "evidence-false"
+    const refused = (): void => punish(state, { code, points: priceOf(code) })
+    if (ports.judge === undefined) return refused()
+    ports.judge.ballots.tell({ _tag: "Told", bytes: bytes.slice(), from: id, refused })
+  }
+
+  const tellEvidence = (state: State, bytes: Uint8Array): void => {
+    if (!isLight(state) && state.session.news([evidenceId(bytes)]).length > 0) send({ tag: "EVD", evidence: bytes })
+  }
+
   const announceTip = (state: State, message: Extract<SessionMessage, { _tag: "AnnounceTip" }>): void => {
     if (isLight(state)) return send(status())
     const fresh = new Set(state.session.news(message.headers.map((header) => header.id)))
@@ -392,6 +417,8 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
         )
       case "AnnounceTip":
         return state.admitted ? announceTip(state, message) : undefined
+      case "AnnounceEvidence":
+        return state.admitted ? tellEvidence(state, message.evidence) : undefined
       case "AnnounceTransactions": {
         const fresh = state.admitted && !isLight(state) ? state.session.news(message.ids, message.again) : []
         if (fresh.length > 0) send({ tag: "INV", transactions: fresh.map((one) => fromHex(one)!) })

@@ -13,6 +13,7 @@ import type { Block } from "../src/block/block.ts"
 import type { BlockHash, Header } from "../src/block/header.ts"
 import type { Lacking } from "../src/chain/branch.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
+import type { Evidence } from "../src/consensus/evidence.ts"
 import type { Address } from "../src/crypto/address.ts"
 import type { Outcome } from "../src/discovery/client.ts"
 import type { Amount } from "../src/ledger/amount.ts"
@@ -27,7 +28,9 @@ import type {
   PeerView,
   SyncView,
   TransactionRefused,
-  Unavailable
+  Unavailable,
+  VoteRefused,
+  VotesView
 } from "../src/node.ts"
 import type { Unsigned } from "../src/validator/protection.ts"
 import type { Seal } from "../src/validator/signer.ts"
@@ -265,6 +268,30 @@ export const minerOverflow: Readonly<Record<MinerMessage["_tag"], Overflow>> = {
   Tick: "keep-latest"
 }
 
+// ── ballots ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type BallotsMessage =
+  | TipMoved
+  /** The chain has found an authority that seals twice, and has kept the proof. */
+  | { readonly _tag: "Caught"; readonly evidence: Evidence }
+  /** A peer says that these bytes prove it. */
+  | { readonly _tag: "Told"; readonly bytes: Uint8Array; readonly from: SessionId; readonly refused: () => void }
+  /** The operator's word about somebody. */
+  | {
+      readonly _tag: "Vote"
+      readonly wish: "admit" | "expel" | "forget"
+      readonly subject: Address
+      readonly reply: Reply<VotesView, VoteRefused | Unavailable>
+    }
+
+/** What the chain has found is on disk already: only the word of it can be lost. */
+export const ballotsOverflow: Readonly<Record<BallotsMessage["_tag"], Overflow>> = {
+  TipMoved: "keep-latest",
+  Caught: "drop-old",
+  Told: "drop-new",
+  Vote: "refuse"
+}
+
 // ── sync ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A peer's claim about its best branch. */
@@ -358,6 +385,8 @@ export type SessionMessage =
       /** They may have been named before. */
       readonly again?: boolean
     }
+  /** Proof against an authority: tell the peer, unless it knows. */
+  | { readonly _tag: "AnnounceEvidence"; readonly evidence: Uint8Array }
   /** Price what this peer's offer was refused for. */
   | { readonly _tag: "Punish"; readonly code: string; readonly message: string; readonly points: number }
   | { readonly _tag: "Close"; readonly reason: string }
@@ -374,6 +403,7 @@ export const sessionOverflow: Readonly<Record<SessionMessage["_tag"], Overflow>>
   AskBodies: "drop-new",
   AnnounceTip: "drop-old",
   AnnounceTransactions: "drop-new",
+  AnnounceEvidence: "drop-new",
   Punish: "drop-new",
   Close: "keep-latest",
   Tick: "keep-latest"

@@ -2,7 +2,7 @@
  * Who starts whom, who restarts whom, who stops first. The one place that knows every actor; it gives the Node service.
  *
  *   root ─┬─ core (rest-for-one): chain → mempool → miner → sync
- *         ├─ edge (one-for-one): maintenance, discovery if there are services, ticker
+ *         ├─ edge (one-for-one): maintenance, discovery if there are services, ticker, and where authorities seal ballots
  *         ├─ past (gives up at once): past, where a snapshot was loaded
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
@@ -12,6 +12,7 @@ import { VerifiedLeaves } from "../src/chain/verified.ts"
 import { formatEndpoint, type NodeConfig, parseEndpoint } from "../src/config.ts"
 import { toHex } from "../src/codec/bytes.ts"
 import { bytesOfText } from "../src/codec/text.ts"
+import type { Evidence } from "../src/consensus/evidence.ts"
 import { formatAddress, type Address } from "../src/crypto/address.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
 import { placeOf } from "../src/discovery/place.ts"
@@ -39,6 +40,7 @@ import type { Signer } from "../src/validator/signer.ts"
 import { capabilities, nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef, type ActorWatch } from "./actor.ts"
+import { type Ballots, startBallots } from "./ballots.ts"
 import { makeChain } from "./chain.ts"
 import { makeSeekers } from "./discovery.ts"
 import { EventHub } from "./event-hub.ts"
@@ -136,6 +138,7 @@ interface Core {
   readonly mempool: Actor<never, MempoolMessage>
   readonly miner: Actor<never, MinerMessage>
   readonly sync: Actor<never, SyncMessage>
+  readonly ballots: Ballots
 }
 
 /** A fork whose failure is said: Effect itself says nothing when a fiber that nobody joins dies. */
@@ -173,11 +176,12 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
 
 /** Tells everyone who builds on the tip; the mempool must not miss it, the others want the latest only. */
 const tellTip =
-  ({ events, sessions }: Base, { mempool, miner, sync }: Core) =>
+  ({ events, sessions }: Base, { mempool, miner, sync, ballots }: Core) =>
   (move: TipMoved): Effect.Effect<void> =>
     Effect.map(mempool.offer(move), () => {
       miner.tell(move)
       sync.tell(move)
+      for (const actor of ballots.actors) actor.tell(move)
       sessions.each((session) =>
         session.tell({ _tag: "AnnounceTip", headers: move.attached, work: move.work, from: move.from })
       )
@@ -207,6 +211,13 @@ const tellAdmitted =
     }
   }
 
+const makeBallotsOf = ({ options, watch, sessions, disk, metrics, events }: Base): Ballots => {
+  const { rules, store, signer } = options
+  const announce = (evidence: Uint8Array, from: Source): void =>
+    sessions.each((session, id) => id !== from && session.tell({ _tag: "AnnounceEvidence", evidence }))
+  return startBallots({ rules, store, disk, us: signer?.address, announce }, { watch, metrics, events })
+}
+
 /** The actors around chain and pool, in the order in which they lean on each other. */
 const makeCore = (base: Base): Core => {
   const { options, watch, sessions, disk } = base
@@ -214,7 +225,10 @@ const makeCore = (base: Base): Core => {
   const verified = new VerifiedLeaves(verifiedSignaturesMax)
   const moved = (move: TipMoved): Effect.Effect<void> => tellTip(base, core)(move)
   const { squeeze = 1 } = options
-  const chain = new Actor(squeezed(squeeze, makeChain({ rules, store, verified, disk, moved })), watch)
+  const ballots = makeBallotsOf(base)
+  const caught = (evidence: Evidence): void =>
+    ballots.actors.forEach((actor) => actor.tell({ _tag: "Caught", evidence }))
+  const chain = new Actor(squeezed(squeeze, makeChain({ rules, store, verified, disk, moved, caught })), watch)
   const admitted = (list: ReadonlyArray<Admittance>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
   const retell = (ids: ReadonlyArray<string>): void =>
     sessions.each((session) => session.tell({ _tag: "AnnounceTransactions", ids, from: undefined, again: true }))
@@ -237,6 +251,9 @@ const makeCore = (base: Base): Core => {
       startThread,
       signer: options.signer,
       options: mining,
+      ...(ballots.standings === undefined
+        ? {}
+        : { ballot: ballots.standings.ballot, isGuilty: ballots.standings.isGuilty }),
       hashed: base.hashes.add
     }),
     watch
@@ -245,7 +262,7 @@ const makeCore = (base: Base): Core => {
   const saw = base.health.readiness.hear
   const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin, saw })
   const sync = new Actor(squeezed(squeeze, download), watch)
-  const core = { chain, mempool, miner, sync } as unknown as Core
+  const core = { chain, mempool, miner, sync, ballots } as unknown as Core
   return core
 }
 
@@ -365,7 +382,9 @@ class Door {
       reason = why
       actor.stop()
     }
-    const around = { sync: this.core.sync, mempool: this.core.mempool, maintenance: this.maintenance }
+    const { actors, standings } = this.core.ballots
+    const judge = standings === undefined ? {} : { judge: { ballots: actors[0]!, unpunished: standings.unpunished } }
+    const around = { sync: this.core.sync, mempool: this.core.mempool, maintenance: this.maintenance, ...judge }
     const channel = this.channelOver(wire)
     const self = (): ActorRef<SessionMessage> => actor
     const spec = makeSession({ id, direction, dialled, rules, store, snapshot, channel, wire, self, ended, ...around })
@@ -414,7 +433,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const { config, rules, snapshot } = options
     const base = yield* makeBase(options)
     const core = makeCore(base)
-    const { chain, mempool, miner, sync } = core
+    const { chain, mempool, miner, sync, ballots } = core
     const door = new Door(base, core)
     const { maintenance } = door
     const close = yield* door.listen()
@@ -443,9 +462,9 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       [60_000, () => mempool.tell({ _tag: "Expire" })],
       ...[...past, ...discovery].map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
     ])
-    const outer = yield* supervise("edge", "one-for-one", [maintenance, ...discovery, ticker])
+    const outer = yield* supervise("edge", "one-for-one", [maintenance, ...discovery, ticker, ...ballots.actors])
     const last = past.length === 0 ? undefined : yield* startPasts(past)
-    const actors = [chain, mempool, miner, sync, maintenance, ...discovery, ...past]
+    const actors = [chain, mempool, miner, sync, maintenance, ...discovery, ...ballots.actors, ...past]
     const states = makeStateService(snapshot, rules)
     const bounds = (): ReadonlyArray<HeldBound> => [
       ...actors.flatMap(boundsOf),
@@ -468,6 +487,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       miner,
       sync,
       maintenance,
+      ballots: ballots.calls,
       events,
       metrics,
       hashesPerSecond: () => hashes.rate,

@@ -25,6 +25,16 @@ export const transactionBytesMax = 8_000
 export const filterElementsMax = Math.ceil(blockBytesMax / 28)
 /** Authorities of a chain at one time. Their rota is walked for each header. */
 export const authoritiesMax = 256
+/** Slots of one authority whose first sealed header is remembered in memory; its lowest goes first, and never another's. */
+export const sealsWatchedMax = 32
+/** Pieces of evidence kept against one authority. One convicts for ever; the others only show how often. More: not kept. */
+export const evidencePerAuthorityMax = 4
+/** Pieces of evidence kept in all: 700 kB. More than half of the authorities would have to be guilty; then the oldest goes. */
+export const evidenceMax = 1_024
+/** Pieces of evidence told to a peer that has just come; a block convicts one a time, and the others follow with their blocks. */
+export const evidenceToldMax = 32
+/** Wishes of an operator about other authorities. An authority has one vote at a time, so they are served in turn. More: refused. */
+export const wishesMax = 64
 /** Bytes of a chain spec file; a genesis of some ten thousand accounts. */
 export const specBytesMax = 2 * 1024 * 1024
 

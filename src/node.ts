@@ -22,6 +22,17 @@ export class TransactionRefused extends Data.TaggedError("TransactionRefused")<{
 }> {}
 /** A block that this node sealed itself was refused: nothing changed, and it is a bug of ours. */
 export class BlockRefused extends Data.TaggedError("BlockRefused")<{ readonly reject: BlockReject }> {}
+/** What an operator wishes of another authority cannot be; nothing changed. */
+export class VoteRefused extends Data.TaggedError("VoteRefused")<{
+  readonly code:
+    | "authorities-missing"
+    | "authorities-fixed"
+    | "authority-not-ours"
+    | "vote-wrong"
+    | "wishes-full"
+    | "wish-missing"
+  readonly message: string
+}> {}
 
 export type Answer<A, E = never> = Effect.Effect<A, E | Busy | Unavailable>
 
@@ -197,6 +208,49 @@ export interface PastView {
   readonly etaMs: number | undefined
 }
 
+/** What the operator of this authority wishes, and how far it is. */
+export interface WishView {
+  readonly vote: "admit" | "expel"
+  readonly subject: Address
+  /** Milliseconds since 1970. */
+  readonly since: number
+  /** `waiting` for a block of ours, or behind another wish; our vote is `cast` and counts; it is `done`, or can be no more. */
+  readonly state: "waiting" | "cast" | "done" | "impossible"
+}
+
+/** What authorities want together, by votes that count in the next block. */
+export interface MotionView {
+  readonly vote: "admit" | "expel"
+  readonly subject: Address
+  readonly voters: ReadonlyArray<Address>
+  /** Votes that it still needs. */
+  readonly lacking: number
+}
+
+export interface VotesView {
+  /** Of the tip. */
+  readonly height: number
+  readonly members: number
+  /** Blocks for which a vote counts; 0: the list is fixed. */
+  readonly voteBlocks: number
+  readonly wishes: ReadonlyArray<WishView>
+  readonly motions: ReadonlyArray<MotionView>
+}
+
+/** Proof that an authority sealed two blocks of one slot. */
+export interface EvidenceView {
+  readonly authority: Address
+  readonly slot: number
+  readonly first: Header
+  readonly second: Header
+  /** Milliseconds since 1970. */
+  readonly found: number
+  /** Of the guilty after the tip: `member`, it waits for a block that convicts; `convicted`; or `none`, it is no authority there. */
+  readonly standing: "member" | "convicted" | "none"
+  /** Is it against this node's own key? */
+  readonly isOurs: boolean
+}
+
 /** A page of rows and the cursor of the next one. */
 export interface Page<A> {
   readonly rows: ReadonlyArray<A>
@@ -233,6 +287,15 @@ export type NodeEvent =
       readonly recipient: string
       readonly amount: number
       readonly fee: number
+    }
+  | {
+      readonly id: number
+      readonly type: "double-sign"
+      /** Text of the address. */
+      readonly authority: string
+      /** Proof was found for this slot, or a block has convicted whoever it names, who is no authority any more. */
+      readonly change: "found" | "convicted"
+      readonly slot: number | undefined
     }
   | {
       readonly id: number
@@ -316,6 +379,12 @@ export interface NodeShape {
   /** The cheap consistency check: tip, state root and supply agree with each other. */
   readonly validate: () => Answer<{ readonly valid: boolean; readonly reason: string }>
   readonly ready: () => Answer<ReadyView>
+  /** Wishes from now on, or forgets, that somebody become an authority or be none; this node's blocks carry the vote. */
+  readonly vote: (wish: "admit" | "expel" | "forget", subject: Address) => Answer<VotesView, VoteRefused>
+  /** Undefined: the chain has no authorities. */
+  readonly votes: () => Answer<VotesView | undefined>
+  /** What is known against authorities, oldest first. Undefined: the chain has none. */
+  readonly evidence: () => Answer<ReadonlyArray<EvidenceView> | undefined>
   /** Prometheus text of the node's metrics. */
   readonly metrics: () => Answer<string>
   /** Hears events from now on; undefined if too many listen. `onEvent` must not throw or wait. */

@@ -94,7 +94,12 @@ export const specOf = (wish: SpecWish = {}): ChainSpec => {
     },
     difficulty: wish.difficulty ?? { rule: "fixed", blockMs: 1000, bits: wish.authorities === undefined ? 4 : 0 },
     ...authorityOf(wish),
-    block: { ...spec.block, transactionsMax: wish.transactionsMax ?? spec.block.transactionsMax },
+    block: {
+      ...spec.block,
+      transactionsMax: wish.transactionsMax ?? spec.block.transactionsMax,
+      // Room for evidence, as any spec with authorities must have.
+      extraBytesMax: wish.authorities === undefined ? spec.block.extraBytesMax : 1024
+    },
     genesis: {
       ...spec.genesis,
       alloc: Array.from({ length: wish.accounts ?? 4 }, (_, i) => ({ address: keyOf(i).address, balance }))

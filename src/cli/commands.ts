@@ -12,6 +12,7 @@ import { compatSystems } from "../http/compat.ts"
 import { readText } from "../io/files.ts"
 import { discoveryServicesMax } from "../limits.ts"
 import { attempt } from "./attempt.ts"
+import { authorityCommand } from "./authority-command.ts"
 import { discoveryCommand } from "./discovery.ts"
 import { failure } from "./failure.ts"
 import { ask, keyFlags, nodeUrl, optional, passphraseOf, prefix, undefinedIfNone, withKeys, yes } from "./flags.ts"
@@ -415,6 +416,7 @@ export const makeRoot = (startedAt: number) =>
       walletCommand,
       statusCommand,
       stateCommand,
+      authorityCommand,
       verifyCommand,
       proofCommand,
       snapshotCommand,

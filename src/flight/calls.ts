@@ -25,6 +25,7 @@ export const methods = [
   "coin",
   "pending",
   "addPeer",
+  "vote",
   "peers",
   "stats",
   "ready"
@@ -84,6 +85,11 @@ const find = (
     }
     case "addPeer":
       return typeof args[0] === "string" ? node.addPeer(args[0]) : undefined
+    case "vote": {
+      const [wish, subject] = [args[0], bytesOf(args[1], addressBytes)]
+      const isWish = wish === "admit" || wish === "expel" || wish === "forget"
+      return subject === undefined || !isWish ? undefined : node.vote(wish, subject as Address)
+    }
     case "transaction": {
       const id = bytesOf(args[0], 32)
       return id === undefined ? undefined : node.transaction(id as TransactionId)

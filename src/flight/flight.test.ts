@@ -37,6 +37,7 @@ const useNode = async ({ tree: { node } }: Recorded): Promise<void> => {
   const { block } = (await run(node.blockAt(1)))!
   expect(await run(node.offerBlock(block))).toBe("known")
   expect(await run(node.addPeer("127.0.0.1:9"))).toBe("added")
+  await run(Effect.flip(node.vote("admit", keyOf(5).address)))
   await run(node.peers())
   await run(node.stats())
   expect((await run(node.ready())).ready).toBe(true)

@@ -10,7 +10,7 @@ import { type Context as HonoContext, Hono } from "hono"
 import { sha256 } from "../crypto/hash.ts"
 import { utf8 } from "../codec/bytes.ts"
 import { httpBodyBytesMax } from "../limits.ts"
-import type { Answer, BlockRefused, NodeShape, TransactionRefused } from "../node.ts"
+import type { Answer, BlockRefused, NodeShape, TransactionRefused, VoteRefused } from "../node.ts"
 import { answer, decodeWith, readJson } from "./answer.ts"
 import { aliases, type Route, type RouteName, routes } from "./contract.ts"
 import { streamEvents } from "./events.ts"
@@ -140,7 +140,7 @@ const serve = async (c: HonoContext, { name, route, handlers, options }: Serving
     query: query.value as Input["query"],
     body: body.value
   }
-  const handle = handlers[name] as (input: Input) => Answer<Outcome, TransactionRefused | BlockRefused>
+  const handle = handlers[name] as (input: Input) => Answer<Outcome, TransactionRefused | BlockRefused | VoteRefused>
   const exit = await Effect.runPromiseExitWith(options.context)(Effect.result(handle(input)))
   if (Exit.isFailure(exit)) throw new Error(String(exit.cause))
   if (Result.isFailure(exit.value)) return answer(c, problemOf(exit.value.failure))

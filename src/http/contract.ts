@@ -3,6 +3,7 @@
  * document and the typed client are derived from this list.
  */
 import { Schema } from "effect"
+import { authorityRoutes } from "./authority-contract.ts"
 import {
   Account,
   Backlog,
@@ -391,6 +392,7 @@ export const routes = {
       })
     })
   }),
+  ...authorityRoutes,
   hash: route({
     method: "GET",
     path: "/api/hash/sha256/:text",

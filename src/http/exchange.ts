@@ -1,5 +1,5 @@
 /** What passes between the app and its handlers. */
-import type { Answer, BlockRefused, TransactionRefused } from "../node.ts"
+import type { Answer, BlockRefused, TransactionRefused, VoteRefused } from "../node.ts"
 import type { ReplyOf, RouteName } from "./contract.ts"
 import type { Problem } from "./problem.ts"
 
@@ -19,5 +19,5 @@ export type Output<N extends RouteName> =
 export const isProblem = (value: object): value is Problem => "code" in value && "detail" in value
 
 export type Handlers = {
-  readonly [N in RouteName]: (input: Input) => Answer<Output<N>, TransactionRefused | BlockRefused>
+  readonly [N in RouteName]: (input: Input) => Answer<Output<N>, TransactionRefused | BlockRefused | VoteRefused>
 }

@@ -1,6 +1,6 @@
 /** Refusals and faults as problem details (RFC 9457): a stable code, what was wrong, what to do. docs/errors.md lists the codes. */
 import type { TransactionRejectCode } from "../ledger/reject.ts"
-import type { BlockRefused, Busy, TransactionRefused, Unavailable } from "../node.ts"
+import type { BlockRefused, Busy, TransactionRefused, Unavailable, VoteRefused } from "../node.ts"
 
 export interface Problem {
   readonly status: number
@@ -50,8 +50,11 @@ const busy: ReadonlySet<TransactionRejectCode> = new Set([
   "too-many-descendants"
 ])
 
+/** What a vote is about is not there. */
+const missing: ReadonlySet<VoteRefused["code"]> = new Set(["authorities-missing", "wish-missing"])
+
 /** The problem of what a node answers instead of an answer. */
-export const problemOf = (error: TransactionRefused | BlockRefused | Busy | Unavailable): Problem => {
+export const problemOf = (error: TransactionRefused | BlockRefused | VoteRefused | Busy | Unavailable): Problem => {
   switch (error._tag) {
     case "TransactionRefused": {
       const { code, message, detail } = error.reject
@@ -61,6 +64,8 @@ export const problemOf = (error: TransactionRefused | BlockRefused | Busy | Unav
     }
     case "BlockRefused":
       return problem(500, error.reject.code, error.reject.message)
+    case "VoteRefused":
+      return problem(missing.has(error.code) ? 404 : 409, error.code, error.message)
     case "Busy":
       return problem(503, "busy", `The ${error.actor} has more to do than it may queue.`, {
         headers: { "retry-after": String(Math.ceil(error.retryAfterMs / 1000)) }

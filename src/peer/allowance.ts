@@ -22,6 +22,9 @@ const costOf = (message: Message): number => {
       return message.of.length === 32 ? 200 : 20
     case "GFL":
       return 60
+    // Two signatures to check.
+    case "EVD":
+      return 50
     default:
       return 1
   }

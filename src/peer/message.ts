@@ -6,6 +6,7 @@ import { Result } from "effect"
 import { concatAll, toHex } from "../codec/bytes.ts"
 import { decode, encode, type Packable } from "../codec/msgpack.ts"
 import { headerBytes, headerLengthAt } from "../block/header.ts"
+import { evidenceBytes } from "../consensus/evidence.ts"
 import { addressBytes } from "../crypto/address.ts"
 import { outpointBytes } from "../ledger/coin.ts"
 import {
@@ -61,6 +62,8 @@ export type Message =
       readonly about: Uint8Array
     }
   | { readonly tag: "BYE"; readonly reason: string }
+  /** Unasked: two headers that an authority has sealed for one slot. */
+  | { readonly tag: "EVD"; readonly evidence: Uint8Array }
   /** As GHD; the answer is packed. */
   | {
       readonly tag: "GPH"
@@ -164,6 +167,7 @@ const forms: {
   PRS: { request: whole, peers: list(peer, peersPerMessageMax) },
   REJ: { code: text(64), message: text(512), blame: text(16), about: bytes(0, 32) },
   BYE: { reason: text(256) },
+  EVD: { evidence: bytes(evidenceBytes, evidenceBytes) },
   GPH: { request: whole, locator: list(hash, locatorHashesMax), limit: whole },
   PHD: { request: whole, after: hash, page: bytes(0, headersPerMessageMax * packedHeaderBytesMax) },
   GPF: { request: whole, of: subject },

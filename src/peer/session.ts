@@ -41,6 +41,8 @@ export type SessionEffect =
   | { readonly _tag: "Transactions"; readonly transactions: ReadonlyArray<Uint8Array> }
   | { readonly _tag: "Peers"; readonly peers: Extract<Message, { tag: "PRS" }>["peers"] }
   | { readonly _tag: "Measured"; readonly latencyMs: number }
+  /** It says that this proves something against an authority. */
+  | { readonly _tag: "Evidence"; readonly evidence: Uint8Array }
   /** The peer broke the conversation's rules; what it costs it. */
   | { readonly _tag: "Misbehaved"; readonly code: string; readonly points: number }
   | { readonly _tag: "End"; readonly reason: string }
@@ -244,6 +246,8 @@ export class Session {
       case "GFH":
       case "GFL":
         return [{ _tag: "ServeLight", ask: message }]
+      case "EVD":
+        return [{ _tag: "Evidence", evidence: message.evidence }]
       case "REJ":
         return nothing
     }

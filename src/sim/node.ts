@@ -14,6 +14,7 @@ import type { Fetch } from "../io/fetch.ts"
 import type { NodeEvent } from "../node.ts"
 import type { Snapshot } from "../store/snapshot.ts"
 import type { ChainStore } from "../store/store.ts"
+import type { Signer } from "../validator/signer.ts"
 import { nodeIdOf } from "../transport/hello.ts"
 import type { Choices } from "./choices.ts"
 import { SimDisk } from "./disk.ts"
@@ -44,6 +45,8 @@ export interface SimNodeOptions {
   readonly squeeze: number
   /** Discovery services, and the way to them. */
   readonly discovery?: { readonly services: ReadonlyArray<string>; readonly fetch: Fetch }
+  /** Signs for an authority, where authorities seal. */
+  readonly signer?: Signer | undefined
 }
 
 export interface SimParts {
@@ -244,6 +247,7 @@ export class SimNode {
           startThread: threads.start,
           ...(options.discovery === undefined ? {} : { fetch: options.discovery.fetch })
         },
+        ...(options.signer === undefined ? {} : { signer: options.signer }),
         triesInPlace: options.triesInPlace ?? 0,
         squeeze: options.squeeze,
         spy: this.spy(),

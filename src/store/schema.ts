@@ -63,4 +63,18 @@ const filters: ReadonlyArray<string> = [
   `CREATE TABLE filters (height INTEGER PRIMARY KEY, filter BLOB NOT NULL, header BLOB NOT NULL)`
 ]
 
-export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past, owners, filters]
+/** Step 5: chains of authorities (seals.ts, evidence.ts). Empty on every other. Headers stored before have no row in `seals`. */
+const authorities: ReadonlyArray<string> = [
+  // The first header that an authority sealed for a slot.
+  `CREATE TABLE seals (slot INTEGER NOT NULL, authority BLOB NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (slot, authority))
+    WITHOUT ROWID`,
+  // Two headers of one slot and authority, as they travel. found: milliseconds.
+  `CREATE TABLE evidence (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, authority BLOB NOT NULL, slot INTEGER NOT NULL, bytes BLOB NOT NULL,
+    found INTEGER NOT NULL, UNIQUE (authority, slot))`,
+  // What the operator wants to become of somebody. since: milliseconds.
+  `CREATE TABLE wishes (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, subject BLOB NOT NULL UNIQUE, vote TEXT NOT NULL, since INTEGER NOT NULL)`
+]
+
+export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past, owners, filters, authorities]

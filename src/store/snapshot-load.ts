@@ -23,6 +23,7 @@ import { headerCacheMax } from "../limits.ts"
 import { ChunkReader, decodeEntries, decodeHead, type Head, kinds, malformed, SnapshotFault } from "./snapshot-file.ts"
 import type { Progress } from "./snapshot-make.ts"
 import { balancesSql } from "./balances.ts"
+import { SealIndex } from "./seals.ts"
 import { ChainStore } from "./store.ts"
 
 export interface Loaded {
@@ -72,6 +73,7 @@ class Loader {
       "INSERT INTO headers (n, hash, previous, height, header, work) VALUES (?, ?, ?, ?, ?, ?)"
     )
     const best = this.db.query("INSERT INTO best (height, n) VALUES (?1, ?1 + 1)")
+    const seals = new SealIndex(this.db, rules.consensus.author)
     const recent = new RecentHeaders(this.db, rules.genesis.header)
     let work = rules.consensus.work(rules.genesis.header)
     let base = rules.genesis.header
@@ -82,6 +84,7 @@ class Loader {
           const header = this.header(row.slice(), recent)
           work += rules.consensus.work(header)
           insert.run(header.height + 1, header.hash, header.previous, header.height, header.bytes, toTarget(work))
+          seals.add(header, header.height + 1)
           best.run(header.height)
           recent.push(header)
           if (header.height === head.stateHeight) base = header

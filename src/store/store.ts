@@ -22,6 +22,8 @@ import { type Balance, Balances, balancesSql } from "./balances.ts"
 import { filtersPerLandingMax, headerCacheMax, invalidBlocksMax, stateEntriesMax, statePagesMax } from "../limits.ts"
 import { BoundedCache } from "./cache.ts"
 import { type HeaderRow, statements } from "./statements.ts"
+import { EvidenceBook, WishBook } from "./evidence.ts"
+import { SealIndex } from "./seals.ts"
 import { FilterTable, type StoredFilter } from "./filters.ts"
 import { closeDatabase, corrupt, pastInvalid, StoreFault } from "./db.ts"
 import { floorOf, inconsistency } from "./consistency.ts"
@@ -42,6 +44,9 @@ const keyBytes = (hex: string): Uint8Array => Uint8Array.fromHex(hex)
 
 export class ChainStore implements ChainReader {
   readonly db: Database
+  readonly seals: SealIndex
+  readonly evidence: EvidenceBook
+  readonly wishes: WishBook
   private readonly rules: Rules
   private readonly sql: ReturnType<typeof statements>
   private readonly rows = new BoundedCache<StoredRow>(headerCacheMax)
@@ -60,6 +65,9 @@ export class ChainStore implements ChainReader {
     this.rules = rules
     this.sql = statements(db)
     this.filters = new FilterTable(db, options.filters)
+    this.seals = new SealIndex(db, rules.consensus.author)
+    this.evidence = new EvidenceBook(db)
+    this.wishes = new WishBook(db)
     const genesis = this.sql.meta.get("genesis")?.value
     if (genesis === undefined) this.begin()
     else if (!equal(genesis as Uint8Array, rules.genesis.header.hash)) {
@@ -205,7 +213,9 @@ export class ChainStore implements ChainReader {
     this.decide(() => {
       for (const { header, work } of rows) {
         if (this.stored(header.id) !== undefined) continue
-        this.sql.insertHeader.run(header.hash, header.previous, header.height, header.bytes, toTarget(work))
+        const { hash, previous, height, bytes } = header
+        const { lastInsertRowid } = this.sql.insertHeader.run(hash, previous, height, bytes, toTarget(work))
+        this.seals.add(header, Number(lastInsertRowid))
       }
     })
   }

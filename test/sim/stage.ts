@@ -13,6 +13,7 @@ import type { Transaction } from "../../src/ledger/transaction.ts"
 import type { PeerView } from "../../src/node.ts"
 import { type Message, packHeaders } from "../../src/peer/message.ts"
 import type { Channel } from "../../src/transport/channel.ts"
+import type { Signer } from "../../src/validator/signer.ts"
 import { nodeIdOf, SeenNonces } from "../../src/transport/hello.ts"
 import { makeNativeChannel } from "../../src/transport/native.ts"
 import { checkBounds, checkHistory, checkTip, poolView, Violation } from "../../src/sim/check.ts"
@@ -47,6 +48,8 @@ export interface NodeWish {
   readonly onDemand?: boolean
   /** It looks for peers in this discovery service. */
   readonly asks?: SimService | undefined
+  /** Signs for an authority. */
+  readonly signer?: Signer
   /** It begins at this snapshot. */
   readonly snapshot?: Uint8Array
 }
@@ -88,6 +91,7 @@ export class Stage {
         mining: { threads: wish.hashesPerSecond === undefined ? 0 : 1, onDemand: wish.onDemand ?? false },
         triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0,
         squeeze: 1,
+        signer: wish.signer,
         ...(wish.asks === undefined ? {} : { discovery: { services: [wish.asks.url], fetch: wish.asks.fetch } })
       })
       const { snapshot } = wish

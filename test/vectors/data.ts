@@ -55,6 +55,9 @@ import type {
 } from "../../src/ledger/transaction.ts"
 import { makeTransfer, signedPart, signTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
+import { encodeEvidence } from "../../src/consensus/evidence.ts"
+import { offenceOf } from "../authorities.ts"
+import { specOf as testSpec, TestChain } from "../fixtures.ts"
 import { payments } from "./payment.ts"
 
 const keys = [0, 1, 2].map((index) => accountKey(devMnemonic, index))
@@ -533,6 +536,8 @@ const peers = () => {
     nonce: new Uint8Array(16).fill(7)
   }
   const { hash, bytes } = genesis.header
+  const sealed = new TestChain(testSpec({ authorities: 5, chainId: "cairn-dev" }))
+  const evidence = offenceOf(sealed, { by: 1, now: sealed.now })
   const messages: ReadonlyArray<Message> = [
     { tag: "STS", height: 0, work: toTarget(256n), tip: hash },
     { tag: "PNG", nonce: 7 },
@@ -549,6 +554,7 @@ const peers = () => {
     { tag: "PRS", request: 4, peers: [{ endpoint: "127.0.0.1:19100", nodeId: hello.nodeId }] },
     { tag: "REJ", code: "seal-wrong", message: "no", blame: "peer", about: hash },
     { tag: "BYE", reason: "the node stops" },
+    { tag: "EVD", evidence: encodeEvidence(evidence) },
     { tag: "GPH", request: 5, locator: [hash], limit: 2000 },
     { tag: "PHD", request: 5, after: hash, page: packedPages()[0]!.bytes },
     { tag: "GPF", request: 6, of: key.address },
@@ -567,6 +573,14 @@ const peers = () => {
       binding: toHex(binding),
       node_id: hello.nodeId,
       frame: toHex(encodeFrame({ tag: "HEY", body: makeHello(hello, key, binding) }))
+    },
+    evidence: {
+      chain_id: hello.chainId,
+      genesis_time: sealed.rules.spec.genesis.time,
+      slot_ms: sealed.rules.spec.difficulty.blockMs,
+      authority: toHex(evidence.authority),
+      slot: evidence.slot,
+      bytes: toHex(encodeEvidence(evidence))
     },
     packed_headers: packedPages().map(({ parent, rows, bytes }) => ({
       parent: toHex(parent),
