@@ -7,6 +7,7 @@
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
 import { Cause, Clock, Effect, Exit, Fiber } from "effect"
+import { peersMaxOf } from "../src/block/genesis.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import { VerifiedLeaves } from "../src/chain/verified.ts"
 import { formatEndpoint, type NodeConfig, parseEndpoint } from "../src/config.ts"
@@ -266,6 +267,7 @@ class Door {
         ourId: nodeId,
         seeds: options.config.peers?.seeds ?? [],
         dials: options.config.peers !== undefined,
+        sessionsMax: peersMaxOf(options.rules.spec),
         session: sessions.find,
         begin: () => sessions.each((session) => session.tell({ _tag: "Close", reason: "the directory begins anew" })),
         dial: (endpoint) => void base.fork(this.dial(endpoint)),

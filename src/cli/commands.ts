@@ -12,6 +12,7 @@ import { readText } from "../io/files.ts"
 import { attempt } from "./attempt.ts"
 import { failure } from "./failure.ts"
 import { ask, keyFlags, nodeUrl, optional, passphraseOf, prefix, undefinedIfNone, withKeys, yes } from "./flags.ts"
+import { genesisCommand, mapFlag } from "./genesis-command.ts"
 import { init } from "./init.ts"
 import { exportKey, importKey, listKeys, newKey } from "./keys.ts"
 import { lightCommand } from "./light-command.ts"
@@ -173,16 +174,29 @@ const initCommand = Command.make(
   {
     spec: Flag.String("spec").pipe(
       Flag.withAlias("preset"),
-      Flag.withDescription(`Chain spec: a file, or ${presetNames}`)
+      Flag.withDescription(`Chain spec: a file, or ${presetNames}`),
+      Flag.optional
     ),
+    genesis: optional("genesis", "In place of --spec: a chain spec, or a genesis file of ccoin"),
+    map: mapFlag,
     dataDir
   },
-  init
+  ({ spec, genesis, map, dataDir: folder }) =>
+    init({
+      spec: undefinedIfNone(spec),
+      genesis: undefinedIfNone(genesis),
+      map: undefinedIfNone(map),
+      dataDir: folder
+    })
 ).pipe(
   Command.withDescription("Makes a data folder for a chain"),
   Command.withExamples([
     { command: "cairn init --preset dotcoin && cairn start", description: `A chain of coins, in ./${usualFolder}` },
-    { command: "cairn init --spec cairn --data-dir mine", description: "The chain of this program, in ./mine" }
+    { command: "cairn init --spec cairn --data-dir mine", description: "The chain of this program, in ./mine" },
+    {
+      command: "cairn init --genesis genesis.json --map addresses.json --data-dir mine",
+      description: "The chain of a genesis file of ccoin"
+    }
   ])
 )
 
@@ -371,6 +385,7 @@ export const makeRoot = (startedAt: number) =>
     Command.withSubcommands([
       startCommand(startedAt),
       initCommand,
+      genesisCommand,
       keysCommand,
       sendCommand,
       walletCommand,

@@ -7,9 +7,10 @@
 import type { Result } from "effect"
 import type { Address } from "../crypto/address.ts"
 import type { Amount } from "./amount.ts"
+import type { Filler } from "./filler.ts"
 import type { Overlay } from "./overlay.ts"
 import type { TransactionReject } from "./reject.ts"
-import type { Millis, Transaction } from "./transaction.ts"
+import type { Millis, Nonce, Transaction } from "./transaction.ts"
 
 /** What a chain spec says of its money, whatever the model. Amounts in base units. */
 interface MoneyRules {
@@ -19,6 +20,8 @@ interface MoneyRules {
   readonly supplyMax: Amount
   readonly feeMin: Amount
   readonly noteBytesMax: number
+  /** What who sends puts where he has nothing to say (C `transaction.placeholder_data`). No rule asks for it. */
+  readonly filler?: Filler
   /** Paid to the proposer of height 1; halved every `rewardHalvingBlocks` (0: never), until `supplyMax` is issued. */
   readonly reward: Amount
   readonly rewardHalvingBlocks: number
@@ -39,6 +42,8 @@ export type LedgerRules = AccountRules | CoinRules
 export interface Allocation {
   readonly address: Address
   readonly balance: Amount
+  /** Nonce that counts as the last one used, of an account; absent: none yet. */
+  readonly nonce?: Nonce
 }
 
 /** Facts about the block that a transaction is applied in. */
