@@ -92,8 +92,9 @@ export const checkGenesis = (wish: GenesisFile): void => {
     addresses: Object.fromEntries(addresses),
     spec: formatSpec(spec)
   }
+  const what = form === "ccoin" ? "genesis file of ccoin" : "chain spec"
   print(value, [
-    `${paint("green", "✓")} ${wish.file} is a ${form === "ccoin" ? "genesis file of ccoin" : "chain spec"}: a chain can begin with it.`,
+    `${paint("green", "✓")} ${wish.file} is a ${what}: a chain can begin with it.`,
     ...rows([
       ["chain", spec.ledger.chainId],
       ["genesis", genesis.header.id],

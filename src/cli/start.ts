@@ -15,7 +15,7 @@ import { equal } from "../codec/bytes.ts"
 import { engine, useEngine } from "../crypto/signature.ts"
 import { type Recording, startRecorded } from "../flight/record.ts"
 import { makeApp } from "../http/app.ts"
-import { type CompatSystem, makeCompat } from "../http/compat.ts"
+import { compatModel, type CompatSystem, makeCompat } from "../http/compat.ts"
 import { loadPage } from "../http/page.ts"
 import { type HttpServer, serveHttp } from "../http/server.ts"
 import { Random } from "../io/random.ts"
@@ -31,6 +31,7 @@ import { ChainStore } from "../store/store.ts"
 import { nothingSigned } from "../validator/protection.ts"
 import { localSigner, type Signer } from "../validator/signer.ts"
 import { attempt, failureOfStore } from "./attempt.ts"
+import { spendersIn } from "./account-token.ts"
 import {
   databasePath,
   isInitialised,
@@ -118,8 +119,17 @@ const proposerOf = (rules: Rules, config: NodeConfig): Address | undefined => {
   throw failure("usage", "address-invalid", `--mine-to: the address ${parsed.wrong}.`)
 }
 
-const needCoins = ({ spec }: Rules, { system }: NonNullable<StartOptions["compat"]>): void => {
-  if (spec.ledger.model === "utxo") return
+/** The routes of a system need its ledger. */
+const needModel = ({ spec }: Rules, { system }: NonNullable<StartOptions["compat"]>): void => {
+  const model = compatModel(system)
+  if (spec.ledger.model === model) return
+  if (model === "account")
+    throw failure(
+      "usage",
+      "compat-needs-accounts",
+      `--compat ${system}: the chain "${spec.ledger.chainId}" has coins; ${system} has accounts.`,
+      "Start on a chain of accounts: a folder made by cairn init --genesis FILE, or --dev."
+    )
   throw failure(
     "usage",
     "compat-needs-coins",
@@ -245,7 +255,7 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
       const rules = yield* attempt(() => prepareRules(folder, spec))
       const proposer = yield* attempt(() => {
         chooseEngine(config.signatureEngine)
-        if (compat !== undefined) needCoins(rules, compat)
+        if (compat !== undefined) needModel(rules, compat)
         return proposerOf(rules, config)
       })
       const { store, snapshot } = yield* openStore(folder, rules, config.filters !== false)
@@ -296,7 +306,8 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
                     context,
                     wallet: walletOf(rules, key, config.dev),
                     session,
-                    random
+                    random,
+                    spenders: spendersIn(folder)
                   })
             const files = yield* Effect.promise(() => page)
             return makeApp({ node: tree.node, context, adminToken, page: files, hosts, compat: routes })
