@@ -343,7 +343,8 @@ class Door {
       reason = why
       actor.stop()
     }
-    const around = { sync: this.core.sync, mempool: this.core.mempool, maintenance: this.maintenance }
+    const { mayTell } = sessions
+    const around = { sync: this.core.sync, mempool: this.core.mempool, maintenance: this.maintenance, mayTell }
     const channel = this.channelOver(wire)
     const self = (): ActorRef<SessionMessage> => actor
     const spec = makeSession({ id, direction, dialled, rules, store, snapshot, channel, wire, self, ended, ...around })
