@@ -2,13 +2,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Context, Effect, Result } from "effect"
 import type { Hono } from "hono"
-import { keyOf } from "../../test/fixtures.ts"
+import { keyOf, transfer } from "../../test/fixtures.ts"
 import { startNode, type TestNode } from "../../test/network.ts"
 import { readCcoin } from "../block/ccoin.ts"
 import { type ChainSpec, specHash } from "../block/genesis.ts"
 import { fromHex, toHex, utf8 } from "../codec/bytes.ts"
 import { formatAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
+import { formatTransfer } from "../ledger/transfer-text.ts"
 import { compatBlocksBackMax } from "../limits.ts"
 import type { NodeShape } from "../node.ts"
 import { makeDice } from "../sim/dice.ts"
@@ -88,7 +89,7 @@ const get = async <A>(path: string): Promise<A> => (await (await ask("GET", path
 const spend = (body: unknown, bearer: string | undefined = token) => ask("POST", `/${sender}/txn/`, body, bearer)
 const codeOf = async (response: Promise<Response>): Promise<string> => {
   const answer = await response
-  if (answer.status === 200) return "200"
+  if (answer.ok) return String(answer.status)
   expect(answer.headers.get("content-type")).toBe("application/problem+json")
   return `${answer.status} ${((await answer.json()) as { code: string }).code}`
 }
@@ -244,6 +245,34 @@ describe("ccoin refuses", () => {
     expect(await codeOf(spend({ sendto_address: friend, amount: 1, ...changes }))).toBe(code)
     expect((await Effect.runPromise(node.tree.node.stats())).pendingTransactions).toBe(0)
     expect(held(await block(await get<number>(`/${sender}/blk/cnt/`)))).toEqual(before)
+  })
+
+  test("by the node's own routes, too: a nonce that is equal or lower, and one after a gap is not mined (defect 15)", async () => {
+    await mine()
+    const { nonce, balance } = (await block(await get<number>(`/${sender}/blk/cnt/`))).state[sender]!
+    const submit = (wish: { nonce: number; amount?: number }, fields: object = {}) => {
+      const time = Date.now()
+      const made = transfer({ from: 0, to: 1, fee: 0, chainId: "ccoin-1", time, ...wish })
+      return codeOf(ask("POST", "/api/transactions", { ...formatTransfer(made, "ccoin"), ...fields }))
+    }
+    expect(await submit({ nonce })).toBe("409 nonce-too-low")
+    expect(await submit({ nonce: nonce - 1 })).toBe("409 nonce-too-low")
+    expect(await submit({ nonce: nonce + 77 })).toBe("400 nonce-too-high")
+    for (const amount of [-40, 0, 1.5, 2 ** 60])
+      expect(await submit({ nonce: nonce + 1 }, { id: undefined, amount })).toBe("400 amount-invalid")
+    expect(await submit({ nonce: nonce + 1, amount: balance + 1 })).toBe("400 balance-too-low")
+    expect((await Effect.runPromise(node.tree.node.stats())).pendingTransactions).toBe(0)
+    expect(await submit({ nonce: nonce + 2 })).toBe("201")
+    await mine()
+    const late = await block(await get<number>(`/${sender}/blk/cnt/`))
+    expect([late.body, late.state[sender]!.nonce]).toEqual([[], nonce])
+    expect(await submit({ nonce: nonce + 1 })).toBe("201")
+    await mine()
+    const both = await block(await get<number>(`/${sender}/blk/cnt/`))
+    expect([both.body.map(({ number }) => number), both.state[sender]!.nonce]).toEqual([
+      [nonce + 1, nonce + 2],
+      nonce + 2
+    ])
   })
 
   test("bodies that are no JSON, with a code and never a page of errors", async () => {
