@@ -14,6 +14,7 @@ import { parseJsonc } from "../codec/jsonc.ts"
 import { bitsOf } from "../consensus/difficulty.ts"
 import { formatAddress } from "../crypto/address.ts"
 import { decodeAccount, keyOf as entryOf } from "../ledger/account.ts"
+import { makeDice } from "../sim/dice.ts"
 import { type CcoinReading, isCcoin, parseAddressMap, readCcoin } from "./ccoin.ts"
 import { type ChainSpec, formatSpec, parseSpec, peersMaxOf, specHash } from "./genesis.ts"
 
@@ -125,6 +126,24 @@ describe("a genesis file of ccoin", () => {
     ]
     const hashes = [file, ...others.map((changes) => ({ ...file, ...changes }))].map(hash)
     expect(new Set(hashes).size).toBe(hashes.length)
+  })
+
+  test("is read or refused, whatever has become of it: nothing throws", () => {
+    const text = JSON.stringify(file)
+    const dice = makeDice(21)
+    let read = 0
+    for (let i = 0; i < 3_000; i++) {
+      const json = parseJsonc(new TextDecoder().decode(dice.mutate(utf8(text))))
+      if (Result.isSuccess(json) && Result.isSuccess(readCcoin(json.success, map))) read++
+    }
+    const values = [null, true, -1, 1.5, 1e400, "x", [], {}, [[]], { a: {} }, ["rnd"], ["rnd", "15"]]
+    for (const key of Object.keys(file))
+      for (const value of values) {
+        readCcoin({ ...file, [key]: value }, map)
+        for (const inner of Object.keys(file[key] as object))
+          readCcoin({ ...file, [key]: { ...(file[key] as object), [inner]: value } }, map)
+      }
+    expect(read).toBeGreaterThan(10)
   })
 
   test("makes a spec that is one: it can be written down and read again", () => {
