@@ -168,6 +168,20 @@ describe("of its fields is enforced", () => {
     expect(code(chain.next())).toBeUndefined()
   })
 
+  test("interval: a slot is five seconds, or as long as a shorter interval", () => {
+    const slots = [600, 5, 2, 0.5, 0.002].map((interval) => {
+      const { difficulty, authority, time } = specOf(mining({ interval }))
+      return [difficulty.blockMs, authority!.outOfTurnMs, time.futureMsMax, authority!.pace!.idleMs]
+    })
+    expect(slots).toEqual([
+      [5_000, 2_500, 2_500, 600_000],
+      [5_000, 2_500, 2_500, 5_000],
+      [2_000, 1_000, 1_000, 2_000],
+      [500, 250, 250, 500],
+      [2, 1, 1, 2]
+    ])
+  })
+
   test("max_bound", () => {
     const chain = begun(mining({ max_bound: 10 }))
     const more = Array.from({ length: 11 }, (_, i) => pay(7 + i))
