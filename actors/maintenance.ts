@@ -1,7 +1,7 @@
 /** Owns the peer directory: who may come in, whom we dial, who is banned. A mailbox around src/peer/directory.ts. */
 import { Clock, Effect } from "effect"
 import { Random } from "../src/io/random.ts"
-import { handshakeMsMax, outboundSessionsMax, peersPerMessageMax, sessionsMax } from "../src/limits.ts"
+import { handshakeMsMax, outboundSessionsMax, peersPerMessageMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import type { PeerView } from "../src/node.ts"
 import { checkAdmission } from "../src/peer/admission.ts"
@@ -20,6 +20,8 @@ export interface MaintenancePorts {
   readonly seeds: ReadonlyArray<string>
   /** False: a node that speaks to no peers, whatever its directory knows. */
   readonly dials: boolean
+  /** Sessions in all. */
+  readonly sessionsMax: number
   readonly session: (id: SessionId) => ActorRef<SessionMessage> | undefined
   /** Begins a dial; its failure comes back as DialFailed. */
   readonly dial: (endpoint: string) => void
@@ -54,7 +56,11 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
     const now = state.clock.currentTimeMillisUnsafe()
     const others = [...state.sessions.values()].map((other) => ({ ...other, host: other.remoteHost }))
     const banned = state.directory.isBanned(facts.nodeId, now)
-    const outcome = checkAdmission({ ...facts, host: facts.remoteHost }, others, { ourId: ports.ourId, banned })
+    const outcome = checkAdmission({ ...facts, host: facts.remoteHost }, others, {
+      ourId: ports.ourId,
+      banned,
+      sessionsMax: ports.sessionsMax
+    })
     if (facts.dialled !== undefined) state.dialled.delete(facts.dialled)
     if ("reject" in outcome) {
       reached("session-refused")
@@ -121,7 +127,8 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
     }
     for (const [endpoint, since] of state.dialled) if (now - since > dialMsMax) state.dialled.delete(endpoint)
     const outbound = all.filter(({ direction }) => direction === "outbound").length
-    const room = ports.dials ? outboundSessionsMax - outbound - state.dialled.size : 0
+    const free = Math.min(outboundSessionsMax - outbound, ports.sessionsMax - all.length)
+    const room = ports.dials ? free - state.dialled.size : 0
     for (const endpoint of state.directory.toDial(connected, room, now)) {
       state.directory.dialling(endpoint, now)
       state.dialled.set(endpoint, now)
@@ -202,7 +209,7 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
     drain: (state) => Effect.sync(() => ports.save(state.directory.all)),
     bounds: ({ directory, sessions, dialled }) => [
       ...directory.bounds,
-      { of: "sessions", used: sessions.size, max: sessionsMax },
+      { of: "sessions", used: sessions.size, max: ports.sessionsMax },
       { of: "dialled", used: dialled.size, max: outboundSessionsMax }
     ]
   }

@@ -23,6 +23,7 @@ import { slotOf } from "../src/consensus/rota.ts"
 import { withSeal } from "../src/consensus/seal.ts"
 import type { Address } from "../src/crypto/address.ts"
 import type { StartThread, Thread } from "../src/io/worker.ts"
+import { fillerBytes } from "../src/ledger/filler.ts"
 import { isSent, type Transaction } from "../src/ledger/transaction.ts"
 import { search } from "../src/miner/search.ts"
 import { type Ballot, makeTemplate, transactionBytesLeft, type Wish } from "../src/miner/template.ts"
@@ -111,7 +112,8 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
   const nowOf = (state: State): number => state.clock.currentTimeMillisUnsafe()
   const { author } = rules.consensus
   const ancestry = (): Ancestry => ancestryOf(store, store.tip().header)
-  const extraLength = Math.max(options.extra.length, author === undefined ? 0 : evidenceBytes)
+  const evidenceLength = author === undefined ? 0 : evidenceBytes
+  const extraLength = Math.max(options.extra.length, evidenceLength, fillerBytes(rules.spec.block.filler))
   /** Mine all the time? Outlives the actor: who asked for it does not hear of a restart. */
   let always = options.threads > 0 || ports.signer !== undefined
 

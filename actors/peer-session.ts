@@ -59,6 +59,8 @@ export interface SessionPorts {
     readonly ballots: ActorRef<BallotsMessage>
     readonly unpunished: () => ReadonlyArray<Uint8Array>
   }
+  /** May the log hear of a stranger who was refused? */
+  readonly mayTell: (code: string, now: number) => boolean
   /** The reason of the end, for whoever supervises. */
   readonly ended: (reason: string) => void
 }
@@ -158,8 +160,17 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
             blame: "peer",
             about: new Uint8Array(0)
           })
-        return end(state, `${out.code}: ${out.message}`)
+        end(state, `${out.code}: ${out.message}`)
+        return tellOfChain(state, out)
     }
+  }
+
+  /** An operator who has named a peer of another chain, or whom one has named, must hear why the two do not speak. */
+  const tellOfChain = (state: State, { code, message }: Extract<ChannelOutput, { _tag: "Refused" }>) => {
+    if (code !== "chain-id-mismatch" && code !== "genesis-mismatch") return
+    if (!ports.mayTell(code, state.clock.currentTimeMillisUnsafe())) return
+    const peer = ports.dialled ?? wire.remoteHost
+    return Effect.logWarning(`a peer was refused: ${message}`, { code, peer, direction: ports.direction })
   }
 
   const hear = (state: State, message: Message): Effect.Effect<void> | void => {

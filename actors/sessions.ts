@@ -13,9 +13,18 @@ export class Sessions {
     { readonly actor: AnySession; readonly fiber: Fiber.Fiber<void, unknown> }
   >()
   private last = 0
+  /** When which kind of refusal was last told. The codes are few. */
+  private readonly toldAt = new Map<string, number>()
 
   get size(): number {
     return this.open.size
+  }
+
+  /** May the log hear of a stranger who was refused with this code? Once a minute: nobody fills it by knocking. */
+  readonly mayTell = (code: string, now: number): boolean => {
+    if (now < (this.toldAt.get(code) ?? Number.NEGATIVE_INFINITY) + 60_000) return false
+    this.toldAt.set(code, now)
+    return true
   }
 
   nextId(): SessionId {

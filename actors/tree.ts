@@ -7,6 +7,7 @@
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
 import { Cause, Clock, Effect, Exit, Fiber } from "effect"
+import { peersMaxOf } from "../src/block/genesis.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import { VerifiedLeaves } from "../src/chain/verified.ts"
 import { formatEndpoint, type NodeConfig, parseEndpoint } from "../src/config.ts"
@@ -285,6 +286,7 @@ class Door {
         ourId: nodeId,
         seeds: options.config.peers?.seeds ?? [],
         dials: options.config.peers !== undefined,
+        sessionsMax: peersMaxOf(options.rules.spec),
         session: sessions.find,
         begin: () => sessions.each((session) => session.tell({ _tag: "Close", reason: "the directory begins anew" })),
         dial: (endpoint) => void base.fork(this.dial(endpoint)),
@@ -384,7 +386,9 @@ class Door {
     }
     const { actors, standings } = this.core.ballots
     const judge = standings === undefined ? {} : { judge: { ballots: actors[0]!, unpunished: standings.unpunished } }
-    const around = { sync: this.core.sync, mempool: this.core.mempool, maintenance: this.maintenance, ...judge }
+    const { mayTell } = sessions
+    const { sync, mempool } = this.core
+    const around = { sync, mempool, maintenance: this.maintenance, mayTell, ...judge }
     const channel = this.channelOver(wire)
     const self = (): ActorRef<SessionMessage> => actor
     const spec = makeSession({ id, direction, dialled, rules, store, snapshot, channel, wire, self, ended, ...around })

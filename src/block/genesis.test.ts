@@ -122,6 +122,42 @@ describe("a spec is refused", () => {
   })
 })
 
+describe("of the optional keys", () => {
+  const coins = presets["dev-coins"] as Json
+  const [first] = (dev["genesis"] as { alloc: ReadonlyArray<Json> }).alloc as [Json]
+
+  test("each may be there, and is then part of the hash", () => {
+    const specs = [
+      dev,
+      { ...dev, network: { peersMax: 8 } },
+      changed("genesis", { bits: 4 }),
+      changed("genesis", { alloc: [{ ...first, nonce: 3 }] }),
+      changed("genesis", { alloc: [{ ...first, balance: 0, nonce: 3 }] }),
+      changed("block", { filler: { rule: "random", characters: 9 } }),
+      changed("block", { filler: { rule: "text", text: "é" } }),
+      changed("ledger", { filler: { rule: "text", text: "" } })
+    ]
+    const hashes = specs.map((json) => specHash(Result.getOrThrow(parseSpec(json))).toHex())
+    expect(new Set(hashes).size).toBe(specs.length)
+    for (const json of specs) expect(formatSpec(Result.getOrThrow(parseSpec(json))) as unknown).toEqual(json)
+  })
+
+  test.each([
+    [{ ...dev, network: { peersMax: 0 } }, "network.peersMax"],
+    [{ ...dev, network: { peersMax: 9, more: 1 } }, "network.more"],
+    [changed("genesis", { bits: 241 }), "genesis.bits"],
+    [{ ...(presets["cairn"] as Json), genesis: { time: 0, note: "", bits: 4, alloc: [] } }, "genesis.bits"],
+    [changed("genesis", { alloc: [{ ...first, nonce: 0 }] }), "genesis.alloc[0].nonce"],
+    [changed("genesis", { alloc: [{ ...first, nonce: 2 ** 49 }] }), "genesis.alloc[0].nonce"],
+    [{ ...coins, genesis: { ...(dev["genesis"] as Json), alloc: [{ ...first, nonce: 1 }] } }, "genesis.alloc[0].nonce"],
+    [changed("block", { filler: { rule: "random", characters: 1_025 } }), "block.filler.characters"],
+    [changed("block", { filler: { rule: "random", characters: 257 } }), "block.filler"],
+    [changed("ledger", { filler: { rule: "text", text: "é".repeat(141) } }), "ledger.filler"]
+  ])("%#: none says what cannot be", (json, path) => {
+    expect(pathsOf(json)).toEqual([path])
+  })
+})
+
 describe("the hash of a spec", () => {
   const hashOf = (json: unknown): string => specHash(Result.getOrThrow(parseSpec(json))).toHex()
 

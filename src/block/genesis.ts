@@ -10,6 +10,7 @@ import type { Amount } from "../ledger/amount.ts"
 import type { Allocation, LedgerRules } from "../ledger/ledger.ts"
 import type { Millis } from "../ledger/transaction.ts"
 import { isChainId } from "../ledger/chain-id.ts"
+import { type Filler, fillerBytes } from "../ledger/filler.ts"
 import {
   authoritiesMax,
   blockBytesMax,
@@ -20,6 +21,7 @@ import {
   noteBytesMax,
   payloadBytesMax,
   stateBlocksMax,
+  sessionsMax,
   transactionBytesMax,
   transferBytesMax
 } from "../limits.ts"
@@ -40,6 +42,8 @@ const units = between(0, Number.MAX_SAFE_INTEGER)
 const blockMs = between(1, 86_400_000)
 /** The end of the year 9999: whatever is added to a time stays a safe integer. */
 const timeMax = 253_402_300_799_999
+/** The last nonce that a genesis may give: far from where nonces end. */
+const allocNonceMax = 2 ** 48
 /** Bytes of a block with one longest transaction of a model, beside its extra data and what it opens with. */
 const blockBytesLeast = {
   account: headerBytes + 8 + 2 + transferBytesMax,
@@ -102,6 +106,12 @@ const AuthorityRuleSchema = Schema.Struct({
   finality: Schema.optionalKey(Schema.Struct({ checkpointBlocks: between(2, 10_000) }))
 })
 
+/** What stands where nobody has put data (C `placeholder_data`). */
+const FillerSchema = Schema.Union([
+  Schema.Struct({ rule: Schema.Literal("random"), characters: between(0, extraBytesMax) }),
+  Schema.Struct({ rule: Schema.Literal("text"), text: text({ min: 0, max: extraBytesMax }) })
+])
+
 /** What every money model says. */
 const money = {
   chainId: Schema.String.check(holds(isChainId, "1 to 32 of a-z, 0-9 and hyphen")),
@@ -111,6 +121,7 @@ const money = {
   feeMin: units,
   noteBytesMax: between(0, noteBytesMax),
   payloadBytesMax: Schema.optionalKey(between(0, payloadBytesMax)),
+  filler: Schema.optionalKey(FillerSchema),
   reward: units,
   rewardHalvingBlocks: between(0, Number.MAX_SAFE_INTEGER)
 }
@@ -135,13 +146,18 @@ const SpecSchema = Schema.Struct({
   block: Schema.Struct({
     bytesMax: between(blockBytesLeast.account, blockBytesMax),
     transactionsMax: between(0, blockTransactionsMax),
-    extraBytesMax: between(32, extraBytesMax)
+    extraBytesMax: between(32, extraBytesMax),
+    filler: Schema.optionalKey(FillerSchema)
   }),
   history: Schema.optionalKey(Schema.Struct({ stateBlocks: between(0, stateBlocksMax) })),
+  network: Schema.optionalKey(Schema.Struct({ peersMax: between(1, 65_535) })),
   genesis: Schema.Struct({
     time: between(0, timeMax),
     note: text({ min: 0, max: 280 }),
-    alloc: Schema.Array(Schema.Struct({ address: Schema.String, balance: units }))
+    bits: Schema.optionalKey(between(0, 240)),
+    alloc: Schema.Array(
+      Schema.Struct({ address: Schema.String, balance: units, nonce: Schema.optionalKey(between(1, allocNonceMax)) })
+    )
   })
 })
 type SpecText = typeof SpecSchema.Type
@@ -186,19 +202,36 @@ export interface ChainSpec {
     /** Transactions in a block; the reward, derived or a coinbase, not counted. */
     readonly transactionsMax: number
     readonly extraBytesMax: number
+    /** The form that every block's extra data must have, but for evidence. Absent: any. */
+    readonly filler?: Filler
   }
+  /** Absent: a node has as many sessions as its own limit allows, which also holds beside this one. */
+  readonly network?: { readonly peersMax: number }
+  readonly genesis: {
+    readonly time: Millis
+    readonly note: string
+    /** Leading zero bits of the target that the genesis names, with fixed difficulty; absent: as every block. */
+    readonly bits?: number
+    readonly alloc: ReadonlyArray<Allocation>
+  }
+
   /** How many blocks below the tip nodes tell the state of, at most; absent: `stateBlocksMax`. */
   readonly history?: { readonly stateBlocks: number }
-  readonly genesis: { readonly time: Millis; readonly note: string; readonly alloc: ReadonlyArray<Allocation> }
 }
 
 /** How many blocks below the tip nodes of a chain tell the state of. */
 export const stateBlocksOf = ({ history }: ChainSpec): number => history?.stateBlocks ?? stateBlocksMax
 
+/** Sessions that a node of the chain may have: no more than the chain allows, nor than the node can. */
+export const peersMaxOf = ({ network }: Pick<ChainSpec, "network">): number =>
+  Math.min(sessionsMax, network?.peersMax ?? sessionsMax)
+
 /** What is wrong with a spec, and where. */
 export interface SpecError {
   readonly path: string
   readonly message: string
+  /** What to do. */
+  readonly hint?: string
 }
 
 const decode = Schema.decodeUnknownResult(SpecSchema, { errors: "all", onExcessProperty: "error" })
@@ -236,6 +269,35 @@ const authorityErrors = (
   return errors
 }
 
+/** Who has what in the beginning. */
+const allocErrors = ({ addressPrefix, genesis, ledger }: SpecText): ReadonlyArray<SpecError> => {
+  const errors: Array<SpecError> = []
+  const refuse = (bad: boolean, path: string, message: string): void => void (bad && errors.push({ path, message }))
+  const total = genesis.alloc.reduce((sum, { balance }) => sum + balance, 0)
+  refuse(total > ledger.supplyMax, "genesis.alloc", `allocates ${total}, more than ledger.supplyMax`)
+  const seen = new Set<string>()
+  genesis.alloc.forEach(({ address, balance, nonce }, i) => {
+    const parsed = parseAddress(address, addressPrefix)
+    refuse(!isAddress(parsed), `genesis.alloc[${i}].address`, isAddress(parsed) ? "" : parsed.wrong)
+    refuse(seen.has(address), `genesis.alloc[${i}].address`, "stands here twice")
+    refuse(balance === 0 && nonce === undefined, `genesis.alloc[${i}].balance`, "must be at least 1")
+    refuse(nonce !== undefined && ledger.model !== "account", `genesis.alloc[${i}].nonce`, "is of accounts only")
+    seen.add(address)
+  })
+  return errors
+}
+
+/** Filler must fit where it stands. */
+const fillerErrors = ({ ledger, block }: SpecText): ReadonlyArray<SpecError> => {
+  const places = [
+    { path: "ledger.filler", filler: ledger.filler, most: ledger.noteBytesMax, of: "ledger.noteBytesMax" },
+    { path: "block.filler", filler: block.filler, most: block.extraBytesMax, of: "block.extraBytesMax" }
+  ]
+  return places.flatMap(({ path, filler, most, of }) =>
+    fillerBytes(filler) > most ? [{ path, message: `has ${fillerBytes(filler)} bytes, more than ${of}` }] : []
+  )
+}
+
 /** Rules that join several fields. */
 const joinErrors = (spec: SpecText): ReadonlyArray<SpecError> => {
   const errors: Array<SpecError> = []
@@ -262,17 +324,9 @@ const joinErrors = (spec: SpecText): ReadonlyArray<SpecError> => {
   const sealBytes = spec.authority === undefined ? 0 : authorityHeaderBytes - headerBytes
   const least = blockBytesLeast[ledger.model] + sealBytes + block.extraBytesMax
   refuse(block.bytesMax < least, "block.bytesMax", `must be at least ${least}: room for extra data and one transaction`)
-  const total = genesis.alloc.reduce((sum, { balance }) => sum + balance, 0)
-  refuse(total > ledger.supplyMax, "genesis.alloc", `allocates ${total}, more than ledger.supplyMax`)
-  const seen = new Set<string>()
-  genesis.alloc.forEach(({ address, balance }, i) => {
-    const parsed = parseAddress(address, spec.addressPrefix)
-    refuse(!isAddress(parsed), `genesis.alloc[${i}].address`, isAddress(parsed) ? "" : parsed.wrong)
-    refuse(seen.has(address), `genesis.alloc[${i}].address`, "stands here twice")
-    refuse(balance === 0, `genesis.alloc[${i}].balance`, "must be at least 1")
-    seen.add(address)
-  })
-  return errors
+  const ruled = difficulty.rule !== "fixed" && genesis.bits !== undefined
+  refuse(ruled, "genesis.bits", "goes with fixed difficulty only: the others begin at the target of the genesis")
+  return [...errors, ...fillerErrors(spec), ...allocErrors(spec)]
 }
 
 /**
@@ -285,7 +339,8 @@ export const parseSpec = (json: unknown): Result.Result<ChainSpec, ReadonlyArray
   const errors = joinErrors(decoded.success)
   if (errors.length > 0) return Result.fail(errors)
   const { authority, genesis, ledger, ...rest } = decoded.success
-  const alloc = genesis.alloc.map(({ address, balance }) => ({
+  const alloc = genesis.alloc.map(({ address, balance, ...more }) => ({
+    ...(more as Pick<Allocation, "nonce">),
     address: parseAddress(address, rest.addressPrefix) as Address,
     balance: balance as Amount
   }))
@@ -294,7 +349,7 @@ export const parseSpec = (json: unknown): Result.Result<ChainSpec, ReadonlyArray
     ...rest,
     ...(authority === undefined ? {} : { authority: { ...authority, members: members! } }),
     ledger: ledger as LedgerRules,
-    genesis: { time: genesis.time as Millis, note: genesis.note, alloc }
+    genesis: { ...genesis, time: genesis.time as Millis, alloc }
   })
 }
 
@@ -320,9 +375,9 @@ export const formatSpec = ({ authority, ...spec }: ChainSpec): SpecText => ({
       }),
   genesis: {
     ...spec.genesis,
-    alloc: spec.genesis.alloc.map(({ address, balance }) => ({
+    alloc: spec.genesis.alloc.map(({ address, ...rest }) => ({
       address: formatAddress(address, spec.addressPrefix),
-      balance
+      ...rest
     }))
   }
 })
@@ -335,8 +390,11 @@ const canonical = (value: unknown): string => {
   return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join(",")}}`
 }
 
-/** SHA-256 of the spec's JSON form, written as RFC 8785 (JCS) says. */
-export const specHash = (spec: ChainSpec): Hash32 => sha256(utf8(canonical(formatSpec(spec))))
+/** The spec's JSON form, written as RFC 8785 (JCS) says. */
+export const canonicalSpec = (spec: ChainSpec): string => canonical(formatSpec(spec))
+
+/** SHA-256 of that. */
+export const specHash = (spec: ChainSpec): Hash32 => sha256(utf8(canonicalSpec(spec)))
 
 const nobody = new Uint8Array(addressBytes) as Uint8Array as Address
 /** Nobody seals a genesis. */

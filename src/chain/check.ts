@@ -4,6 +4,7 @@ import { extraHashOf, transactionRootOf } from "../block/block.ts"
 import { chainTag, type Header } from "../block/header.ts"
 import { equal, toHex } from "../codec/bytes.ts"
 import type { Ancestry } from "../consensus/consensus.ts"
+import { fillerText, isFiller } from "../ledger/filler.ts"
 import { type BlockReject, reject } from "./reject.ts"
 import type { Rules } from "./rules.ts"
 
@@ -66,6 +67,9 @@ export const checkBody = ({ spec, ledger }: Rules, block: Block): BlockReject | 
   }
   if (extra.length > spec.block.extraBytesMax)
     return reject("extra-too-large", `more than ${spec.block.extraBytesMax} bytes of extra data`)
+  const { filler } = spec.block
+  if (filler !== undefined && header.authority?.vote !== "convict" && !isFiller(filler, extra))
+    return reject("extra-wrong", `the extra data is not ${fillerText(filler)}, as this chain asks for`)
   const transactionsMax = spec.block.transactionsMax + (ledger.opens ? 1 : 0)
   if (transactions.length > transactionsMax) {
     return reject("too-many-transactions", `${transactions.length}; the chain allows ${transactionsMax}`)

@@ -41,6 +41,7 @@ export const verdicts = {
   "transaction-root-wrong": { blame: "peer", condemns: false },
   "extra-hash-wrong": { blame: "peer", condemns: false },
   "extra-too-large": { blame: "peer", condemns: true },
+  "extra-wrong": { blame: "peer", condemns: true },
   "too-many-transactions": { blame: "peer", condemns: true },
   "transaction-duplicate": { blame: "peer", condemns: true },
   "transaction-refused": { blame: "peer", condemns: true },

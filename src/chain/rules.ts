@@ -3,6 +3,7 @@ import type { Block } from "../block/block.ts"
 import { type ChainSpec, makeGenesis } from "../block/genesis.ts"
 import { StateTree } from "../block/state-tree.ts"
 import type { Consensus } from "../consensus/consensus.ts"
+import { targetOfBits } from "../consensus/difficulty.ts"
 import { makePoa } from "../consensus/poa.ts"
 import { makePow } from "../consensus/pow.ts"
 import { makeAccountLedger } from "../ledger/account.ts"
@@ -36,5 +37,7 @@ export const makeRules = (spec: ChainSpec): Rules => {
   const consensus = spec.authority === undefined ? makePow(spec) : makePoa(spec)
   const entries = [...genesisState(ledger, spec).changes].map(([key, { after }]) => [key, after] as const)
   const stateRoot = new StateTree(() => undefined).update(entries)
-  return { spec, ledger, consensus, genesis: makeGenesis(spec, consensus.genesisTarget, stateRoot) }
+  const { bits } = spec.genesis
+  const target = bits === undefined ? consensus.genesisTarget : targetOfBits(bits)
+  return { spec, ledger, consensus, genesis: makeGenesis(spec, target, stateRoot) }
 }

@@ -10,14 +10,17 @@ import { parseService } from "../discovery/client.ts"
 import type { Recording } from "../flight/record.ts"
 import { compatSystems } from "../http/compat.ts"
 import { readText } from "../io/files.ts"
+import { Random } from "../io/random.ts"
 import { discoveryServicesMax } from "../limits.ts"
+import { makeToken } from "./account-token.ts"
 import { attempt } from "./attempt.ts"
 import { authorityCommand } from "./authority-command.ts"
 import { discoveryCommand } from "./discovery.ts"
 import { failure } from "./failure.ts"
 import { ask, keyFlags, nodeUrl, optional, passphraseOf, prefix, undefinedIfNone, withKeys, yes } from "./flags.ts"
+import { genesisCommand, mapFlag } from "./genesis-command.ts"
 import { init } from "./init.ts"
-import { exportKey, importKey, listKeys, newKey } from "./keys.ts"
+import { devKey, exportKey, importKey, listKeys, newKey, openKey } from "./keys.ts"
 import { lightCommand } from "./light-command.ts"
 import { checkProof, getProof } from "./proof.ts"
 import { replay } from "./replay.ts"
@@ -78,7 +81,9 @@ const startFlags = {
     "File with the token of admin routes; default: admin.token in the data folder"
   ),
   compat: Flag.Literals("compat", compatSystems).pipe(
-    Flag.withDescription("Serve the routes of this system, too; only on a chain of coins"),
+    Flag.withDescription(
+      "Serve the routes of this system, too: ccoin on a chain of accounts, the others on one of coins"
+    ),
     Flag.optional
   ),
   compatGetActs: yes("compat-get-acts", "With --compat: let GET routes mine and spend, as they do there"),
@@ -197,16 +202,29 @@ const initCommand = Command.make(
   {
     spec: Flag.String("spec").pipe(
       Flag.withAlias("preset"),
-      Flag.withDescription(`Chain spec: a file, or ${presetNames}`)
+      Flag.withDescription(`Chain spec: a file, or ${presetNames}`),
+      Flag.optional
     ),
+    genesis: optional("genesis", "In place of --spec: a chain spec, or a genesis file of ccoin"),
+    map: mapFlag,
     dataDir
   },
-  init
+  ({ spec, genesis, map, dataDir: folder }) =>
+    init({
+      spec: undefinedIfNone(spec),
+      genesis: undefinedIfNone(genesis),
+      map: undefinedIfNone(map),
+      dataDir: folder
+    })
 ).pipe(
   Command.withDescription("Makes a data folder for a chain"),
   Command.withExamples([
     { command: "cairn init --preset dotcoin && cairn start", description: `A chain of coins, in ./${usualFolder}` },
-    { command: "cairn init --spec cairn --data-dir mine", description: "The chain of this program, in ./mine" }
+    { command: "cairn init --spec cairn --data-dir mine", description: "The chain of this program, in ./mine" },
+    {
+      command: "cairn init --genesis genesis.json --map addresses.json --data-dir mine",
+      description: "The chain of a genesis file of ccoin"
+    }
   ])
 )
 
@@ -228,6 +246,19 @@ const keysCommand = Command.make("keys").pipe(
         withKeys(input, (options) => exportKey(options, input.name, passphrase))
       )
     ).pipe(Command.withDescription("Shows a key's secret in hex")),
+    Command.make("token", { name: keyName, dataDir, ...keyFlags }, (input) =>
+      Effect.gen(function* () {
+        const random = yield* Random
+        const known = devKey(input.name)
+        const passphrase = known === undefined ? yield* passphraseOf(input.passphraseFile, false) : ""
+        yield* withKeys(input, async (options) => {
+          const key = known ?? (await openKey(options, input.name, passphrase))
+          return makeToken({ dataDir: input.dataDir, key, name: input.name, random })
+        })
+      })
+    ).pipe(
+      Command.withDescription("Lets the node of a folder spend of the key's account for who has a token, shown once")
+    ),
     Command.make(
       "import",
       {
@@ -411,6 +442,7 @@ export const makeRoot = (startedAt: number) =>
     Command.withSubcommands([
       startCommand(startedAt),
       initCommand,
+      genesisCommand,
       keysCommand,
       sendCommand,
       walletCommand,

@@ -4,9 +4,11 @@
  */
 import { join } from "node:path"
 import { Result } from "effect"
+import { isCcoin } from "../block/ccoin.ts"
 import { type ChainSpec, formatSpec, parseSpec } from "../block/genesis.ts"
 import { presets } from "../chain/presets.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
+import { parseJsonc } from "../codec/jsonc.ts"
 import { makeCertificate } from "../crypto/certificate.ts"
 import { type Keypair, keypairOf } from "../crypto/keys.ts"
 import { isSecret } from "../crypto/signature.ts"
@@ -26,13 +28,23 @@ export const tokenPath = (folder: string): string => join(folder, "admin.token")
 /** Is there a chain in this folder? */
 export const isInitialised = (folder: string): boolean => exists(specPath(folder))
 
+/** The value of a file's text: JSON, comments allowed. Throws Failure. */
+export const parseFile = (text: string, name: string): unknown => {
+  const parsed = parseJsonc(text)
+  if (Result.isSuccess(parsed)) return parsed.success
+  const { line, column, message } = parsed.failure
+  throw failure("usage", "spec-malformed", `${name} is not JSON: line ${line}, column ${column}: ${message}`)
+}
+
 const parse = (text: string, name: string): ChainSpec => {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (error) {
-    throw failure("usage", "spec-malformed", `${name} is not JSON: ${(error as Error).message}`)
-  }
+  const json = parseFile(text, name)
+  if (isCcoin(json))
+    throw failure(
+      "usage",
+      "spec-malformed",
+      `${name} is a genesis file of ccoin, not a chain spec.`,
+      `Make a data folder of it: cairn init --genesis ${name} --data-dir DIR.`
+    )
   const parsed = parseSpec(json)
   if (Result.isSuccess(parsed)) return parsed.success
   const lines = parsed.failure.map(({ path, message }) => `${path === "" ? "" : `${path}: `}${message}`)

@@ -2,16 +2,38 @@
 import { Effect } from "effect"
 import { makeRules } from "../chain/rules.ts"
 import { toHex } from "../codec/bytes.ts"
-import { specHash } from "../block/genesis.ts"
+import { type ChainSpec, specHash } from "../block/genesis.ts"
 import { isInitialised, loadSpec, saveSpec, specOf, specPath } from "./data-folder.ts"
 import { type Failure, failure } from "./failure.ts"
 import { attempt } from "./attempt.ts"
+import { specOfGenesis } from "./genesis.ts"
 import { print, rows } from "./output.ts"
 
+export interface InitOptions {
+  /** A preset's name, or a file. */
+  readonly spec: string | undefined
+  /** A file: a chain spec, or a genesis file of ccoin. One of the two is named. */
+  readonly genesis: string | undefined
+  readonly map: string | undefined
+  readonly dataDir: string
+}
+
+const chosen = ({
+  spec,
+  genesis,
+  map
+}: InitOptions): { readonly spec: ChainSpec; readonly notes: ReadonlyArray<string> } => {
+  if ((spec === undefined) === (genesis === undefined))
+    throw failure("usage", "spec-missing", "Name the chain: --spec PRESET, or --genesis FILE, and not both.")
+  if (genesis !== undefined) return specOfGenesis({ file: genesis, map })
+  if (map !== undefined) throw failure("usage", "map-unneeded", "--map goes with --genesis and a file of ccoin.")
+  return { spec: loadSpec(spec!), notes: [] }
+}
+
 /** Writes the spec into an empty folder, or says what stands in its way. */
-export const init = (options: { readonly spec: string; readonly dataDir: string }): Effect.Effect<void, Failure> =>
+export const init = (options: InitOptions): Effect.Effect<void, Failure> =>
   attempt(() => {
-    const spec = loadSpec(options.spec)
+    const { spec, notes } = chosen(options)
     const hash = toHex(specHash(spec))
     const there = isInitialised(options.dataDir) ? toHex(specHash(specOf(options.dataDir))) : undefined
     if (there !== undefined && there !== hash) {
@@ -29,7 +51,8 @@ export const init = (options: { readonly spec: string; readonly dataDir: string 
       chain: spec.ledger.chainId,
       genesis: genesis.header.id,
       spec: specPath(options.dataDir),
-      created: there === undefined
+      created: there === undefined,
+      notes
     }
     print(value, [
       there === undefined
@@ -39,6 +62,7 @@ export const init = (options: { readonly spec: string; readonly dataDir: string 
         ["genesis", genesis.header.id],
         ["spec", specPath(options.dataDir)]
       ]),
+      ...notes.map((note) => `  ${note}`),
       `  Next: cairn start --data-dir ${options.dataDir}`
     ])
   })

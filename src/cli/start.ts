@@ -15,7 +15,7 @@ import { equal } from "../codec/bytes.ts"
 import { engine, useEngine } from "../crypto/signature.ts"
 import { type Recording, startRecorded } from "../flight/record.ts"
 import { makeApp } from "../http/app.ts"
-import { type CompatSystem, makeCompat } from "../http/compat.ts"
+import { compatModel, type CompatSystem, makeCompat } from "../http/compat.ts"
 import { loadPage } from "../http/page.ts"
 import { type HttpServer, serveHttp } from "../http/server.ts"
 import { bunFetch } from "../io/fetch.ts"
@@ -32,6 +32,7 @@ import { ChainStore } from "../store/store.ts"
 import { nothingSigned } from "../validator/protection.ts"
 import { localSigner, type Signer } from "../validator/signer.ts"
 import { attempt, failureOfStore } from "./attempt.ts"
+import { spendersIn } from "./account-token.ts"
 import {
   databasePath,
   isInitialised,
@@ -128,8 +129,17 @@ const proposerOf = (rules: Rules, config: NodeConfig): Address | undefined => {
 const checkBlockData = ({ spec }: Rules, { mining }: NodeConfig): void =>
   void dataOf(mining.blockData, "block-data", spec.block.extraBytesMax)
 
-const needCoins = ({ spec }: Rules, { system }: NonNullable<StartOptions["compat"]>): void => {
-  if (spec.ledger.model === "utxo") return
+/** The routes of a system need its ledger. */
+const needModel = ({ spec }: Rules, { system }: NonNullable<StartOptions["compat"]>): void => {
+  const model = compatModel(system)
+  if (spec.ledger.model === model) return
+  if (model === "account")
+    throw failure(
+      "usage",
+      "compat-needs-accounts",
+      `--compat ${system}: the chain "${spec.ledger.chainId}" has coins; ${system} has accounts.`,
+      "Start on a chain of accounts: a folder made by cairn init --genesis FILE, or --dev."
+    )
   throw failure(
     "usage",
     "compat-needs-coins",
@@ -256,7 +266,7 @@ const run = (
       const rules = yield* attempt(() => prepareRules(folder, spec))
       const proposer = yield* attempt(() => {
         chooseEngine(config.signatureEngine)
-        if (compat !== undefined) needCoins(rules, compat)
+        if (compat !== undefined) needModel(rules, compat)
         checkBlockData(rules, config)
         return proposerOf(rules, config)
       })
@@ -308,7 +318,8 @@ const run = (
                     context,
                     wallet: walletOf(rules, key, config.dev),
                     session,
-                    random
+                    random,
+                    spenders: spendersIn(folder)
                   })
             const files = yield* Effect.promise(() => page)
             return makeApp({ node: tree.node, context, adminToken, page: files, hosts, compat: routes })

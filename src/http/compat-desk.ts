@@ -38,6 +38,8 @@ export interface RouteRules {
   /** Mines or spends: by GET only if the operator said so. */
   readonly acts?: boolean
   readonly body?: Schema.Top
+  /** A rule of the system's own, before the body is read. */
+  readonly denies?: (c: Context) => Problem | undefined
 }
 
 /** Milliseconds between two looks for what others do. */
@@ -69,12 +71,12 @@ export class Desk {
     }
   }
 
-  private denied(c: Context, { own, acts }: RouteRules): Problem | undefined {
+  private denied(c: Context, { own, acts, denies }: RouteRules): Problem | undefined {
     if (acts === true && c.req.method === "GET" && !this.ports.actsOnGet) {
       const detail = `${c.req.path} acts: use POST, or start the node with --compat-get-acts.`
       return problem(405, "method-not-allowed", detail, { headers: { allow: "POST" } })
     }
-    return own === true ? this.ports.session.check(c) : undefined
+    return own === true ? this.ports.session.check(c) : denies?.(c)
   }
 
   private async bodyOf(c: Context, { body }: RouteRules): Promise<{ readonly value: unknown } | Problem> {

@@ -1,22 +1,28 @@
-/** The routes of a reference system beside ours: for who comes from there. Only for chains of coins, as theirs are. */
+/** The routes of a reference system beside ours: for who comes from there. Only for chains with its ledger model. */
 import type { Context as Services } from "effect"
 import { Hono } from "hono"
 import type { Keypair } from "../crypto/keys.ts"
+import type { LedgerRules } from "../ledger/ledger.ts"
 import type { NodeShape } from "../node.ts"
 import { answer } from "./answer.ts"
 import { Desk } from "./compat-desk.ts"
+import { addCcoin, type Spenders } from "./compat-ccoin.ts"
 import { addDotcoin } from "./compat-dotcoin.ts"
 import { addFullNode, refuseFullNode } from "./compat-full-node.ts"
 import { Wallet } from "./compat-wallet.ts"
 import { makeOwnSession, type SessionOptions } from "./own-session.ts"
 
 const systems = {
-  dotcoin: { add: addDotcoin, refuse: answer },
-  "full-node": { add: addFullNode, refuse: refuseFullNode }
+  ccoin: { model: "account", add: addCcoin, refuse: answer },
+  dotcoin: { model: "utxo", add: addDotcoin, refuse: answer },
+  "full-node": { model: "utxo", add: addFullNode, refuse: refuseFullNode }
 } as const
 
 export type CompatSystem = keyof typeof systems
 export const compatSystems = Object.keys(systems) as ReadonlyArray<CompatSystem>
+
+/** The ledger that the routes of a system are about. */
+export const compatModel = (system: CompatSystem): LedgerRules["model"] => systems[system].model
 
 export interface CompatOptions {
   readonly system: CompatSystem
@@ -28,15 +34,20 @@ export interface CompatOptions {
   /** Do GET routes mine and spend, as they do there? */
   readonly actsOnGet: boolean
   readonly random: (length: number) => Uint8Array
+  /** Of ccoin: whose money the node may spend; absent: nobody's. */
+  readonly spenders?: Spenders
 }
 
 /** The router. It also gives the page's cookie, so it must stand before the page. */
 export const makeCompat = (options: CompatOptions): Hono => {
-  const { node, wallet: key, random, context: services, actsOnGet } = options
+  const { node, wallet: key, random, context: services, actsOnGet, spenders = () => undefined } = options
   const { add, refuse } = systems[options.system]
   const session = makeOwnSession(options.session)
   const app = new Hono()
   app.get("/", session.greet)
-  add(app, new Desk({ node, wallet: new Wallet({ node, key, random }), session, services, actsOnGet, refuse }))
+  add(app, new Desk({ node, wallet: new Wallet({ node, key, random }), session, services, actsOnGet, refuse }), {
+    spenders,
+    random
+  })
   return app
 }

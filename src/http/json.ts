@@ -1,4 +1,5 @@
 /** The node's values as the JSON of the contract. */
+import { peersMaxOf } from "../block/genesis.ts"
 import { concat, equal, fromHex, toHex, utf8 } from "../codec/bytes.ts"
 import { type AccountProof, type CoinProof, encodeProof } from "../block/proof.ts"
 import { pathOf } from "../block/state-tree.ts"
@@ -9,7 +10,7 @@ import { decodeAccount, keyOf } from "../ledger/account.ts"
 import { coinKey, decodeCoin, decodeOutpoint, outputsOf } from "../ledger/coin.ts"
 import { formatTransaction } from "../ledger/transaction-text.ts"
 import type { Outpoint } from "../ledger/transaction.ts"
-import { frameBytesMax, pendingTransactionsMax, sessionsMax } from "../limits.ts"
+import { frameBytesMax, pendingTransactionsMax } from "../limits.ts"
 import type {
   AccountView,
   BlockView,
@@ -301,7 +302,7 @@ export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"sta
     node_url: facts.httpUrl,
     difficulty: { ...spec.difficulty },
     limits: {
-      max_peers: sessionsMax,
+      max_peers: peersMaxOf(spec),
       max_pending_transactions: pendingTransactionsMax,
       max_transactions_per_block: spec.block.transactionsMax,
       max_block_bytes: spec.block.bytesMax,

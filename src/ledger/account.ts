@@ -172,7 +172,8 @@ export const makeAccountLedger = (rules: AccountRules, allocated: Amount): Ledge
     unitsOf: (value) => decodeAccount(value).balance,
     ownerOf: () => undefined,
     allocate: (state, alloc) => {
-      for (const { address, balance } of alloc) credit(state, address, balance)
+      for (const { address, balance, nonce } of alloc)
+        state.set(keyOf(address), encodeAccount({ balance, nonce: nonce ?? nobody.nonce }))
     }
   }
 }

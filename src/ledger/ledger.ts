@@ -7,9 +7,10 @@
 import type { Result } from "effect"
 import type { Address } from "../crypto/address.ts"
 import type { Amount } from "./amount.ts"
+import type { Filler } from "./filler.ts"
 import type { Overlay } from "./overlay.ts"
 import type { TransactionReject } from "./reject.ts"
-import type { Millis, Transaction } from "./transaction.ts"
+import type { Millis, Nonce, Transaction } from "./transaction.ts"
 
 /** What a chain spec says of its money, whatever the model. Amounts in base units. */
 export interface MoneyRules {
@@ -21,6 +22,8 @@ export interface MoneyRules {
   readonly noteBytesMax: number
   /** Bytes of data that a transaction may carry beside its note; absent or 0: none. */
   readonly payloadBytesMax?: number
+  /** What who sends puts where he has nothing to say (C `transaction.placeholder_data`). No rule asks for it. */
+  readonly filler?: Filler
   /** Paid to the proposer of height 1; halved every `rewardHalvingBlocks` (0: never), until `supplyMax` is issued. */
   readonly reward: Amount
   readonly rewardHalvingBlocks: number
@@ -41,6 +44,8 @@ export type LedgerRules = AccountRules | CoinRules
 export interface Allocation {
   readonly address: Address
   readonly balance: Amount
+  /** Nonce that counts as the last one used, of an account; absent: none yet. */
+  readonly nonce?: Nonce
 }
 
 /** Facts about the block that a transaction is applied in. */

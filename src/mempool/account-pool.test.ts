@@ -45,6 +45,44 @@ describe("a pending transaction", () => {
     expect(pool.totals.count).toBe(pendingPerSenderMax)
   })
 
+  /**
+   * The vectors of ccoin's queue. It pops nonces in rising order, gaps and doubles and all; here a nonce is used once, and each
+   * follows on the one before, so its nonces stand for their ranks.
+   */
+  test("comes out by its sender's nonces, however they came in (C-N8, black-box case 1)", () => {
+    const rank = new Map([30_000, 40_000, 50_000, 60_000, 100_000].map((nonce, i) => [nonce, i + 1]))
+    const pool = new AccountPool()
+    const said = [100_000, 50_000, 40_000, 60_000, 30_000, 30_000, 30_000].map((nonce, i) =>
+      admit(pool, transfer({ from: 0, to: 1, nonce: rank.get(nonce)!, amount: 10 + i, fee: 0 }))
+    )
+    const twice = ["replacement-underpriced", "replacement-underpriced"]
+    expect(said).toEqual([...Array(5).fill("admitted"), ...twice])
+    expect(nonces(pool)).toEqual([1, 2, 3, 4, 5])
+  })
+
+  test("comes out by nonces for each of several senders (black-box case 1)", () => {
+    const rows = [
+      [100_000, 123],
+      [50_000, 124],
+      [40_000, 123],
+      [60_000, 124],
+      [30_000, 125],
+      [30_000, 125],
+      [30_000, 123]
+    ] as const
+    const pool = new AccountPool()
+    const rank = (sender: number, nonce: number): number =>
+      new Set(rows.filter(([n, one]) => one === sender && n <= nonce).map(([n]) => n)).size
+    const said = rows.map(([nonce, from], i) =>
+      admit(pool, transfer({ from, to: 1, nonce: rank(from, nonce), amount: 10 + i, fee: 0 }))
+    )
+    expect(said.filter((one) => one !== "admitted")).toEqual(["replacement-underpriced"])
+    const popped = pool.select({ transactionsMax: 100, bytesMax: 1e6 }).map((one) => transferOf(one))
+    const of = (sender: number) =>
+      popped.filter((one) => toHex(one.sender) === toHex(keyOf(sender).address)).map(({ nonce }) => nonce as number)
+    expect([of(123), of(124), of(125), popped.length]).toEqual([[1, 2, 3], [1, 2], [1], 6])
+  })
+
   test("is replaced only by one that pays a tenth more", () => {
     const pool = new AccountPool()
     const first = transfer({ from: 0, to: 1, nonce: 1, fee: 100 })
@@ -53,6 +91,12 @@ describe("a pending transaction", () => {
     expect(admit(pool, transfer({ from: 0, to: 2, nonce: 1, fee: 109 }))).toBe("replacement-underpriced")
     expect(admit(pool, transfer({ from: 0, to: 2, nonce: 1, fee: 110 }))).toBe("admitted")
     expect([pool.find(idOf(first)), pool.totals.count, pool.totals.fees]).toEqual([undefined, 1, 110])
+    const free = new AccountPool()
+    expect([0, 0, 1].map((fee, i) => admit(free, transfer({ from: 0, to: 1 + i, nonce: 1, fee })))).toEqual([
+      "admitted",
+      "replacement-underpriced",
+      "admitted"
+    ])
   })
 
   test("must be payable together with all that its sender has pending", () => {

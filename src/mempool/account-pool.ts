@@ -219,8 +219,10 @@ export class AccountPool implements Pool {
         "The timestamp must be within a day before and two hours after the node's clock."
       )
     }
-    if (replaced !== undefined && transfer.fee * 100 < replaced.transaction.transfer.fee * replaceFeePercent) {
-      const feeMin = Math.ceil((replaced.transaction.transfer.fee * replaceFeePercent) / 100)
+    const paid = replaced?.transaction.transfer.fee ?? 0
+    // A unit more at least: where nothing is paid, replacing would be free.
+    const feeMin = Math.max(Math.ceil((paid * replaceFeePercent) / 100), paid + 1)
+    if (replaced !== undefined && transfer.fee < feeMin) {
       return reject(
         "replacement-underpriced",
         `Nonce ${transfer.nonce} is pending; a fee of ${feeMin} units replaces it.`,

@@ -5,10 +5,12 @@ import { type AuthorityFields, chainTag, type Header, headerLength, type Height,
 import { StateTree } from "../block/state-tree.ts"
 import { type ChainReader, ancestryOf } from "../chain/reader.ts"
 import type { Rules } from "../chain/rules.ts"
+import { concat } from "../codec/bytes.ts"
 import { lastVoteOf } from "../consensus/authorities.ts"
 import type { Turn } from "../consensus/rota.ts"
 import { type Address, addressBytes } from "../crypto/address.ts"
 import type { Amount } from "../ledger/amount.ts"
+import { isFiller, makeFiller } from "../ledger/filler.ts"
 import { Overlay } from "../ledger/overlay.ts"
 import { outputBytes } from "../ledger/payment.ts"
 import type { Millis, Transaction } from "../ledger/transaction.ts"
@@ -58,7 +60,7 @@ export const makeTemplate = (wish: Wish): Block => {
   const changes = [...state.changes].flatMap(([key, { before, after }]) =>
     before === after ? [] : [[key, after] as const]
   )
-  const extra = wish.ballot?.evidence ?? wish.extra
+  const extra = extraOf(wish, parent)
   const header = makeHeader({
     ...rankOf(wish, parent, turn),
     version: consensus.version,
@@ -74,6 +76,13 @@ export const makeTemplate = (wish: Wish): Block => {
     nonce: 0
   })
   return { header, transactions, extra }
+}
+
+/** Evidence, if the block convicts; else what the proposer wishes, if the chain allows it, or else filler. */
+const extraOf = ({ rules, ballot, extra, proposer }: Wish, { hash }: Header): Uint8Array => {
+  const { filler } = rules.spec.block
+  if (ballot?.evidence !== undefined) return ballot.evidence
+  return filler === undefined || isFiller(filler, extra) ? extra : makeFiller(filler, concat(hash, proposer))
 }
 
 /** What a chain of authorities asks for more; the seal is still to come. */

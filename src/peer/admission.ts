@@ -1,5 +1,5 @@
 /** May this peer come in? Proven identity first, then caps: in all, by direction, by address. */
-import { outboundSessionsMax, sessionsMax, sessionsPerIpMax } from "../limits.ts"
+import { outboundSessionsMax, sessionsPerIpMax } from "../limits.ts"
 
 export interface Candidate {
   readonly nodeId: string
@@ -18,7 +18,7 @@ const isLoopback = (host: string): boolean => host === "::1" || host.startsWith(
 export const checkAdmission = (
   candidate: Candidate,
   sessions: ReadonlyArray<Candidate>,
-  facts: { readonly ourId: string; readonly banned: boolean }
+  facts: { readonly ourId: string; readonly banned: boolean; readonly sessionsMax: number }
 ): { readonly reject: AdmissionReject } | { readonly replaces: Candidate | undefined } => {
   if (facts.banned) return { reject: "banned" }
   const twin = sessions.find(({ nodeId }) => nodeId === candidate.nodeId)
@@ -27,7 +27,7 @@ export const checkAdmission = (
     const kept = dialler === (facts.ourId < candidate.nodeId ? facts.ourId : candidate.nodeId)
     return kept && twin.direction !== candidate.direction ? { replaces: twin } : { reject: "already-connected" }
   }
-  if (sessions.length >= sessionsMax) return { reject: "sessions-full" }
+  if (sessions.length >= facts.sessionsMax) return { reject: "sessions-full" }
   if (
     candidate.direction === "outbound" &&
     sessions.filter(({ direction }) => direction === "outbound").length >= outboundSessionsMax

@@ -81,7 +81,7 @@ describe("the directory", () => {
     for (const direction of ["inbound", "outbound"] as const) {
       const candidate = { nodeId: "node1a", host: "10.0.0.1", direction }
       const banned = directory.isBanned("node1a", 2)
-      expect(checkAdmission(candidate, [], { ourId: "node1m", banned })).toEqual({ reject: "banned" })
+      expect(checkAdmission(candidate, [], { ourId: "node1m", banned, sessionsMax })).toEqual({ reject: "banned" })
     }
     expect(directory.toDial(nobody, 9, 1 + banMs)).toEqual([facts.endpoint])
   })
@@ -124,7 +124,7 @@ describe("admission", () => {
     direction: "inbound",
     ...overrides
   })
-  const ours = { ourId: "node1m", banned: false }
+  const ours = { ourId: "node1m", banned: false, sessionsMax }
 
   test("of two sessions between the same nodes both sides keep the one that the lesser id dialled", () => {
     for (const [low, high] of [
@@ -136,7 +136,7 @@ describe("admission", () => {
         const outcome = checkAdmission(
           candidate(otherId, { direction: first === "inbound" ? "outbound" : "inbound" }),
           [old],
-          { ourId, banned: false }
+          { ourId, banned: false, sessionsMax }
         )
         const keepsNew = "replaces" in outcome
         const kept = keepsNew ? (first === "inbound" ? "outbound" : "inbound") : first
@@ -160,6 +160,9 @@ describe("admission", () => {
     }
     expect(checkAdmission(candidate("node1q"), [], { ...ours, banned: true })).toEqual({ reject: "banned" })
     expect(reject(many(sessionsMax, (i) => ({ host: `10.0.1.${i}` })))).toBe("sessions-full")
+    const two = many(2, (i) => ({ host: `10.0.1.${i}` }))
+    expect(checkAdmission(candidate("node1q"), two, { ...ours, sessionsMax: 2 })).toEqual({ reject: "sessions-full" })
+    expect(checkAdmission(candidate("node1q"), two, { ...ours, sessionsMax: 3 })).toEqual({ replaces: undefined })
     const outbound = many(outboundSessionsMax, (i) => ({ host: `10.0.1.${i}`, direction: "outbound" }))
     expect(reject(outbound, candidate("node1q", { direction: "outbound" }))).toBe("outbound-full")
     expect(reject(outbound)).toBe("admitted")

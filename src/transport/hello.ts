@@ -122,6 +122,9 @@ const parse = (
   return sound ? { hello, fields, signature } : undefined
 }
 
+/** The chain that a HEY body says its sender is on. Nothing of it is proven. */
+export const claimedChain = (body: Uint8Array): Pick<Hello, "chainId" | "genesis"> | undefined => parse(body)?.hello
+
 /** Checks a HEY body against what this session and this chain are. Cheap first; the signature last. Never throws. */
 export const checkHello = (
   body: Uint8Array,

@@ -143,6 +143,10 @@ test("a hello taken from one session is refused in another, and twice in its own
   expect(refusal(here, {}, now + 120_001)).toBe("hello-stale")
   expect(refusal(here, { chainId: "other" })).toBe("chain-id-mismatch")
   expect(refusal(here, { genesis: sha256(new Uint8Array([2])) })).toBe("genesis-mismatch")
+  const [said] = makeNativeChannel(optionsOf(2, here, { genesis: sha256(new Uint8Array([2])) })).receive(hello, now)
+  expect(said?._tag === "Refused" ? said.message : "").toBe(
+    `it is on chain "test", genesis ${genesis.toHex()}; this node is on chain "test", genesis ${sha256(new Uint8Array([2])).toHex()}`
+  )
   expect(refusal(here, { nodeId: nodeIdOf(keyOf(1).publicKey) })).toBe("connected-to-self")
 })
 

@@ -1,11 +1,12 @@
 /** The native channel: frames in a TLS stream, a signed hello first. TLS gives secrecy; the hello says who it is and binds it here. */
 import { Result } from "effect"
+import { toHex } from "../codec/bytes.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { frameBytesMax, handshakeMsMax, helloBytesMax } from "../limits.ts"
 import { decodeMessage, encodeMessage } from "../peer/message.ts"
 import type { Channel, ChannelOutput } from "./channel.ts"
 import { encodeFrame, type Frame, FrameReader } from "./frame.ts"
-import { checkHello, type HelloReject, makeHello, protocolVersion, type SeenNonces } from "./hello.ts"
+import { checkHello, claimedChain, type HelloReject, makeHello, protocolVersion, type SeenNonces } from "./hello.ts"
 
 export interface NativeOptions {
   readonly chainId: string
@@ -44,11 +45,21 @@ export const makeNativeChannel = (options: NativeOptions): Channel => {
     return { _tag: "Refused", code, message, blame }
   }
 
+  /** In words; of two chains, with what both are. */
+  const whyNot = (code: HelloReject, body: Uint8Array): string => {
+    const claimed = claimedChain(body)
+    if ((code !== "chain-id-mismatch" && code !== "genesis-mismatch") || claimed === undefined)
+      return `the hello was refused: ${code}`
+    const name = (chainId: string, genesis: Uint8Array) =>
+      `chain ${JSON.stringify(chainId)}, genesis ${toHex(genesis.subarray(0, 32))}`
+    return `it is on ${name(claimed.chainId, claimed.genesis)}; this node is on ${name(options.chainId, options.genesis)}`
+  }
+
   const greet = ({ tag, body }: Frame, now: number): ChannelOutput => {
     if (tag !== "HEY") return refuse("hello-expected", `${tag} before the hello`, true)
     const checked = checkHello(body, { ...options, now })
     if (Result.isFailure(checked))
-      return refuse(checked.failure, `the hello was refused: ${checked.failure}`, !honest.has(checked.failure))
+      return refuse(checked.failure, whyNot(checked.failure, body), !honest.has(checked.failure))
     proven = true
     reader.bytesMax = frameBytesMax
     const { nodeId, endpoint, agent, capabilities } = checked.success

@@ -1,6 +1,6 @@
 /** Every command that README and docs show is run as it stands there, against the built binary. */
 import { afterAll, beforeAll, expect, test } from "bun:test"
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Subprocess } from "bun"
 import { proofRejectCodes } from "../../src/block/proof.ts"
@@ -125,6 +125,20 @@ test("the commands of docs/discovery.md work as they are written", async () => {
     else await run(command)
   }
   expect(nodes.length).toBe(3)
+  for (const node of nodes) {
+    node.kill("SIGTERM")
+    expect(await node.exited).toBe(0)
+  }
+}, 60_000)
+
+test("the commands of docs/ccoin.md work as they are written, and its example begins a chain (defect 17)", async () => {
+  cpSync(join(root, "docs/examples"), join(home.path, "docs/examples"), { recursive: true })
+  const nodes: Array<Subprocess> = []
+  for (const command of commandsOf("docs/ccoin.md")) {
+    if (command.startsWith("cairn start")) nodes.push(await start(command))
+    else await run(command)
+  }
+  expect(nodes.length).toBe(1)
   for (const node of nodes) {
     node.kill("SIGTERM")
     expect(await node.exited).toBe(0)

@@ -28,6 +28,30 @@ describe("nodes in the world", () => {
     }
   }, 60_000)
 
+  test("have as many sessions as the chain allows, and dial no more (C max_peers)", () => {
+    const sessionsOf = (peersMax: number | undefined): ReadonlyArray<number> => {
+      const spec = { ...specOf(), ...(peersMax === undefined ? {} : { network: { peersMax } }) }
+      let most: ReadonlyArray<number> = []
+      play(makeRules(spec), 3, (stage) =>
+        Effect.gen(function* () {
+          const a = yield* stage.node("a")
+          const others = [a, yield* stage.node("b", { knows: [a] }), yield* stage.node("c", { knows: [a] })]
+          others.push(yield* stage.node("d", { knows: others }))
+          for (let i = 0; i < 10; i++) {
+            yield* Effect.sleep(3_000)
+            const counts = yield* Effect.forEach(others, (one) => one.ask((tree) => tree.node.peers()))
+            const active = counts.map((peers) => peers.filter(({ state }) => state === "active").length)
+            most = active.map((count, at) => Math.max(count, most[at] ?? 0))
+          }
+        })
+      )
+      return most
+    }
+    expect(sessionsOf(undefined)).toEqual([3, 3, 3, 3])
+    expect(Math.max(...sessionsOf(2))).toBe(2)
+    expect(Math.max(...sessionsOf(1))).toBe(1)
+  }, 60_000)
+
   test("acknowledge a transfer that was mined before its own acknowledgement was written", () => {
     for (let seed = 0; seed < 60; seed++) {
       play(rules, seed, (stage) =>
