@@ -1,6 +1,7 @@
 /** A run in a file: its plan, its choices, and what came of it. Whoever has the file and the commit has the run. */
 import { Result, Schema } from "effect"
 import { type Deviations, type Stream, streams } from "./choices.ts"
+import { traitorsMax } from "./keys.ts"
 import { models, type Plan } from "./plan.ts"
 
 const form = "cairn-simulation-1"
@@ -44,6 +45,13 @@ const PlanForm = Schema.Struct({
   seed: Schema.Int,
   /** Left out: accounts, as before there were coins. */
   ledger: Schema.optionalKey(Schema.Literals(models)),
+  /** Left out: no authorities, as before there were any. */
+  authority: Schema.optionalKey(
+    Schema.Struct({
+      bits: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 16 })),
+      traitors: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: traitorsMax }))
+    })
+  ),
   nodes: Schema.Array(
     Schema.Struct({ name: Name, address: Name, seeds: Schema.Array(Name), hashesPerSecond: Count })
   ).check(Schema.isMinLength(1), Schema.isMaxLength(64)),
