@@ -226,6 +226,16 @@ const withheld = (talk: Talk, liar: Liar): Effect.Effect<void> => {
   return Effect.andThen(talk.converse(2 * blockMs), () => offer(talk, liar, block))
 }
 
+/** Votes that may be cast, and that a minority casts in vain: against an honest authority, and for one of its own. */
+const vote = (talk: Talk, liar: Liar): Effect.Effect<void> => {
+  const subject = membersAt(liar).find((member) => traitorAt(member) === undefined)
+  const wish =
+    subject === undefined || liar.dice.chance(0.5)
+      ? ({ vote: "admit", subject: sybil(liar, 1).address } as const)
+      : ({ vote: "expel", subject } as const)
+  return offer(talk, liar, given(claiming(draft(liar), wish)))
+}
+
 /** A valid block of its own turn, given to another node, and for the victim first under a false seal. */
 const spoilSeal = (liar: Liar): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
@@ -263,6 +273,7 @@ export const authorityActs: Acts = {
     code: "signature-wrong",
     play: spoilSeal
   },
+  "vote-cast": visit("votes against honest authorities, and for its own", "ignore", undefined, inSlot(true, vote, 4)),
   "turn-grabbed": visit("blocks out of turn, as soon as may be", "ignore", undefined, inSlot(false, grab, 8)),
   "slots-old": visit("blocks of slots that are long over", "ignore", undefined, inSlot(false, oldSlots, 6))
 }
