@@ -7,9 +7,9 @@ import { Effect } from "effect"
 import { type Block, encodeBlock, extraHashOf } from "../block/block.ts"
 import { type AuthorityFields, makeHeader } from "../block/header.ts"
 import { ancestryOf } from "../chain/reader.ts"
-import { concat } from "../codec/bytes.ts"
+import { concat, equal } from "../codec/bytes.ts"
 import { evidenceBytes } from "../consensus/evidence.ts"
-import { leaderOf, slotOf } from "../consensus/rota.ts"
+import { leaderOf, slotOf, slotStart, turnIn } from "../consensus/rota.ts"
 import { withSeal } from "../consensus/seal.ts"
 import type { Address } from "../crypto/address.ts"
 import type { Millis } from "../ledger/transaction.ts"
@@ -75,6 +75,19 @@ const falseVote = (liar: Liar): Forged => {
   return given(claiming(draft(liar), lie))
 }
 
+/** A second block in a slot: on the tip, with its proposer's right turn there. */
+const inParentsSlot = (liar: Liar): Forged => {
+  const { rota } = liar.rules.consensus.author!
+  const members = membersAt(liar)
+  const proposer = proposerOf(liar)
+  const place = members.findIndex((member) => equal(member, proposer))
+  const slot = slotOf(rota, liar.victim.store.tip().header.time)
+  const block = draft(liar)
+  const { weight } = turnIn(rota, members.length, place, slot)
+  const time = (slotStart(rota, slot + 1) - 1) as Millis
+  return given(seal(block, { time, authority: { ...block.header.authority!, weight } }))
+}
+
 /** A conviction of an honest authority, with bytes that prove nothing. */
 const falseConviction = (liar: Liar): Forged => {
   const extra = liar.dice.bytes(evidenceBytes)
@@ -136,12 +149,13 @@ export const authorityForgeries: Readonly<Record<string, AuthorityForgery>> = {
     about: "the weight of a turn that is another's",
     code: "turn-wrong",
     led: false,
-    forge: (liar) => {
-      const block = draft(liar)
-      return given(
-        seal(block, { time: liar.host.now as Millis, authority: { ...block.header.authority!, weight: 2 } })
-      )
-    }
+    forge: (liar) => given(claiming(draft(liar), { weight: liar.dice.pick([2, 255]) }))
+  },
+  "slot-again": {
+    about: "its parent's slot",
+    code: "time-too-early",
+    led: true,
+    forge: inParentsSlot
   },
   "turn-early": {
     about: "a time before its delay is over",

@@ -96,11 +96,15 @@ export const forgery = (about: string, code: string, forge: (liar: Liar) => Forg
   code,
   play: (liar) => {
     const given = new Map<string, Uint8Array>()
+    const { author } = liar.rules.consensus
     return persist(liar, offersMax, (talk) => {
       const lie = (): Effect.Effect<void> => {
         const block = forge(liar)
         liar.forged(block.header, about)
-        return offer(talk, liar, block, given)
+        // Who may seal later in the slot is believed later.
+        const aheadMs = author === undefined ? 0 : block.header.time - liar.host.now
+        const say = (): Effect.Effect<void> => offer(talk, liar, block, given)
+        return aheadMs <= 0 ? say() : Effect.flatMap(talk.converse(aheadMs), say)
       }
       const waitMs = untilTurn(liar, led)
       return waitMs === 0 ? lie() : Effect.flatMap(talk.converse(waitMs), lie)

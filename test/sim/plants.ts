@@ -273,7 +273,7 @@ export const plants: ReadonlyArray<Plant> = [
     what: "A block weighs what its header says, whoever's turn it is.",
     file: "src/consensus/poa.ts",
     find: `if (weight !== turn.weight)`,
-    replace: `if (weight > turn.weight + 1)`,
+    replace: `if (weight === 0)`,
     needs: ["byzantine"],
     consensus: "poa",
     shows: /has taken a block with|of a proposer of rank/
