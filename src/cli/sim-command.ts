@@ -2,7 +2,7 @@
 import { Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { payloadBytesMax } from "../limits.ts"
-import { type Fault, faults, models, type SimOptions } from "../sim/plan.ts"
+import { consensuses, type Fault, faults, models, type SimOptions } from "../sim/plan.ts"
 import { attempt } from "./attempt.ts"
 import { failure } from "./failure.ts"
 import { type Look, simOne, simReplay, simShrink, simSwarm } from "./sim.ts"
@@ -30,6 +30,10 @@ const flags = {
   faults: optional("faults", `What goes wrong: ${faults.join(", ")}; or all, or none`),
   ledger: Flag.Literals("ledger", models).pipe(
     Flag.withDescription("The money model; the seed decides if it is not given"),
+    Flag.optional
+  ),
+  consensus: Flag.Literals("consensus", consensuses).pipe(
+    Flag.withDescription("Who seals: whoever works, authorities, or both; pow if it is not given, in a swarm the seed decides"),
     Flag.optional
   ),
   pays: between("pays", "Payments a virtual minute", { minimum: 0.1, maximum: 6_000 }).pipe(Flag.optional),
@@ -94,6 +98,7 @@ const fixedOf = (input: Input): Partial<SimOptions> => {
   const given: ReadonlyArray<readonly [keyof SimOptions, Option.Option<unknown>]> = [
     ["nodes", input.nodes],
     ["ledger", input.ledger],
+    ["consensus", input.consensus],
     ["faults", Option.map(input.faults, faultsOf)],
     ["paysPerMinute", input.pays],
     ["blockMs", Option.map(input.blockSeconds, (seconds) => seconds * 1000)],

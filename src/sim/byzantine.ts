@@ -26,7 +26,7 @@ import {
   type Talk,
   visit
 } from "./liar.ts"
-import { type Forged, honestBlock, oldBlocks } from "./forge.ts"
+import { type Forged, honestBlock, oldBlocks, untilTurn } from "./forge.ts"
 import { forgeries, headersOn, moneyLies, nonsenseIds, twoBodies, workOf } from "./lies.ts"
 import { conduct, hellos } from "./misconduct.ts"
 import { paymentLies } from "./payment-lies.ts"
@@ -72,7 +72,7 @@ const givingOnce = ({ header, bytes }: Forged): Answer => {
 }
 
 /** Claims a block, announces its header, and gives what is asked of it and of those `given` before. */
-const offer = (
+export const offer = (
   talk: Talk,
   liar: Liar,
   { header, bytes, announced = header.bytes }: Forged,
@@ -86,17 +86,28 @@ const offer = (
 /** A block is asked for only while its header is the heaviest: some of so many are, within the time of a visit. */
 const offersMax = 25
 
-/** Offers blocks like this one until the door stays shut. */
-const forgery = (about: string, code: string, forge: (liar: Liar) => Forged): Act => ({
+/**
+ * Offers blocks like this one until the door stays shut. Where authorities seal, at the beginning of a slot that the liar's
+ * authority leads, or of one that it does not.
+ */
+export const forgery = (about: string, code: string, forge: (liar: Liar) => Forged, led = true): Act => ({
   about: `a block with ${about}`,
   expects: "ban",
   code,
   play: (liar) => {
     const given = new Map<string, Uint8Array>()
+    const { author } = liar.rules.consensus
     return persist(liar, offersMax, (talk) => {
-      const block = forge(liar)
-      liar.forged(block.header, about)
-      return offer(talk, liar, block, given)
+      const lie = (): Effect.Effect<void> => {
+        const block = forge(liar)
+        liar.forged(block.header, about)
+        // Who may seal later in the slot is believed later.
+        const aheadMs = author === undefined ? 0 : block.header.time - liar.host.now
+        const say = (): Effect.Effect<void> => offer(talk, liar, block, given)
+        return aheadMs <= 0 ? say() : Effect.flatMap(talk.converse(aheadMs), say)
+      }
+      const waitMs = untilTurn(liar, led)
+      return waitMs === 0 ? lie() : Effect.flatMap(talk.converse(waitMs), lie)
     })
   }
 })
@@ -131,7 +142,7 @@ const withhold =
       while (!talk.over && liar.host.now < until) {
         const headers = headersOn(liar, liar.victim.store.tip().header, count)
         const page = packHeaders(headers)
-        talk.say(claim(liar, headers), { tag: "HDR", request: 0, headers: page.subarray(0, 212) })
+        talk.say(claim(liar, headers), { tag: "HDR", request: 0, headers: headers[0]!.bytes })
         yield* talk.converse(25 * second, (message) => (message.tag === "GBL" ? [] : serving(page, new Map())(message)))
       }
     })

@@ -1,5 +1,6 @@
 /** What must hold in every run, whatever happens in it. A checker gives what is wrong in words, or nothing. */
-import { Result } from "effect"
+import { type Effect, Result } from "effect"
+import type { Header } from "../block/header.ts"
 import { isBest, parentId } from "../chain/reader.ts"
 import type { Rules } from "../chain/rules.ts"
 import { toHex } from "../codec/bytes.ts"
@@ -87,6 +88,16 @@ export interface Promises {
   readonly moved: (node: SimNode) => void
   /** The first promise of a node that is broken, in words. */
   readonly broken: (node: SimNode, pool: PoolView) => string | undefined
+}
+
+/** Something that must hold in runs of some chains. Each gives what is wrong in words, or nothing. */
+export interface Checker {
+  /** A node's key has sealed a header, of which nobody else has the seal yet. */
+  readonly sealed?: (node: SimNode, header: Header) => string | undefined
+  /** A node's tip has moved. */
+  readonly moved?: (node: SimNode, nodes: ReadonlyMap<string, SimNode>) => string | undefined
+  /** Faults are over and all agree; may let time pass. */
+  readonly quiet?: (nodes: ReadonlyArray<SimNode>) => Effect.Effect<string | undefined>
 }
 
 /** When nothing is under way, the pool in memory is the one on disk. */

@@ -25,6 +25,8 @@ import type { Rules } from "../chain/rules.ts"
 import { openDatabase, openReadonly } from "../store/db.ts"
 import { Snapshot } from "../store/snapshot.ts"
 import { ChainStore } from "../store/store.ts"
+import { nothingSigned, type Signed } from "../validator/protection.ts"
+import type { SignedBook } from "../validator/signer.ts"
 import type { Choices } from "./choices.ts"
 
 /** Thrown inside a commit by a machine that loses its power there. Whoever catches it is dead already. */
@@ -79,6 +81,10 @@ export class SimDisk {
   private full = false
   /** Commits so far. */
   commits = 0
+  /** A small file beside the database, replaced as a whole: after any end it holds what was written last, or what was before. */
+  private signed = nothingSigned
+  /** What the machine's key has signed. */
+  readonly book: SignedBook = { load: () => this.signed, save: (signed) => this.keep(signed) }
 
   /** `openFile`: how the store opens its database, if not as the node does. */
   constructor(rules: Rules, choices: Choices, openFile: (path: string) => Database = openDatabase) {
@@ -142,6 +148,17 @@ export class SimDisk {
     this.shut()
     const { kept, choices } = this
     this.write(power && kept !== undefined ? { db: files.db, wal: tear(kept.wal, files.wal, choices) } : files)
+  }
+
+  private keep(signed: Signed): void {
+    if (this.db === undefined) throw new PowerLoss("the machine is off")
+    if (this.full) throw new Error("no room on the disk")
+    const down = this.lossAt
+    if (down === undefined || this.choices.pick("sector", 2) === 1) this.signed = signed
+    if (down === undefined) return
+    down()
+    this.lose(true)
+    throw new PowerLoss("the power went while the book was written")
   }
 
   /** Takes the files away. */

@@ -1,6 +1,7 @@
 /** Makes a plan's faults happen, and undoes them: each lasts its time, and all end when the quiet begins. */
 import { Deferred, Effect, Exit } from "effect"
 import type { Rules } from "../chain/rules.ts"
+import { authorityActs } from "./authority-acts.ts"
 import { acts } from "./byzantine.ts"
 import { makeDice } from "./dice.ts"
 import type { Weather } from "./net.ts"
@@ -8,6 +9,7 @@ import type { SimNode, SimParts } from "./node.ts"
 import { peerPort } from "./node.ts"
 import type { Action } from "./plan.ts"
 import { liarKey } from "./keys.ts"
+import type { Act } from "./liar.ts"
 import type { WalletAction } from "./wallets.ts"
 
 export type FaultAction = Exclude<Action, WalletAction | { do: "pace" | "order" | "flood" }>
@@ -241,12 +243,16 @@ export class Faults {
     })
   }
 
+  private actOfAuthority(name: string): Act | undefined {
+    return this.parts.rules.consensus.author === undefined ? undefined : authorityActs[name]
+  }
+
   private lie(action: Extract<FaultAction, { do: "byzantine" }>): Effect.Effect<void, unknown> {
     const { world, net, tracer, rules } = this.parts
     const victim = this.node(action.node)
     const target = ({ address, store }: SimNode) => ({ host: address, port: peerPort, store })
     const others = [...this.parts.nodes.values()].filter((node) => node !== victim && node.up)
-    const act = acts[rules.spec.ledger.model][action.act]
+    const act = acts[rules.spec.ledger.model][action.act] ?? this.actOfAuthority(action.act)
     if (act === undefined || !victim.up) return Effect.void
     const i = this.liars++
     const host = world.host(`liar${i}`)

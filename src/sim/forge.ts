@@ -2,9 +2,16 @@
 import { assert } from "../assert.ts"
 import { type Block, encodeBlock, transactionRootOf } from "../block/block.ts"
 import { type Header, type HeaderFields, makeHeader } from "../block/header.ts"
+import { ancestryOf } from "../chain/reader.ts"
+import { equal } from "../codec/bytes.ts"
+import { leaderOf, slotOf, slotStart } from "../consensus/rota.ts"
+import { sealHeader } from "../consensus/seal.ts"
+import type { Address } from "../crypto/address.ts"
+import type { Keypair } from "../crypto/keys.ts"
 import type { Transaction } from "../ledger/transaction.ts"
 import { search } from "../miner/search.ts"
 import { makeTemplate } from "../miner/template.ts"
+import { traitorAt, traitorKey } from "./keys.ts"
 import type { Liar } from "./liar.ts"
 
 /** A header and the bytes that are given for its block. */
@@ -18,23 +25,58 @@ export interface Forged {
 /** Hashes that a liar spends on one seal: far more than any simulated target takes. */
 const hashesMax = 10_000_000
 
-/** The block with some header fields replaced and a nonce that seals it. */
-export const seal = (block: Block, fields: Partial<HeaderFields> = {}): Block => {
-  const header = makeHeader({ ...block.header, ...fields })
+/** A header of these fields. Only version 2 has what authorities add. */
+const headerOf = (fields: HeaderFields): Header => {
+  if (fields.version === 2) return makeHeader(fields)
+  const { authority: _, ...rest } = fields
+  return makeHeader(rest)
+}
+
+/**
+ * The block with some header fields replaced and a nonce that seals it. Where authorities seal: with the seal of a key as well,
+ * the proposer's if that is an authority that lies.
+ */
+export const seal = (block: Block, fields: Partial<HeaderFields> = {}, key?: Keypair): Block => {
+  const header = headerOf({ ...block.header, ...fields })
   const { nonce } = search({ header: header.bytes, target: header.target, from: 0, count: hashesMax })
   assert(nonce !== undefined, "a simulated target is met within its hashes")
-  return { ...block, header: makeHeader({ ...header, nonce }) }
+  const worked = makeHeader({ ...header, nonce })
+  if (worked.authority === undefined) return { ...block, header: worked }
+  return { ...block, header: sealHeader(worked, key ?? traitorAt(worked.proposer) ?? traitorKey(0)) }
+}
+
+const rollOf = ({ rules, victim: { store } }: Liar): ReadonlyArray<Address> | undefined =>
+  rules.consensus.author?.authorities(ancestryOf(store, store.tip().header)).members
+
+/** In whose name a liar makes blocks: of an authority that lies with it, else of one that knows nothing of it, else its own. */
+export const proposerOf = (liar: Liar): Address => {
+  const members = rollOf(liar)
+  return members?.find((member) => traitorAt(member) !== undefined) ?? members?.[0] ?? liar.key.address
+}
+
+/** Milliseconds until a slot begins above the victim's tip that the liar's authority leads, or one that it does not. */
+export const untilTurn = (liar: Liar, led: boolean): number => {
+  const { author } = liar.rules.consensus
+  const members = rollOf(liar)
+  if (author === undefined || members === undefined) return 0
+  const { rota } = author
+  const { now } = liar.host
+  const proposer = proposerOf(liar)
+  const isLed = (slot: number): boolean => equal(leaderOf(members, slot), proposer)
+  let slot = Math.max(slotOf(rota, now), slotOf(rota, liar.victim.store.tip().header.time)) + 1
+  if (members.length > 1) while (isLed(slot) !== led) slot++
+  return slotStart(rota, slot) - now
 }
 
 /** An honest block on the victim's tip, all its own, not sealed. */
-export const draft = ({ rules, victim, key, dice, host }: Liar, aheadMs = 0): Block =>
+export const draft = (liar: Liar, aheadMs = 0, proposer = proposerOf(liar)): Block =>
   makeTemplate({
-    rules,
-    reader: victim.store,
+    rules: liar.rules,
+    reader: liar.victim.store,
     candidates: [],
-    proposer: key.address,
-    now: host.now + aheadMs,
-    extra: dice.bytes(8)
+    proposer,
+    now: liar.host.now + aheadMs,
+    extra: liar.dice.bytes(8)
   })
 
 /** The block with these transactions alone, and a header that commits to them, whatever they are. */

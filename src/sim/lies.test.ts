@@ -12,7 +12,7 @@ import { makeDice } from "./dice.ts"
 import { forgeries, lies } from "./lies.ts"
 import type { Liar } from "./liar.ts"
 import { makePlan, type Model, models } from "./plan.ts"
-import { rulesOf } from "./run.ts"
+import { rulesOf } from "./rules.ts"
 import { liarKey, nodeKey } from "./keys.ts"
 
 /** A chain of wallets with a few blocks, of which the last has transactions, and a liar before it. */

@@ -3,17 +3,20 @@
  * refused for that reason. The seals are real, so that nothing is refused before its time. What is about money stands in
  * transfer-lies.ts and payment-lies.ts.
  */
+import { assert } from "../assert.ts"
 import { type Block, encodeBlock, encodeBody, extraHashOf } from "../block/block.ts"
 import { type Header, type HeaderFields, type Height, makeHeader, meetsTarget, type Target } from "../block/header.ts"
 import { ancestryOf, type Row } from "../chain/reader.ts"
 import { makeRules } from "../chain/rules.ts"
 import { concat, writeU32 } from "../codec/bytes.ts"
+import { lastVoteOf } from "../consensus/authorities.ts"
 import { bitsOf, easiestTarget, targetOfBits } from "../consensus/difficulty.ts"
+import { type Address, addressBytes } from "../crypto/address.ts"
 import { asHash } from "../crypto/hash.ts"
 import type { Amount } from "../ledger/amount.ts"
 import type { LedgerRules } from "../ledger/ledger.ts"
 import type { Millis } from "../ledger/transaction.ts"
-import { draft, filled, type Forged, type Forgeries, given, type MoneyLies, seal } from "./forge.ts"
+import { draft, filled, type Forged, type Forgeries, given, type MoneyLies, proposerOf, seal } from "./forge.ts"
 import type { Liar } from "./liar.ts"
 import { paymentLies } from "./payment-lies.ts"
 import { transferLies } from "./transfer-lies.ts"
@@ -40,6 +43,7 @@ const withNonce = (block: Block, nonce: number): Block => ({ ...block, header: m
 /** The first nonce that does not seal. */
 const unsealed = (liar: Liar): Forged => {
   const block = draft(liar)
+  assert(!asksNoWork(liar), "where no work is asked for, every nonce seals")
   for (let nonce = 0; ; nonce++) {
     const tried = withNonce(block, nonce)
     if (!meetsTarget(tried.header.hash, tried.header.target)) return given(tried)
@@ -50,6 +54,12 @@ const parentOf = ({ victim }: Liar): Header => victim.store.tip().header
 
 const earliest = (liar: Liar): number =>
   liar.rules.consensus.earliestTime(ancestryOf(liar.victim.store, parentOf(liar)))
+
+/** Is any target the easiest? Then a header without work is no lie. */
+export const asksNoWork = ({ rules }: Liar): boolean => bitsOf(easiestTarget(rules.spec.difficulty)) === 0
+
+/** Acts that are none where no work is asked for. */
+export const workLies: ReadonlyArray<string> = ["block-no-seal", "block-easy-seal"]
 
 /** Height, time or nonce above what a number can hold: as bytes, since no number of ours is. */
 const overflowing = (liar: Liar): Forged => {
@@ -196,23 +206,36 @@ const utxo = { ...general, ...paymentLies.forgeries }
 /** What a liar can make of a block of a money model, by name. */
 export const forgeries = { account, utxo } as const satisfies Record<keyof typeof moneyLies, Forgeries>
 
+/** What an authority's header says of its place, where there are authorities. */
+const ranked = (parent: Header, weight: number): Partial<Pick<HeaderFields, "authority">> =>
+  parent.authority === undefined
+    ? {}
+    : { authority: { ...parent.authority, weight, vote: "none", subject: noAddress, lastVote: lastVoteOf(parent) } }
+
+const noAddress = new Uint8Array(addressBytes) as Uint8Array as Address
+
 /** So many sealed headers on a parent, whose bodies nobody has. */
-export const headersOn = ({ rules, victim, key, dice }: Liar, parent: Header, count: number): ReadonlyArray<Header> => {
+export const headersOn = (liar: Liar, parent: Header, count: number): ReadonlyArray<Header> => {
+  const { rules, victim, dice } = liar
   const { consensus, spec } = rules
+  const proposer = proposerOf(liar)
   const fresh = new Map<string, Row>()
   const find = (id: string): Row | undefined => fresh.get(id) ?? victim.store.find(id)
   const headers: Array<Header> = []
   for (let last = parent; headers.length < count; last = headers.at(-1)!) {
     const ancestry = ancestryOf({ find, bestAt: victim.store.bestAt }, last)
-    const time = Math.max(last.time + spec.difficulty.blockMs, consensus.earliestTime(ancestry)) as Millis
+    const turn = consensus.author?.turn(ancestry, proposer, consensus.earliestTime(ancestry))
+    const paced = Math.max(last.time + spec.difficulty.blockMs, consensus.earliestTime(ancestry))
+    const time = (turn?.from ?? paced) as Millis
     const fields = {
       ...last,
+      ...ranked(last, turn?.weight ?? 0),
       height: (last.height + 1) as Height,
       time,
       previous: last.hash,
       stateRoot: asHash(dice.bytes(32)),
       target: consensus.nextTarget(ancestry),
-      proposer: key.address
+      proposer
     }
     const { header } = seal({ header: makeHeader(fields), transactions: [], extra: new Uint8Array(0) })
     fresh.set(header.id, { header, work: 0n, hasBody: false })

@@ -2,9 +2,10 @@
  * A machine with a node on it: the real tree of actors, the real store and HTTP app, behind the doors of a world. Its process can
  * be started, stopped, killed, and started again on the same disk.
  */
-import { Deferred, Effect, Exit, type Fiber } from "effect"
+import { Deferred, Effect, Exit, type Fiber, Result } from "effect"
 import type { Tagged } from "../../actors/actor.ts"
 import { startTree, type Tree } from "../../actors/tree.ts"
+import type { Header } from "../block/header.ts"
 import type { Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
 import type { Keypair } from "../crypto/keys.ts"
@@ -14,10 +15,10 @@ import type { Fetch } from "../io/fetch.ts"
 import type { NodeEvent } from "../node.ts"
 import type { Snapshot } from "../store/snapshot.ts"
 import type { ChainStore } from "../store/store.ts"
-import type { Signer } from "../validator/signer.ts"
 import { nodeIdOf } from "../transport/hello.ts"
+import { localSigner, type Signer } from "../validator/signer.ts"
 import type { Choices } from "./choices.ts"
-import { SimDisk } from "./disk.ts"
+import { PowerLoss, SimDisk } from "./disk.ts"
 import type { SimNet } from "./net.ts"
 import { makeThreads, type Pace } from "./thread.ts"
 import type { Tracer } from "./tracer.ts"
@@ -37,6 +38,8 @@ export interface SimNodeOptions {
   readonly seeds: ReadonlyArray<string>
   /** Hashes a second of its one thread; 0: the thread stands still. */
   readonly hashesPerSecond: number
+  /** Is it an authority? Its own key signs; a pace of 0 means that nobody does. */
+  readonly isAuthority?: boolean
   /** How it mines otherwise than with that thread. */
   readonly mining?: Partial<NodeConfig["mining"]>
   /** Nonces tried in place before the thread is asked; none, so that every block takes its time. */
@@ -90,6 +93,8 @@ export class SimNode {
   crashed: (what: string) => void = () => {}
   /** Called when something that ran there has died of a bug: nobody else may notice. */
   died: (why: string) => void = () => {}
+  /** Called when its key has sealed a header, before anyone else has that seal. */
+  sealed: (header: Header) => void = () => {}
   /** Called when its tip has moved. */
   moved: () => void = () => {}
   private requests = 0
@@ -241,6 +246,7 @@ export class SimNode {
         snapshot,
         key: options.key,
         proposer: options.key.address,
+        ...(options.isAuthority === true ? { signer: this.signer() } : {}),
         tls: { key: "", cert: "" },
         doors: {
           tcp: parts.net.door(host, options.address),
@@ -270,6 +276,27 @@ export class SimNode {
       this.sawTip(0)
       host.fork(Effect.catch(tree.failed, ({ child, group }) => Effect.sync(() => this.gaveUp(`${child} of ${group}`))))
     })
+  }
+
+  /** The node's key, its book on the machine's disk. A book that cannot be written gives no signature. */
+  private signer(): Signer {
+    const local = localSigner(this.key, this.disk.book)
+    const refused = (code: "signer-away" | "signer-refused", message: string) => Result.fail({ code, message })
+    return {
+      address: local.address,
+      seal: (ask, answered) => {
+        if (this.pace.hashesPerSecond === 0) return answered(refused("signer-away", "nobody signs"))
+        try {
+          local.seal(ask, (answer) => {
+            if (Result.isSuccess(answer)) this.sealed(ask.header)
+            answered(answer)
+          })
+        } catch (error) {
+          if (error instanceof PowerLoss) throw error
+          answered(refused("signer-refused", String(error)))
+        }
+      }
+    }
   }
 
   /** The tracer's, and a bug where one was asked for. */

@@ -5,7 +5,10 @@
 import type { LedgerRules } from "../ledger/ledger.ts"
 import { actNamesOf, coinActNames } from "./byzantine.ts"
 import type { Strategy } from "./choices.ts"
+import { authorityActNames } from "./authority-acts.ts"
 import { type Dice, makeDice } from "./dice.ts"
+import { traitorsMax } from "./keys.ts"
+import { workLies } from "./lies.ts"
 
 /** Faults that can be asked for. docs/testing.md says what each does. */
 export const faults = [
@@ -27,8 +30,14 @@ export type Fault = (typeof faults)[number]
 export type Model = LedgerRules["model"]
 export const models: ReadonlyArray<Model> = ["account", "utxo"]
 
+/** Who seals: whoever does the work, authorities in their turns, or authorities that do some work too. */
+export const consensuses = ["pow", "poa", "poa+pow"] as const
+export type ConsensusName = (typeof consensuses)[number]
+
 export interface SimOptions {
   readonly seed: number
+  /** Undefined: pow. */
+  readonly consensus?: ConsensusName
   /** Undefined: the seed decides. */
   readonly ledger?: Model
   /** 1 to 30. */
@@ -97,9 +106,19 @@ export type Action = { readonly at: number } & (
   | { readonly do: "byzantine"; readonly act: string; readonly node: string; readonly seed: number }
 )
 
+/** A chain that authorities seal: each node that mines is one. */
+export interface PlannedAuthority {
+  /** Leading zero bits of the work asked for beside; 0: none. */
+  readonly bits: number
+  /** Authorities more, which no node is: liars have their keys. Fewer than the honest ones, if those are more than one. */
+  readonly traitors: number
+}
+
 export interface Plan {
   readonly seed: number
   readonly ledger: Model
+  /** Undefined: whoever does the work may seal. */
+  readonly authority?: PlannedAuthority
   readonly nodes: ReadonlyArray<PlannedNode>
   readonly wallets: number
   readonly blockMs: number
@@ -117,6 +136,8 @@ export interface Plan {
 /** Hashes a second of a miner, at least and at most: few, so that simulated mining costs next to nothing. */
 const paceMin = 15
 const paceMax = 45
+/** Bits of work that authorities do where both are asked for: about a second's. */
+const workBits = 4
 const minuteMs = 60_000
 
 interface Sketch {
@@ -176,10 +197,35 @@ const planCoins = ({ options, names, actions }: Sketch, wallets: number, paysPer
   each(own, minuteMs, () => ({ do: "byzantine", act: dice.pick(coinActNames), seed: dice.int(1_000_000) }))
 }
 
+/** What only authorities can meet; from dice of its own, as for coins. */
+const planAuthorities = ({ options, ledger, names, actions }: Sketch, blockMs: number, honest: number) => {
+  const dice = makeDice(Math.imul(options.seed, 1_183_186_591) ^ 0xa07)
+  const own: Sketch = { dice, options, ledger, names, actions }
+  if (options.faults.includes("clock-skew")) {
+    // Clocks that are off by less than others put up with, beside those that are off by more.
+    const within = futureMsOf(blockMs)
+    each(own, 4 * minuteMs, () => ({
+      do: "clock-skew",
+      by: between(dice, -within, within),
+      ms: between(dice, 5_000, 5 * minuteMs)
+    }))
+  }
+  if (!options.faults.includes("byzantine")) return 0
+  each(own, minuteMs, () => ({ do: "byzantine", act: dice.pick(authorityActNames), seed: dice.int(1_000_000) }))
+  return Math.min(traitorsMax, 1 + dice.int(Math.max(1, (honest - 1) >> 1)))
+}
+
+/** How far ahead of our clock a header of authorities may be. */
+export const futureMsOf = (blockMs: number): number => Math.floor(blockMs / 2)
+
 const pace = (dice: Dice): number => between(dice, paceMin, paceMax)
 
 /** Who may have a bug. `session`: whichever handles a message first. */
 const actors = ["chain", "mempool", "miner", "sync", "maintenance", "session"]
+
+/** Acts on the chain of a plan. Where no work is asked for, none is about it. */
+const actsOf = ({ ledger, options }: Sketch): ReadonlyArray<string> =>
+  options.consensus === "poa" ? actNamesOf(ledger).filter((name) => !workLies.includes(name)) : actNamesOf(ledger)
 
 /** What one fault of each kind looks like, and how often it comes. */
 const fault: Readonly<Record<Fault, (sketch: Sketch) => void>> = {
@@ -235,7 +281,7 @@ const fault: Readonly<Record<Fault, (sketch: Sketch) => void>> = {
   byzantine: (sketch) =>
     each(sketch, minuteMs, (dice) => ({
       do: "byzantine",
-      act: dice.pick(actNamesOf(sketch.ledger)),
+      act: dice.pick(actsOf(sketch)),
       seed: dice.int(1_000_000)
     }))
 }
@@ -282,16 +328,22 @@ export const makePlan = (options: SimOptions): Plan => {
     seeds: seeds[i]!,
     hashesPerSecond: i === 0 || dice.chance(0.7) ? pace(dice) : 0
   }))
-  const { paysPerMinute = 6 } = options
+  const { paysPerMinute = 6, consensus = "pow", blockMs = 10_000 } = options
   planWork(sketch, wallets, paysPerMinute)
   if (ledger === "utxo") planCoins(sketch, wallets, paysPerMinute)
   for (const kind of faults) if (options.faults.includes(kind)) fault[kind](sketch)
+  const honest = nodes.filter(({ hashesPerSecond }) => hashesPerSecond > 0).length
+  const authority =
+    consensus === "pow"
+      ? {}
+      : { authority: { bits: consensus === "poa" ? 0 : workBits, traitors: planAuthorities(sketch, blockMs, honest) } }
   return {
     seed: options.seed,
     ledger,
+    ...authority,
     nodes,
     wallets,
-    blockMs: options.blockMs ?? 10_000,
+    blockMs,
     endMs: options.ms,
     strategy: options.strategy ?? "uniform",
     preempt: options.preempt ?? 0.02,
@@ -316,6 +368,7 @@ export const swarmOptions = (seed: number, ms: number): SimOptions => {
     strategy: dice.pick(["uniform", "uniform", "sparse", "fifo"] as const),
     preempt: dice.pick([0, 0.02, 0.2]),
     squeeze: dice.pick([1, 1, 1, 16, 64]),
-    ...(payloadBytesMax === undefined ? {} : { payloadBytesMax })
+    ...(payloadBytesMax === undefined ? {} : { payloadBytesMax }),
+    consensus: makeDice(Math.imul(seed, 374_761_393) ^ 0xc025).pick(["pow", "pow", "pow", "poa", "poa", "poa+pow"])
   }
 }

@@ -2,6 +2,7 @@
 import { Result, Schema } from "effect"
 import { type Deviations, type Stream, streams } from "./choices.ts"
 import { payloadBytesMax } from "../limits.ts"
+import { traitorsMax } from "./keys.ts"
 import { models, type Plan } from "./plan.ts"
 
 const form = "cairn-simulation-1"
@@ -45,6 +46,13 @@ const PlanForm = Schema.Struct({
   seed: Schema.Int,
   /** Left out: accounts, as before there were coins. */
   ledger: Schema.optionalKey(Schema.Literals(models)),
+  /** Left out: no authorities, as before there were any. */
+  authority: Schema.optionalKey(
+    Schema.Struct({
+      bits: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 16 })),
+      traitors: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: traitorsMax }))
+    })
+  ),
   nodes: Schema.Array(
     Schema.Struct({ name: Name, address: Name, seeds: Schema.Array(Name), hashesPerSecond: Count })
   ).check(Schema.isMinLength(1), Schema.isMaxLength(64)),

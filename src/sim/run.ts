@@ -5,10 +5,7 @@
  *   start nodes → the plan's actions, each at its time → faults over, everyone up → one tip, everything acknowledged in it → stop
  */
 import { Cause, Effect, Exit } from "effect"
-import { parseSpec } from "../block/genesis.ts"
-import { presets } from "../chain/presets.ts"
-import { makeRules, type Rules } from "../chain/rules.ts"
-import { Result } from "effect"
+import type { Rules } from "../chain/rules.ts"
 import type { NodeShape } from "../node.ts"
 import { type Choices, SeededChoices } from "./choices.ts"
 import {
@@ -17,12 +14,14 @@ import {
   checkHistory,
   checkMemory,
   checkTip,
+  type Checker,
   heavierBranch,
   type PoolView,
   poolView,
   type Promises,
   Violation
 } from "./check.ts"
+import { checkersOf } from "./checkers.ts"
 import { diskRetryMsMax } from "../limits.ts"
 import { Faults } from "./faults.ts"
 import { SimNet } from "./net.ts"
@@ -31,9 +30,10 @@ import type { Action, Plan } from "./plan.ts"
 import type { Run } from "./trace.ts"
 import { Tracer, type TracerOptions } from "./tracer.ts"
 import { nodeKey, walletKey } from "./keys.ts"
+import { isAuthority, rulesOf } from "./rules.ts"
 import type { Wallets } from "./wallets.ts"
 import { checkPool, makeMoney } from "./money.ts"
-import { errorOf, startMs, World } from "./world.ts"
+import { errorOf, World } from "./world.ts"
 
 export interface RunOptions extends Omit<TracerOptions, "messages"> {
   /** Keep messages, for a timeline. */
@@ -73,10 +73,6 @@ export interface Report {
 const quietMs = 30 * 60_000
 /** Virtual milliseconds without mining after which everyone has everything. */
 const settleMs = 15_000
-/** How far ahead a header's time may be: less than the clocks of plans are off. */
-const futureMsMax = 60_000
-/** Blocks until the coins of a block's proposer may be spent: few, so that reorganisations take such coins back. */
-const coinbaseMaturity = 2
 /** Steps between two looks at bounds and progress; in a flood an inbox is full and empty again within few. */
 const lookEvery = 256
 const lookEveryInFloods = 8
@@ -86,29 +82,6 @@ const choiceLookMs = 1_000
 const banLookMs = 30_000
 /** Height up to which every reorganisation is followed by a replay of all of history. */
 const fullAuditHeight = 200
-
-/** The chain of simulations: small targets, wallets with money, a quick retarget. */
-export const rulesOf = (plan: Plan): Rules => {
-  const total = plan.nodes.reduce((sum, { hashesPerSecond }) => sum + hashesPerSecond, 0)
-  const bits = Math.max(4, Math.round(Math.log2(Math.max(1, (total * plan.blockMs) / 1000))))
-  const dev = presets["dev"] as { readonly ledger: object; readonly genesis: object }
-  const model = plan.ledger === "utxo" ? { model: plan.ledger, coinbaseMaturity } : {}
-  const data = plan.payloadBytesMax === undefined ? {} : { payloadBytesMax: plan.payloadBytesMax }
-  const parsed = parseSpec({
-    ...dev,
-    name: "simulated",
-    ledger: { ...dev.ledger, ...model, ...data, chainId: "simulated", feeMin: 10, reward: 5_000 },
-    difficulty: { rule: "asert", blockMs: plan.blockMs, halfLifeMs: 30 * plan.blockMs, bitsStart: bits, bitsMin: 4 },
-    time: { medianBlocks: 11, futureMsMax },
-    genesis: { time: startMs, note: "", alloc: [] }
-  })
-  if (Result.isFailure(parsed)) throw new Error(JSON.stringify(parsed.failure))
-  const alloc = Array.from({ length: plan.wallets }, (_, i) => ({
-    address: walletKey(i).address,
-    balance: 1_000_000_000
-  }))
-  return makeRules({ ...parsed.success, genesis: { ...parsed.success.genesis, alloc: alloc as never } })
-}
 
 /** Whoever watches the run has seen enough. */
 class Enough extends Error {}
@@ -122,6 +95,7 @@ class Simulation {
   readonly nodes = new Map<string, SimNode>()
   readonly wallets: Wallets
   private readonly promises: Promises
+  private readonly checkers: ReadonlyArray<Checker>
   private readonly plan: Plan
   private readonly options: RunOptions
   private readonly faults: Faults
@@ -137,6 +111,7 @@ class Simulation {
     const choices = options.choices ?? new SeededChoices(plan.seed, plan.strategy)
     this.world = new World({ choices, preempt: plan.preempt, seed: plan.seed, stepsMax: Number.MAX_SAFE_INTEGER })
     this.rules = rulesOf(plan)
+    this.checkers = checkersOf(this.rules)
     this.net = new SimNet(this.world, choices)
     this.tracer = new Tracer(this.world, { ...options, messages: options.messages ?? false })
     const { wallets, promises } = makeMoney(this.rules, plan.wallets)
@@ -153,9 +128,13 @@ class Simulation {
         rules: this.rules,
         seeds: known,
         hashesPerSecond,
+        // Where no work is asked for, the first try is the block.
+        ...(plan.authority?.bits === 0 ? { triesInPlace: 1 } : {}),
+        isAuthority: isAuthority(plan, i),
         squeeze: plan.squeeze
       })
       node.moved = () => this.tipMoved(node)
+      node.sealed = (header) => this.checkers.forEach((one) => this.violated(one.sealed?.(node, header)))
       node.crashed = (what) => this.crashed(name, what)
       node.died = (why) => this.violated(`${name}: a call died: ${why}`)
       this.nodes.set(name, node)
@@ -230,6 +209,7 @@ class Simulation {
         (forged === undefined ? undefined : `${node.name} has taken a block with ${forged}`) ??
         this.options.check?.(node, this.nodes)
     )
+    for (const checker of this.checkers) this.violated(checker.moved?.(node, this.nodes))
   }
 
   /** After each start: what the disk has is what the rules give, and nothing that was promised is gone. */
@@ -352,6 +332,7 @@ class Simulation {
       const [first] = this.nodes.values()
       if (![...this.nodes.values()].some(({ pace }) => pace.hashesPerSecond > 0)) first!.pace.hashesPerSecond = 20
       yield* this.eventually("everything that was acknowledged is confirmed everywhere", () => this.allConfirmed())
+      for (const { quiet } of this.checkers) if (quiet !== undefined) this.violated(yield* quiet(this.up()))
       yield* this.agree()
       for (const node of this.up()) {
         this.violated(checkHistory(node, this.rules) ?? checkBounds(node))

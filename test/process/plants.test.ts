@@ -2,6 +2,7 @@
 import { beforeAll, expect, test } from "bun:test"
 import { join } from "node:path"
 import type { Hunt } from "../sim/hunt.ts"
+import type { ConsensusName } from "../../src/sim/plan.ts"
 import { type Plant, plants } from "../sim/plants.ts"
 
 /** Seeds that a plant may take, from the first on. A second or two each. */
@@ -14,10 +15,13 @@ const huntsMax = 2
 const root = join(import.meta.dir, "../..")
 
 /** A hunt in a process of its own: with a plant, or without any. */
-const hunt = async (plant: string, from: number, count: number): Promise<Hunt> => {
+const hunt = async (
+  plant: string,
+  { from, count, consensus }: { readonly from: number; readonly count: number; readonly consensus: ConsensusName }
+): Promise<Hunt> => {
   const child = Bun.spawn(
     [process.execPath, "--preload", "./test/sim/plant-preload.ts", "test/sim/hunt.ts", String(from), String(count)],
-    { cwd: root, env: { ...process.env, PLANT: plant }, stdout: "pipe", stderr: "pipe", timeout: huntMsMax }
+    { cwd: root, env: { ...process.env, PLANT: plant, CONSENSUS: consensus }, stdout: "pipe", stderr: "pipe", timeout: huntMsMax }
   )
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
   await child.exited
@@ -31,9 +35,10 @@ interface Proof {
   readonly clean: Hunt | undefined
 }
 
-const prove = async ({ name }: Plant): Promise<Proof> => {
-  const planted = await hunt(name, 1, seedsMax)
-  return { planted, clean: planted.found === undefined ? undefined : await hunt("", planted.found.seed, 1) }
+const prove = async ({ name, consensus = "pow" }: Plant): Promise<Proof> => {
+  const planted = await hunt(name, { from: 1, count: seedsMax, consensus })
+  const { found } = planted
+  return { planted, clean: found && (await hunt("", { from: found.seed, count: 1, consensus })) }
 }
 
 const proofs = new Map(plants.map((plant) => [plant.name, Promise.withResolvers<Proof | Error>()]))

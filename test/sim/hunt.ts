@@ -3,15 +3,17 @@
  *
  *   PLANT=longest-chain bun --preload ./test/sim/plant-preload.ts test/sim/hunt.ts [FROM] [COUNT] [RECORDING] [LEDGER]
  *
+ * CONSENSUS=poa in the environment hunts on chains of authorities; without it, on those that the plant names, or of work.
  * Without PLANT: the product as it is. Prints one line of JSON; ends with 1 if no seed has failed.
  */
 import { loadEngine } from "../../src/crypto/native.ts"
 import { nobleEngine, useEngine } from "../../src/crypto/signature.ts"
 import { writeFile } from "../../src/io/files.ts"
-import { makePlan, type Model, models, type SimOptions, swarmOptions } from "../../src/sim/plan.ts"
+import { type ConsensusName, consensuses, makePlan, type Model, models, type SimOptions, swarmOptions } from "../../src/sim/plan.ts"
 import { formatRecording } from "../../src/sim/recording.ts"
 import { simulate } from "../../src/sim/run.ts"
 import { isPlanted } from "./plant-preload.ts"
+import { plants } from "./plants.ts"
 
 /** Virtual milliseconds of work in a run, at most: a second or two of real time. */
 const runMs = 10 * 60_000
@@ -22,6 +24,7 @@ interface Wish {
   readonly recording: string | undefined
   /** Undefined: each seed decides. */
   readonly ledger: Model | undefined
+  readonly consensus: ConsensusName
 }
 
 /** What is printed. */
@@ -34,7 +37,7 @@ export interface Hunt {
   readonly found: { readonly seed: number; readonly failure: string; readonly options: SimOptions } | undefined
 }
 
-const hunt = (from: number, count: number, { recording, ledger }: Wish): Hunt => {
+const hunt = (from: number, count: number, { recording, ledger, consensus }: Wish): Hunt => {
   const began = performance.now()
   let runs = 0
   let virtualMs = 0
@@ -42,7 +45,7 @@ const hunt = (from: number, count: number, { recording, ledger }: Wish): Hunt =>
   for (let seed = from; seed < from + count; seed++) {
     const drawn = swarmOptions(seed, runMs)
     const fixed = ledger === undefined ? {} : { ledger }
-    const options = { ...drawn, ...fixed, nodes: Math.min(drawn.nodes, nodesMax) }
+    const options = { ...drawn, ...fixed, consensus, nodes: Math.min(drawn.nodes, nodesMax) }
     const plan = makePlan(options)
     const { failure, digest, elapsed } = simulate(plan)
     runs++
@@ -58,8 +61,10 @@ const hunt = (from: number, count: number, { recording, ledger }: Wish): Hunt =>
 const main = (from = "1", count = "100", recording?: string, model?: string): number => {
   useEngine(loadEngine("auto") ?? nobleEngine)
   if (!isPlanted()) throw new Error("nothing is planted: the file was not loaded through the preload")
+  const { PLANT, CONSENSUS = plants.find(({ name }) => name === PLANT)?.consensus } = process.env
   const ledger = models.find((one) => one === model)
-  const result = hunt(Number(from), Number(count), { recording, ledger })
+  const consensus = consensuses.find((one) => one === CONSENSUS) ?? "pow"
+  const result = hunt(Number(from), Number(count), { recording, ledger, consensus })
   process.stdout.write(`${JSON.stringify(result)}\n`)
   return result.found === undefined ? 1 : 0
 }

@@ -2,7 +2,7 @@
  * Mistakes that a person could make, each as a change of one place of the real source: what the swarm must find.
  * plant-preload.ts makes the change while the file is loaded, hunt.ts looks for it, docs/testing.md says what came of it.
  */
-import type { Fault } from "../../src/sim/plan.ts"
+import type { ConsensusName, Fault } from "../../src/sim/plan.ts"
 
 export interface Plant {
   readonly name: string
@@ -15,6 +15,8 @@ export interface Plant {
   readonly replace: string
   /** A run that finds it has at least one of these faults. None: it shows without any. */
   readonly needs: ReadonlyArray<Fault>
+  /** On which chains it is hunted; undefined: those of work. */
+  readonly consensus?: ConsensusName
   /** What a run that finds it says. */
   readonly shows: RegExp
 }
@@ -234,5 +236,66 @@ export const plants: ReadonlyArray<Plant> = [
     replace: `    return state`,
     needs: ["crash", "torn-write", "disk-full"],
     shows: neverConfirmed
+  },
+  {
+    name: "book-unwritten",
+    what: "A signer asks its book whether it may sign, and does not write down that it has.",
+    file: "src/validator/signer.ts",
+    find: `    book.save(signed)
+`,
+    replace: "",
+    needs: [],
+    consensus: "poa",
+    shows: /has sealed two headers of slot/
+  },
+  {
+    name: "seal-unchecked",
+    what: "Nobody looks at an authority's signature.",
+    file: "src/consensus/poa.ts",
+    find: `return isSealed(header)`,
+    replace: `return isSealed(header) || true`,
+    needs: ["byzantine"],
+    consensus: "poa",
+    shows: /has taken a block with|with a key that is not its proposer's|with a false seal/
+  },
+  {
+    name: "delay-ignored",
+    what: "Whose turn it is not need not wait: it may seal at the beginning of the slot.",
+    file: "src/consensus/poa.ts",
+    find: `if (header.time < turn.from)`,
+    replace: `if (header.time < turn.from - rota.slotMs)`,
+    needs: ["byzantine"],
+    consensus: "poa",
+    shows: /has taken a block with a time before its delay|into a slot where its proposer waits/
+  },
+  {
+    name: "weight-claimed",
+    what: "A block weighs what its header says, whoever's turn it is.",
+    file: "src/consensus/poa.ts",
+    find: `if (weight !== turn.weight)`,
+    replace: `if (weight === 0)`,
+    needs: ["byzantine"],
+    consensus: "poa",
+    shows: /has taken a block with|of a proposer of rank/
+  },
+  {
+    name: "seal-condemns",
+    what: "A false seal condemns the header's hash, which does not cover the seal: whoever shows one first keeps the true block out.",
+    file: "src/chain/reject.ts",
+    find: `"signature-wrong": { blame: "peer", condemns: false }`,
+    replace: `"signature-wrong": { blame: "peer", condemns: true }`,
+    needs: ["byzantine"],
+    consensus: "poa",
+    shows: /holds an honest block invalid, as signature-wrong|not within 30 minutes of quiet/
+  },
+  {
+    name: "slot-shared",
+    what: "A block may stand in its parent's slot.",
+    file: "src/consensus/poa.ts",
+    find: `slotStart(author.rota, slotOf(author.rota, parent.time) + 1)`,
+    replace: `slotStart(author.rota, slotOf(author.rota, parent.time))`,
+    needs: ["byzantine"],
+    consensus: "poa",
+    shows: /has taken a block with|its parent's or an earlier one/
   }
 ]
