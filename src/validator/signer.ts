@@ -19,6 +19,10 @@ export type Answered = (answer: Result.Result<Seal, Unsigned>) => void
 export interface Signer {
   readonly address: Address
   readonly seal: (ask: { readonly slot: number; readonly header: Header }, answered: Answered) => void
+  /** Hears each header that the chain takes: another may seal with this key. */
+  readonly saw?: (header: Header) => void
+  /** Why it would not seal a slot whatever the header is; undefined: it would, or only asking can tell. */
+  readonly idle?: (slot: number) => Unsigned | undefined
 }
 
 /** Where a key keeps what it has signed. `save` returns when that is on disk, and throws if it cannot be. */
@@ -27,15 +31,20 @@ export interface SignedBook {
   readonly save: (signed: Signed) => void
 }
 
-/** Signs a hash if the book allows what it stands for; the book is written first. */
+/** Signs a hash if the book allows what it stands for; the book is written first, and if it cannot be, nothing is signed. */
 export const signOnce = (
   key: Keypair,
   book: SignedBook,
   { next, hash }: { readonly next: ToSign; readonly hash: Uint8Array }
 ): Result.Result<Seal, Unsigned> =>
-  Result.map(mayBeSigned(book.load(), next), (signed) => {
-    book.save(signed)
-    return { publicKey: key.publicKey, signature: sign(hash, key.secret) }
+  Result.flatMap(mayBeSigned(book.load(), next), (signed) => {
+    try {
+      book.save(signed)
+    } catch (error) {
+      const message = `what is signed could not be noted: ${error instanceof Error ? error.message : String(error)}`
+      return Result.fail({ code: "book-unsaved", message })
+    }
+    return Result.succeed({ publicKey: key.publicKey, signature: sign(hash, key.secret) })
   })
 
 /** A key in this process. */
