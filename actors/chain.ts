@@ -50,6 +50,8 @@ export interface ChainPorts {
   readonly disk: DiskRoom
   /** Hears of every move of the tip, when it is on disk. Waits for those who must not miss it. */
   readonly moved: (move: TipMoved) => Effect.Effect<void>
+  /** Hears each header that is found right, on whatever branch, before it is on disk. */
+  readonly accepted?: ((header: Header) => void) | undefined
 }
 
 interface Offer {
@@ -96,7 +98,9 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
       return reject("parent-invalid", "the parent was refused before")
     const ancestry = ancestryOf({ find, bestAt: store.bestAt }, parent.header)
     const refused = checkHeader(rules, header, { ancestry, now: state.clock.currentTimeMillisUnsafe() })
-    return refused ?? { header, work: parent.work + rules.consensus.work(header), hasBody: false }
+    if (refused !== undefined) return refused
+    ports.accepted?.(header)
+    return { header, work: parent.work + rules.consensus.work(header), hasBody: false }
   }
 
   const offerHeaders = (state: State, headers: ReadonlyArray<Header>, reply: Reply<HeadersVerdict>): void => {

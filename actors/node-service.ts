@@ -76,6 +76,8 @@ export interface NodePorts {
   readonly stopping: () => boolean
   /** Who found no room on the disk when they last wrote. */
   readonly lacking: () => ReadonlyArray<string>
+  /** Why it seals nothing though it should. */
+  readonly unsealing: () => ReadyView["reasons"][number] | undefined
 }
 
 /** A node that seals a block on order may have to search for long. */
@@ -324,6 +326,8 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
       if (ports.stopping()) reasons.push({ code: "stopping", message: "The node is shutting down." })
       const consistent = yield* makeValidate(ports)
       if (!consistent.valid) reasons.push({ code: "store-inconsistent", message: consistent.reason })
+      const unsealing = ports.unsealing()
+      if (unsealing !== undefined) reasons.push({ code: unsealing.code, message: `No block is sealed: ${unsealing.message}.` })
       const lacking = ports.lacking()
       if (lacking.length > 0) {
         reasons.push({

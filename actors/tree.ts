@@ -8,6 +8,7 @@
  */
 import { Cause, Clock, Effect, Exit, Fiber } from "effect"
 import type { Rules } from "../src/chain/rules.ts"
+import { slotOf } from "../src/consensus/rota.ts"
 import { VerifiedLeaves } from "../src/chain/verified.ts"
 import { formatEndpoint, type NodeConfig, parseEndpoint } from "../src/config.ts"
 import { toHex, utf8 } from "../src/codec/bytes.ts"
@@ -33,6 +34,7 @@ import { loadPeers, savePeers } from "../src/store/peers.ts"
 import { DiskRoom } from "../src/store/room.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ChainStore } from "../src/store/store.ts"
+import type { Unsigned } from "../src/validator/protection.ts"
 import type { Signer } from "../src/validator/signer.ts"
 import { capabilities, nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
@@ -214,7 +216,7 @@ const makeCore = (base: Base): Core => {
   const verified = new VerifiedLeaves(verifiedSignaturesMax)
   const moved = (move: TipMoved): Effect.Effect<void> => tellTip(base, core)(move)
   const { squeeze = 1 } = options
-  const chain = new Actor(squeezed(squeeze, makeChain({ rules, store, verified, disk, moved })), watch)
+  const chain = new Actor(squeezed(squeeze, makeChain({ rules, store, verified, disk, moved, accepted: options.signer?.saw })), watch)
   const admitted = (list: ReadonlyArray<Admittance>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
   const retell = (ids: ReadonlyArray<string>): void =>
     sessions.each((session) => session.tell({ _tag: "AnnounceTransactions", ids, from: undefined, again: true }))
@@ -448,7 +450,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       miningActive: config.mining.threads > 0 || options.signer !== undefined,
       past: progress,
       stopping: () => base.stopping,
-      lacking: () => base.disk.lacking(base.clock.currentTimeMillisUnsafe())
+      lacking: () => base.disk.lacking(base.clock.currentTimeMillisUnsafe()),
+      unsealing: () => unsealingOf(options, base.clock.currentTimeMillisUnsafe())
     })
     const stop = Effect.gen(function* () {
       base.stopping = true
@@ -461,6 +464,13 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const gaveUp = Effect.raceFirst(inner.failed, outer.failed)
     return { node, failed: last === undefined ? gaveUp : Effect.raceFirst(gaveUp, last.failed), stop, bounds }
   })
+
+/** Why an authority seals nothing, if somebody has to do something about it. */
+const unsealingOf = ({ rules, signer }: TreeOptions, now: number): Unsigned | undefined => {
+  const { author } = rules.consensus
+  const why = author && signer?.idle?.(slotOf(author.rota, now))
+  return why?.code === "signer-listening" ? undefined : why
+}
 
 const boundsOf = ({ name, bounds }: Pick<AnySession, "name" | "bounds">): ReadonlyArray<HeldBound> =>
   bounds().map((bound) => ({ ...bound, actor: name }))

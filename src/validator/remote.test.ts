@@ -65,7 +65,6 @@ const makeWorld = () => {
   let now = 0
   const timers: Array<{ at: number; call: () => void }> = []
   const dials: Array<LineHandlers & { readonly written: Array<string>; ended: boolean }> = []
-  const changes: Array<string | undefined> = []
   const remote = new RemoteSigner(
     {
       dial: (handlers) => void dials.push({ ...handlers, written: [], ended: false }),
@@ -73,8 +72,7 @@ const makeWorld = () => {
         const timer = { at: now + ms, call }
         timers.push(timer)
         return () => void (timers.includes(timer) && timers.splice(timers.indexOf(timer), 1))
-      },
-      changed: (away) => void changes.push(away)
+      }
     },
     expected
   )
@@ -105,7 +103,7 @@ const makeWorld = () => {
     })
     return { code: () => code }
   }
-  return { remote, dials, last, openLast, greet, pass, seal, changes, timers }
+  return { remote, dials, last, openLast, greet, pass, seal, timers }
 }
 
 describe("who asks", () => {
@@ -139,10 +137,11 @@ describe("who asks", () => {
   })
 
   test("gives up on who does not answer in time, dials again, and hears nothing of the old connection any more", () => {
-    const { seal, pass, last, dials, openLast, greet, changes } = begin()
+    const { seal, pass, last, dials, openLast, greet, remote } = begin()
     const asked = seal()
     pass(signerAnswerMsMax)
     expect([asked.code(), last().ended, dials.length]).toEqual(["signer-away", true, 1])
+    expect(remote.reason).toBe("it did not answer in time")
     pass(signerRetryMs)
     expect(dials.length).toBe(2)
     openLast()
@@ -152,7 +151,7 @@ describe("who asks", () => {
     dials[0]!.closed("late")
     expect(again.code()).toBe("unanswered")
     last().line(answerTo(holderOf(), last().written[0]!)!)
-    expect([again.code(), changes]).toEqual(["sealed", [undefined, "it did not answer in time", undefined]])
+    expect([again.code(), remote.reason]).toEqual(["sealed", undefined])
   })
 
   test("waits longer each time nobody is there, up to a bound, and is idle meanwhile", () => {

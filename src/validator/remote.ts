@@ -30,8 +30,6 @@ export interface RemotePorts {
   readonly dial: (handlers: LineHandlers) => void
   /** Calls later, unless what it gives is called first. */
   readonly after: (ms: number, call: () => void) => () => void
-  /** Hears each change between here and away, with the reason. */
-  readonly changed?: (away: string | undefined) => void
 }
 
 /** Whom we expect behind the socket. The address is that of the first greeting. */
@@ -139,7 +137,7 @@ export class RemoteSigner {
     this.address = address
     this.greeting = greeting
     this.failures = 0
-    this.turned(undefined)
+    this.away = undefined
     return undefined
   }
 
@@ -176,15 +174,9 @@ export class RemoteSigner {
     this.link = undefined
     this.greeting = undefined
     this.asked = undefined
-    this.turned(reason)
+    this.away = reason
     asked?.lapse()
     asked?.answered(Result.fail(this.awayFor(reason)))
     link?.end()
-  }
-
-  private turned(away: string | undefined): void {
-    const same = (this.away === undefined) === (away === undefined)
-    this.away = away
-    if (!same) this.ports.changed?.(away)
   }
 }
