@@ -329,12 +329,12 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
   /** Says once that the signer is idle, and why, and once that it is not any more. */
   const sayIdle = (state: State): Effect.Effect<void> | void => {
     const why = author && ports.signer?.idle?.(slotOf(author.rota, nowOf(state)))
-    if (why?.code === state.idle) return
+    // Who listens at its start says so at its start.
+    if (why?.code === state.idle || why?.code === "signer-listening") return
     state.idle = why?.code
-    if (why === undefined) return Effect.logInfo("blocks are sealed in our turns from now on")
+    if (why === undefined) return Effect.logInfo("blocks are sealed in our turns again")
     const text = `no block is sealed: ${why.message}`
-    if (why.code === "doppelganger") return Effect.logError(text, { code: why.code })
-    return why.code === "signer-listening" ? Effect.logInfo(text) : Effect.logWarning(text, { code: why.code })
+    return (why.code === "doppelganger" ? Effect.logError : Effect.logWarning)(text, { code: why.code })
   }
 
   const tick = (state: State): Effect.Effect<void> | void => {

@@ -7,6 +7,7 @@ import { SlicedScheduler } from "../../actors/scheduler.ts"
 import type { Escalation } from "../../actors/supervisor.ts"
 import { startTree, type Tree, type TreeOptions } from "../../actors/tree.ts"
 import type { ChainSpec } from "../block/genesis.ts"
+import { slotOf } from "../consensus/rota.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
 import { formatAddress, isAddress, parseAddress, type Address } from "../crypto/address.ts"
@@ -162,6 +163,8 @@ interface Start {
 
 const banner = (tree: Tree, { config, startedAt, now, signer }: Start): void => {
   const { facts } = tree.node
+  const { author } = facts.rules.consensus
+  const idle = author && signer?.idle?.(slotOf(author.rota, now))
   const { spec } = facts.rules
   const accounts = config.dev
     ? spec.genesis.alloc.map(({ address, balance }, i) => ({
@@ -202,7 +205,8 @@ const banner = (tree: Tree, { config, startedAt, now, signer }: Start): void => 
       ["chain", `${spec.name} (${spec.ledger.chainId}), genesis ${facts.rules.genesis.header.id.slice(0, 16)}…`],
       ["data", config.dataDir],
       ["signatures", facts.signatureEngine],
-      ["sealing", sealingOf(config, spec, signer)]
+      ["sealing", sealingOf(config, spec, signer)],
+      ...(idle === undefined ? [] : [["", idle.message] as const])
     ]),
     ...dev,
     "",

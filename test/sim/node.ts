@@ -9,6 +9,7 @@ import { outboundBytesMax } from "../../src/limits.ts"
 import { openDatabase } from "../../src/store/db.ts"
 import { Snapshot } from "../../src/store/snapshot.ts"
 import { ChainStore } from "../../src/store/store.ts"
+import type { Signer } from "../../src/validator/signer.ts"
 import { keyOf, specOf } from "../fixtures.ts"
 
 /** A socket in the hand of a test: what the node has written, and whether it has ended it. */
@@ -34,6 +35,7 @@ export interface AloneWish {
   readonly threads?: number
   readonly startThread?: StartThread
   readonly triesInPlace?: number
+  readonly signer?: Signer
 }
 
 const noThreads: StartThread = () => {
@@ -95,6 +97,7 @@ export const startAlone = (wish: AloneWish = {}): Effect.Effect<AloneNode, unkno
       proposer: key.address,
       tls: { key: "", cert: "" },
       doors: { tcp, startThread: wish.startThread ?? noThreads },
+      ...(wish.signer === undefined ? {} : { signer: wish.signer }),
       ...(wish.triesInPlace === undefined ? {} : { triesInPlace: wish.triesInPlace }),
       facts: {
         version: "sim",
