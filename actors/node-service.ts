@@ -327,7 +327,8 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
       const consistent = yield* makeValidate(ports)
       if (!consistent.valid) reasons.push({ code: "store-inconsistent", message: consistent.reason })
       const unsealing = ports.unsealing()
-      if (unsealing !== undefined) reasons.push({ code: unsealing.code, message: `No block is sealed: ${unsealing.message}.` })
+      if (unsealing !== undefined)
+        reasons.push({ code: unsealing.code, message: `No block is sealed: ${unsealing.message}.` })
       const lacking = ports.lacking()
       if (lacking.length > 0) {
         reasons.push({

@@ -216,7 +216,8 @@ const makeCore = (base: Base): Core => {
   const verified = new VerifiedLeaves(verifiedSignaturesMax)
   const moved = (move: TipMoved): Effect.Effect<void> => tellTip(base, core)(move)
   const { squeeze = 1 } = options
-  const chain = new Actor(squeezed(squeeze, makeChain({ rules, store, verified, disk, moved, accepted: options.signer?.saw })), watch)
+  const judge = makeChain({ rules, store, verified, disk, moved, accepted: options.signer?.saw })
+  const chain = new Actor(squeezed(squeeze, judge), watch)
   const admitted = (list: ReadonlyArray<Admittance>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
   const retell = (ids: ReadonlyArray<string>): void =>
     sessions.each((session) => session.tell({ _tag: "AnnounceTransactions", ids, from: undefined, again: true }))

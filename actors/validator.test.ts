@@ -34,7 +34,13 @@ test("a block in each slot once it has listened; a block of its key from elsewhe
     const found: Array<Sighting> = []
     const body = Effect.gen(function* () {
       const startSlot = slotOf(rota, yield* Clock.currentTimeMillis)
-      const signer = watched(signerOf(), { rota, startSlot, listenSlots: 3, seen: undefined, found: (one) => void found.push(one) })
+      const signer = watched(signerOf(), {
+        rota,
+        startSlot,
+        listenSlots: 3,
+        seen: undefined,
+        found: (one) => void found.push(one)
+      })
       const { tree, store } = yield* startAlone({ spec, signer })
       const reasons = Effect.map(tree.node.ready(), (view) => view.reasons.map(({ code }) => code))
       const height = (): number => store.tip().header.height
@@ -77,10 +83,7 @@ test("a signer that is away is said once, slots pass, and once it is back they a
       away = undefined
       yield* Effect.sleep(3_000)
       expect(store.tip().header.height).toBeGreaterThan(height + 1)
-      expect(heard).toEqual([
-        "no block is sealed: the signer is away: gone",
-        "blocks are sealed in our turns again"
-      ])
+      expect(heard).toEqual(["no block is sealed: the signer is away: gone", "blocks are sealed in our turns again"])
       yield* tree.stop
     })
     return logging(heard, body)

@@ -12,7 +12,7 @@ import { openBook } from "../store/signed-book.ts"
 import { answerTo, type Holder, lineRefused } from "../validator/serve.ts"
 import { formatGreeting, parseAnswer } from "../validator/signing-lines.ts"
 import { attempt } from "./attempt.ts"
-import { bookFlags, bookPathIn, openAuthorityKey, ownerOf, passphraseFor, startSlotNow } from "./authority.ts"
+import { bookFlags, bookPathIn, openAuthorityKey, ownerOf, passphraseFor, startSlotNow } from "./sealing.ts"
 import { loadSpec } from "./data-folder.ts"
 import { failure, type Failure } from "./failure.ts"
 import { undefinedIfNone, yes } from "./flags.ts"
@@ -43,7 +43,11 @@ const serve = (holder: Holder, say: (text: string) => void): ((link: UnixLink) =
     if (full) link.end()
     else
       link.write(
-        formatGreeting({ chainId: rules.spec.ledger.chainId, genesis: rules.genesis.header.id, publicKey: key.publicKey })
+        formatGreeting({
+          chainId: rules.spec.ledger.chainId,
+          genesis: rules.genesis.header.id,
+          publicKey: key.publicKey
+        })
       )
     return {
       line: (text) => {
@@ -72,7 +76,14 @@ const open = async (wish: SignerWish, now: () => number) => {
   const file = wish.signed ?? bookPathIn(dirname(path ?? wish.socket), owner)
   const startSlot = startSlotNow(rules, now())
   // The signer knows no chain: only the operator can tell whether the key has signed before.
-  const { book, release } = openBook({ path: file, keyPath: path, owner, startSlot, isNew: wish.newSigned, wasUsed: () => !wish.dev })
+  const { book, release } = openBook({
+    path: file,
+    keyPath: path,
+    owner,
+    startSlot,
+    isNew: wish.newSigned,
+    wasUsed: () => !wish.dev
+  })
   return { holder: { rules, key: keypair, book, now } satisfies Holder, owner, file, release }
 }
 
@@ -87,10 +98,24 @@ const run = (wish: SignerWish): Effect.Effect<void, Failure> =>
         ({ release }) => Effect.sync(release)
       )
       const fork = Effect.runForkWith(yield* Effect.context<never>())
-      const listening = attempt(() => listenUnix(wish.socket, signerLineBytesMax, serve(holder, (text) => void fork(Effect.logWarning(text)))))
+      const listening = attempt(() =>
+        listenUnix(
+          wish.socket,
+          signerLineBytesMax,
+          serve(holder, (text) => void fork(Effect.logWarning(text)))
+        )
+      )
       yield* Effect.acquireRelease(listening, ({ close }) => Effect.sync(close))
       const after = holder.book.load().slot
-      const value = { ready: true, address: owner.address, chain: owner.chainId, genesis: owner.genesis, socket: wish.socket, signed: file, signs_after_slot: after }
+      const value = {
+        ready: true,
+        address: owner.address,
+        chain: owner.chainId,
+        genesis: owner.genesis,
+        socket: wish.socket,
+        signed: file,
+        signs_after_slot: after
+      }
       print(value, [
         `The signer of ${owner.address} is ready.`,
         ...rows([
@@ -118,7 +143,9 @@ export const signerCommand = Command.make(
   {
     key: Flag.String("key").pipe(Flag.withDescription("Key file of the authority; with --dev: dev:N")),
     socket: Flag.String("socket").pipe(Flag.withDescription("Where to listen: a path for a unix socket of mode 0600")),
-    spec: Flag.String("spec").pipe(Flag.withDescription("Chain for which it signs: a file, such as spec.json of a data folder, or a preset")),
+    spec: Flag.String("spec").pipe(
+      Flag.withDescription("Chain for which it signs: a file, such as spec.json of a data folder, or a preset")
+    ),
     ...bookFlags,
     dev: yes("dev", "Allow the public keys of development")
   },
@@ -135,10 +162,13 @@ export const signerCommand = Command.make(
       })
     )
 ).pipe(
-  Command.withDescription("Holds an authority's key in a process of its own and seals for the node that asks at its socket, each slot once"),
+  Command.withDescription(
+    "Holds an authority's key in a process of its own and seals for the node that asks at its socket, each slot once"
+  ),
   Command.withExamples([
     {
-      command: "cairn signer --key ~/.cairn/keystore/main.json --socket run/signer.sock --spec mine/spec.json --new-signed-file",
+      command:
+        "cairn signer --key ~/.cairn/keystore/main.json --socket run/signer.sock --spec mine/spec.json --new-signed-file",
       description: "The first start; later ones without --new-signed-file"
     }
   ])

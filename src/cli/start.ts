@@ -32,7 +32,7 @@ import { Snapshot } from "../store/snapshot.ts"
 import { ChainStore } from "../store/store.ts"
 import type { Signer } from "../validator/signer.ts"
 import { attempt, failureOfStore } from "./attempt.ts"
-import { noSealingWish, openSigner, type SealingWish } from "./authority.ts"
+import { noSealingWish, openSigner, type SealingWish } from "./sealing.ts"
 import {
   databasePath,
   isInitialised,
@@ -144,7 +144,11 @@ const walletOf = (rules: Rules, key: Keypair, dev: boolean): Keypair => {
 const configFor = (config: NodeConfig, role: SealingWish["role"]): NodeConfig => {
   if (role !== "basic") return config
   if (config.mining.threads > 0 || config.mining.everyMs !== undefined)
-    throw failure("usage", "role-basic-mines", "--role basic: such a node seals nothing; leave out --mine-threads and --seal-every.")
+    throw failure(
+      "usage",
+      "role-basic-mines",
+      "--role basic: such a node seals nothing; leave out --mine-threads and --seal-every."
+    )
   return { ...config, mining: { ...config.mining, onDemand: false } }
 }
 
@@ -152,7 +156,12 @@ const configFor = (config: NodeConfig, role: SealingWish["role"]): NodeConfig =>
 const refuseRecording = (recording: Recording | undefined): Effect.Effect<void, Failure> =>
   recording === undefined
     ? Effect.void
-    : failure("usage", "record-validator", "--record: a validator is not recorded.", "Record a node of --role basic beside it.")
+    : failure(
+        "usage",
+        "record-validator",
+        "--record: a validator is not recorded.",
+        "Record a node of --role basic beside it."
+      )
 
 interface Start {
   readonly config: NodeConfig

@@ -14,7 +14,11 @@ const echo = async (path: string) => {
   const heard: Array<string> = []
   const { close } = await listenUnix(path, 20, (link) => {
     link.write("hello")
-    return { line: (text) => void link.write(text), tooLong: () => void link.write("too long"), closed: (why) => void heard.push(why) }
+    return {
+      line: (text) => void link.write(text),
+      tooLong: () => void link.write("too long"),
+      closed: (why) => void heard.push(why)
+    }
   })
   return { close, heard }
 }
@@ -41,7 +45,11 @@ test("only the owner may connect; lines go both ways; who ends is seen by the ot
   expect(heard).toEqual(["hello", "one", "two"])
   link().end()
   await until("the end", () => server.heard.length === 1 && heard.length === 4)
-  expect([server.heard, heard.at(-1), link().write("late")]).toEqual([["closed by the other side"], "closed: ended by us", false])
+  expect([server.heard, heard.at(-1), link().write("late")]).toEqual([
+    ["closed by the other side"],
+    "closed: ended by us",
+    false
+  ])
   server.close()
   expect(existsSync(path)).toBe(false)
 })

@@ -46,7 +46,11 @@ describe("a protection file", () => {
 
   test("that is missing for a key that was used is an error, unless the operator says so", () => {
     const wish = wishOf({ wasUsed: () => true })
-    expect([codeOf(wish), existsSync(wish.path), codeOf({ ...wish, isNew: true })]).toEqual(["signed-missing", false, "opened"])
+    expect([codeOf(wish), existsSync(wish.path), codeOf({ ...wish, isNew: true })]).toEqual([
+      "signed-missing",
+      false,
+      "opened"
+    ])
     expect(codeOf({ ...wish, isNew: true })).toBe("signed-exists")
   })
 
@@ -55,7 +59,11 @@ describe("a protection file", () => {
     expect(codeOf(wish)).toBe("opened")
     expect(codeOf({ ...wish, owner: { ...wish.owner, chainId: "other" } })).toBe("signed-mismatch")
     writeFileSync(wish.path, "{}")
-    expect([codeOf(wish), codeOf({ ...wish, isNew: true }), statSync(wish.path).size]).toEqual(["signed-malformed", "signed-exists", 2])
+    expect([codeOf(wish), codeOf({ ...wish, isNew: true }), statSync(wish.path).size]).toEqual([
+      "signed-malformed",
+      "signed-exists",
+      2
+    ])
   })
 
   test("is one process's at a time, and so is the key file, wherever the books stand", () => {

@@ -74,11 +74,7 @@ export const startSlotOf = (rota: RotaRule, now: number, futureMs: number): numb
   Math.max(nothingSigned.slot, slotOf(rota, now + futureMs))
 
 /** The book of a process that starts: what the file says, and nothing up to the start slot. `write` is done when it returns. */
-export const startedBook = (
-  saved: Signed,
-  startSlot: number,
-  write: (signed: Signed) => void
-): SignedBook => {
+export const startedBook = (saved: Signed, startSlot: number, write: (signed: Signed) => void): SignedBook => {
   let signed: Signed = { ...saved, slot: Math.max(saved.slot, startSlot) }
   return {
     load: () => signed,

@@ -14,7 +14,10 @@ const expected = { chainId: "test", genesis: chain.rules.genesis.header.id }
 /** The authority who leads the first slot, and what it would propose there, not sealed. */
 const first = leaderAt(chain, chain.now + 1_000)
 const block = chain.next()
-const open = makeHeader({ ...block.header, authority: { ...block.header.authority!, publicKey: new Uint8Array(33), signature: new Uint8Array(64) } })
+const open = makeHeader({
+  ...block.header,
+  authority: { ...block.header.authority!, publicKey: new Uint8Array(33), signature: new Uint8Array(64) }
+})
 
 const holderOf = (key = first, now = chain.now): Holder & { readonly saved: () => number } => {
   let signed = nothingSigned
@@ -35,10 +38,19 @@ describe("who signs", () => {
 
   test.each([
     ["another chain", "header-foreign", () => makeHeader({ ...open, chainTag: 7 })],
-    ["another authority", "header-foreign", () => makeHeader({ ...open, proposer: keyOf(first === firstAuthority ? firstAuthority + 1 : firstAuthority).address })],
+    [
+      "another authority",
+      "header-foreign",
+      () =>
+        makeHeader({ ...open, proposer: keyOf(first === firstAuthority ? firstAuthority + 1 : firstAuthority).address })
+    ],
     ["another genesis", "header-foreign", () => makeHeader({ ...open, previous: new Uint8Array(32) as never })],
     ["a genesis", "header-foreign", () => makeHeader({ ...open, height: 0 as never })],
-    ["before the genesis", "header-foreign", () => makeHeader({ ...open, time: (chain.rules.spec.genesis.time - 1) as never })],
+    [
+      "before the genesis",
+      "header-foreign",
+      () => makeHeader({ ...open, time: (chain.rules.spec.genesis.time - 1) as never })
+    ],
     ["no work", "header-foreign", () => makeHeader({ ...open, target: new Uint8Array(32) as never })],
     ["the future", "slot-ahead", () => makeHeader({ ...open, time: (open.time + 501) as never })],
     ["nothing", "header-malformed", () => ({ bytes: new Uint8Array(1) })],
@@ -95,7 +107,8 @@ const makeWorld = () => {
       end: () => void (dialled.ended = true)
     })
   }
-  const greet = (key = first, wish = expected): void => last().line(formatGreeting({ ...wish, publicKey: keyOf(key).publicKey }))
+  const greet = (key = first, wish = expected): void =>
+    last().line(formatGreeting({ ...wish, publicKey: keyOf(key).publicKey }))
   const seal = (): { readonly code: () => string } => {
     let code = "unanswered"
     remote.signer()!.seal({ slot: 1, header: open }, (answer) => {
@@ -178,13 +191,20 @@ describe("who asks", () => {
     ["something else", (world) => world.last().line("HTTP/1.1 400 Bad Request")],
     ["another chain", (world) => world.greet(first, { ...expected, chainId: "other" })],
     ["another genesis", (world) => world.greet(first, { ...expected, genesis: "00".repeat(32) })]
-  ] as ReadonlyArray<readonly [string, (world: ReturnType<typeof makeWorld>) => void]>)("leaves one who greets with %s", (_, say) => {
-    const world = makeWorld()
-    world.remote.start()
-    world.openLast()
-    say(world)
-    expect([world.remote.signer(), world.last().ended, world.remote.reason !== undefined]).toEqual([undefined, true, true])
-  })
+  ] as ReadonlyArray<readonly [string, (world: ReturnType<typeof makeWorld>) => void]>)(
+    "leaves one who greets with %s",
+    (_, say) => {
+      const world = makeWorld()
+      world.remote.start()
+      world.openLast()
+      say(world)
+      expect([world.remote.signer(), world.last().ended, world.remote.reason !== undefined]).toEqual([
+        undefined,
+        true,
+        true
+      ])
+    }
+  )
 
   test("leaves one who has another key than before, and one who says what nobody asked", () => {
     const world = begin()

@@ -19,7 +19,10 @@ export interface Holder {
 }
 
 /** Why this is no header that the key's owner would seal; undefined: it is one. */
-export const headerFault = ({ rules, key, now }: Omit<Holder, "book">, header: Header | undefined): Unsigned | undefined => {
+export const headerFault = (
+  { rules, key, now }: Omit<Holder, "book">,
+  header: Header | undefined
+): Unsigned | undefined => {
   const { consensus, spec, genesis } = rules
   if (header === undefined || header.authority === undefined)
     return { code: "header-malformed", message: "the bytes are no header of version 2" }
@@ -33,7 +36,10 @@ export const headerFault = ({ rules, key, now }: Omit<Holder, "book">, header: H
   if (!consensus.checkSeal(header)) return foreign("the header lacks the work that its target asks for")
   const ahead = header.time - now()
   return ahead > spec.time.futureMsMax
-    ? { code: "slot-ahead", message: `the header is ${ahead} ms ahead of our clock; the chain allows ${spec.time.futureMsMax}` }
+    ? {
+        code: "slot-ahead",
+        message: `the header is ${ahead} ms ahead of our clock; the chain allows ${spec.time.futureMsMax}`
+      }
     : undefined
 }
 

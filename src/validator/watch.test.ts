@@ -18,7 +18,12 @@ const isOurs = (header: Header): boolean => Buffer.from(header.proposer).equals(
 const [early, later, last] = headers.filter(isOurs) as [Header, Header, Header]
 const strange = headers.find((header) => !isOurs(header))!
 
-const begin = (wish: { readonly startSlot: number; readonly listenSlots?: number; readonly seen?: Sighting; readonly idle?: Signer["idle"] }) => {
+const begin = (wish: {
+  readonly startSlot: number
+  readonly listenSlots?: number
+  readonly seen?: Sighting
+  readonly idle?: Signer["idle"]
+}) => {
   let signed = nothingSigned
   const found: Array<Sighting> = []
   const book = { load: () => signed, save: (next: typeof signed) => void (signed = next) }

@@ -48,12 +48,15 @@ export const watched = (inner: Signer, wish: WatchWish): Signer => {
   const idle = (slot: number): Unsigned | undefined => {
     if (seen !== undefined) return doppelganger(seen)
     if (slot <= until)
-      return { code: "signer-listening", message: `until slot ${until} is over we listen whether another seals with this key` }
+      return {
+        code: "signer-listening",
+        message: `until slot ${until} is over we listen whether another seals with this key`
+      }
     return inner.idle?.(slot)
   }
 
   return {
-    address: inner.address,
+    ...inner,
     idle,
     seal: (ask, answered) => {
       const why = idle(ask.slot)

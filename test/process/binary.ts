@@ -26,7 +26,7 @@ export interface Running {
 }
 
 /** Warnings may stand before it. */
-const readyLine = (text: string): string | undefined =>
+export const readyLine = (text: string): string | undefined =>
   text.split("\n").slice(0, -1).find((line) => line.startsWith('{"ready":true'))
 
 /** Starts `cairn start` with free ports and waits for its ready line. */

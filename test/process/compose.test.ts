@@ -39,7 +39,9 @@ describe.each(["compose.yaml", "compose.validators.yaml"])("%s", (file) => {
     for (const [name, { build, depends_on: on = [], volumes: mounts }] of all) {
       expect(readFileSync(join(root, build.context, build.dockerfile), "utf8")).toContain('ENTRYPOINT ["cairn"]')
       expect(on.filter((other) => services[other] === undefined || other === name)).toEqual([])
-      expect(mounts.filter((mount) => !(mount.split(":")[0]! in volumes) || mount.split(":")[1] !== "/data")).toEqual([])
+      expect(mounts.filter((mount) => !(mount.split(":")[0]! in volumes) || mount.split(":")[1] !== "/data")).toEqual(
+        []
+      )
     }
     const ports = all.flatMap(([, { ports: own = [] }]) => own.map((port) => port.split(":")[0]))
     expect(new Set(ports).size).toBe(ports.length)
@@ -50,7 +52,9 @@ describe.each(["compose.yaml", "compose.validators.yaml"])("%s", (file) => {
     for (const [name, service] of all) {
       expect([undefined, `${name}:19100`]).toContain(advertised.get(name))
       const seeds = valueOf(service, "--p2p-seeds")?.split(",") ?? []
-      expect(seeds.filter((seed) => seed === advertised.get(name) || ![...advertised.values()].includes(seed))).toEqual([])
+      expect(seeds.filter((seed) => seed === advertised.get(name) || ![...advertised.values()].includes(seed))).toEqual(
+        []
+      )
     }
   })
 })
@@ -72,7 +76,13 @@ test("the commands of compose.validators.yaml make a chain that three authoritie
       .replaceAll("0.0.0.0", "127.0.0.1")
       .replace(/\b([a-z-]+):19100\b/g, (_, name: string) => `127.0.0.1:${ports.get(name)}`)
   const urls: Array<string> = []
-  for (const [name, { command, volumes: [mount] }] of Object.entries(services)) {
+  for (const [
+    name,
+    {
+      command,
+      volumes: [mount]
+    }
+  ] of Object.entries(services)) {
     const more = command[0] === "start" ? ["--http-port", "0", "--p2p-port", String(ports.get(name))] : []
     const line = [...command.map((word) => here(word, mount!.split(":")[0]!)), ...more]
     const child = Bun.spawn([binary, ...line], { cwd: home.path, stdin: "ignore", stdout: "pipe", stderr: "inherit" })
@@ -81,7 +91,10 @@ test("the commands of compose.validators.yaml make a chain that three authoritie
       let text = ""
       for await (const chunk of child.stdout) {
         text += new TextDecoder().decode(chunk)
-        const ready = text.split("\n").slice(0, -1).find((line) => line.startsWith('{"ready":true'))
+        const ready = text
+          .split("\n")
+          .slice(0, -1)
+          .find((line) => line.startsWith('{"ready":true'))
         const http = ready === undefined ? undefined : (JSON.parse(ready) as { readonly http?: string }).http
         if (http !== undefined && !urls.includes(http)) urls.push(http)
       }
@@ -92,7 +105,8 @@ test("the commands of compose.validators.yaml make a chain that three authoritie
     const { headers } = await call(url, "headers", { query: { from_height: 1, limit: 100 } })
     return new Set(headers.map(({ mined_by: by }) => by)).size
   }
-  for (const url of urls) await until(`${url} has blocks of all three`, async () => (await sealersAt(url)) === 3, 30_000)
+  for (const url of urls)
+    await until(`${url} has blocks of all three`, async () => (await sealersAt(url)) === 3, 30_000)
   for (const child of started) child.kill("SIGTERM")
   expect(await Promise.all(started.map(({ exited }) => exited))).toEqual([0, 0, 0, 0])
 }, 90_000)

@@ -46,12 +46,17 @@ const keyFile = (): string => path("keys", "four.json")
 const socket = (): string => path("signer.sock")
 
 const startSigner = async (...more: ReadonlyArray<string>): Promise<void> => {
-  signer = Bun.spawn(
-    [binary, "signer", "--dev", "--key", "dev:4", "--socket", socket(), "--spec", spec, ...more],
-    { stdin: "ignore", stdout: "pipe", stderr: "inherit" }
-  )
+  signer = Bun.spawn([binary, "signer", "--dev", "--key", "dev:4", "--socket", socket(), "--spec", spec, ...more], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit"
+  })
   const { value } = await signer.stdout.getReader().read()
-  expect(JSON.parse(new TextDecoder().decode(value))).toMatchObject({ ready: true, address: addresses[4], chain: "five" })
+  expect(JSON.parse(new TextDecoder().decode(value))).toMatchObject({
+    ready: true,
+    address: addresses[4],
+    chain: "five"
+  })
 }
 afterAll(() => void signer?.kill("SIGKILL"))
 
@@ -83,7 +88,9 @@ const headersIn = (folder: string): ReadonlyArray<Header> => {
 const bestOf = (folder: string): ReadonlyArray<Header> => {
   const db = openReadonly(join(folder, "chain.db"))
   const rows = db
-    .query<{ header: Uint8Array }, []>("SELECT header FROM best b JOIN headers h ON h.n = b.n WHERE b.height > 0 ORDER BY b.height")
+    .query<{ header: Uint8Array }, []>(
+      "SELECT header FROM best b JOIN headers h ON h.n = b.n WHERE b.height > 0 ORDER BY b.height"
+    )
     .all()
   db.close()
   return rows.map(({ header }) => decodeHeader(header)!)
@@ -91,7 +98,16 @@ const bestOf = (folder: string): ReadonlyArray<Header> => {
 
 /** One head in all the named nodes, looked for while the chain grows. */
 const agree = async (which: ReadonlyArray<Running>): Promise<void> => {
-  const watch = await run("testnet", "watch", ...which.map(({ http }) => http), "--until-equal", "--interval", "100ms", "--timeout", "25s")
+  const watch = await run(
+    "testnet",
+    "watch",
+    ...which.map(({ http }) => http),
+    "--until-equal",
+    "--interval",
+    "100ms",
+    "--timeout",
+    "25s"
+  )
   expect([watch.code, watch.err]).toEqual([0, ""])
 }
 
@@ -146,7 +162,11 @@ test("one is killed and comes back with an older folder, its protection file too
   cpSync(folders[2]!, path("older"), { recursive: true })
   nodes[2] = await startNode(2, [nodes[0]!.peers])
   const sealsAfter = async (slot: number): Promise<void> =>
-    until("it has sealed", () => headersIn(folders[0]!).some((header) => proposerOf(header) === addresses[2] && slotIn(header) > slot), 30_000)
+    until(
+      "it has sealed",
+      () => headersIn(folders[0]!).some((header) => proposerOf(header) === addresses[2] && slotIn(header) > slot),
+      30_000
+    )
   await sealsAfter(slotNow())
   await nodes[2].stop("SIGKILL")
   rmSync(folders[2]!, { recursive: true })
@@ -165,12 +185,31 @@ test("its signer is killed: no block from it, and it says so; the signer comes b
   await until("the log says so", () => nodes[4]!.printed().includes("no block is sealed: the signer is away"))
   await startSigner()
   const from = slotNow()
-  await until("it seals again", () => headersIn(folders[0]!).some((header) => proposerOf(header) === addresses[4] && slotIn(header) > from), 30_000)
+  await until(
+    "it seals again",
+    () => headersIn(folders[0]!).some((header) => proposerOf(header) === addresses[4] && slotIn(header) > from),
+    30_000
+  )
   expect(await reasons()).toContain('"ready"')
 }, 60_000)
 
 test("a key signs in one process at a time", async () => {
-  const second = await run("start", "--spec", spec, "--data-dir", path("second"), "--no-p2p", "--http-port", "0", "--role", "validator", "--authority-key", keyFile(), "--passphrase-file", passphrase())
+  const second = await run(
+    "start",
+    "--spec",
+    spec,
+    "--data-dir",
+    path("second"),
+    "--no-p2p",
+    "--http-port",
+    "0",
+    "--role",
+    "validator",
+    "--authority-key",
+    keyFile(),
+    "--passphrase-file",
+    passphrase()
+  )
   expect([second.code, JSON.parse(second.err.trim().split("\n").at(-1)!).error.code]).toEqual([7, "key-locked"])
   const other = await run("signer", "--dev", "--key", "dev:4", "--socket", path("other.sock"), "--spec", spec)
   expect([other.code, JSON.parse(other.err).error.code]).toEqual([7, "key-locked"])
@@ -180,7 +219,21 @@ test("a key that was copied to another machine stops there before it seals, and 
   mkdirSync(path("copied"))
   copyFileSync(keyFile(), path("copied", "four.json"))
   const startCopy = (...more: ReadonlyArray<string>): Promise<Running> =>
-    begin("--spec", spec, "--data-dir", path("copy"), "--p2p-seeds", nodes[0]!.peers, "--role", "validator", "--authority-key", path("copied", "four.json"), "--passphrase-file", passphrase(), ...more)
+    begin(
+      "--spec",
+      spec,
+      "--data-dir",
+      path("copy"),
+      "--p2p-seeds",
+      nodes[0]!.peers,
+      "--role",
+      "validator",
+      "--authority-key",
+      path("copied", "four.json"),
+      "--passphrase-file",
+      passphrase(),
+      ...more
+    )
   const stopped = async (node: Running): Promise<void> => {
     await until("it stops", () => node.printed().includes("another process seals with this key"), 20_000)
     expect(await (await fetch(new URL("/api/ready", node.http))).text()).toContain("doppelganger")
@@ -208,13 +261,23 @@ test("what the stores say: no key sealed a slot twice; the dead one's slots went
   expect(new Set(best.map(proposerOf))).toEqual(new Set(addresses))
 
   const during = best.filter((header) => slotIn(header) >= dead.from && slotIn(header) <= dead.to)
-  const order = [...addresses].sort((x, y) => Buffer.compare(...([x, y].map((text) => Buffer.from(accountKey(devMnemonic, addresses.indexOf(text)).address)) as [Buffer, Buffer])))
+  const order = [...addresses].sort((x, y) =>
+    Buffer.compare(
+      ...([x, y].map((text) => Buffer.from(accountKey(devMnemonic, addresses.indexOf(text)).address)) as [
+        Buffer,
+        Buffer
+      ])
+    )
+  )
   const leader = (slot: number): string => order[slot % 5]!
-  for (const header of during) expect(header.authority!.weight).toBe(leader(slotIn(header)) === proposerOf(header) ? 2 : 1)
+  for (const header of during)
+    expect(header.authority!.weight).toBe(leader(slotIn(header)) === proposerOf(header) ? 2 : 1)
   expect(during.some((header) => proposerOf(header) === addresses[1])).toBe(false)
   const covered = during.filter((header) => leader(slotIn(header)) === addresses[1])
   expect(covered.length).toBeGreaterThanOrEqual(1)
-  expect(during.filter((header) => header.authority!.weight === 2).length).toBeGreaterThanOrEqual(Math.floor(during.length * 0.6))
+  expect(during.filter((header) => header.authority!.weight === 2).length).toBeGreaterThanOrEqual(
+    Math.floor(during.length * 0.6)
+  )
   // The next one takes over within the slot: no two blocks are further apart than two slots, if one is missed for load.
   const gaps = during.slice(1).map((header, i) => header.time - during[i]!.time)
   expect(Math.max(...gaps)).toBeLessThan(2 * slotMs + 500)
@@ -223,7 +286,18 @@ test("what the stores say: no key sealed a slot twice; the dead one's slots went
 test("authorities that must work for it too: a chain of eight bits", async () => {
   const file = writeSpec("both", addresses.slice(0, 2), 8)
   const startBoth = (i: number, ...more: ReadonlyArray<string>): Promise<Running> =>
-    begin("--dev", "--spec", file, "--data-dir", path(`both-${i}`), "--role", "validator", "--authority-key", `dev:${i}`, ...more)
+    begin(
+      "--dev",
+      "--spec",
+      file,
+      "--data-dir",
+      path(`both-${i}`),
+      "--role",
+      "validator",
+      "--authority-key",
+      `dev:${i}`,
+      ...more
+    )
   const one = await startBoth(0)
   const two = await startBoth(1, "--p2p-seeds", one.peers)
   await until("some blocks", async () => (await heightOf(one)) >= 6, 30_000)
@@ -241,20 +315,45 @@ test.each([
   ["role-missing", ["--dev", "--spec", "dev-authorities", "--authority-key", "dev:1"]],
   ["role-missing", ["--dev", "--spec", "dev-authorities", "--role", "basic", "--authority-key", "dev:1"]],
   ["authority-key-missing", ["--spec", "dev-authorities", "--role", "validator"]],
-  ["authority-key-double", ["--dev", "--spec", "dev-authorities", "--role", "validator", "--authority-key", "dev:1", "--signer", "unix:x"]],
+  [
+    "authority-key-double",
+    ["--dev", "--spec", "dev-authorities", "--role", "validator", "--authority-key", "dev:1", "--signer", "unix:x"]
+  ],
   ["dev-key-public", ["--spec", "dev-authorities", "--role", "validator", "--authority-key", "dev:1"]],
   ["signer-invalid", ["--spec", "dev-authorities", "--role", "validator", "--signer", "tcp:x"]],
   ["signed-unneeded", ["--spec", "dev-authorities", "--role", "validator", "--signer", "unix:x", "--new-signed-file"]],
   ["mine-to-unneeded", ["--dev", "--spec", "dev-authorities", "--mine-to", address(0)]],
   ["role-basic-mines", ["--role", "basic", "--spec", "cairn", "--mine-threads", "1"]],
   ["record-validator", ["--dev", "--spec", "dev-authorities", "--record", "flight"]]
-])("%s: %j", async (code, flags) => {
-  const refused = await run("start", "--http-port", "0", "--no-p2p", "--data-dir", path(`refused-${Bun.hash(flags.join())}`), ...flags)
-  expect([refused.code, JSON.parse(refused.err.trim().split("\n").at(-1)!).error.code]).toEqual([2, code])
-}, 20_000)
+])(
+  "%s: %j",
+  async (code, flags) => {
+    const refused = await run(
+      "start",
+      "--http-port",
+      "0",
+      "--no-p2p",
+      "--data-dir",
+      path(`refused-${Bun.hash(flags.join())}`),
+      ...flags
+    )
+    expect([refused.code, JSON.parse(refused.err.trim().split("\n").at(-1)!).error.code]).toEqual([2, code])
+  },
+  20_000
+)
 
 test("a key that is no authority is a warning; a basic node and a damaged file seal nothing", async () => {
-  const outsider = await begin("--dev", "--spec", "dev-authorities", "--data-dir", path("outsider"), "--role", "validator", "--authority-key", "dev:7")
+  const outsider = await begin(
+    "--dev",
+    "--spec",
+    "dev-authorities",
+    "--data-dir",
+    path("outsider"),
+    "--role",
+    "validator",
+    "--authority-key",
+    "dev:7"
+  )
   await until("the warning", () => outsider.printed().includes("is no authority of this chain"))
   expect(await outsider.stop()).toBe(0)
   const basic = await begin("--dev", "--spec", "dev-authorities", "--data-dir", path("outsider"), "--role", "basic")
@@ -262,8 +361,25 @@ test("a key that is no authority is a warning; a basic node and a damaged file s
   expect(await basic.stop()).toBe(0)
   const [book] = readdirSync(path("outsider")).filter((name) => name.endsWith(".signed.json"))
   writeFileSync(path("outsider", book!), "{}")
-  const start = ["start", "--dev", "--spec", "dev-authorities", "--http-port", "0", "--no-p2p", "--data-dir", path("outsider"), "--role", "validator", "--authority-key", "dev:7"]
-  for (const [flags, code] of [[[], "signed-malformed"], [["--new-signed-file"], "signed-exists"]] as const) {
+  const start = [
+    "start",
+    "--dev",
+    "--spec",
+    "dev-authorities",
+    "--http-port",
+    "0",
+    "--no-p2p",
+    "--data-dir",
+    path("outsider"),
+    "--role",
+    "validator",
+    "--authority-key",
+    "dev:7"
+  ]
+  for (const [flags, code] of [
+    [[], "signed-malformed"],
+    [["--new-signed-file"], "signed-exists"]
+  ] as const) {
     const refused = await run(...start, ...flags)
     expect([refused.code, JSON.parse(refused.err.trim().split("\n").at(-1)!).error.code]).toEqual([7, code])
   }

@@ -54,6 +54,7 @@ import type {
 import { makeTransfer, signedPart, signTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
 import { payments } from "./payment.ts"
+import { signings } from "./signing.ts"
 
 const keys = [0, 1, 2].map((index) => accountKey(devMnemonic, index))
 const [alice, bob, carol] = keys as [(typeof keys)[0], (typeof keys)[0], (typeof keys)[0]]
@@ -567,7 +568,8 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       block: blocks(),
       filter: filters(),
       proof: proofs(),
-      peer: peers()
+      peer: peers(),
+      signing: signings()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
   )
 

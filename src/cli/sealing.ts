@@ -54,19 +54,27 @@ export const noSealingWish: SealingWish = {
 
 export const bookFlags = {
   signed: optional("signed", "Protection file of the key; default: ADDRESS.signed.json beside the key file"),
-  newSignedFile: yes("new-signed-file", "Make a new protection file for a key that was used before: only if the old one is lost"),
+  newSignedFile: yes(
+    "new-signed-file",
+    "Make a new protection file for a key that was used before: only if the old one is lost"
+  ),
   passphraseFile: optional("passphrase-file", "File with the key file's passphrase; else it is asked for")
 }
 
 export const sealingFlags = {
   role: Flag.Literals("role", roles).pipe(
-    Flag.withDescription("Where authorities seal: validator seals with a key, basic never does. Default: basic; with --dev the first account seals"),
+    Flag.withDescription(
+      "Where authorities seal: validator seals with a key, basic never does. Default: basic; with --dev the first account seals"
+    ),
     Flag.optional
   ),
   authorityKey: optional("authority-key", "With --role validator: the key file that seals; with --dev: dev:N"),
   signer: optional("signer", "With --role validator: unix:PATH of the socket of cairn signer, which has the key"),
   ...bookFlags,
-  resumeSealing: yes("resume-sealing", "Seal again after another process was seen to seal with this key: once it is stopped")
+  resumeSealing: yes(
+    "resume-sealing",
+    "Seal again after another process was seen to seal with this key: once it is stopped"
+  )
 }
 
 interface SealingInput {
@@ -110,7 +118,11 @@ export const openAuthorityKey = async (
   const public_ = devKey(key)
   if (public_ === undefined) return { keypair: await openKeyFile(key, passphrase), path: resolve(key) }
   if (dev) return { keypair: public_, path: undefined }
-  throw usage("dev-key-public", `${key} is a public key of development: anybody may sign with it.`, "Name a key file, or add --dev.")
+  throw usage(
+    "dev-key-public",
+    `${key} is a public key of development: anybody may sign with it.`,
+    "Name a key file, or add --dev."
+  )
 }
 
 /** Whose book a key needs here. */
@@ -155,13 +167,19 @@ const isValidator = ({ rules, config }: Pick<Around, "rules" | "config">, wish: 
   const first = accountKey(devMnemonic, 0).address
   if (wish.role === undefined) return config.dev && authority.members.some((member) => equal(member, first))
   if (wish.role === "validator" && !named && !config.dev)
-    throw usage("authority-key-missing", "--role validator: which key seals?", "Name --authority-key FILE or --signer unix:PATH.")
+    throw usage(
+      "authority-key-missing",
+      "--role validator: which key seals?",
+      "Name --authority-key FILE or --signer unix:PATH."
+    )
   return wish.role === "validator"
 }
 
 const local = ({ rules, store, config, now }: Around, wish: SealingWish): Effect.Effect<Signer, Failure, Scope.Scope> =>
   Effect.gen(function* () {
-    const { keypair, path } = yield* attempt(() => openAuthorityKey({ key: wish.key ?? "dev:0", passphrase: wish.passphrase }, config.dev))
+    const { keypair, path } = yield* attempt(() =>
+      openAuthorityKey({ key: wish.key ?? "dev:0", passphrase: wish.passphrase }, config.dev)
+    )
     const owner = ownerOf(rules, keypair.address)
     const folder = path === undefined ? config.dataDir : dirname(path)
     const open = attempt(() =>
@@ -183,7 +201,10 @@ const remote = ({ rules }: Around, wish: SealingWish): Effect.Effect<Signer, Fai
     const path = /^unix:(.+)$/.exec(wish.signer!)?.[1]
     if (path === undefined) return yield* usage("signer-invalid", `--signer: "${wish.signer}" is not unix:PATH.`)
     if (wish.signed !== undefined || wish.newSigned)
-      return yield* usage("signed-unneeded", "With --signer the protection file is the signer's: give its flags to cairn signer.")
+      return yield* usage(
+        "signed-unneeded",
+        "With --signer the protection file is the signer's: give its flags to cairn signer."
+      )
     const asker = new RemoteSigner(
       {
         dial: (handlers) => dialUnix(path, signerLineBytesMax, handlers),
@@ -194,7 +215,10 @@ const remote = ({ rules }: Around, wish: SealingWish): Effect.Effect<Signer, Fai
       },
       { chainId: rules.spec.ledger.chainId, genesis: rules.genesis.header.id }
     )
-    yield* Effect.acquireRelease(Effect.sync(() => asker.start()), () => Effect.sync(() => asker.stop()))
+    yield* Effect.acquireRelease(
+      Effect.sync(() => asker.start()),
+      () => Effect.sync(() => asker.stop())
+    )
     for (let waited = 0; waited < signerStartMsMax; waited += 50) {
       const signer = asker.signer()
       if (signer !== undefined) return signer
@@ -235,7 +259,9 @@ const sayMembership = ({ rules, store }: Around, address: Address, name: string)
     return Effect.logError(`${name} was convicted of sealing a slot twice: it never seals again on this chain`)
   return placeOf(now, address) >= 0
     ? Effect.void
-    : Effect.logWarning(`${name} is no authority of this chain as it is known here: it seals from when it is admitted by vote`)
+    : Effect.logWarning(
+        `${name} is no authority of this chain as it is known here: it seals from when it is admitted by vote`
+      )
 }
 
 /** The signer of this node, and the watch over it; undefined: it does not seal. Held until the scope ends. */
