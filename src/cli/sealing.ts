@@ -281,8 +281,8 @@ export const openSigner = (
     return watched(inner, {
       rota,
       startSlot: startSlotNow(rules, now()),
-      // A development key is public: whoever else has it is no surprise, and nobody wants to wait.
-      listenSlots: config.dev ? 0 : members.length,
+      // A development node that knows nobody hears nobody.
+      listenSlots: config.dev && (config.peers?.seeds ?? []).length === 0 ? 0 : members.length,
       seen: yield* attempt(() => loadSighting(config, name)),
       found: (sighting) => {
         try {

@@ -277,7 +277,9 @@ const run = (options: StartOptions): Effect.Effect<void, Failure> =>
         adminToken: config.http.adminToken ?? loadToken(folder, random)
       }))
       const now = (): number => clock.currentTimeMillisUnsafe()
-      const signer = yield* openSigner({ rules, store, config, now }, sealing)
+      const opening = openSigner({ rules, store, config, now }, sealing)
+      const signer = yield* Effect.raceFirst(opening, Effect.as(untilSignal, "stopped" as const))
+      if (signer === "stopped") return
       if (signer !== undefined) yield* refuseRecording(recording)
       const sessionSecret = compat === undefined ? "" : yield* attempt(() => newSession(folder, random))
       const page = loadPage()

@@ -3,7 +3,7 @@
  * in two halves and joined, killed, restored from a backup, doubled by mistake. What the stores say at the end is the verdict.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test"
-import { cpSync, copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Subprocess } from "bun"
 import { decodeHeader, type Header } from "../../src/block/header.ts"
@@ -384,3 +384,17 @@ test("a key that is no authority is a warning; a basic node and a damaged file s
     expect([refused.code, JSON.parse(refused.err.trim().split("\n").at(-1)!).error.code]).toEqual([7, code])
   }
 }, 30_000)
+
+test("told to stop while it waits for its signer, it stops", async () => {
+  const place = ["--spec", "dev-authorities", "--data-dir", path("waiting"), "--no-p2p", "--http-port", "0"]
+  const child = Bun.spawn([binary, "start", ...place, "--role", "validator", "--signer", `unix:${path("nobody.sock")}`], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit"
+  })
+  await until("it has its folder", () => existsSync(path("waiting", "admin.token")))
+  await Bun.sleep(300)
+  const began = performance.now()
+  child.kill("SIGTERM")
+  expect([await child.exited, performance.now() - began < 5_000]).toEqual([0, true])
+}, 20_000)
