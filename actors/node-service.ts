@@ -41,6 +41,7 @@ import type {
   TransactionView
 } from "../src/node.ts"
 import { BlockRefused, Unavailable } from "../src/node.ts"
+import type { NodeState, Readiness } from "../src/ready.ts"
 import type { Snapshot, SnapshotRow, UnitsPlace } from "../src/store/snapshot.ts"
 import type { ActorRef, Reply } from "./actor.ts"
 import type { EventHub } from "./event-hub.ts"
@@ -72,18 +73,16 @@ export interface NodePorts {
   /** Does it mine all the time from the start on? */
   readonly miningActive: boolean
   readonly past: () => PastView | undefined
-  /** Reasons why the node is not ready, beside those that reading finds. */
-  readonly stopping: () => boolean
-  /** Who found no room on the disk when they last wrote. */
-  readonly lacking: () => ReadonlyArray<string>
+  readonly readiness: Readiness
+  /** Looks whether anything keeps the node from its work. */
+  readonly check: () => void
+  readonly stateAt: NodeShape["stateAt"]
   /** Why it seals nothing though it should. */
   readonly unsealing: () => ReadyView["reasons"][number] | undefined
 }
 
 /** A node that seals a block on order may have to search for long. */
 const mineMsMax = 120_000
-/** Blocks behind the best claim above which the node calls itself not ready. */
-const behindMax = 3
 /** Blocks whose mean interval is shown. */
 const averageBlocks = 100
 
@@ -313,36 +312,42 @@ const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["st
         pendingValue: Math.min(totals.value, Number.MAX_SAFE_INTEGER) as Amount,
         hashesPerSecond: ports.hashesPerSecond(),
         miningActive: miningActive(),
+        state: ports.readiness.hear({ _tag: "Saw", ...sync }),
         sync,
         past: ports.past()
       }
     })
 }
 
+/** The state after a look around: what is asked now is answered of now, and not of the last second. */
+const lookAround = (ports: NodePorts): Answer<NodeState> => {
+  const { readiness, sync } = ports
+  ports.check()
+  const { name } = readiness.state
+  // The download may wait for the chain, which waits for room: what it has to say can wait, too.
+  if (name === "failed" || name === "stopping" || name === "dead") return Effect.succeed(readiness.state)
+  return Effect.map(
+    sync.ask<Stats["sync"]>((reply) => ({ _tag: "View", reply })),
+    (view) => readiness.hear({ _tag: "Saw", ...view })
+  )
+}
+
+/** By state: the code of why it is not ready; a failed node has that of its fault. */
+const notReady = { genesis: "booting", boot: "booting", syncing: "catching-up", stopping: "stopping", dead: "stopping" }
+
 const makeReady = (ports: NodePorts): NodeShape["ready"] => {
   return () =>
     Effect.gen(function* () {
       const reasons: Array<ReadyView["reasons"][number]> = []
-      if (ports.stopping()) reasons.push({ code: "stopping", message: "The node is shutting down." })
       const consistent = yield* makeValidate(ports)
+      const state = yield* lookAround(ports)
+      const { name, reason, message } = state
+      if (name !== "ready") reasons.push({ code: name === "failed" ? reason : notReady[name], message })
       if (!consistent.valid) reasons.push({ code: "store-inconsistent", message: consistent.reason })
       const unsealing = ports.unsealing()
       if (unsealing !== undefined)
         reasons.push({ code: unsealing.code, message: `No block is sealed: ${unsealing.message}.` })
-      const lacking = ports.lacking()
-      if (lacking.length > 0) {
-        reasons.push({
-          code: "disk-full",
-          message: `The disk has no room for what the node writes: ${lacking.join(", ")}.`
-        })
-        // The download may wait for the chain, which waits for room: what it has to say can wait, too.
-        return { ready: false, reasons }
-      }
-      const sync = yield* ports.sync.ask<Stats["sync"]>((reply) => ({ _tag: "View", reply }))
-      const behind = sync.targetHeight - sync.height
-      if (behind > behindMax)
-        reasons.push({ code: "catching-up", message: `${behind} blocks behind the best known header.` })
-      return { ready: reasons.length === 0, reasons }
+      return { ready: reasons.length === 0, state, reasons }
     })
 }
 
@@ -459,6 +464,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     accounts: makeAccounts(ports),
     ...makeCoins(ports),
     everyCoin: makeEveryCoin(ports),
+    stateAt: ports.stateAt,
     addPeer: (endpoint) => ports.maintenance.ask<PeerAdded>((reply) => ({ _tag: "AddPeer", endpoint, reply })),
     pending: (cursor, limit) => mempool.ask((reply) => ({ _tag: "Pending", cursor, limit, reply })),
     peers: () => ports.maintenance.ask<ReadonlyArray<PeerView>>((reply) => ({ _tag: "Peers", reply })),

@@ -128,7 +128,7 @@ test("a node is ready at once and proves its past as bodies come", () =>
     Effect.gen(function* () {
       const store = load(bytes, chain)
       const node = yield* startAlone({ spec, store })
-      expect(yield* node.tree.node.ready()).toEqual({ ready: true, reasons: [] })
+      expect(yield* node.tree.node.ready()).toMatchObject({ ready: true, reasons: [] })
       expect(yield* node.tree.node.blockAt(6)).toBeUndefined()
       expect((yield* node.tree.node.locator(64)).length).toBeGreaterThan(5)
       expect(yield* node.tree.node.metrics()).toContain("cairn_past_proven_blocks 0")

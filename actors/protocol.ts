@@ -14,6 +14,7 @@ import type { BlockHash, Header } from "../src/block/header.ts"
 import type { Lacking } from "../src/chain/branch.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
 import type { Address } from "../src/crypto/address.ts"
+import type { Outcome } from "../src/discovery/client.ts"
 import type { Amount } from "../src/ledger/amount.ts"
 import type { TransactionReject } from "../src/ledger/reject.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
@@ -409,7 +410,8 @@ export type MaintenanceMessage =
     }
   | {
       readonly _tag: "Found"
-      readonly from: SessionId
+      /** Undefined: a discovery service. */
+      readonly from: Source
       readonly peers: ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }>
     }
   | {
@@ -433,4 +435,17 @@ export const maintenanceOverflow: Readonly<Record<MaintenanceMessage["_tag"], Ov
   AddPeer: "refuse",
   Peers: "refuse",
   Tick: "keep-latest"
+}
+
+// ── discovery ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type DiscoveryMessage =
+  | { readonly _tag: "Tick" }
+  /** What became of a question to a service. */
+  | { readonly _tag: "Answered"; readonly service: number; readonly ask: number; readonly outcome: Outcome }
+
+/** An answer that is lost is one that never came: the question is asked again. */
+export const discoveryOverflow: Readonly<Record<DiscoveryMessage["_tag"], Overflow>> = {
+  Tick: "keep-latest",
+  Answered: "drop-new"
 }

@@ -27,8 +27,9 @@ const keeper = <M extends { readonly _tag: string }>() => {
 const makeBench = () => {
   const chain = new TestChain()
   const [judge, session] = [keeper<ChainMessage>(), keeper<SessionMessage>()]
+  const around = { chain: judge.ref, session: () => session.ref, rejoin: () => {}, saw: () => {} }
   const sync: Actor<never, SyncMessage> = new Actor(
-    makeSync({ store: chain.store, chain: judge.ref, self: () => sync, session: () => session.ref, rejoin: () => {} })
+    makeSync({ store: chain.store, self: () => sync, ...around })
   ) as never
   const other = chain.fork(0)
   const blocks = other.mine(3)

@@ -9,6 +9,7 @@ import { bodiesAheadMax, chainBatchMax, chainInboxMax, headersPerMessageMax, syn
 import { reached } from "../src/marks.ts"
 import { priceOf } from "../src/peer/directory.ts"
 import { Sync, type SyncEffect } from "../src/peer/sync.ts"
+import type { StateEvent } from "../src/ready.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import { type ActorRef, type ActorSpec, replyWith } from "./actor.ts"
 import { type ChainMessage, type SessionId, type SessionMessage, type SyncMessage, syncOverflow } from "./protocol.ts"
@@ -21,6 +22,8 @@ export interface SyncPorts {
   readonly session: (id: SessionId) => ActorRef<SessionMessage> | undefined
   /** Sessions that stand, told again after a restart of this actor. */
   readonly rejoin: () => void
+  /** Hears how far we are and how far others are: once a second, and when a peer says so. */
+  readonly saw: (saw: Extract<StateEvent, { _tag: "Saw" }>) => void
 }
 
 interface State {
@@ -119,16 +122,22 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
   const view = (state: State) => {
     const now = state.clock.currentTimeMillisUnsafe()
     const { height } = store.tip().header
-    const { target, state: phase } = state.machine
+    const { claims, state: phase } = state.machine
     const done = state.began === undefined ? 0 : height - state.began.height
     const rate = state.began === undefined || now === state.began.at ? 0 : (done * 1000) / (now - state.began.at)
     return {
       state: phase,
+      peers: claims.count,
       height,
-      targetHeight: Math.max(target, store.heaviest().header.height),
+      targetHeight: Math.max(claims.height, store.heaviest().header.height),
       blocksPerSecond: phase === "idle" ? 0 : rate,
-      etaMs: phase === "idle" || rate === 0 ? undefined : ((target - height) / rate) * 1000
+      etaMs: phase === "idle" || rate === 0 ? undefined : ((claims.height - height) / rate) * 1000
     }
+  }
+
+  const claimed = (state: State, effects: ReadonlyArray<SyncEffect>): void => {
+    ports.saw({ _tag: "Saw", ...view(state) })
+    perform(effects)
   }
 
   const step = (state: State, message: SyncMessage): Effect.Effect<void> | void => {
@@ -136,11 +145,11 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
     const now = state.clock.currentTimeMillisUnsafe()
     switch (message._tag) {
       case "Joined":
-        return perform(machine.joined(message.session, message.tip, now))
+        return claimed(state, machine.joined(message.session, message.tip, now))
       case "Left":
         return perform(machine.left(message.session, now))
       case "Claimed":
-        return perform(machine.claimed(message.session, message.tip, now))
+        return claimed(state, machine.claimed(message.session, message.tip, now))
       case "Headers": {
         const effect = offerHeaders(state, message)
         return effect === undefined ? undefined : Effect.asVoid(effect)
@@ -169,6 +178,7 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
       case "Tick":
         if (machine.state === "idle") state.began = undefined
         machine.pastUpTo(store.floor())
+        ports.saw({ _tag: "Saw", ...view(state) })
         return perform(machine.tick(now))
       case "View":
         return message.reply.succeed(view(state))

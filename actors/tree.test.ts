@@ -113,6 +113,24 @@ describe("a disk without room", () => {
       })
     ))
 
+  test("is a state of the node, seen while nobody asks, and the way back leads over boot", () =>
+    forSeeds(5, () =>
+      Effect.gen(function* () {
+        const node = yield* startAlone()
+        const states: Array<string> = []
+        node.tree.node.listen(undefined, (event) => void (event.type === "state" && states.push(event.state)))
+        yield* Effect.sleep(1_000)
+        fill(node, true)
+        for (let i = 0; i < 40; i++) yield* Effect.forkChild(Effect.ignore(node.tree.node.mine(undefined)))
+        yield* Effect.sleep(60_000)
+        expect(states.at(-1)).toBe("failed")
+        fill(node, false)
+        yield* Effect.sleep(60_000)
+        expect(states.slice(-3)).toEqual(["failed", "boot", "ready"])
+        yield* node.tree.stop
+      })
+    ))
+
   test("does not keep a node from stopping in time", () =>
     forSeeds(5, () =>
       Effect.gen(function* () {

@@ -2,18 +2,20 @@
  * Who starts whom, who restarts whom, who stops first. The one place that knows every actor; it gives the Node service.
  *
  *   root ─┬─ core (rest-for-one): chain → mempool → miner → sync
- *         ├─ edge (one-for-one): maintenance, ticker
+ *         ├─ edge (one-for-one): maintenance, discovery if there are services, ticker
  *         ├─ past (gives up at once): past, where a snapshot was loaded
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
 import { Cause, Clock, Effect, Exit, Fiber } from "effect"
 import type { Rules } from "../src/chain/rules.ts"
-import { slotOf } from "../src/consensus/rota.ts"
 import { VerifiedLeaves } from "../src/chain/verified.ts"
 import { formatEndpoint, type NodeConfig, parseEndpoint } from "../src/config.ts"
-import { toHex, utf8 } from "../src/codec/bytes.ts"
+import { toHex } from "../src/codec/bytes.ts"
+import { bytesOfText } from "../src/codec/text.ts"
 import { formatAddress, type Address } from "../src/crypto/address.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
+import { placeOf } from "../src/discovery/place.ts"
+import type { Fetch } from "../src/io/fetch.ts"
 import { Random } from "../src/io/random.ts"
 import type { Tcp, TcpFault, TlsIdentity, Wire, WireHandlers } from "../src/io/tcp.ts"
 import type { StartThread } from "../src/io/worker.ts"
@@ -27,20 +29,20 @@ import {
   verifiedSignaturesMax
 } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
-import { type PoolBounds, poolBounds } from "../src/mempool/pool.ts"
 import type { NodeFacts, NodeShape } from "../src/node.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
 import { loadPeers, savePeers } from "../src/store/peers.ts"
 import { DiskRoom } from "../src/store/room.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ChainStore } from "../src/store/store.ts"
-import type { Unsigned } from "../src/validator/protection.ts"
-import type { Signer } from "../src/validator/signer.ts"
+import { type Signer, unsealing } from "../src/validator/signer.ts"
 import { capabilities, nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef, type ActorWatch } from "./actor.ts"
 import { makeChain } from "./chain.ts"
+import { makeSeekers } from "./discovery.ts"
 import { EventHub } from "./event-hub.ts"
+import { Health } from "./health.ts"
 import { makeMaintenance } from "./maintenance.ts"
 import { type Admittance, makeMempool } from "./mempool.ts"
 import { HashRate, type HeldBound, Metrics, showBounds, watchWith } from "./metrics.ts"
@@ -60,6 +62,8 @@ import type {
   TipMoved
 } from "./protocol.ts"
 import { type AnySession, Sessions } from "./sessions.ts"
+import { sessionInboxLeast, squeezed, squeezedPool } from "./squeeze.ts"
+import { makeStateService } from "./state-service.ts"
 import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { makeSync } from "./sync.ts"
 import { makeTicker } from "./ticker.ts"
@@ -73,7 +77,8 @@ export interface TreeOptions {
   readonly key: Keypair
   readonly proposer: Address
   readonly tls: TlsIdentity
-  readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread }
+  /** Without `fetch` no discovery service is asked. */
+  readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread; readonly fetch?: Fetch }
   readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint">
   /** Signs for an authority, where authorities seal; undefined: this node is none. */
   readonly signer?: Signer
@@ -97,7 +102,10 @@ export interface Tree {
 
 const triesInPlace = 8_192
 /** How often the miner looks at the time: ten times an interval that it has to keep, else once a second. */
-const minerTickMs = (everyMs = 10_000): number => Math.min(1_000, Math.max(20, everyMs / 10))
+const minerTickMs = ({ mining }: NodeConfig, { consensus, spec }: Rules): number => {
+  const { everyMs = 10_000 } = consensus.author === undefined ? mining : { everyMs: spec.difficulty.blockMs / 2 }
+  return Math.min(1_000, Math.max(20, everyMs / 10))
+}
 const dialMsMax = 5_000
 const restarts = { restartsMax: 5, withinMs: 60_000, backoffMs: 100 } as const
 /** Transactions announced in one message. */
@@ -115,10 +123,12 @@ interface Base {
   readonly watch: ActorWatch
   readonly hashes: HashRate
   readonly sessions: Sessions
+  readonly health: Health
   readonly nodeId: string
-  /** Where others may dial us; empty until we listen, or if we do not. */
+  /** Where we listen; empty until we do, or if we do not. */
   endpoint: string
-  stopping: boolean
+  /** Where others may dial us; empty also if that would be every address of ours, which is none. */
+  advertised: string
 }
 
 interface Core {
@@ -141,21 +151,23 @@ const reporting =
 const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
-    const metrics = new Metrics()
+    const [metrics, disk] = [new Metrics(), new DiskRoom()]
+    const events = new EventHub(clock.currentTimeMillisUnsafe())
     return {
       options,
       clock,
-      disk: new DiskRoom(),
+      disk,
       random: yield* Random,
       fork: reporting(Effect.runForkWith(yield* Effect.context<never>())),
       metrics,
-      events: new EventHub(clock.currentTimeMillisUnsafe()),
+      events,
       watch: { ...watchWith(metrics), ...options.spy },
       hashes: new HashRate(metrics),
       sessions: new Sessions(),
+      health: new Health({ clock, disk, events, metrics }),
       nodeId: nodeIdOf(options.key.publicKey),
       endpoint: "",
-      stopping: false
+      advertised: ""
     }
   })
 
@@ -195,20 +207,6 @@ const tellAdmitted =
     }
   }
 
-/** The actor with a smaller inbox, but not so small that it could not work: a session stops reading before its own is full. */
-const squeezed = <S extends { readonly inboxMax: number }>(by: number, spec: S, least = 4): S => ({
-  ...spec,
-  inboxMax: Math.max(least, Math.floor(spec.inboxMax / by))
-})
-/** More than the messages at which a session stops reading. */
-const sessionInboxLeast = 96
-
-const squeezedPool = (by: number): PoolBounds => ({
-  transactionsMax: Math.floor(poolBounds.transactionsMax / (by * by)),
-  bytesMax: poolBounds.bytesMax,
-  waitMsMax: Math.floor(poolBounds.waitMsMax / (by * by))
-})
-
 /** The actors around chain and pool, in the order in which they lean on each other. */
 const makeCore = (base: Base): Core => {
   const { options, watch, sessions, disk } = base
@@ -226,7 +224,8 @@ const makeCore = (base: Base): Core => {
     squeezed(squeeze, makeMempool({ rules, store, verified, disk, admitted, retell, pool })),
     watch
   )
-  const own = { extra: utf8(options.facts.agent), triesInPlace: options.triesInPlace ?? triesInPlace }
+  const extra = bytesOfText(config.mining.blockData ?? options.facts.agent)!
+  const own = { extra, triesInPlace: options.triesInPlace ?? triesInPlace }
   const mining = { ...config.mining, proposer: options.proposer, ...own }
   const { startThread } = options.doors
   const miner = new Actor(
@@ -244,7 +243,8 @@ const makeCore = (base: Base): Core => {
     watch
   )
   const rejoin = (): void => sessions.each((session) => session.tell({ _tag: "Rejoin" }))
-  const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin })
+  const saw = base.health.readiness.hear
+  const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin, saw })
   const sync = new Actor(squeezed(squeeze, download), watch)
   const core = { chain, mempool, miner, sync } as unknown as Core
   return core
@@ -281,6 +281,15 @@ class Door {
     ) as never
   }
 
+  /** Is there anybody to look for? Who only waits to be found need not wait to be ready. */
+  readonly looks = (): boolean => {
+    const { config, store } = this.base.options
+    if (config.peers === undefined) return false
+    const known = [...loadPeers(store.db).values()] as ReadonlyArray<PeerRecord>
+    const { seeds, discovery = [] } = config.peers
+    return seeds.length + discovery.length > 0 || known.some(({ endpoint }) => endpoint !== undefined)
+  }
+
   /** Hears peers, if the operator wants any. */
   readonly listen = (): Effect.Effect<() => void, TcpFault> => {
     const { config, doors, tls } = this.base.options
@@ -288,9 +297,22 @@ class Door {
     if (peers === undefined) return Effect.succeed(() => {})
     const heard = doors.tcp.listen(peers, tls, (wire) => this.open(wire, "inbound", undefined))
     return Effect.map(heard, ({ port, close }) => {
-      this.base.endpoint = peers.advertise ?? formatEndpoint(peers.host, port)
+      const endpoint = peers.advertise ?? formatEndpoint(peers.host, port)
+      this.base.endpoint = endpoint
+      this.base.advertised = placeOf(endpoint) === "unspecified" ? "" : endpoint
       return close
     })
+  }
+
+  /** Who looks for peers elsewhere; to be made when we listen. */
+  readonly seekers = (): ReturnType<typeof makeSeekers> => {
+    const { options, advertised: endpoint, fork, watch } = this.base
+    const { config, rules, key, doors } = options
+    const { fetch } = doors
+    if (fetch === undefined) return []
+    const seeker = { chainId: rules.spec.ledger.chainId, genesis: rules.genesis.header.hash, key, endpoint }
+    const services = config.peers?.discovery ?? []
+    return makeSeekers({ services, seeker, fetch, fork, maintenance: this.maintenance }, watch)
   }
 
   private dial(to: string): Effect.Effect<void> {
@@ -309,14 +331,14 @@ class Door {
   ]
 
   private channelOver(wire: Wire) {
-    const { options, nodeId, endpoint, random } = this.base
+    const { options, nodeId, advertised, random } = this.base
     const { rules, key, facts } = options
     return makeNativeChannel({
       chainId: rules.spec.ledger.chainId,
       genesis: rules.genesis.header.hash,
       key,
       nodeId,
-      endpoint,
+      endpoint: advertised,
       agent: facts.agent,
       capabilities: [
         capabilities.headersFirst,
@@ -368,8 +390,8 @@ class Door {
   }
 
   private report(id: SessionId, exit: Exit.Exit<void, unknown>, reason: string): void {
-    const { fork, stopping } = this.base
-    const crashed = Exit.isFailure(exit) && !stopping
+    const { fork, health } = this.base
+    const crashed = Exit.isFailure(exit) && !health.stopping
     if (crashed) reached("session-crashed")
     // Whoever counts on a session must hear of its end: it waits for room.
     fork(this.core.sync.offer({ _tag: "Left", session: id }))
@@ -397,11 +419,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const door = new Door(base, core)
     const { maintenance } = door
     const close = yield* door.listen()
-    const { metrics, hashes, events, nodeId, endpoint, sessions } = base
+    const { metrics, hashes, events, nodeId, endpoint, sessions, health } = base
+    const { readiness, check } = health
+    readiness.hear({ _tag: "Opened", looks: door.looks() })
 
-    const restarted = metrics.counters("cairn_actor_restarts_total", "Restarts by actor.")
     const supervise = (name: string, strategy: GroupOptions["strategy"], actors: Parameters<typeof startGroup>[1]) =>
-      startGroup({ name, strategy, ...restarts, onRestart: (actor) => restarted({ actor }) }, actors)
+      startGroup({ name, strategy, ...restarts, onRestart: health.restarted }, actors)
     const inner = yield* supervise("core", "rest-for-one", [chain, mempool, miner, sync])
     // A kill, or a past that was proven while nobody listened, has left a branch that wins.
     const [winner] = options.store.heavier()
@@ -409,26 +432,27 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const progress = progressOf(options.store, base.clock)
     const pastPorts = { rules, store: options.store, disk: base.disk, chain, progress }
     const past = makePasts(pastPorts, { watch: base.watch, metrics })
+    const discovery = door.seekers()
     const ticker = makeTicker([
-      [
-        minerTickMs(rules.consensus.author === undefined ? config.mining.everyMs : rules.spec.difficulty.blockMs / 2),
-        () => miner.tell({ _tag: "Tick" })
-      ],
+      [minerTickMs(config, rules), () => miner.tell({ _tag: "Tick" })],
       [1_000, () => sync.tell({ _tag: "Tick" })],
       [1_000, () => maintenance.tell({ _tag: "Tick" })],
+      [1_000, check],
       // Also those that nobody has let in yet: a peer that drips its hello is not waited for.
       [2_000, () => sessions.each((session) => session.tell({ _tag: "Tick" }))],
       [1_000, hashes.tick],
       [60_000, () => mempool.tell({ _tag: "Expire" })],
-      ...past.map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
+      ...[...past, ...discovery].map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
     ])
-    const outer = yield* supervise("edge", "one-for-one", [maintenance, ticker])
+    const outer = yield* supervise("edge", "one-for-one", [maintenance, ...discovery, ticker])
     const last = past.length === 0 ? undefined : yield* startPasts(past)
-    const actors = [chain, mempool, miner, sync, maintenance, ...past]
+    const actors = [chain, mempool, miner, sync, maintenance, ...discovery, ...past]
+    const states = makeStateService(snapshot, rules)
     const bounds = (): ReadonlyArray<HeldBound> => [
       ...actors.flatMap(boundsOf),
       ...sessions.all().flatMap(boundsOf),
       ...door.bounds(),
+      ...states.bounds(),
       { actor: "events", of: "kept", used: events.keptCount, max: eventsKeptMax },
       { actor: "events", of: "streams", used: events.streamCount, max: eventStreamsMax }
     ]
@@ -440,38 +464,33 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       facts,
       rules,
       snapshot,
-      chain,
-      mempool,
-      miner,
-      sync,
+      ...core,
       maintenance,
       events,
       metrics,
       hashesPerSecond: () => hashes.rate,
       miningActive: config.mining.threads > 0 || options.signer !== undefined,
       past: progress,
-      stopping: () => base.stopping,
-      lacking: () => base.disk.lacking(base.clock.currentTimeMillisUnsafe()),
-      unsealing: () => unsealingOf(options, base.clock.currentTimeMillisUnsafe())
+      readiness,
+      check,
+      stateAt: states.stateAt,
+      unsealing: () => unsealing(rules.consensus.author, options.signer, base.clock.currentTimeMillisUnsafe())
     })
     const stop = Effect.gen(function* () {
-      base.stopping = true
+      readiness.hear({ _tag: "Stopping" })
       close()
       yield* sessions.closeAll(1_000)
       if (last !== undefined) yield* last.stop(500)
       yield* outer.stop(1_000)
       yield* inner.stop(stopMsMax - 3_000)
+      health.ended("The node has stopped.")
     })
-    const gaveUp = Effect.raceFirst(inner.failed, outer.failed)
-    return { node, failed: last === undefined ? gaveUp : Effect.raceFirst(gaveUp, last.failed), stop, bounds }
+    const either = Effect.raceFirst(inner.failed, outer.failed)
+    const gaveUp = last === undefined ? either : Effect.raceFirst(either, last.failed)
+    const ended = ({ child }: Escalation) => Effect.sync(() => health.ended(`The ${child} failed too often.`))
+    const failed = Effect.tapError(gaveUp, ended)
+    return { node, failed, stop, bounds }
   })
-
-/** Why an authority seals nothing, if somebody has to do something about it. */
-const unsealingOf = ({ rules, signer }: TreeOptions, now: number): Unsigned | undefined => {
-  const { author } = rules.consensus
-  const why = author && signer?.idle?.(slotOf(author.rota, now))
-  return why?.code === "signer-listening" ? undefined : why
-}
 
 const boundsOf = ({ name, bounds }: Pick<AnySession, "name" | "bounds">): ReadonlyArray<HeldBound> =>
   bounds().map((bound) => ({ ...bound, actor: name }))

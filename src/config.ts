@@ -16,6 +16,8 @@ export interface PeerConfig {
   readonly advertise: string | undefined
   /** Peers to keep a session with, host:port. */
   readonly seeds: ReadonlyArray<string>
+  /** Discovery services to register with and to look in, as URLs. */
+  readonly discovery?: ReadonlyArray<string>
 }
 
 export interface MiningConfig {
@@ -27,6 +29,8 @@ export interface MiningConfig {
   readonly onDemand: boolean
   /** Seal at least every so many milliseconds, also with nothing pending; undefined: not by the clock. */
   readonly everyMs: number | undefined
+  /** Extra data of the blocks that are sealed here: text, or 0x and hex (codec/text.ts). Undefined: the program's name. */
+  readonly blockData?: string | undefined
 }
 
 export interface NodeConfig {
@@ -41,12 +45,13 @@ export interface NodeConfig {
   readonly signatureEngine: "auto" | "libsecp256k1" | "secp256k1-node" | "noble"
 }
 
-/** Ports and hosts where nothing is said; the peer port is that of the reference system (L 1.3). */
+/** Ports and hosts where nothing is said; the peer port is that of the reference system (L 1.3), that of discovery too (C-C3). */
 export const defaults = {
   httpHost: "127.0.0.1",
   httpPort: 8080,
   peerHost: "127.0.0.1",
-  peerPort: 19100
+  peerPort: 19100,
+  discoveryPort: 4444
 } as const
 
 /** Splits host:port; brackets around IPv6. Undefined if it is not that. */

@@ -13,6 +13,8 @@ export const blockTransactionsMax = 20_000
 export const extraBytesMax = 1024
 /** Bytes of a transfer's note (L-T9). Longer: refused. */
 export const noteBytesMax = 280
+/** Bytes of a transaction's data that any chain spec may allow: beside the longest note and chain id they fit a transfer. */
+export const payloadBytesMax = 512
 /** Characters of a chain id. It is part of every signed transfer. */
 export const chainIdBytesMax = 32
 /** Bytes of one encoded transfer: fixed fields, longest chain id and note. Longer: refused before decoding. */
@@ -196,6 +198,14 @@ export const eventStreamsMax = 256
 export const statePagesMax = 16_384
 /** Ledger entries held in memory. */
 export const stateEntriesMax = 65_536
+/** Blocks below the tip of which the state is told, at most, whatever the spec says: nobody waits long for a walk back so far. */
+export const stateBlocksMax = 1_024
+/** Entries that a walk back holds: some 80 MB of the smallest. More have changed since: refused as too far back. */
+export const stateChangesMax = 262_144
+/** Who asks for a state and waits for the walk of another. Beyond: Busy. */
+export const stateReadersMax = 16
+/** Entries of a state that the command line holds to check it against its root. More: refused; the interface gives it page by page. */
+export const stateEntriesToldMax = 250_000
 /** Headers of a light client that a restart reads: 2 GB, three years of blocks of ten seconds. Those above are asked for again. */
 export const lightHeadersMax = 10_000_000
 /** Headers held in memory. */
@@ -217,9 +227,46 @@ export const selectionTriesMax = 100_000
 export const selectionDrawsMax = 1_000
 export const selectionLooksMax = 2_000_000
 
+/** Members of a discovery service, those gone included whose last word could still be replayed. Beyond: refused. */
+export const discoveryMembersMax = 10_000
+/** Such members from one address, or from one /64 of IPv6; loopback excepted. Beyond: refused. */
+export const discoveryPerSourceMax = 16
+/** Members in one answer, and endpoints that a node takes from one. */
+export const discoveryPageMax = 64
+/** Milliseconds that the time of a signed statement may differ from the service's clock. */
+export const discoveryFreshMs = 120_000
+/** Milliseconds that a registration may last. */
+export const discoveryLifeMsMax = 15 * 60 * 1000
+/** Bytes of a command to a discovery service; the longest has less than 1,000. Larger: 413. */
+export const discoveryBodyBytesMax = 4_096
+/** Bytes of a service's answer, twice what a full page takes. A longer one is not read. */
+export const discoveryAnswerBytesMax = 32 * 1024
+/** Milliseconds that a discovery service may take to answer. */
+export const discoveryAskMsMax = 5_000
+/** Milliseconds that saying goodbye to all services may take: a part of the time to stop in. */
+export const discoveryLeaveMsMax = 400
+/** Discovery services of one node. */
+export const discoveryServicesMax = 4
+/** Characters of an endpoint, as in a hello. */
+export const endpointCharsMax = 128
+/** Requests that one address may send at once, and how many a second come back; addresses remembered, the oldest goes first. */
+export const discoveryBurst = 60
+export const discoveryPerSecond = 1
+export const discoveryClientsMax = 4_096
+
+/** Milliseconds after which a node that has peers to find and has found none calls itself ready all the same. */
+export const bootMsMax = 10_000
 /** Milliseconds between SIGTERM and exit. */
 export const stopMsMax = 8_000
 
+assert(
+  discoveryPageMax * (endpointCharsMax + 128) <= discoveryAnswerBytesMax,
+  "a full page of members is within what a node reads"
+)
+assert(
+  1 + 1 + 20 + 20 + 4 * 8 + 2 + 2 + 33 + 64 + chainIdBytesMax + noteBytesMax + payloadBytesMax <= transferBytesMax,
+  "the longest transfer is within its limit"
+)
 assert(retoldMax <= hashesPerMessageMax, "what is named again fits one message")
 assert(frameBytesMax > blockBytesMax, "a block fits a frame")
 assert(2 * blockTransactionsMax + 1 <= filterElementsMax, "a filter has room for proposer, senders and recipients")

@@ -10,6 +10,7 @@ import type { Amount } from "./ledger/amount.ts"
 import type { Coin } from "./ledger/coin.ts"
 import type { TransactionReject } from "./ledger/reject.ts"
 import type { Nonce, Outpoint, Transaction, TransactionId } from "./ledger/transaction.ts"
+import type { NodeState, StateName } from "./ready.ts"
 
 /** The part of the node that was asked has more to do than it may queue. Try again after `retryAfterMs`. */
 export class Busy extends Data.TaggedError("Busy")<{ readonly actor: string; readonly retryAfterMs: number }> {}
@@ -170,6 +171,7 @@ export interface Stats {
   readonly pendingValue: Amount
   readonly hashesPerSecond: number
   readonly miningActive: boolean
+  readonly state: NodeState
   readonly sync: SyncView
   /** Undefined: every block of the chain has been replayed here. */
   readonly past: PastView | undefined
@@ -177,6 +179,8 @@ export interface Stats {
 
 export interface SyncView {
   readonly state: "idle" | "headers" | "bodies"
+  /** Peers that have said how long their chain is. */
+  readonly peers: number
   readonly height: number
   readonly targetHeight: number
   readonly blocksPerSecond: number
@@ -198,6 +202,17 @@ export interface Page<A> {
   readonly rows: ReadonlyArray<A>
   readonly next: string | undefined
 }
+
+/** Entries of the ledger as they were after a block, in the order of their keys. One that is not the last may be short. */
+export interface StatePage extends Page<{ readonly key: string; readonly value: Uint8Array }> {
+  readonly header: Header
+}
+
+/**
+ * Why there is no state to show: no block has the height yet; it is below what is kept; the block that the cursor is of lost
+ * its place on the best branch; or the cursor is none of ours.
+ */
+export type StateAbsence = "block-not-found" | "state-too-old" | "state-moved" | "cursor-invalid"
 
 export type NodeEvent =
   | {
@@ -226,6 +241,15 @@ export type NodeEvent =
       readonly change: "joined" | "left"
       readonly reason: string | undefined
     }
+  | {
+      readonly id: number
+      readonly type: "state"
+      readonly from: StateName
+      readonly state: StateName
+      readonly since: number
+      readonly reason: string
+      readonly message: string
+    }
 
 /** One open event stream. */
 export interface Subscription {
@@ -238,6 +262,7 @@ export interface Subscription {
 
 export interface ReadyView {
   readonly ready: boolean
+  readonly state: NodeState
   readonly reasons: ReadonlyArray<{ readonly code: string; readonly message: string }>
 }
 
@@ -283,6 +308,8 @@ export interface NodeShape {
   readonly pending: (cursor: string | undefined, limit: number) => Answer<Page<Transaction> | undefined>
   /** The coins of everybody, in the order of their names. Of a chain of accounts: none. */
   readonly everyCoin: (cursor: string | undefined, limit: number) => Answer<Page<NamedCoin> | undefined>
+  /** A page of the state after the best branch's block at a height, as far back as `stateBlocksOf` the spec. */
+  readonly stateAt: (height: number, cursor: string | undefined, limit: number) => Answer<StatePage | StateAbsence>
   readonly addPeer: (endpoint: string) => Answer<PeerAdded>
   readonly peers: () => Answer<ReadonlyArray<PeerView>>
   readonly stats: () => Answer<Stats>

@@ -4,6 +4,7 @@ import { type Amount, amount } from "../src/ledger/amount.ts"
 import { decodeCoin, decodeOutpoint } from "../src/ledger/coin.ts"
 import type { CoinRules, Ledger } from "../src/ledger/ledger.ts"
 import { Overlay } from "../src/ledger/overlay.ts"
+import { noData } from "../src/ledger/payload.ts"
 import { makePayment } from "../src/ledger/payment.ts"
 import type { TransactionReject } from "../src/ledger/reject.ts"
 import type { Millis, Outpoint, PaymentTransaction, Transaction } from "../src/ledger/transaction.ts"
@@ -24,12 +25,14 @@ export const unsigned = (wish: {
   readonly outputs: ReadonlyArray<readonly [to: number, units: number]>
   readonly by: ReadonlyArray<number>
   readonly note?: string
+  readonly data?: Uint8Array
 }): PaymentTransaction =>
   makePayment({
     chainId: "test",
     inputs: wish.inputs.map(({ id, index }) => ({ id, index })),
     outputs: wish.outputs.map(([to, units]) => ({ recipient: keyOf(to).address, amount: units as Amount })),
     note: wish.note ?? "",
+    data: wish.data ?? noData,
     witnesses: [...new Set(wish.by)]
       .map(keyOf)
       .map(({ publicKey, address }) => ({ publicKey, owner: address, signature: new Uint8Array(64) }))

@@ -18,6 +18,7 @@ import { nobleEngine, useEngine } from "../src/crypto/signature.ts"
 import { type Amount, amount } from "../src/ledger/amount.ts"
 import { type Coin, decodeCoin, decodeOutpoint } from "../src/ledger/coin.ts"
 import type { LedgerRules } from "../src/ledger/ledger.ts"
+import { noData } from "../src/ledger/payload.ts"
 import { signPayment } from "../src/ledger/payment.ts"
 import type {
   Millis,
@@ -59,6 +60,8 @@ export interface SpecWish {
   readonly model?: LedgerRules["model"]
   /** Of a coinbase, on a chain of coins. */
   readonly maturity?: number
+  /** Bytes of data that a transaction may carry; none if nothing is said. */
+  readonly payloadBytesMax?: number
   /** Sealed by so many authorities: the test keys from 200 on. Without work, if `difficulty` asks for none. */
   readonly authorities?: number
   readonly authority?: Partial<AuthorityRule>
@@ -83,6 +86,7 @@ export const specOf = (wish: SpecWish = {}): ChainSpec => {
     ledger: {
       ...spec.ledger,
       ...model,
+      ...(wish.payloadBytesMax === undefined ? {} : { payloadBytesMax: wish.payloadBytesMax }),
       chainId: wish.chainId ?? "test",
       feeMin: amount(1),
       reward: amount(1000),
@@ -119,6 +123,7 @@ export const transfer = (wish: {
   readonly amount?: number
   readonly fee?: number
   readonly note?: string
+  readonly data?: Uint8Array
   readonly chainId?: string
   readonly time?: number
 }): TransferTransaction =>
@@ -130,7 +135,8 @@ export const transfer = (wish: {
       fee: (wish.fee ?? 1) as Amount,
       nonce: wish.nonce as Nonce,
       time: (wish.time ?? epoch) as Millis,
-      note: wish.note ?? ""
+      note: wish.note ?? "",
+      data: wish.data ?? noData
     },
     keyOf(wish.from)
   )
@@ -150,6 +156,7 @@ export const payment = (wish: {
   readonly outputs: ReadonlyArray<readonly [to: number, amount: number]>
   readonly by: ReadonlyArray<number>
   readonly note?: string
+  readonly data?: Uint8Array
   readonly chainId?: string
 }): PaymentTransaction =>
   signPayment(
@@ -157,7 +164,8 @@ export const payment = (wish: {
       chainId: wish.chainId ?? "test",
       inputs: wish.inputs.map(({ id, index }) => ({ id, index })),
       outputs: wish.outputs.map(([to, units]) => ({ recipient: keyOf(to).address, amount: units as Amount })),
-      note: wish.note ?? ""
+      note: wish.note ?? "",
+      data: wish.data ?? noData
     },
     wish.by.map(keyOf)
   )

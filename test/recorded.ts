@@ -7,6 +7,7 @@ import type { Tree, TreeOptions } from "../actors/tree.ts"
 import { makeRules } from "../src/chain/rules.ts"
 import { startRecorded } from "../src/flight/record.ts"
 import type { Machine } from "../src/flight/recorder.ts"
+import type { Fetch } from "../src/io/fetch.ts"
 import { type OnWire, type Tcp, TcpFault, type WireHandlers } from "../src/io/tcp.ts"
 import type { StartThread } from "../src/io/worker.ts"
 import { search } from "../src/miner/search.ts"
@@ -125,6 +126,8 @@ export const record = async (
     readonly bytesMax?: number
     readonly stepMs?: number
     readonly model?: "account" | "utxo"
+    /** The way to a discovery service. */
+    readonly fetch?: Fetch
   } = {}
 ): Promise<Recorded> => {
   const home = mkdtempSync(join(root, "node-"))
@@ -143,8 +146,14 @@ export const record = async (
       dataDir: home,
       dev: true,
       http: { host: "127.0.0.1", port: 0, adminToken: "the-admin-token" },
-      peers: { host: "127.0.0.1", port: 0, advertise: undefined, seeds: ["10.0.0.9:1"] },
-      mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined },
+      peers: {
+        host: "127.0.0.1",
+        port: 0,
+        advertise: undefined,
+        seeds: ["10.0.0.9:1"],
+        discovery: wish.fetch === undefined ? [] : ["http://127.0.0.1:4444/"]
+      },
+      mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined, blockData: "recorded" },
       signatureEngine: "auto"
     },
     rules,
@@ -153,7 +162,7 @@ export const record = async (
     key,
     proposer: key.address,
     tls: { key: "the-tls-key", cert: "the-tls-cert" },
-    doors: { tcp: door.tcp, startThread: thread },
+    doors: { tcp: door.tcp, startThread: thread, ...(wish.fetch === undefined ? {} : { fetch: wish.fetch }) },
     facts: {
       version: "test",
       agent: "cairn/test",

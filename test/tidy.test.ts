@@ -26,6 +26,7 @@ const order = [
   "src/libp2p",
   "src/transport",
   "src/gossip",
+  "src/discovery",
   "src/io",
   "src/store",
   "src/node.ts",
@@ -45,6 +46,7 @@ const only: Readonly<Record<string, ReadonlyArray<string>>> = {
     "src/assert.ts",
     "src/limits.ts",
     "src/config.ts",
+    "src/ready.ts",
     "src/codec",
     "src/crypto",
     "src/ledger",
@@ -52,6 +54,7 @@ const only: Readonly<Record<string, ReadonlyArray<string>>> = {
     "src/chain",
     "src/consensus",
     "src/wallet",
+    "src/discovery",
     "src/node.ts",
     "web"
   ],
@@ -81,7 +84,8 @@ const pure = [
   "src/light",
   "src/libp2p",
   "src/transport",
-  "src/gossip"
+  "src/gossip",
+  "src/discovery"
 ]
 const effectData = /^(Result|Data|Schema|Brand|Option|SchemaIssue)$/
 const impure =

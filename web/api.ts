@@ -20,6 +20,8 @@ const ask = async <A>(path: string, body?: unknown): Promise<A> => {
 export const info = (): Promise<ReplyOf<"info">> => ask("/api/info")
 export const stats = (): Promise<ReplyOf<"stats">> => ask("/api/stats")
 export const blockAt = (height: string): Promise<ReplyOf<"blockAt">> => ask(`/api/blocks/${height}`)
+export const stateAt = (height: number, cursor: string | null): Promise<ReplyOf<"stateAt">> =>
+  ask(`/api/blocks/${height}/state?limit=32${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`)
 export const transaction = (id: string): Promise<ReplyOf<"transaction">> => ask(`/api/transactions/${id}`)
 export const blocks = (): Promise<ReplyOf<"chain">> => ask("/api/chain?limit=8")
 /** Hash of the best branch's block at a height; undefined if there is none. */
@@ -47,7 +49,7 @@ export const listen = (on: {
   const source = new EventSource("/api/events")
   source.onopen = () => on.live(true)
   source.onerror = () => on.live(false)
-  for (const kind of ["tip", "transaction", "peer", "resync"]) {
+  for (const kind of ["tip", "transaction", "peer", "state", "resync"]) {
     source.addEventListener(kind, (event) =>
       on.change(kind, JSON.parse((event as MessageEvent<string>).data) as { height?: number })
     )

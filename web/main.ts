@@ -32,11 +32,23 @@ const noun = (): string => (facts.model === "utxo" ? "payment" : "transfer")
 
 const showFigures = async (): Promise<void> => {
   const { stats } = await api.stats()
+  showState(stats)
   element("height").textContent = String(stats.blocks - 1)
   element("pending-count").textContent = String(stats.pending_transactions)
   element("peer-count").textContent = String(stats.peers)
   element("supply").textContent = money(stats.circulating_supply, facts)
   element("supply-unit").textContent = `${facts.symbol} in supply`
+}
+
+/** The node's state, since when and why; how far it is while it catches up. */
+const showState = ({ state, sync }: Awaited<ReturnType<typeof api.stats>>["stats"]): void => {
+  element("state").textContent = state.name
+  element("state").classList.toggle("on", state.name === "ready")
+  element("state-why").textContent = `since ${clock(state.since)}. ${state.message}`
+  const progress = element<HTMLProgressElement>("state-progress")
+  progress.hidden = state.name !== "syncing"
+  progress.max = Math.max(1, sync.target_height)
+  progress.value = sync.height
 }
 
 const showBlocks = async (): Promise<void> => {
@@ -183,7 +195,8 @@ const formOf = (): Form => ({
   to: input("to").value,
   amount: input("amount").value,
   fee: input("fee").value,
-  note: input("note").value
+  note: input("note").value,
+  data: input("data").value
 })
 
 /** Signs a transfer, or a payment with coins chosen here, and hands it over. */
@@ -203,7 +216,7 @@ const send = async (): Promise<void> => {
     location.hash = `#tx/${transaction.id}`
   }
   input("amount").value = ""
-  input("note").value = ""
+  for (const id of ["note", "data"]) input(id).value = ""
   await showOwn()
 }
 
@@ -245,7 +258,9 @@ const refreshSoon = (): void => {
 const begin = async (): Promise<void> => {
   const { meta, service, dev_accounts: dev } = await api.info()
   const { model, chain_id: chainId, address_prefix: prefix, decimals, symbol } = meta
-  facts = { model, chainId, prefix, decimals, symbol }
+  const dataMax = meta.limits["max_transaction_data_bytes"] ?? 0
+  facts = { model, chainId, prefix, decimals, symbol, dataMax }
+  element("data-field").hidden = dataMax === 0
   element("coins").hidden = model === "account"
   element("chain").textContent = `${meta.chain_id} · ${meta.consensus} · ${service.mode}`
   element("version").textContent = `cairn ${service.version}`

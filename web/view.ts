@@ -1,8 +1,11 @@
 /** The explorer: a transaction drawn, a block and what is in it, an address and what it has. The fragment of the URL says which. */
+import { fromHex } from "../src/codec/bytes.ts"
+import { shownBytes } from "../src/codec/text.ts"
 import type { ReplyOf } from "../src/http/contract.ts"
 import * as api from "./api.ts"
 import { drawCoins } from "./coins.ts"
 import { drawStream, type End } from "./draw.ts"
+import { stateFold } from "./state.ts"
 import { button, counted, element, link, make, money, row, short } from "./text.ts"
 import type { ChainFacts } from "./wallet.ts"
 
@@ -70,6 +73,10 @@ const endsOf = (
 
 const line = (...content: ReadonlyArray<Node | string | undefined>): HTMLElement => make("p", "", ...content)
 
+/** Bytes in hex, shown as the text that they are, or as they are. */
+const dataLine = (name: string, hex: string): HTMLElement =>
+  line(make("span", "muted", `${name} `), make("code", "data", shownBytes(fromHex(hex)!)))
+
 const showTransaction = async (ports: ViewPorts, id: string): Promise<ReadonlyArray<HTMLElement>> => {
   const shown = await api.transaction(id)
   const { transaction: one, block } = shown
@@ -85,6 +92,7 @@ const showTransaction = async (ports: ViewPorts, id: string): Promise<ReadonlyAr
     line(...place, standing, prove),
     ...(ends === undefined ? [] : [drawStream(...ends)]),
     ...(one.kind !== "coinbase" && one.note !== "" ? [line(`“${one.note}”`)] : []),
+    ...(one.kind !== "coinbase" && one.data !== undefined ? [dataLine("data", one.data)] : []),
     line(link("as JSON", `/api/transactions/${id}`))
   ]
 }
@@ -105,7 +113,9 @@ const showBlock = async ({ facts }: ViewPorts, height: string): Promise<Readonly
       block.height === 0 ? "" : ", sealed by ",
       block.height === 0 ? undefined : addressLink(block.mined_by)
     ),
+    ...(block.extra === "" ? [] : [dataLine("data", block.extra)]),
     make("ol", "list", ...rows),
+    stateFold(facts, block),
     line(
       block.height === 0 ? undefined : link("the one before", `#block/${block.height - 1}`),
       " ",

@@ -1,10 +1,12 @@
 /** The wallet of the page: keys in memory, signatures made here, by the very code that the node checks them with. */
 import { Result } from "effect"
 import { fromHex } from "../src/codec/bytes.ts"
+import { bytesOfText } from "../src/codec/text.ts"
 import { type Address, formatAddress, isAddress, parseAddress } from "../src/crypto/address.ts"
 import { accountKey, devMnemonic, isMnemonic, type Keypair, keypairOf } from "../src/crypto/keys.ts"
 import { isSecret } from "../src/crypto/signature.ts"
 import { type Amount, parse } from "../src/ledger/amount.ts"
+import { noData } from "../src/ledger/payload.ts"
 import { signPayment } from "../src/ledger/payment.ts"
 import { formatPayment, type PaymentText } from "../src/ledger/payment-text.ts"
 import type { Millis, Nonce } from "../src/ledger/transaction.ts"
@@ -20,6 +22,8 @@ export interface ChainFacts {
   readonly prefix: string
   readonly decimals: number
   readonly symbol: string
+  /** Bytes of data that a transaction may carry; 0: none. */
+  readonly dataMax: number
 }
 
 /** A new key from the browser's own randomness. */
@@ -49,6 +53,8 @@ export interface Form {
   readonly amount: string
   readonly fee: string
   readonly note: string
+  /** Text, or 0x and hex. */
+  readonly data: string
 }
 type Wrong = { readonly wrong: string }
 
@@ -56,10 +62,17 @@ interface Wish {
   readonly recipient: Address
   readonly amount: Amount
   readonly fee: Amount
+  readonly data: Uint8Array
 }
 
 const readFee = ({ fee: text }: Form, { decimals }: ChainFacts): Amount | Wrong =>
   parse(text.trim(), decimals) ?? { wrong: `The fee must be a number with at most ${decimals} decimals.` }
+
+const readData = ({ data: text }: Form, { dataMax }: ChainFacts): Uint8Array | Wrong => {
+  const data = bytesOfText(text)
+  if (data === undefined) return { wrong: "What follows 0x in the data must be hex, two digits a byte." }
+  return data.length <= dataMax ? data : { wrong: `The data has ${data.length} bytes; this chain takes ${dataMax}.` }
+}
 
 /** What the form asks for, or what to mend in it. */
 const read = (form: Form, facts: ChainFacts): Wish | Wrong => {
@@ -69,7 +82,9 @@ const read = (form: Form, facts: ChainFacts): Wish | Wrong => {
   if (amount === undefined || amount < 1)
     return { wrong: `The amount must be a number with at most ${facts.decimals} decimals.` }
   const fee = readFee(form, facts)
-  return typeof fee === "object" ? fee : { recipient, amount, fee }
+  if (typeof fee === "object") return fee
+  const data = readData(form, facts)
+  return "wrong" in data ? data : { recipient, amount, fee, data }
 }
 
 /** A signed transfer as the node takes it, or what to mend in the form. */
@@ -99,13 +114,13 @@ type Paid = { readonly payment: PaymentText; readonly chosen: Selection } | Wron
 const conclude = (
   key: Keypair,
   facts: ChainFacts,
-  note: string,
+  said: { readonly note: string; readonly data: Uint8Array },
   outcome: Result.Result<Selection, WalletReject>
 ): Paid => {
   if (Result.isFailure(outcome)) return { wrong: `${outcome.failure.message} (${outcome.failure.code})` }
   const { chainId, prefix } = facts
   const chosen = outcome.success
-  const fields = fieldsOf(chosen, { chainId, prefix, note, dice })
+  const fields = fieldsOf(chosen, { chainId, prefix, ...said, dice })
   return { payment: formatPayment(signPayment(fields, [key]), prefix), chosen }
 }
 
@@ -113,17 +128,19 @@ const conclude = (
 export const pay = (key: Keypair, facts: ChainFacts, form: Form, { coins, height }: Holding): Paid => {
   const wish = read(form, facts)
   if ("wrong" in wish) return wish
-  const costs = costsOf({ chainId: facts.chainId, note: form.note, feeMin: wish.fee, feeRate: 0 })
+  const said = { note: form.note, data: wish.data }
+  const costs = costsOf({ chainId: facts.chainId, ...said, feeMin: wish.fee, feeRate: 0 })
   const [recipient, changeTo] = [form.to.trim(), addressText(key, facts)]
   const outcome = select({ coins: freeCoins(coins, height), amount: wish.amount, recipient, changeTo, costs, dice })
-  return conclude(key, facts, form.note, outcome)
+  return conclude(key, facts, said, outcome)
 }
 
 /** Joins the smallest coins to one, for the fee in the form. */
 export const join = (key: Keypair, facts: ChainFacts, form: Form, { coins, height }: Holding): Paid => {
   const fee = readFee(form, facts)
   if (typeof fee === "object") return fee
-  const costs = costsOf({ chainId: facts.chainId, note: "", feeMin: fee, feeRate: 0 })
+  const said = { note: "", data: noData }
+  const costs = costsOf({ chainId: facts.chainId, ...said, feeMin: fee, feeRate: 0 })
   const wish = { coins: freeCoins(coins, height), to: addressText(key, facts), costs, asked: true }
-  return conclude(key, facts, "", consolidate(wish))
+  return conclude(key, facts, said, consolidate(wish))
 }

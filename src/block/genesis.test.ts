@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { Result } from "effect"
 import { makeRules } from "../chain/rules.ts"
 import { presets } from "../chain/presets.ts"
-import { utf8 } from "../codec/bytes.ts"
+import { toHex, utf8 } from "../codec/bytes.ts"
 import { sha256 } from "../crypto/hash.ts"
 import { extraHashOf } from "./block.ts"
 import { formatSpec, parseSpec, specHash } from "./genesis.ts"
@@ -25,6 +25,18 @@ test("parse undoes format", () => {
     expect(formatSpec(spec) as unknown).toEqual(preset)
     expect(parseSpec(formatSpec(spec))).toEqual(Result.succeed(spec))
   }
+})
+
+test("a key that may be left out is of another chain when it is there", () => {
+  const [plain, ...others] = [
+    dev,
+    changed("ledger", { payloadBytesMax: 0 }),
+    changed("ledger", { payloadBytesMax: 512 })
+  ]
+    .map((json) => Result.getOrThrow(parseSpec(json)))
+    .map((spec) => toHex(specHash(spec)))
+  expect(others.includes(plain!)).toBe(false)
+  expect(Result.getOrThrow(parseSpec(changed("ledger", { payloadBytesMax: 512 }))).ledger.payloadBytesMax).toBe(512)
 })
 
 describe("a spec is refused", () => {
@@ -72,6 +84,8 @@ describe("a spec is refused", () => {
     ["block", { bytesMax: 1_300, extraBytesMax: 256 }, "block.bytesMax"],
     ["block", { extraBytesMax: 31 }, "block.extraBytesMax"],
     ["ledger", { noteBytesMax: 281 }, "ledger.noteBytesMax"],
+    ["ledger", { payloadBytesMax: 513 }, "ledger.payloadBytesMax"],
+    ["ledger", { payloadBytesMax: -1 }, "ledger.payloadBytesMax"],
     ["ledger", { decimals: 13 }, "ledger.decimals"],
     ["ledger", { symbol: "crn" }, "ledger.symbol"],
     ["ledger", { model: "utxo" }, "ledger.coinbaseMaturity"],

@@ -18,6 +18,8 @@ import {
   futureMsMax,
   medianBlocksMax,
   noteBytesMax,
+  payloadBytesMax,
+  stateBlocksMax,
   transactionBytesMax,
   transferBytesMax
 } from "../limits.ts"
@@ -108,6 +110,7 @@ const money = {
   supplyMax: units,
   feeMin: units,
   noteBytesMax: between(0, noteBytesMax),
+  payloadBytesMax: Schema.optionalKey(between(0, payloadBytesMax)),
   reward: units,
   rewardHalvingBlocks: between(0, Number.MAX_SAFE_INTEGER)
 }
@@ -134,6 +137,7 @@ const SpecSchema = Schema.Struct({
     transactionsMax: between(0, blockTransactionsMax),
     extraBytesMax: between(32, extraBytesMax)
   }),
+  history: Schema.optionalKey(Schema.Struct({ stateBlocks: between(0, stateBlocksMax) })),
   genesis: Schema.Struct({
     time: between(0, timeMax),
     note: text({ min: 0, max: 280 }),
@@ -183,8 +187,13 @@ export interface ChainSpec {
     readonly transactionsMax: number
     readonly extraBytesMax: number
   }
+  /** How many blocks below the tip nodes tell the state of, at most; absent: `stateBlocksMax`. */
+  readonly history?: { readonly stateBlocks: number }
   readonly genesis: { readonly time: Millis; readonly note: string; readonly alloc: ReadonlyArray<Allocation> }
 }
+
+/** How many blocks below the tip nodes of a chain tell the state of. */
+export const stateBlocksOf = ({ history }: ChainSpec): number => history?.stateBlocks ?? stateBlocksMax
 
 /** What is wrong with a spec, and where. */
 export interface SpecError {

@@ -6,11 +6,13 @@ import { presets } from "../chain/presets.ts"
 import { defaults, type NodeConfig, parseEndpoint } from "../config.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { useEngine } from "../crypto/signature.ts"
+import { parseService } from "../discovery/client.ts"
 import type { Recording } from "../flight/record.ts"
 import { compatSystems } from "../http/compat.ts"
 import { readText } from "../io/files.ts"
+import { discoveryServicesMax } from "../limits.ts"
 import { attempt } from "./attempt.ts"
-import { sealingFlags, sealingOf } from "./sealing.ts"
+import { discoveryCommand } from "./discovery.ts"
 import { failure } from "./failure.ts"
 import { ask, keyFlags, nodeUrl, optional, passphraseOf, prefix, undefinedIfNone, withKeys, yes } from "./flags.ts"
 import { init } from "./init.ts"
@@ -18,10 +20,12 @@ import { exportKey, importKey, listKeys, newKey } from "./keys.ts"
 import { lightCommand } from "./light-command.ts"
 import { checkProof, getProof } from "./proof.ts"
 import { replay } from "./replay.ts"
+import { sealingFlags, sealingOf } from "./sealing.ts"
 import { signerCommand } from "./signer.ts"
 import { simCommand } from "./sim-command.ts"
 import { freshFolder, start } from "./start.ts"
 import { loadSnapshotFile, makeSnapshotFile } from "./snapshot.ts"
+import { stateAt } from "./state.ts"
 import { status } from "./status.ts"
 import { makeTestnetCommand } from "./testnet-command.ts"
 import { verify } from "./verify.ts"
@@ -56,6 +60,10 @@ const startFlags = {
   p2pPort: port("p2p-port", "Port to hear peers on; 0: any free one", defaults.peerPort),
   p2pAdvertise: optional("p2p-advertise", "host:port that others should dial"),
   p2pSeeds: optional("p2p-seeds", "Peers to keep a session with: host:port, separated by commas"),
+  discovery: Flag.String("discovery").pipe(
+    Flag.withDescription(`Discovery service to find peers in, such as http://127.0.0.1:4444; up to ${discoveryServicesMax} times`),
+    Flag.atMost(discoveryServicesMax)
+  ),
   noP2p: yes("no-p2p", "Speak to no peers"),
   noFilters: yes("no-filters", "Make and serve no block filters: light clients that scan ask others"),
   mineThreads: Flag.Int("mine-threads").pipe(
@@ -64,6 +72,7 @@ const startFlags = {
     Flag.withDefault(0)
   ),
   mineTo: optional("mine-to", "Address that gets rewards and fees"),
+  blockData: optional("block-data", "Data of the blocks sealed here: text, or 0x and hex; default: the program's name"),
   sealEvery: Flag.Finite("seal-every").pipe(Flag.withDescription("Seal at least every so many seconds"), Flag.optional),
   adminTokenFile: optional(
     "admin-token-file",
@@ -99,6 +108,14 @@ const seedsOf = (text: string | undefined): ReadonlyArray<string> => {
   return seeds
 }
 
+const servicesOf = (texts: ReadonlyArray<string>): ReadonlyArray<string> =>
+  texts.map((text) => {
+    const service = parseService(text)
+    if (service === undefined)
+      throw failure("usage", "service-invalid", `--discovery: "${text}" is not http://host:port.`)
+    return service
+  })
+
 const configOf = (input: StartInput): NodeConfig => {
   const folder = undefinedIfNone(input.dataDir) ?? (input.dev ? freshFolder() : usualFolder)
   const tokenFile = undefinedIfNone(input.adminTokenFile)
@@ -117,13 +134,15 @@ const configOf = (input: StartInput): NodeConfig => {
           host: input.p2pHost,
           port: input.p2pPort,
           advertise: undefinedIfNone(input.p2pAdvertise),
-          seeds: seedsOf(undefinedIfNone(input.p2pSeeds))
+          seeds: seedsOf(undefinedIfNone(input.p2pSeeds)),
+          discovery: servicesOf(input.discovery)
         },
     mining: {
       threads: input.mineThreads,
       proposer: undefinedIfNone(input.mineTo),
       onDemand: input.dev && everyMs === undefined,
-      everyMs: everyMs === undefined ? undefined : everyMs * 1000
+      everyMs: everyMs === undefined ? undefined : everyMs * 1000,
+      blockData: undefinedIfNone(input.blockData)
     },
     filters: !input.noFilters,
     signatureEngine: input.signatureEngine
@@ -160,6 +179,10 @@ const startCommand = (startedAt: number) =>
       {
         command: "cairn start --dev --data-dir B --http-port 8081 --p2p-port 19101 --p2p-seeds 127.0.0.1:19100",
         description: "A second node that follows the first"
+      },
+      {
+        command: "cairn start --dev --discovery http://127.0.0.1:4444",
+        description: "A node that finds its peers in a discovery service: cairn discovery"
       },
       {
         command: "cairn start --spec dotcoin --data-dir coins --compat dotcoin",
@@ -229,6 +252,22 @@ const keysCommand = Command.make("keys").pipe(
         })
     ).pipe(Command.withDescription("Stores a secret in hex or a mnemonic's first account"))
   ])
+)
+
+const stateCommand = Command.make(
+  "state",
+  {
+    at: Flag.Int("at").pipe(
+      Flag.withSchema(whole(Number.MAX_SAFE_INTEGER)),
+      Flag.withDescription("Height of the block after which it is the state; default: the tip's"),
+      Flag.optional
+    ),
+    node: nodeUrl
+  },
+  ({ at, node }) => attempt(() => stateAt(node, undefinedIfNone(at)))
+).pipe(
+  Command.withDescription("What everybody had after a block, checked against the state root of its header"),
+  Command.withExamples([{ command: "cairn state --at 0", description: "What the genesis gave, and to whom" }])
 )
 
 const statusCommand = Command.make("status", { node: nodeUrl }, ({ node }) => attempt(() => status(node))).pipe(
@@ -384,11 +423,13 @@ export const makeRoot = (startedAt: number) =>
       walletCommand,
       statusCommand,
       signerCommand,
+      stateCommand,
       verifyCommand,
       proofCommand,
       snapshotCommand,
       lightCommand,
       replayCommand,
+      discoveryCommand,
       simCommand,
       makeTestnetCommand(startedAt)
     ])

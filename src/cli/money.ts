@@ -1,4 +1,5 @@
-/** Amounts as people write them on the command line, and as it tells them. */
+/** Amounts, and the data beside them, as people write them on the command line, and as it tells them. */
+import { bytesOfText, shownBytes } from "../codec/text.ts"
 import { call } from "../http/client.ts"
 import type { ReplyOf } from "../http/contract.ts"
 import { type Amount, format, parse } from "../ledger/amount.ts"
@@ -20,6 +21,22 @@ export const units = (text: string, { decimals }: ChainMeta, flag: string): Amou
 /** Units with their symbol, such as 1.50 CRN. */
 export const money = (value: number, { decimals, symbol }: Pick<ChainMeta, "decimals" | "symbol">): string =>
   `${format(value as Amount, decimals)} ${symbol}`
+
+/** Bytes of a flag's text: 0x and hex, or any other text as UTF-8. At most so many, as the chain has it. */
+export const dataOf = (text: string | undefined, flag: string, most: number): Uint8Array => {
+  const data = bytesOfText(text ?? "")
+  if (data === undefined)
+    throw failure("usage", "data-invalid", `--${flag}: what follows 0x is not hex, two digits a byte.`)
+  if (data.length > most && most === 0)
+    throw failure("refused", "data-not-allowed", `--${flag}: transactions of this chain carry no data.`)
+  if (data.length > most)
+    throw failure("refused", "data-too-long", `--${flag}: ${data.length} bytes; this chain takes at most ${most}.`)
+  return data
+}
+
+/** The row of a table that shows data, if there is any. */
+export const dataRow = (data: Uint8Array): ReadonlyArray<readonly [string, string]> =>
+  data.length === 0 ? [] : [["data", shownBytes(data)]]
 
 /** How a fee is asked for: a whole fee, base units a byte, or the least that the chain takes. */
 export interface FeeWish {

@@ -7,7 +7,7 @@ import type { Millis, Nonce } from "../ledger/transaction.ts"
 import { signTransfer } from "../ledger/transfer.ts"
 import { formatTransfer } from "../ledger/transfer-text.ts"
 import { failure } from "./failure.ts"
-import { type ChainMeta, feeOf, type FeeWish, metaOf, money, units } from "./money.ts"
+import { type ChainMeta, dataOf, dataRow, feeOf, type FeeWish, metaOf, money, units } from "./money.ts"
 import { print, rows } from "./output.ts"
 import { payWithCoins } from "./wallet.ts"
 
@@ -18,6 +18,8 @@ export interface SendOptions extends FeeWish {
   /** In whole coins, as people write them; undefined: all there is. */
   readonly amount: string | undefined
   readonly note: string
+  /** As people write it: 0x and hex, or text; undefined: none. */
+  readonly dataText: string | undefined
   /** Address of the change on a chain of coins; undefined: the sender's. */
   readonly changeTo: string | undefined
   readonly now: number
@@ -32,14 +34,15 @@ export const send = async (options: SendOptions): Promise<void> => {
     if (address !== undefined && !isAddress(address))
       throw failure("usage", "address-invalid", `--${flag}: the address ${address.wrong}.`)
   }
-  if (meta.model === "utxo") return payWithCoins(options, meta)
+  const data = dataOf(options.dataText, "data", meta.limits["max_transaction_data_bytes"] ?? 0)
+  if (meta.model === "utxo") return payWithCoins({ ...options, data }, meta)
   if (options.changeTo !== undefined)
     throw failure("usage", "change-unneeded", "--change-to is of chains of coins: on accounts nothing is left over.")
-  return transfer(options, meta)
+  return transfer({ ...options, data }, meta)
 }
 
-const transfer = async (options: SendOptions, meta: ChainMeta): Promise<void> => {
-  const { node, key, note, now } = options
+const transfer = async (options: SendOptions & { readonly data: Uint8Array }, meta: ChainMeta): Promise<void> => {
+  const { node, key, note, data, now } = options
   const prefix = meta.address_prefix
   const sender = formatAddress(key.address, prefix)
   const { account } = await call(node, "account", { params: { address: sender } })
@@ -53,7 +56,8 @@ const transfer = async (options: SendOptions, meta: ChainMeta): Promise<void> =>
         fee,
         nonce: account.next_nonce as Nonce,
         time: now as Millis,
-        note
+        note,
+        data
       },
       key
     )
@@ -69,6 +73,7 @@ const transfer = async (options: SendOptions, meta: ChainMeta): Promise<void> =>
     `Sent ${money(amount, meta)} to ${options.to}.`,
     ...rows([
       ["id", reply.transaction.id],
+      ...dataRow(data),
       ["fee", money(fee, meta)],
       ["nonce", String(transaction.transfer.nonce)],
       ["look", `${node}/api/transactions/${reply.transaction.id}`]

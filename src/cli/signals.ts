@@ -1,7 +1,7 @@
-/** How a process that serves hears that it should end. */
+/** What a program that runs until it is told to stop hears. */
 import { Deferred, Effect, Exit } from "effect"
 
-/** Hears signals from now on: the first asks the process to stop, a second insists. Completed by the first. */
+/** Hears signals from now on: the first asks the program to stop, a second insists. Completed by the first. */
 export const hearSignals = Effect.sync(() => {
   const asked = Deferred.makeUnsafe<void>()
   let count = 0

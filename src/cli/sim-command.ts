@@ -1,6 +1,7 @@
 /** The `cairn sim` command: its flags, and which of its jobs they ask for. */
 import { Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
+import { payloadBytesMax } from "../limits.ts"
 import { type Fault, faults, models, type SimOptions } from "../sim/plan.ts"
 import { attempt } from "./attempt.ts"
 import { failure } from "./failure.ts"
@@ -35,6 +36,10 @@ const flags = {
   blockSeconds: between("block-seconds", "Aimed time between blocks", { minimum: 0.1, maximum: 600 }).pipe(
     Flag.optional
   ),
+  payload: between("payload", "Bytes of data that transactions may carry, and do", {
+    minimum: 0,
+    maximum: payloadBytesMax
+  }).pipe(Flag.optional),
   preempt: between("preempt", "Probability that a fiber is interrupted between two operations", {
     minimum: 0,
     maximum: 1
@@ -92,6 +97,7 @@ const fixedOf = (input: Input): Partial<SimOptions> => {
     ["faults", Option.map(input.faults, faultsOf)],
     ["paysPerMinute", input.pays],
     ["blockMs", Option.map(input.blockSeconds, (seconds) => seconds * 1000)],
+    ["payloadBytesMax", input.payload],
     ["preempt", input.preempt],
     ["strategy", input.strategy]
   ]

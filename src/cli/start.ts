@@ -20,11 +20,12 @@ import { makeApp } from "../http/app.ts"
 import { type CompatSystem, makeCompat } from "../http/compat.ts"
 import { loadPage } from "../http/page.ts"
 import { type HttpServer, serveHttp } from "../http/server.ts"
+import { bunFetch } from "../io/fetch.ts"
 import { Random } from "../io/random.ts"
 import { bunTcp } from "../io/tcp.ts"
 import { startBunThread } from "../io/worker.ts"
 import { format } from "../ledger/amount.ts"
-import type { NodeFacts } from "../node.ts"
+import type { NodeEvent, NodeFacts } from "../node.ts"
 import { filtersPerLandingMax } from "../limits.ts"
 import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
 import { lockFolder } from "../store/lock.ts"
@@ -46,6 +47,7 @@ import {
   specOf
 } from "./data-folder.ts"
 import { failure, type Failure } from "./failure.ts"
+import { dataOf } from "./money.ts"
 import { isTerminal, paint, print, rows } from "./output.ts"
 import { hearSignals } from "./signals.ts"
 import { version } from "./version.ts"
@@ -62,8 +64,11 @@ export interface StartOptions {
   readonly sealing?: SealingWish
   /** When the process began, for the "ready in" line. */
   readonly startedAt: number
-  /** Hears that the node is ready, where one of several speaks for all of them; else the node says so itself. */
-  readonly onReady?: (facts: NodeFacts) => void
+  /**
+   * Hears that the node is ready, where one of several speaks for all of them; else the node says so itself. It must call
+   * `release`, after what it prints itself: only then does the node's log begin.
+   */
+  readonly onReady?: (facts: NodeFacts, release: () => void) => void
 }
 
 /** A fresh folder for a development node that names none. */
@@ -122,6 +127,10 @@ const proposerOf = (rules: Rules, config: NodeConfig): Address | undefined => {
   if (isAddress(parsed)) return parsed
   throw failure("usage", "address-invalid", `--mine-to: the address ${parsed.wrong}.`)
 }
+
+/** Blocks that no node would take are not worth sealing. */
+const checkBlockData = ({ spec }: Rules, { mining }: NodeConfig): void =>
+  void dataOf(mining.blockData, "block-data", spec.block.extraBytesMax)
 
 const needCoins = ({ spec }: Rules, { system }: NonNullable<StartOptions["compat"]>): void => {
   if (spec.ledger.model === "utxo") return
@@ -234,6 +243,17 @@ const sealingOf = ({ mining }: NodeConfig, spec: ChainSpec, signer: Signer | und
   return parts.length === 0 ? "only when asked: POST /api/mine" : parts.join(", ")
 }
 
+/** One line of the log for each state of the node: those that it has had so far, and from now on. */
+const logStates = ({ node }: Tree, context: Context.Context<never>): void => {
+  const log = (event: NodeEvent): void => {
+    if (event.type !== "state") return
+    const { from, state, reason, message } = event
+    // At once and not in a fiber: the last line is written while the program ends.
+    Effect.runSyncWith(context)(Effect.logInfo(`${from} → ${state}: ${message}`, { from, state, reason }))
+  }
+  for (const event of node.listen(0, log)?.replay ?? []) log(event)
+}
+
 /** Starts the actors, recorded or not. */
 const launch = (options: TreeOptions, recording: Recording | undefined): Effect.Effect<Tree, Failure> =>
   Effect.mapError(recording === undefined ? startTree(options) : startRecorded(options, recording), (fault) =>
@@ -254,7 +274,7 @@ const failureOfEscalation = ({ group, child, cause }: Escalation): Failure => {
   )
 }
 
-const run = (options: StartOptions): Effect.Effect<void, Failure> =>
+const run = (options: StartOptions, release: () => void): Effect.Effect<void, Failure> =>
   Effect.scoped(
     Effect.gen(function* () {
       // Before anything else: who is told to stop while starting must stop as it should.
@@ -268,6 +288,7 @@ const run = (options: StartOptions): Effect.Effect<void, Failure> =>
       const proposer = yield* attempt(() => {
         chooseEngine(config.signatureEngine)
         if (compat !== undefined) needCoins(rules, compat)
+        checkBlockData(rules, config)
         return proposerOf(rules, config)
       })
       const { store, snapshot } = yield* openStore(folder, rules, config.filters !== false)
@@ -297,7 +318,7 @@ const run = (options: StartOptions): Effect.Effect<void, Failure> =>
               tls,
               proposer: proposer ?? key.address,
               ...(signer === undefined ? {} : { signer }),
-              doors: { tcp: bunTcp, startThread: startBunThread },
+              doors: { tcp: bunTcp, startThread: startBunThread, fetch: bunFetch },
               facts: {
                 version,
                 agent: `cairn/${version}`,
@@ -335,8 +356,11 @@ const run = (options: StartOptions): Effect.Effect<void, Failure> =>
         )
       )
       const tree = yield* Deferred.await(built)
-      if (onReady === undefined) banner(tree, { config, startedAt, now: now(), signer })
-      else onReady(tree.node.facts)
+      logStates(tree, context)
+      if (onReady === undefined) {
+        banner(tree, { config, startedAt, now: now(), signer })
+        release()
+      } else onReady(tree.node.facts, release)
       const escalated = Effect.mapError(tree.failed, failureOfEscalation)
       const ended = yield* Effect.exit(Effect.raceFirst(untilSignal, escalated))
       if (onReady === undefined && isTerminal()) process.stderr.write("\nstopping …\n")
@@ -346,11 +370,27 @@ const run = (options: StartOptions): Effect.Effect<void, Failure> =>
     })
   )
 
+/** A log whose lines wait until it is released: on standard output the first line is that the node is ready. */
+const heldLog = <A>(
+  to: Logger.Logger<unknown, A>
+): { readonly logger: Logger.Logger<unknown, void>; readonly release: () => void } => {
+  let held: Array<Logger.Options<unknown>> | undefined = []
+  const logger = Logger.make<unknown, void>((line) => void (held === undefined ? to.log(line) : held.push(line)))
+  const release = (): void => {
+    const lines = held ?? []
+    held = undefined
+    for (const line of lines) to.log(line)
+  }
+  return { logger, release }
+}
+
 /** Runs a node. Ends with success on SIGTERM or SIGINT, within the bound of limits.ts. */
 export const start = (options: StartOptions): Effect.Effect<void, Failure> => {
   const scheduler = new SlicedScheduler()
-  const program = run(options).pipe(
-    Effect.provide(Logger.layer([isTerminal() ? Logger.consolePretty() : Logger.consoleJson])),
+  const { logger, release } = heldLog(isTerminal() ? Logger.consolePretty() : Logger.consoleJson)
+  const program = run(options, release).pipe(
+    Effect.ensuring(Effect.sync(release)),
+    Effect.provide(Logger.layer([logger])),
     Effect.provideService(References.MinimumLogLevel, "Info")
   )
   return Effect.callback<void, Failure>((resume) => {

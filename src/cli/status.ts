@@ -23,13 +23,14 @@ export const status = async (node: string): Promise<void> => {
       throw error
     }
   )
-  const { sync, past } = stats
+  const { sync, past, state } = stats
   print(
     { ready: ready === undefined, reason: ready ?? null, meta, stats },
     rows([
       ["node", `${node} (${meta.node_id})`],
       ["chain", `${meta.chain_id}, ${meta.consensus}`],
       ["ready", ready === undefined ? "yes" : `no: ${ready}`],
+      ["state", `${state.name} since ${new Date(state.since).toISOString()}: ${state.message}`],
       ["height", sync.target_height > sync.height ? progressText(sync) : String(sync.height)],
       ["tip", stats.last_block_hash],
       ...(past === null ? [] : [["past", `proven up to ${progressText(past)}`] as const]),

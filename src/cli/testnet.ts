@@ -94,6 +94,7 @@ export const startTestnet = (options: TestnetOptions, now: () => number): Effect
     const nodes: Array<NodeFacts> = []
     const running: Array<Fiber.Fiber<void, Failure>> = []
     const sealers = yield* attempt(() => sealersOf(options))
+    const releases: Array<() => void> = []
     while (nodes.length < options.nodes) {
       const ready = Deferred.makeUnsafe<NodeFacts>()
       const seeds = nodes.flatMap(({ p2pEndpoint }) => (p2pEndpoint === undefined ? [] : [p2pEndpoint]))
@@ -105,7 +106,10 @@ export const startTestnet = (options: TestnetOptions, now: () => number): Effect
           recording: undefined,
           compat: undefined,
           startedAt: options.startedAt,
-          onReady: (facts) => Deferred.doneUnsafe(ready, Exit.succeed(facts))
+          onReady: (facts, release) => {
+            releases.push(release)
+            Deferred.doneUnsafe(ready, Exit.succeed(facts))
+          }
         })
       )
       running.push(node)
@@ -115,5 +119,6 @@ export const startTestnet = (options: TestnetOptions, now: () => number): Effect
       nodes.push(facts)
     }
     if (nodes.length === options.nodes) banner(nodes, options, now())
+    for (const release of releases) release()
     yield* Effect.forEach(running, Fiber.join, { concurrency: "unbounded", discard: true })
   })

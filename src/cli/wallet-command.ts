@@ -2,6 +2,7 @@
 import { Clock, Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { Keypair } from "../crypto/keys.ts"
+import { noData } from "../ledger/payload.ts"
 import { failure } from "./failure.ts"
 import { keyFlags, nodeUrl, optional, passphraseOf, undefinedIfNone, withKeys, yes } from "./flags.ts"
 import { addressNamed, devKey, type KeyOptions, openKey } from "./keys.ts"
@@ -51,6 +52,7 @@ export const sendCommand = Command.make(
     ...fees,
     changeTo: optional("change-to", "On a chain of coins: address of what is left over; default: the sender's own"),
     note,
+    data: optional("data", "Bytes for everyone to read, where the chain takes some: text, or 0x and hex"),
     node: nodeUrl,
     ...keyFlags
   },
@@ -61,7 +63,8 @@ export const sendCommand = Command.make(
       if ((amount === undefined) !== input.all)
         return yield* failure("usage", "amount-missing", "Say how much: --amount, or --all.")
       const { node, to } = input
-      const shared = { node, to, amount, note: input.note, changeTo: undefinedIfNone(input.changeTo), now }
+      const said = { note: input.note, dataText: undefinedIfNone(input.data) }
+      const shared = { node, to, amount, ...said, changeTo: undefinedIfNone(input.changeTo), now }
       yield* withPayer(input, (key, { random }) => send({ ...shared, ...feesOf(input), key, random }))
     })
 ).pipe(
@@ -86,7 +89,7 @@ const coinsCommand = Command.make(
 
 const consolidateCommand = Command.make("consolidate", { from, ...fees, note, node: nodeUrl, ...keyFlags }, (input) =>
   withPayer(input, (key, { random }) =>
-    joinCoins({ node: input.node, key, note: input.note, random, ...feesOf(input) })
+    joinCoins({ node: input.node, key, note: input.note, data: noData, random, ...feesOf(input) })
   )
 ).pipe(Command.withDescription("Joins the smallest coins of a key, as many as fit one payment, to one coin"))
 

@@ -14,7 +14,7 @@ import type { Coin, WalletReject } from "../wallet/coin.ts"
 import { consolidate, select, type Selection, sendAll } from "../wallet/select.ts"
 import { costsOf, diceOf, fieldsOf, freeCoins } from "../wallet/spend.ts"
 import { type Failure, failure } from "./failure.ts"
-import { type ChainMeta, feeOf, type FeeWish, metaOf, money, units } from "./money.ts"
+import { type ChainMeta, dataRow, feeOf, type FeeWish, metaOf, money, units } from "./money.ts"
 import { print, rows } from "./output.ts"
 
 /** Coins told one by one to a person. */
@@ -66,6 +66,8 @@ export interface WalletOptions extends FeeWish {
   readonly node: string
   readonly key: Keypair
   readonly note: string
+  /** Empty: none. */
+  readonly data: Uint8Array
   readonly random: (length: number) => Uint8Array
 }
 
@@ -84,7 +86,7 @@ const open = async (options: WalletOptions, meta: ChainMeta): Promise<Session> =
 }
 
 const costs = ({ options, meta }: Session) =>
-  costsOf({ chainId: meta.chain_id, note: options.note, ...feeOf(options, meta) })
+  costsOf({ chainId: meta.chain_id, note: options.note, data: options.data, ...feeOf(options, meta) })
 
 /** Signs what was chosen, submits it, and tells of it. */
 const conclude = async (
@@ -94,9 +96,9 @@ const conclude = async (
 ): Promise<void> => {
   if (Result.isFailure(outcome)) throw refusal(outcome.failure, holding, meta)
   const chosen = outcome.success
-  const { node, key, note, random } = options
+  const { node, key, note, data, random } = options
   const prefix = meta.address_prefix
-  const fields = fieldsOf(chosen, { chainId: meta.chain_id, note, prefix, dice: diceOf(random) })
+  const fields = fieldsOf(chosen, { chainId: meta.chain_id, note, data, prefix, dice: diceOf(random) })
   const body = formatPayment(signPayment(fields, [key]), prefix)
   const { transaction } = await call(node, "submit", { body })
   const { inputs, outputs, fee, change, bytes } = chosen
@@ -115,6 +117,7 @@ const conclude = async (
       ...outputs.map(
         ({ owner, units: paid }, i) => [i === 0 ? "pays" : "change", `${money(paid, meta)} to ${owner}`] as const
       ),
+      ...dataRow(data),
       ["fee", `${money(fee, meta)} for ${bytes} bytes`],
       ["look", `${node}/api/transactions/${transaction.id}`]
     ])

@@ -77,6 +77,9 @@ export const readU64 = (bytes: Uint8Array, offset: number): number | undefined =
   return high > 0x1f_ffff ? undefined : high * 0x1_0000_0000 + readU32(bytes, offset)
 }
 
+/** Reads an unsigned 16-bit integer, little-endian; bytes beyond the end count as 0. */
+export const readU16 = (bytes: Uint8Array, offset: number): number => bytes[offset]! | (bytes[offset + 1]! << 8)
+
 /** Writes an unsigned 32-bit integer, little-endian. */
 export const writeU32 = (out: Uint8Array, offset: number, value: number): void => {
   out[offset] = value & 0xff

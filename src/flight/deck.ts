@@ -12,6 +12,7 @@ import type { ActorWatch } from "../../actors/actor.ts"
 import { RunQueue, type Task } from "../../actors/scheduler.ts"
 import type { Tree } from "../../actors/tree.ts"
 import type { Header } from "../block/header.ts"
+import { type Fetch, type FetchAnswer, FetchFault, type Posted } from "../io/fetch.ts"
 import { Random } from "../io/random.ts"
 import { type OnWire, type Tcp, TcpFault, type TlsIdentity, type Wire, type WireHandlers } from "../io/tcp.ts"
 import type { StartThread, Thread } from "../io/worker.ts"
@@ -51,6 +52,8 @@ export interface Outside {
   /** What to do with a connection that was told of. Asked once. */
   readonly wire: (wire: number) => Omit<Wire, "remoteHost" | "binding">
   readonly thread: (thread: number, file: string, hear: Hear) => Thread<unknown, unknown>
+  /** Gives what calls the question off. */
+  readonly fetch: (fetch: number, posted: Posted, hear: Hear) => () => void
   readonly random: (length: number) => Uint8Array
 }
 
@@ -78,6 +81,8 @@ export class Deck implements Scheduler.Scheduler {
   private listening: OnWire | undefined
   private dials = 0
   private threads = 0
+  private fetches = 0
+  private readonly fetching = new Map<number, (effect: Effect.Effect<FetchAnswer, FetchFault>) => void>()
   private readonly dialling = new Map<
     number,
     { readonly onWire: OnWire; readonly resume: (effect: Effect.Effect<void, TcpFault>) => void }
@@ -238,6 +243,17 @@ export class Deck implements Scheduler.Scheduler {
     }
   }
 
+  readonly fetch: Fetch = (posted) =>
+    Effect.callback<FetchAnswer, FetchFault>((resume) => {
+      const fetch = ++this.fetches
+      this.fetching.set(fetch, resume)
+      const callOff = this.outside.fetch(fetch, posted, this.hear)
+      return Effect.sync(() => {
+        this.fetching.delete(fetch)
+        callOff()
+      })
+    })
+
   private wireOf({ wire, host, binding }: Fields<"wire">): Wire {
     const { write, queued, ...rest } = this.outside.wire(wire)
     let writes = 0
@@ -309,6 +325,8 @@ export class Deck implements Scheduler.Scheduler {
         return this.call(input)
       case "cancel":
         return this.calls.get(input.call)?.interruptUnsafe()
+      case "fetched":
+        return this.fetched(input)
       case "stop":
         if (this.tree !== undefined) this.fork(this.tree.stop).addObserver(() => this.audience.stopped())
     }
@@ -325,6 +343,12 @@ export class Deck implements Scheduler.Scheduler {
     const waiting = this.dialling.get(dial)
     this.dialling.delete(dial)
     waiting?.resume(fault === "" ? Effect.void : Effect.fail(new TcpFault({ code: "dial-failed", message: fault })))
+  }
+
+  private fetched({ fetch, status, body, fault }: Fields<"fetched">): void {
+    const resume = this.fetching.get(fetch)
+    this.fetching.delete(fetch)
+    resume?.(fault === "" ? Effect.succeed({ status, body }) : Effect.fail(new FetchFault({ message: fault })))
   }
 
   private call(input: Fields<"call">): void {

@@ -26,6 +26,7 @@ const samples: ReadonlyArray<Entry> = [
   { kind: "ended", at: 300, thread: 1, reason: "it has ended" },
   { kind: "call", at: 300, call: 1, method: "submit", args: bytes(0) },
   { kind: "cancel", at: 300, call: 1 },
+  { kind: "fetched", at: 300, fetch: 1, status: 200, body: "{}", fault: "" },
   { kind: "yield", at: 301, operation: 4_000_000_000 },
   { kind: "random", at: 301, bytes: bytes(16) },
   { kind: "refused", at: 301, wire: 1 },
@@ -99,7 +100,7 @@ describe("bytes of anyone's making", () => {
   })
 
   test("an unknown kind, a number without an end, text that is none, a session 0 are named", () => {
-    expect(readAll(new Uint8Array([13, 0])).wrong).toContain("13")
+    expect(readAll(new Uint8Array([14, 0])).wrong).toContain("14")
     expect(readAll(new Uint8Array(20).fill(0xff).with(0, 1)).wrong).toContain("does not end")
     expect(readAll(new Uint8Array([6, 0, 1, 1, 0xff])).wrong).toContain("UTF-8")
     expect(readAll(new Uint8Array([160, 0, 0])).wrong).toContain("session")

@@ -36,6 +36,8 @@ const shapes = {
   cancel: { code: 11, fields: { call: "count" } },
   // The node is told to stop.
   stop: { code: 12, fields: {} },
+  // What came of a question by HTTP; an empty fault: an answer.
+  fetched: { code: 13, fields: { fetch: "count", status: "count", body: "text", fault: "text" } },
 
   // The slice was over before this operation of the task, counted from 1: the fiber gave way.
   yield: { code: 16, fields: { operation: "count" } },
@@ -81,7 +83,8 @@ const inputKinds = [
   "ended",
   "call",
   "cancel",
-  "stop"
+  "stop",
+  "fetched"
 ] as const
 type InputKind = (typeof inputKinds)[number]
 /** An input, before its place is known. */

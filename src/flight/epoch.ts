@@ -43,13 +43,20 @@ const Config = Schema.Struct({
   dev: Schema.Boolean,
   http: Schema.Struct({ host: Text, port: Schema.Int }),
   peers: optional(
-    Schema.Struct({ host: Text, port: Schema.Int, advertise: optional(Text), seeds: Schema.Array(Text) })
+    Schema.Struct({
+      host: Text,
+      port: Schema.Int,
+      advertise: optional(Text),
+      seeds: Schema.Array(Text),
+      discovery: optional(Schema.Array(Text))
+    })
   ),
   mining: Schema.Struct({
     threads: Schema.Int,
     proposer: optional(Text),
     onDemand: Schema.Boolean,
-    everyMs: optional(Schema.Finite)
+    everyMs: optional(Schema.Finite),
+    blockData: optional(Text)
   }),
   filters: optional(Schema.Boolean)
 })

@@ -11,6 +11,7 @@ import { keyOf, payment, transfer } from "../../test/fixtures.ts"
 import { endAll, record, type Recorded, root, started } from "../../test/recorded.ts"
 import { toHex } from "../codec/bytes.ts"
 import { allocationId } from "../ledger/coin.ts"
+import { FetchFault } from "../io/fetch.ts"
 import type { NodeEvent } from "../node.ts"
 import type { Entry } from "./entry.ts"
 import { findEpochs, readEpoch } from "./epoch.ts"
@@ -101,6 +102,29 @@ describe("a recorded node", () => {
       entry.kind === "call" ? [entry.method] : []
     )
     expect(["coin", "coins"].map((name) => calls.filter((call) => call === name).length)).toEqual([4, 3])
+  })
+
+  test("that looks for peers in a discovery service runs again with what the service said", async () => {
+    let asked = 0
+    const recorded = await record({
+      fetch: ({ body }) => {
+        if (++asked % 4 === 0) return Effect.fail(new FetchFault({ message: "nobody there" }))
+        const members = [{ endpoint: "10.0.0.8:1" }, { endpoint: `10.0.1.${asked}:1` }]
+        return Effect.succeed({ status: 200, body: body.includes("get_all") ? JSON.stringify({ members }) : "{}" })
+      }
+    })
+    for (let turn = 0; asked < 12 && turn < 100_000; turn++) await new Promise((resume) => setImmediate(resume))
+    expect(await run(recorded.tree.node.addPeer("10.0.0.8:1"))).toBe("known")
+    await recorded.end()
+    const verdict = await replayOne(recorded.folder)
+    expect([verdict.divergence, verdict.outcome]).toEqual([undefined, "identical"])
+    const entries = entriesOf(findEpochs(recorded.folder)[0]!)
+    const fetched = entries.flatMap((entry) => (entry.kind === "fetched" ? [entry] : []))
+    expect([fetched.length >= 12, fetched.some(({ fault }) => fault !== "")]).toEqual([true, true])
+    // Another answer is another run: the replay goes by the journal, and says where that leads away.
+    const changed = entries.map((entry) => (entry.kind === "fetched" ? { ...entry, fault: "nobody there" } : entry))
+    rewrite(findEpochs(recorded.folder)[0]!, changed)
+    expect((await replayOne(recorded.folder)).outcome).toBe("diverged")
   })
 
   test("runs again to the same state root, tip and digest, as often as one likes", async () => {

@@ -1,5 +1,6 @@
 /** The doors as they are, for a node that is recorded: what happens at them becomes inputs. And doors that lead nowhere. */
 import { Cause, Effect, Exit } from "effect"
+import { type Fetch, FetchFault } from "../io/fetch.ts"
 import type { Tcp, Wire } from "../io/tcp.ts"
 import type { StartThread } from "../io/worker.ts"
 import type { Input } from "./entry.ts"
@@ -14,6 +15,7 @@ const faultOf = (cause: Cause.Cause<{ readonly message: string }>): string => {
 export const liveOutside = (doors: {
   readonly tcp: Tcp
   readonly startThread: StartThread
+  readonly fetch?: Fetch | undefined
   readonly random: (length: number) => Uint8Array
 }): Outside => {
   const wires = new Map<number, Wire>()
@@ -52,6 +54,16 @@ export const liveOutside = (doors: {
       wires.delete(number)
       return wire
     },
+    fetch: (fetch, posted, hear) => {
+      const nobody = new FetchFault({ message: "this node has no way out by HTTP" })
+      const fiber = Effect.runFork(doors.fetch?.(posted) ?? Effect.fail(nobody))
+      fiber.addObserver((exit) => {
+        const answer = Exit.isSuccess(exit) ? exit.value : { status: 0, body: "" }
+        const fault = Exit.isSuccess(exit) ? "" : faultOf(exit.cause) || "it failed"
+        hear({ kind: "fetched", fetch, ...answer, fault })
+      })
+      return () => fiber.interruptUnsafe()
+    },
     thread: (thread, file, hear) => {
       const failed = (reason: string): void => hear({ kind: "ended", thread, reason })
       try {
@@ -71,6 +83,7 @@ const nothing = (): void => {}
 export const nowhere: Outside = {
   listen: () => ({ port: 0, fault: "nobody listens in a replay", close: nothing }),
   dial: () => nothing,
+  fetch: () => nothing,
   wire: () => ({
     write: () => true,
     queued: () => 0,

@@ -70,6 +70,7 @@ const samples = async (): Promise<Readonly<Record<Sampled, () => Response | Prom
     validate: () => get("/api/validate"),
     blockAt: () => get("/api/blocks/1"),
     blockOf: () => get(`/api/blocks/hash/${header.id.toUpperCase()}`),
+    stateAt: () => get("/api/blocks/0/state?limit=2"),
     pending: () => get("/api/transactions/pending"),
     submit: () => post("/api/transactions", paid),
     transaction: () => get(`/api/transactions/${paid.id}`),
@@ -200,6 +201,9 @@ describe("a bad request", () => {
     }
     expect(await problemOf(get("/api/chain?cursor=nonsense"))).toEqual([400, "cursor-invalid"])
     expect(await problemOf(get("/api/accounts?cursor=nonsense"))).toEqual([400, "cursor-invalid"])
+    expect(await problemOf(get("/api/blocks/0/state?cursor=nonsense"))).toEqual([400, "cursor-invalid"])
+    expect(await problemOf(get(`/api/blocks/0/state?cursor=${"00".repeat(32)}-00`))).toEqual([409, "state-moved"])
+    expect(await problemOf(get("/api/blocks/999999/state"))).toEqual([404, "block-not-found"])
   })
 
   test("by the wrong method is 405 and names the right one", async () => {

@@ -7,7 +7,6 @@
 import { timingSafeEqual } from "node:crypto"
 import { type Context, Effect, Exit, Result } from "effect"
 import { type Context as HonoContext, Hono } from "hono"
-import { bodyLimit } from "hono/body-limit"
 import { sha256 } from "../crypto/hash.ts"
 import { utf8 } from "../codec/bytes.ts"
 import { httpBodyBytesMax } from "../limits.ts"
@@ -17,6 +16,7 @@ import { aliases, type Route, type RouteName, routes } from "./contract.ts"
 import { streamEvents } from "./events.ts"
 import { type Handlers, type Input, isProblem } from "./exchange.ts"
 import { makeHandlers } from "./handlers.ts"
+import { closed, guards, internal } from "./guards.ts"
 import { isLoopbackAddress, isLoopbackHost } from "./loopback.ts"
 import { makeDocsPage, makeOpenApi } from "./openapi.ts"
 import { remoteOf } from "./own-session.ts"
@@ -36,9 +36,6 @@ export interface AppOptions {
   readonly compat?: Hono | undefined
 }
 
-const policy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-
 /** The app. `fetch` it without a socket in tests. */
 export const makeApp = (options: AppOptions): Hono => {
   const app = new Hono()
@@ -48,27 +45,7 @@ export const makeApp = (options: AppOptions): Hono => {
   const style = [...options.page.keys()].find((path) => path.endsWith(".css")) ?? "/style.css"
   const docs = makeDocsPage(version, style)
 
-  app.use(async (c, next) => {
-    c.header(
-      "x-request-id",
-      c.req
-        .header("x-request-id")
-        ?.slice(0, 64)
-        .replace(/[^\w-]/g, "") || crypto.randomUUID()
-    )
-    c.header("content-security-policy", policy)
-    c.header("x-content-type-options", "nosniff")
-    c.header("referrer-policy", "no-referrer")
-    const refused = checkHost(c, options.hosts)
-    if (refused !== undefined) return answer(c, refused)
-    return next()
-  })
-  app.use(
-    bodyLimit({
-      maxSize: httpBodyBytesMax,
-      onError: (c) => answer(c, problem(413, "body-too-large", `A body has at most ${httpBodyBytesMax} bytes.`))
-    })
-  )
+  for (const guard of guards(options.hosts, httpBodyBytesMax)) app.use(guard)
 
   for (const [name, route] of Object.entries(routes) as ReadonlyArray<readonly [RouteName, Route]>) {
     const paths = [route.path, ...Object.entries(aliases).flatMap(([path, target]) => (target === name ? [path] : []))]
@@ -92,46 +69,7 @@ export const makeApp = (options: AppOptions): Hono => {
   for (const [path, { type, body }] of options.page) {
     app.get(path, (c) => c.body(body as string, 200, { "content-type": type, "cache-control": "no-cache" }))
   }
-  app.notFound((c) =>
-    answer(
-      c,
-      otherMethod(app, c) ?? problem(404, "route-not-found", `There is no ${c.req.method} ${c.req.path}. See /docs.`)
-    )
-  )
-  app.onError((error, c) => {
-    process.stderr.write(
-      `${JSON.stringify({ level: "error", message: "http handler failed", cause: String(error) })}\n`
-    )
-    return answer(c, internal)
-  })
-  return app
-}
-
-const internal = problem(500, "internal", "The node failed to answer; its log has the cause.")
-
-/** A path that exists under another method is 405 with Allow. */
-const otherMethod = (app: Hono, c: HonoContext): Problem | undefined => {
-  const others = ["GET", "POST"].filter(
-    (method) =>
-      method !== c.req.method && app.router.match(method, c.req.path)[0].some(([[, handler]]) => handler.path !== "/*")
-  )
-  if (others.length === 0) return undefined
-  return problem(405, "method-not-allowed", `${c.req.path} answers ${others.join(", ")}.`, {
-    headers: { allow: others.join(", ") }
-  })
-}
-
-/** A page that reaches us under a name of its own (DNS rebinding) is refused; so is a form of another origin. */
-const checkHost = (c: HonoContext, hosts: ReadonlyArray<string>): Problem | undefined => {
-  const host = c.req.header("host") ?? new URL(c.req.url).host
-  if (hosts.length > 0 && !isLoopbackHost(host) && !hosts.includes(host)) {
-    return problem(403, "host-not-allowed", `This node does not answer for the host "${host.slice(0, 80)}".`)
-  }
-  const origin = c.req.header("origin")
-  if (c.req.method === "POST" && origin !== undefined && new URL(origin, "http://invalid").host !== host) {
-    return problem(403, "origin-not-allowed", "A page of another origin may not post here.")
-  }
-  return undefined
+  return closed(app, "See /docs.")
 }
 
 const sameSecret = (a: string, b: string): boolean => timingSafeEqual(sha256(utf8(a)), sha256(utf8(b)))

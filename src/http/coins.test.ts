@@ -256,6 +256,21 @@ const compareMoney = async (dice: ReturnType<typeof makeDice>): Promise<void> =>
   expect(accounts.reduce((sum, one) => sum + one.confirmed_balance, 0)).toBe(stats.circulating_supply)
 }
 
+test("the state at a block is told as coins, by the names that they have everywhere", async () => {
+  const { coins, accounts, state_root, page } = (await ask("stateAt", "/api/blocks/0/state")) as ReplyOf<"stateAt">
+  expect([accounts, page.rows, page.next_cursor, state_root]).toEqual([
+    null,
+    4,
+    null,
+    toHex(node.tree.node.facts.rules.genesis.header.stateRoot)
+  ])
+  const given = [0, 1, 2, 3].map((index) => ({
+    ...{ transaction_id: toHex(genesisCoin(index).id), index, owner: text(index), amount: 50, height: 0 },
+    coinbase: false
+  }))
+  expect(coins).toEqual(given)
+})
+
 test("after any blocks and reorganisations each balance is the sum of the coins that are shown for it", async () => {
   const dice = makeDice(83)
   for (let round = 0; round < 5; round++) {

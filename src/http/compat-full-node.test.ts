@@ -20,6 +20,7 @@ import type { FullNodeBlock, FullNodeTransaction } from "./compat-text.ts"
 const preset = Result.getOrThrow(parseSpec(presets["full-node"]))
 const spec: ChainSpec = {
   ...preset,
+  ledger: { ...preset.ledger, payloadBytesMax: 8 },
   difficulty: { rule: "fixed", blockMs: 1000, bits: 4 },
   genesis: { ...preset.genesis, alloc: [910, 911].map((i) => ({ address: keyOf(i).address, balance: amount(40) })) }
 }
@@ -214,10 +215,18 @@ describe("full-node", () => {
       id: Uint8Array.fromHex(one.tx) as never,
       index: one.output_index
     }))
-    const paid = payment({ chainId: "full-node", inputs, outputs: [[910, 50]], by: [911, 920], note: "two" })
+    const paid = payment({
+      chainId: "full-node",
+      inputs,
+      outputs: [[910, 50]],
+      by: [911, 920],
+      note: "two",
+      data: Uint8Array.of(0, 255)
+    })
     await Effect.runPromise(first.tree.node.submit(paid))
     await mine()
     const found = (await page(7))[0]!.txs[1]!
+    expect([found.note, found.data]).toEqual(["two", "00ff"])
     // Each input names who owns its coin, though both have signed the whole.
     expect(found.inputs.map((one) => one.address)).toEqual([
       ...Array(inputs.length - 1).fill(addressOf(911)),
@@ -241,6 +250,8 @@ describe("full-node", () => {
     const { public_key: _, ...bare } = found.inputs[0]!
     expect(await lie({ inputs: [bare, ...found.inputs.slice(1)] })).toEqual([400, "transaction-malformed"])
     expect(await lie({ hash: undefined as never, note: "three" })).toEqual([400, "transaction-malformed"])
+    for (const data of ["00fe", "00FF", ""])
+      expect(await lie({ hash: undefined as never, data })).toEqual([400, "transaction-malformed"])
     const twice = [found.inputs[0]!, ...found.inputs]
     expect(
       await lie({ hash: undefined as never, inputs: twice, outputs: [{ ...found.outputs[0]!, input_hash: "" }] })

@@ -25,7 +25,8 @@ const Transaction = Schema.Struct({
   inputs: list(Input),
   outputs: list(Output),
   timestamp: Schema.Finite,
-  note: Schema.optionalKey(text)
+  note: Schema.optionalKey(text),
+  data: Schema.optionalKey(text)
 })
 const Block = Schema.Struct({
   index: count,

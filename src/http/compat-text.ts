@@ -11,6 +11,7 @@ import { type Address, formatAddress, isAddress, parseAddress } from "../crypto/
 import type { Amount } from "../ledger/amount.ts"
 import { allocationId, coinKey, outputsOf } from "../ledger/coin.ts"
 import { makeCoinbase } from "../ledger/payment.ts"
+import { formatData } from "../ledger/payload.ts"
 import { parsePayment } from "../ledger/payment-text.ts"
 import { reject, type TransactionReject, type TransactionRejectCode } from "../ledger/reject.ts"
 import type { CoinbaseTransaction, Output, PaymentTransaction, Transaction } from "../ledger/transaction.ts"
@@ -117,6 +118,7 @@ export interface FullNodeTransaction {
   }>
   readonly timestamp: number
   readonly note?: string
+  readonly data?: string
 }
 
 export interface FullNodeBlock {
@@ -165,7 +167,8 @@ const fullNodeTransaction = (
       input_hash: toHex(transaction.id)
     })),
     timestamp,
-    ...(transaction.kind === "payment" && transaction.payment.note !== "" ? { note: transaction.payment.note } : {})
+    ...(transaction.kind === "payment" && transaction.payment.note !== "" ? { note: transaction.payment.note } : {}),
+    ...(transaction.kind === "payment" ? formatData(transaction.payment.data) : {})
   }))
 
 /** A block of row F-D4, with the bytes of our header beside it. */
@@ -241,6 +244,7 @@ export const readFullNodePayment = (
       })),
       outputs: one.outputs.map(({ address, amount }) => ({ recipient: address, amount })),
       note: one.note ?? "",
+      ...(one.data === undefined ? {} : { data: one.data }),
       witnesses: witnesses.success
     },
     addressPrefix

@@ -22,6 +22,9 @@ import {
   PendingCoin,
   Service,
   SpentCoin,
+  State,
+  StateAccount,
+  StateCoin,
   Stats,
   text,
   Transaction,
@@ -79,6 +82,7 @@ export const routes = {
     refusals: { 503: "not ready; `errors` lists the reasons" },
     reply: Schema.Struct({
       status: Schema.Literal("ready"),
+      state: State,
       chain_id: text,
       node_id: text,
       height: count,
@@ -175,6 +179,32 @@ export const routes = {
     status: 200,
     ...notFound,
     reply: Schema.Struct({ block: Block })
+  }),
+  stateAt: route({
+    method: "GET",
+    path: "/api/blocks/:height{[0-9]{1,15}}/state",
+    auth: "public",
+    summary: "The whole state after a block, in the order of its keys: accounts, or coins.",
+    query: Page,
+    status: 200,
+    refusals: {
+      400: "a wrong cursor or limit",
+      404: "no block has that height",
+      409: "the block of the cursor is no longer on the best branch",
+      410: "too far below the tip",
+      503: "busy: Retry-After"
+    },
+    reply: Schema.Struct({
+      height: count,
+      hash,
+      state_root: hash,
+      header: bytes,
+      /** Null on a chain of coins. */
+      accounts: nullable(list(StateAccount)),
+      /** Null on a chain of accounts. */
+      coins: nullable(list(StateCoin)),
+      page: Backlog
+    })
   }),
   pending: route({
     method: "GET",

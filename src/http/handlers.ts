@@ -21,12 +21,14 @@ import {
   peerJson,
   peerStates,
   serviceJson,
+  stateJson,
   statsJson,
   transactionJson,
   transactionProofJson
 } from "./json.ts"
 import { pathOf } from "./openapi.ts"
 import { problem } from "./problem.ts"
+import { stateHandlers } from "./state-handlers.ts"
 
 /** Confirmations after which a block's page is told to be kept by caches: a reorganisation that deep is news of another kind. */
 const settledConfirmations = 100
@@ -94,7 +96,7 @@ const nodeHandlers = (
       }),
     ready: () =>
       Effect.gen(function* () {
-        const { ready, reasons } = yield* node.ready()
+        const { ready, state, reasons } = yield* node.ready()
         const { header } = yield* node.tip()
         if (!ready)
           return problem(503, "not-ready", reasons.map(({ message }) => message).join(" "), { errors: reasons })
@@ -102,6 +104,7 @@ const nodeHandlers = (
         return {
           reply: {
             status: "ready" as const,
+            state: stateJson(state),
             chain_id: rules.spec.ledger.chainId,
             node_id: nodeId,
             height: header.height,
@@ -308,5 +311,6 @@ export const makeHandlers = (node: NodeShape): Handlers => ({
   ...chainHandlers(node),
   ...moneyHandlers(node),
   ...coinHandlers(node),
+  ...stateHandlers(node),
   ...proofHandlers(node)
 })

@@ -1,12 +1,12 @@
 /** The node's values as the JSON of the contract. */
-import { concat, equal, toHex, utf8 } from "../codec/bytes.ts"
+import { concat, equal, fromHex, toHex, utf8 } from "../codec/bytes.ts"
 import { type AccountProof, type CoinProof, encodeProof } from "../block/proof.ts"
 import { pathOf } from "../block/state-tree.ts"
 import { bitsOf } from "../consensus/difficulty.ts"
 import { type Address, formatAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import { decodeAccount, keyOf } from "../ledger/account.ts"
-import { coinKey, decodeCoin, outputsOf } from "../ledger/coin.ts"
+import { coinKey, decodeCoin, decodeOutpoint, outputsOf } from "../ledger/coin.ts"
 import { formatTransaction } from "../ledger/transaction-text.ts"
 import type { Outpoint } from "../ledger/transaction.ts"
 import { frameBytesMax, pendingTransactionsMax, sessionsMax } from "../limits.ts"
@@ -19,11 +19,13 @@ import type {
   PastView,
   PeerView,
   PendingCoin,
+  StatePage,
   Stats,
   SyncView,
   TransactionProofView,
   TransactionView
 } from "../node.ts"
+import type { NodeState } from "../ready.ts"
 import type { ReplyOf, RouteName } from "./contract.ts"
 
 /** One field of a route's reply. */
@@ -167,6 +169,29 @@ export const transactionJson = (facts: NodeFacts, view: TransactionView): ReplyO
   }
 }
 
+/** Entries of a state by the ledger that they are of. */
+export const pastStateJson = (facts: NodeFacts, { header, rows, next }: StatePage): ReplyOf<"stateAt"> => {
+  const { addressPrefix: prefix, ledger } = facts.rules.spec
+  const isCoins = ledger.model === "utxo"
+  const account = ({ key, value }: StatePage["rows"][number]) => ({
+    address: formatAddress(fromHex(key)! as Uint8Array as Address, prefix),
+    ...decodeAccount(value)
+  })
+  const coin = ({ key, value }: StatePage["rows"][number]) => {
+    const { owner, ...rest } = decodeCoin(value)
+    return { ...outpointJson(decodeOutpoint(fromHex(key)!)), owner: formatAddress(owner, prefix), ...rest }
+  }
+  return {
+    height: header.height,
+    hash: header.id,
+    state_root: toHex(header.stateRoot),
+    header: toHex(header.bytes),
+    accounts: isCoins ? null : rows.map(account),
+    coins: isCoins ? rows.map(coin) : null,
+    page: { rows: rows.length, next_cursor: next ?? null }
+  }
+}
+
 export const peerJson = (peer: PeerView): Json<"peers", "peer_records">[number] => ({
   node_id: peer.nodeId,
   url: peer.endpoint,
@@ -186,6 +211,13 @@ export const peerStates = (peers: ReadonlyArray<PeerView>): Json<"peers", "count
   const of = (state: PeerView["state"]): number => peers.filter((peer) => peer.state === state).length
   return { active: of("active"), known: of("known"), backoff: of("backoff"), banned: of("banned") }
 }
+
+export const stateJson = ({ name, since, reason, message }: NodeState): Json<"ready", "state"> => ({
+  name,
+  since,
+  reason,
+  message
+})
 
 const syncJson = (sync: SyncView): Json<"stats", "stats">["sync"] => ({
   state: sync.state,
@@ -243,6 +275,7 @@ export const statsJson = (
     last_block_hash: tip.id,
     hashes_per_second: stats.hashesPerSecond,
     mining: stats.miningActive,
+    state: stateJson(stats.state),
     sync: syncJson(stats.sync),
     past: stats.past === undefined ? null : pastJson(stats.past)
   }
@@ -273,6 +306,7 @@ export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"sta
       max_transactions_per_block: spec.block.transactionsMax,
       max_block_bytes: spec.block.bytesMax,
       max_transaction_note_bytes: spec.ledger.noteBytesMax,
+      max_transaction_data_bytes: spec.ledger.payloadBytesMax ?? 0,
       min_transaction_fee: spec.ledger.feeMin,
       p2p_max_message_bytes: frameBytesMax
     },

@@ -26,8 +26,10 @@ const titles: Readonly<Record<number, string>> = {
   404: "Not found",
   405: "Method not allowed",
   409: "Conflict",
+  410: "Gone",
   413: "Content too large",
   415: "Unsupported media type",
+  429: "Too many requests",
   500: "Internal error",
   503: "Service unavailable"
 }

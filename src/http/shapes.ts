@@ -21,6 +21,7 @@ export const Transfer = Schema.Struct({
   nonce: count,
   timestamp: count,
   note: text,
+  data: Schema.optionalKey(bytes),
   public_key: text,
   signature: text
 })
@@ -33,6 +34,7 @@ export const Payment = Schema.Struct({
   inputs: list(Schema.Struct({ transaction_id: hash, index: count })),
   outputs: list(Output),
   note: text,
+  data: Schema.optionalKey(bytes),
   witnesses: list(Schema.Struct({ public_key: text, signature: text, owner: text }))
 })
 /** First in each block of a chain of coins. */
@@ -109,6 +111,16 @@ export const Coin = Schema.Struct({
 export const PendingCoin = Schema.Struct({ ...outpoint, amount: count })
 /** A coin that a transaction spends. */
 export const SpentCoin = Schema.Struct({ ...outpoint, owner: text, amount: count })
+/** What an address has after a block. */
+export const StateAccount = Schema.Struct({ address: text, balance: count, nonce: count })
+/** A coin that could be spent after a block. */
+export const StateCoin = Schema.Struct({
+  ...outpoint,
+  owner: text,
+  amount: count,
+  height: count,
+  coinbase: Schema.Boolean
+})
 export const Peer = Schema.Struct({
   node_id: text,
   url: text,
@@ -124,6 +136,13 @@ export const Peer = Schema.Struct({
   banned_until: nullable(count)
 })
 export const Validation = Schema.Struct({ valid: Schema.Boolean, reason: text })
+/** What the node is doing, since when (milliseconds) and why. */
+export const State = Schema.Struct({
+  name: Schema.Literals(["genesis", "boot", "syncing", "ready", "failed", "stopping", "dead"]),
+  since: count,
+  reason: text,
+  message: text
+})
 const Sync = Schema.Struct({
   state: text,
   height: count,
@@ -163,6 +182,7 @@ export const Stats = Schema.Struct({
   last_block_hash: hash,
   hashes_per_second: Schema.Finite,
   mining: Schema.Boolean,
+  state: State,
   sync: Sync,
   past: nullable(Past)
 })

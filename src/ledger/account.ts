@@ -13,6 +13,7 @@ import { add, type Amount, amount, zero } from "./amount.ts"
 import { makeIssue, money } from "./issue.ts"
 import type { AccountRules, Ledger } from "./ledger.ts"
 import type { Overlay } from "./overlay.ts"
+import { checkData } from "./payload.ts"
 import { reject, type TransactionReject } from "./reject.ts"
 import type { Nonce, TransferTransaction } from "./transaction.ts"
 import { decodeTransfer } from "./transfer.ts"
@@ -67,6 +68,8 @@ const checkFields = (rules: AccountRules, { transfer }: TransferTransaction): Tr
       noteBytesMax
     })
   }
+  const unfit = checkData(rules, transfer.data)
+  if (unfit !== undefined) return unfit
   if (transfer.nonce < 1) return reject("nonce-too-low", "Nonces count from 1.")
   if (equal(transfer.sender, transfer.recipient)) {
     return reject(

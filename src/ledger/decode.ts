@@ -7,4 +7,4 @@ import { decodeTransfer } from "./transfer.ts"
 
 /** Shape only; the first byte tells the form. Never throws. */
 export const decodeTransaction = (bytes: Uint8Array): Result.Result<Transaction, TransactionReject> =>
-  bytes[0] === 2 || bytes[0] === 3 ? decodePayment(bytes) : decodeTransfer(bytes)
+  bytes[0] === 2 || bytes[0] === 3 || bytes[0] === 5 ? decodePayment(bytes) : decodeTransfer(bytes)

@@ -12,13 +12,15 @@ import type { TransactionReject } from "./reject.ts"
 import type { Millis, Transaction } from "./transaction.ts"
 
 /** What a chain spec says of its money, whatever the model. Amounts in base units. */
-interface MoneyRules {
+export interface MoneyRules {
   readonly chainId: string
   readonly symbol: string
   readonly decimals: number
   readonly supplyMax: Amount
   readonly feeMin: Amount
   readonly noteBytesMax: number
+  /** Bytes of data that a transaction may carry beside its note; absent or 0: none. */
+  readonly payloadBytesMax?: number
   /** Paid to the proposer of height 1; halved every `rewardHalvingBlocks` (0: never), until `supplyMax` is issued. */
   readonly reward: Amount
   readonly rewardHalvingBlocks: number

@@ -8,6 +8,7 @@ import { addressOf, formatAddress, isAddress, parseAddress } from "../crypto/add
 import { noteBytesMax, transactionBytesMax } from "../limits.ts"
 import { isAmount } from "./amount.ts"
 import { isChainId } from "./chain-id.ts"
+import { formatData, isData, readData } from "./payload.ts"
 import { makePayment, paymentBytes } from "./payment.ts"
 import { reject, type TransactionReject, type TransactionRejectCode } from "./reject.ts"
 import type {
@@ -32,6 +33,8 @@ export interface PaymentText {
   readonly inputs: ReadonlyArray<{ readonly transaction_id: string; readonly index: number }>
   readonly outputs: ReadonlyArray<OutputText>
   readonly note: string
+  /** Absent: none. */
+  readonly data?: string
   readonly witnesses: ReadonlyArray<{
     readonly public_key: string
     readonly signature: string
@@ -60,6 +63,7 @@ export const formatPayment = ({ payment, id }: PaymentTransaction, prefix: strin
   inputs: payment.inputs.map((input) => ({ transaction_id: toHex(input.id), index: input.index })),
   outputs: payment.outputs.map(outputText(prefix)),
   note: payment.note,
+  ...formatData(payment.data),
   witnesses: payment.witnesses.map(({ publicKey, signature, owner }) => ({
     public_key: toHex(publicKey),
     signature: toHex(signature),
@@ -157,7 +161,7 @@ const required = ["chain_id", "inputs", "outputs", "note", "witnesses"]
 
 /** The payment of parsed JSON. Unknown and missing fields are errors; an id, if there, must be the right one. */
 export const parsePayment = (json: unknown, prefix: string): Result.Result<PaymentTransaction, TransactionReject> => {
-  const read = fieldsOf(json, "A payment", { required, optional: ["id", "kind"] })
+  const read = fieldsOf(json, "A payment", { required, optional: ["id", "kind", "data"] })
   if ("code" in read) return Result.fail(read)
   const { fields } = read
   if (Object.hasOwn(fields, "kind") && fields["kind"] !== "payment") {
@@ -177,6 +181,8 @@ const parseFields = (fields: Fields, prefix: string): PaymentTransaction | Trans
     return wrong("chain_id must be 1 to 32 of a-z, 0-9 and hyphen.")
   if (typeof note !== "string" || !note.isWellFormed()) return wrong("note must be text of whole characters.")
   if (utf8(note).length > noteBytesMax) return refused("note-too-long", `note must have at most ${noteBytesMax} bytes.`)
+  const data = readData(fields["data"])
+  if (!isData(data)) return data
   const inputs = listOf(fields["inputs"], "inputs", readInput)
   if (isReject(inputs)) return inputs
   const outputs = listOf(fields["outputs"], "outputs", readOutput(prefix))
@@ -184,7 +190,7 @@ const parseFields = (fields: Fields, prefix: string): PaymentTransaction | Trans
   const witnesses = listOf(fields["witnesses"], "witnesses", readWitness(prefix))
   if (isReject(witnesses)) return witnesses
   const counts = { inputs: inputs.length, outputs: outputs.length, witnesses: witnesses.length }
-  if (paymentBytes({ chainId, note, ...counts }) > transactionBytesMax) {
+  if (paymentBytes({ chainId, note, data, ...counts }) > transactionBytesMax) {
     return refused(
       "transaction-too-large",
       `A transaction has at most ${transactionBytesMax} bytes. Spend fewer coins.`
@@ -193,5 +199,5 @@ const parseFields = (fields: Fields, prefix: string): PaymentTransaction | Trans
   const inOrder = witnesses.toSorted((a, b) => compare(a.publicKey, b.publicKey))
   const twice = inOrder.some(({ publicKey }, i) => i > 0 && equal(publicKey, inOrder[i - 1]!.publicKey))
   if (twice) return wrong("two witnesses are of one key: it signs once, however many inputs are its owner's.")
-  return makePayment({ chainId, inputs, outputs, note, witnesses: inOrder })
+  return makePayment({ chainId, inputs, outputs, note, data, witnesses: inOrder })
 }

@@ -92,6 +92,7 @@ describe("a payment", () => {
       { outputs: [{ ...output, recipient: new Uint8Array(19) }] },
       { note: "\ud800" },
       { note: "é".repeat(141) },
+      { data: new Uint8Array(513) },
       { chainId: "" },
       { chainId: "Test" },
       { witnesses: [{ ...a, publicKey: new Uint8Array(34) }] },
@@ -102,6 +103,48 @@ describe("a payment", () => {
     ]
     for (const fields of bad) expect(() => makePayment({ ...fair.payment, ...(fields as object) })).toThrow(Bug)
   })
+})
+
+describe("a payment with data", () => {
+  const data = new Uint8Array([0, 1, 0xff])
+  const told = changed({ note: "é", data })
+  const judge = (payloadBytesMax: number | undefined, length: number): unknown => {
+    const { ledger: rules } = specOf({ model: "utxo", ...(payloadBytesMax === undefined ? {} : { payloadBytesMax }) })
+    const decoded = makeCoinLedger(rules as CoinRules, amount(0)).decode(
+      changed({ data: new Uint8Array(length) }).bytes
+    )
+    return Result.isFailure(decoded) && decoded.failure.code
+  }
+
+  test("is form 5: as form 2, and behind the note the length and the data; all of it is signed", () => {
+    const noteEnd = fair.bytes.length - 98
+    const head = concat(new Uint8Array([5]), fair.bytes.subarray(1, noteEnd))
+    const signed = concat(head, new Uint8Array([3, 0]), data)
+    expect(signedPayment(told.bytes, 1)).toEqual(signed)
+    expect(told.bytes).toEqual(concat(signed, fair.bytes.subarray(noteEnd)))
+    expect(told.id).toEqual(tagged("cairn/payment", signed) as typeof told.id)
+    expect(decodePayment(told.bytes)).toEqual(Result.succeed(told))
+    expect(told.spends).toEqual(fair.spends)
+    const counts = { inputs: 1, outputs: 2, witnesses: 1 }
+    expect(told.bytes.length).toBe(paymentBytes({ chainId: "test", note: "é", data, ...counts }))
+    expect(ledger.checkSignature(told)).toBe(false)
+  })
+
+  test("that says so without any, or cut off anywhere, is none", () => {
+    const end = told.bytes.length - 98
+    const empty = concat(told.bytes.subarray(0, end - 5), new Uint8Array(2), told.bytes.subarray(end))
+    expect(Result.isFailure(decodePayment(empty))).toBe(true)
+    for (let length = 0; length < told.bytes.length; length++)
+      expect(Result.isFailure(decodePayment(told.bytes.subarray(0, length)))).toBe(true)
+  })
+
+  test.each([
+    ["where the spec says nothing of data", undefined, 1, "data-not-allowed"],
+    ["where it says 0", 0, 1, "data-not-allowed"],
+    ["a byte more than it says", 8, 9, "data-too-long"],
+    ["as much as it says", 8, 8, false],
+    ["as much as any may say", 512, 512, false]
+  ])("%s", (_, most, length, code) => expect(judge(most, length)).toBe(code))
 })
 
 describe("signatures", () => {

@@ -2,21 +2,22 @@
  * Transactions of the coin ledger: the payment, coins into coins, and the coinbase that a block opens with. Their byte
  * forms, ids and signatures. See docs/protocol.md, "Payment" and "Coinbase".
  *
- * One hash covers all inputs, all outputs, the note and the chain id (defect 18), and whoever owns an input signs it once,
+ * One hash covers all inputs, all outputs, the note, the data and the chain id (defect 18), and whoever owns an input signs it once,
  * however many inputs are theirs. The witnesses are not in it, so the id does not change with a signature; they stand in
  * the order of their keys, so that nobody who relays a payment can reorder them.
  */
 import { Result } from "effect"
 import { assert } from "../assert.ts"
-import { compare, fromUtf8, readU32, readU64, toHex, utf8, writeU64 } from "../codec/bytes.ts"
+import { compare, fromUtf8, readU16, readU32, readU64, toHex, utf8, writeU64 } from "../codec/bytes.ts"
 import { type Address, addressBytes, addressOf } from "../crypto/address.ts"
 import { taggedHash } from "../crypto/hash.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { sign } from "../crypto/signature.ts"
-import { noteBytesMax, transactionBytesMax } from "../limits.ts"
+import { noteBytesMax, payloadBytesMax, transactionBytesMax } from "../limits.ts"
 import { type Amount, isAmount } from "./amount.ts"
 import { fromAscii, isChainId } from "./chain-id.ts"
 import { encodeOutpoint, outpointBytes } from "./coin.ts"
+import { dataBytes, isData, noData, tooLong, writeData } from "./payload.ts"
 import { reject, type TransactionReject } from "./reject.ts"
 import {
   type Coinbase,
@@ -31,9 +32,10 @@ import {
   type Witness
 } from "./transaction.ts"
 
-/** First byte of an encoding; 1 is that of a transfer. */
+/** First byte of an encoding; 1 and 4 are those of a transfer. */
 const paymentForm = 2
 const coinbaseForm = 3
+const dataForm = 5
 /** Bytes of an output: recipient 20 ‖ amount u64. */
 export const outputBytes = addressBytes + 8
 /** Bytes of a witness: public key 33 ‖ signature 64. */
@@ -46,6 +48,8 @@ const hashCoinbase = taggedHash("cairn/coinbase", transactionBytesMax)
 export const paymentBytes = (payment: {
   readonly chainId: string
   readonly note: string
+  /** Absent: none. */
+  readonly data?: Uint8Array
   readonly inputs: number
   readonly outputs: number
   readonly witnesses: number
@@ -53,6 +57,7 @@ export const paymentBytes = (payment: {
   9 +
   utf8(payment.chainId).length +
   utf8(payment.note).length +
+  dataBytes(payment.data ?? noData) +
   outpointBytes * payment.inputs +
   outputBytes * payment.outputs +
   witnessBytes * payment.witnesses
@@ -61,7 +66,6 @@ const writeU16 = (out: Uint8Array, offset: number, value: number): void => {
   out[offset] = value & 0xff
   out[offset + 1] = value >>> 8
 }
-const readU16 = (bytes: Uint8Array, offset: number): number => bytes[offset]! | (bytes[offset + 1]! << 8)
 
 const writeOutputs = (out: Uint8Array, offset: number, outputs: ReadonlyArray<Output>): number => {
   writeU16(out, offset, outputs.length)
@@ -75,9 +79,10 @@ const writeOutputs = (out: Uint8Array, offset: number, outputs: ReadonlyArray<Ou
   return at
 }
 
-const assertPayment = ({ chainId, note, inputs, witnesses }: Payment): void => {
+const assertPayment = ({ chainId, note, data, inputs, witnesses }: Payment): void => {
   assert(isChainId(chainId) && note.isWellFormed(), "chain id and note are those of a payment")
   assert(utf8(note).length <= noteBytesMax, "a note is within its limit")
+  assert(data.length <= payloadBytesMax, "data is within its limit")
   assert(inputs.every(isOutpoint), "an input is the id and the index of a coin")
   assert(witnesses.every(isWitness), "a public key has 33 bytes, a signature 64")
   assert(witnesses.every(isAfterLast), "the witnesses stand in the order of their keys, each once")
@@ -91,14 +96,14 @@ const isWitness = ({ publicKey, signature }: Witness): boolean => publicKey.leng
 /** The whole encoding of a payment. Fields out of range are a bug: what comes from outside is decoded or parsed first. */
 export const encodePayment = (payment: Payment): Uint8Array => {
   assertPayment(payment)
-  const { inputs, outputs, witnesses } = payment
+  const { inputs, outputs, data, witnesses } = payment
   const chainId = utf8(payment.chainId)
   const note = utf8(payment.note)
   const counts = { inputs: inputs.length, outputs: outputs.length, witnesses: witnesses.length }
-  const length = paymentBytes({ chainId: payment.chainId, note: payment.note, ...counts })
+  const length = paymentBytes({ chainId: payment.chainId, note: payment.note, data, ...counts })
   assert(length <= transactionBytesMax, "a payment is within its limit")
   const out = new Uint8Array(length)
-  out[0] = paymentForm
+  out[0] = data.length === 0 ? paymentForm : dataForm
   out[1] = chainId.length
   out.set(chainId, 2)
   let at = 2 + chainId.length
@@ -111,7 +116,7 @@ export const encodePayment = (payment: Payment): Uint8Array => {
   at = writeOutputs(out, at, outputs)
   writeU16(out, at, note.length)
   out.set(note, at + 2)
-  at += 2 + note.length
+  at = writeData(out, at + 2 + note.length, data)
   out[at++] = witnesses.length
   for (const { publicKey, signature } of witnesses) {
     out.set(publicKey, at)
@@ -142,11 +147,12 @@ export const makePayment = (payment: Payment): PaymentTransaction => {
 
 /** Signs a payment with the keys of all owners of its inputs. The signatures are deterministic (RFC 6979). */
 export const signPayment = (fields: PaymentFields, keys: ReadonlyArray<Keypair>): PaymentTransaction => {
-  const { id } = makePayment({ ...fields, witnesses: [] })
+  const unsigned = { ...fields, data: fields.data ?? noData }
+  const { id } = makePayment({ ...unsigned, witnesses: [] })
   const witnesses = keys
     .map(({ publicKey, address, secret }) => ({ publicKey, owner: address, signature: sign(id, secret) }))
     .sort((a, b) => compare(a.publicKey, b.publicKey))
-  return makePayment({ ...fields, witnesses })
+  return makePayment({ ...unsigned, witnesses })
 }
 
 /** The whole encoding of a coinbase; its id is the tagged hash of all of it. */
@@ -231,7 +237,18 @@ const readWitnesses = (reader: Reader): ReadonlyArray<Witness> | TransactionReje
 
 const isReject = <A>(outcome: ReadonlyArray<A> | TransactionReject): outcome is TransactionReject => "code" in outcome
 
-const readPayment = (reader: Reader, chainId: string, bytes: Uint8Array): PaymentTransaction | TransactionReject => {
+/** The data that follows the note. */
+const readData = (reader: Reader): Uint8Array | TransactionReject => {
+  const data = reader.take(reader.u16() ?? Infinity)
+  if (data === undefined) return malformed("the data is cut off")
+  if (data.length > payloadBytesMax) return tooLong()
+  return data.length === 0 ? malformed("form 5 without data") : data
+}
+
+const readPayment = (
+  reader: Reader,
+  { form, chainId, bytes }: { readonly form: number; readonly chainId: string; readonly bytes: Uint8Array }
+): PaymentTransaction | TransactionReject => {
   const count = reader.u16()
   const from = reader.at
   const points = count === undefined ? undefined : reader.take(count * outpointBytes)
@@ -249,11 +266,13 @@ const readPayment = (reader: Reader, chainId: string, bytes: Uint8Array): Paymen
   }
   const note = fromUtf8(noteBytes)
   if (note === undefined) return malformed("the note is not UTF-8")
+  const data = form === dataForm ? readData(reader) : noData
+  if (!isData(data)) return data
   const signed = bytes.subarray(0, reader.at)
   const witnesses = readWitnesses(reader)
   if (isReject(witnesses)) return witnesses
   if (!reader.ended) return malformed("its length")
-  const payment = { chainId, inputs, outputs, note, witnesses }
+  const payment = { chainId, inputs, outputs, note, data, witnesses }
   const id = hashPayment(signed) as TransactionId
   return { kind: "payment", payment, spends: keysOf(bytes, from, count), bytes, id, leaf: leafOf(bytes) }
 }
@@ -280,13 +299,15 @@ export const decodePayment = (
   }
   const reader = new Reader(bytes)
   const form = reader.u8()
-  if (form !== paymentForm && form !== coinbaseForm) {
+  if (form !== paymentForm && form !== coinbaseForm && form !== dataForm) {
     if (form === undefined) return fail(malformed("there are no bytes"))
-    return fail(reject("version-unsupported", `Form ${form} is not one of this chain; 2 is a payment, 3 a coinbase.`))
+    const forms = "2 is a payment, 3 a coinbase, 5 a payment with data"
+    return fail(reject("version-unsupported", `Form ${form} is not one of this chain; ${forms}.`))
   }
   const name = reader.take(reader.u8() ?? Infinity)
   const chainId = name === undefined ? "" : fromAscii(name, 0, name.length)
   if (!isChainId(chainId)) return fail(malformed("the chain id"))
-  const read = form === paymentForm ? readPayment(reader, chainId, bytes) : readCoinbase(reader, chainId, bytes)
+  const read =
+    form === coinbaseForm ? readCoinbase(reader, chainId, bytes) : readPayment(reader, { form, chainId, bytes })
   return "code" in read ? fail(read) : Result.succeed(read)
 }

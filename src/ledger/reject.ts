@@ -15,6 +15,8 @@ export const blame = {
   "public-key-invalid": "sender",
   "signature-invalid": "sender",
   "note-too-long": "sender",
+  "data-too-long": "sender",
+  "data-not-allowed": "sender",
   "recipient-is-sender": "sender",
   "inputs-missing": "sender",
   "outputs-missing": "sender",

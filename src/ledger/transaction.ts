@@ -25,11 +25,15 @@ export interface TransferFields {
   readonly nonce: Nonce
   readonly time: Millis
   readonly note: string
+  /** Bytes for whoever reads the chain; absent: none. No rule looks into them. */
+  readonly data?: Uint8Array
 }
 
 /** Money from one account to another, as it travels. `publicKey` is 33 bytes compressed, `signature` 64 bytes r and s, low-S. */
 export interface Transfer extends TransferFields {
   readonly version: 1
+  /** Empty: none, and the form without them. */
+  readonly data: Uint8Array
   readonly publicKey: Uint8Array
   readonly signature: Uint8Array
 }
@@ -60,10 +64,14 @@ export interface PaymentFields {
   readonly inputs: ReadonlyArray<Outpoint>
   readonly outputs: ReadonlyArray<Output>
   readonly note: string
+  /** As that of a transfer. */
+  readonly data?: Uint8Array
 }
 
 /** Coins into coins, as it travels; one witness for each owner, in the order of their public keys. */
 export interface Payment extends PaymentFields {
+  /** Empty: none, and the form without them. */
+  readonly data: Uint8Array
   readonly witnesses: ReadonlyArray<Witness>
 }
 

@@ -18,6 +18,14 @@ test("parse undoes format, over JSON too, so that a note signs the same everywhe
   expect(parseTransfer(least, "crn")).toEqual(Result.succeed(fair))
 })
 
+test("data is hex, and not there if there is none", () => {
+  const told = transfer({ from: 0, to: 1, nonce: 1, data: new Uint8Array([0, 0xff]) })
+  const json = formatTransfer(told, "crn")
+  expect([json.data, Object.hasOwn(text, "data")]).toEqual(["00ff", false])
+  expect(parseTransfer(JSON.parse(JSON.stringify(json)), "crn")).toEqual(Result.succeed(told))
+  expect(parseTransfer({ ...text, data: "" }, "crn")).toEqual(Result.succeed(fair))
+})
+
 describe("JSON that is no transfer is refused:", () => {
   const cases: ReadonlyArray<readonly [field: string, value: unknown, code: string]> = [
     ["version", 2, "version-unsupported"],
@@ -40,6 +48,13 @@ describe("JSON that is no transfer is refused:", () => {
     ["note", null, "transaction-malformed"],
     ["note", "\ud83e", "transaction-malformed"],
     ["note", "é".repeat(141), "note-too-long"],
+    ["data", null, "transaction-malformed"],
+    ["data", 5, "transaction-malformed"],
+    ["data", "0x00", "transaction-malformed"],
+    ["data", "FF", "transaction-malformed"],
+    ["data", "0", "transaction-malformed"],
+    ["data", "00", "transaction-malformed"],
+    ["data", "00".repeat(513), "data-too-long"],
     ["public_key", text.public_key.toUpperCase(), "public-key-invalid"],
     ["public_key", "", "public-key-invalid"],
     ["signature", text.signature.slice(2), "signature-invalid"],

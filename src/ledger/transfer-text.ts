@@ -7,6 +7,7 @@ import { fromHex, toHex, utf8 } from "../codec/bytes.ts"
 import { type Address, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
 import { noteBytesMax } from "../limits.ts"
 import { isAmount } from "./amount.ts"
+import { formatData, isData, readData } from "./payload.ts"
 import { reject, type TransactionReject, type TransactionRejectCode } from "./reject.ts"
 import type { Millis, Nonce, TransferTransaction } from "./transaction.ts"
 import { makeTransfer } from "./transfer.ts"
@@ -25,6 +26,8 @@ export interface TransferText {
   readonly nonce: number
   readonly timestamp: number
   readonly note: string
+  /** Absent: none. */
+  readonly data?: string
   readonly public_key: string
   readonly signature: string
 }
@@ -42,6 +45,7 @@ export const formatTransfer = ({ transfer, id }: TransferTransaction, prefix: st
   nonce: transfer.nonce,
   timestamp: transfer.time,
   note: transfer.note,
+  ...formatData(transfer.data),
   public_key: toHex(transfer.publicKey),
   signature: toHex(transfer.signature)
 })
@@ -59,7 +63,7 @@ const required = [
   "public_key",
   "signature"
 ]
-const optional = ["id", "kind"]
+const optional = ["id", "kind", "data"]
 
 type Refusal = Result.Result<never, TransactionReject>
 const refuse = (code: TransactionRejectCode, what: string): Refusal => Result.fail(reject(code, what))
@@ -102,13 +106,15 @@ const parseFields = (
   if (!isCount(timestamp)) return wrong("timestamp must be whole milliseconds since 1970.")
   if (typeof note !== "string" || !note.isWellFormed()) return wrong("note must be text of whole characters.")
   if (utf8(note).length > noteBytesMax) return refuse("note-too-long", `note must have at most ${noteBytesMax} bytes.`)
+  const data = readData(fields["data"])
+  if (!isData(data)) return Result.fail(data)
   const publicKey = parseBytes(fields["public_key"], 33)
   if (publicKey === undefined) return refuse("public-key-invalid", "public_key must be 33 bytes of lower-case hex.")
   const signature = parseBytes(fields["signature"], 64)
   if (signature === undefined) return refuse("signature-invalid", "signature must be 64 bytes of lower-case hex.")
   const numbers = { amount, fee, nonce: nonce as Nonce, time: timestamp as Millis }
   return Result.succeed(
-    makeTransfer({ version: 1, chainId, sender, recipient, ...numbers, note, publicKey, signature })
+    makeTransfer({ version: 1, chainId, sender, recipient, ...numbers, note, data, publicKey, signature })
   )
 }
 

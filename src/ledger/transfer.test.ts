@@ -1,8 +1,9 @@
 /** The one byte form of a transfer: what it binds, and what is not one. */
 import { describe, expect, test } from "bun:test"
 import { Result } from "effect"
-import { keyOf, transfer } from "../../test/fixtures.ts"
+import { keyOf, specOf, transfer } from "../../test/fixtures.ts"
 import { Bug } from "../assert.ts"
+import { makeRules } from "../chain/rules.ts"
 import { concat, equal, toHex, utf8 } from "../codec/bytes.ts"
 import type { Address } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
@@ -47,7 +48,10 @@ describe("a transfer", () => {
       { fee: 2 as Amount },
       { nonce: 2 as Nonce },
       { time: (plain.transfer.time + 1) as Millis },
-      { note: " " }
+      { note: " " },
+      { data: new Uint8Array([0]) },
+      { data: new Uint8Array([0, 0]) },
+      { data: utf8(" ") }
     ]
     const ids = [plain, ...others.map((fields) => makeTransfer({ ...plain.transfer, ...fields }))].map(({ id }) =>
       toHex(id)
@@ -70,6 +74,7 @@ describe("a transfer", () => {
       ...[-1, 1.5, NaN, Infinity, 2 ** 53].flatMap((n) => [{ amount: n }, { fee: n }, { nonce: n }, { time: n }]),
       { note: "\ud800" },
       { note: "é".repeat(141) },
+      { data: new Uint8Array(513) },
       { chainId: "" },
       { chainId: "Test" },
       { chainId: "a".repeat(33) },
@@ -78,6 +83,60 @@ describe("a transfer", () => {
       { signature: new Uint8Array(63) }
     ]
     for (const fields of bad) expect(() => makeTransfer({ ...plain.transfer, ...(fields as object) })).toThrow(Bug)
+  })
+})
+
+describe("a transfer with data", () => {
+  const data = new Uint8Array([0, 1, 0xff])
+  const told = transfer({ from: 0, to: 1, nonce: 1, note: "note", data })
+  const codeOf = (decoded: ReturnType<typeof decodeTransfer>) => Result.isFailure(decoded) && decoded.failure.code
+  const allowing = (payloadBytesMax: number | undefined) =>
+    makeRules(specOf(payloadBytesMax === undefined ? {} : { payloadBytesMax })).ledger
+
+  test("is form 4: as form 1, and behind the note the length and the data; no data is form 1", () => {
+    const without = transfer({ from: 0, to: 1, nonce: 1, note: "note", data: new Uint8Array(0) })
+    expect(without.bytes).toEqual(transfer({ from: 0, to: 1, nonce: 1, note: "note" }).bytes)
+    const noteEnd = without.bytes.length - 97
+    const expected = concat(new Uint8Array([4]), without.bytes.subarray(1, noteEnd), new Uint8Array([3, 0]), data)
+    expect(signedPart(told.bytes)).toEqual(expected)
+    expect(told.bytes.length).toBe(without.bytes.length + 5)
+    expect(decodeTransfer(told.bytes)).toEqual(Result.succeed(told))
+  })
+
+  test("without its data is another that nobody has signed, whichever way it is cut", () => {
+    const end = told.bytes.length - 97
+    const cut = concat(new Uint8Array([1]), told.bytes.subarray(1, end - 5), told.bytes.subarray(end))
+    const back = Result.getOrThrow(decodeTransfer(cut))
+    expect(back.transfer.data.length).toBe(0)
+    expect(equal(back.id, told.id)).toBe(false)
+    expect(verify(back.id, back.transfer.signature, back.transfer.publicKey)).toBe(false)
+    expect(verify(told.id, told.transfer.signature, told.transfer.publicKey)).toBe(true)
+    for (let from = 1; from < told.bytes.length; from++)
+      for (const form of [1, 4]) {
+        const shorter = concat(new Uint8Array([form]), told.bytes.subarray(1, from), told.bytes.subarray(from + 1))
+        const decoded = decodeTransfer(shorter)
+        if (Result.isFailure(decoded)) continue
+        const { id, transfer: fields } = decoded.success
+        expect(verify(id, fields.signature, fields.publicKey)).toBe(false)
+      }
+  })
+
+  test.each([
+    ["where the spec says nothing of data", undefined, 1, "data-not-allowed"],
+    ["where it says 0", 0, 1, "data-not-allowed"],
+    ["a byte more than it says", 8, 9, "data-too-long"],
+    ["as much as it says", 8, 8, false],
+    ["as much as any may say", 512, 512, false]
+  ])("%s", (_, most, length, code) => {
+    const { bytes } = transfer({ from: 0, to: 1, nonce: 1, data: new Uint8Array(length) })
+    expect(codeOf(allowing(most).decode(bytes) as ReturnType<typeof decodeTransfer>)).toBe(code as never)
+  })
+
+  test("of the longest note, chain id and data is within its limit", () => {
+    const longest = { note: "é".repeat(140), chainId: "z".repeat(32), data: new Uint8Array(512).fill(1) }
+    const { bytes } = transfer({ from: 0, to: 1, nonce: 1, ...longest })
+    expect(bytes.length).toBe(173 + 280 + 32 + 2 + 512)
+    expect(Result.getOrThrow(decodeTransfer(bytes)).transfer.data.length).toBe(512)
   })
 })
 

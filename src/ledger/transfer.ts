@@ -7,14 +7,15 @@
  */
 import { Result } from "effect"
 import { assert } from "../assert.ts"
-import { fromUtf8, readU64, utf8, writeU64 } from "../codec/bytes.ts"
+import { fromUtf8, readU16, readU64, utf8, writeU64 } from "../codec/bytes.ts"
 import type { Address } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { sign } from "../crypto/signature.ts"
-import { noteBytesMax, transferBytesMax } from "../limits.ts"
+import { noteBytesMax, payloadBytesMax, transferBytesMax } from "../limits.ts"
 import { type Amount, isAmount } from "./amount.ts"
 import { fromAscii, isChainId } from "./chain-id.ts"
+import { dataBytes, noData, tooLong, writeData } from "./payload.ts"
 import { reject, type TransactionReject } from "./reject.ts"
 import {
   leafOf,
@@ -27,7 +28,10 @@ import {
   type TransferTransaction
 } from "./transaction.ts"
 
-/** Bytes of the encoding that do not depend on chain id and note. */
+/** First byte of an encoding; 2, 3 and 5 are those of the coin ledger. */
+const plainForm = 1
+const dataForm = 4
+/** Bytes of the encoding that do not depend on chain id, note and data. */
 const fixedBytes = 1 + 1 + 20 + 20 + 4 * 8 + 2 + 33 + 64
 const signatureBytes = 33 + 64
 const tag = utf8("cairn/transfer")
@@ -45,6 +49,7 @@ const assertInRange = (transfer: Transfer): void => {
   assert(sender.length === 20 && recipient.length === 20, "an address has 20 bytes")
   assert(publicKey.length === 33 && signature.length === 64, "a public key has 33 bytes, a signature 64")
   assert(transfer.note.isWellFormed(), "a note has no half of a surrogate pair")
+  assert(transfer.data.length <= payloadBytesMax, "data is within its limit")
 }
 
 /** The whole encoding of a transfer. Fields out of range are a bug: what comes from outside is decoded or parsed first. */
@@ -54,8 +59,8 @@ export const encodeTransfer = (transfer: Transfer): Uint8Array => {
   const note = transfer.note === "" ? undefined : utf8(transfer.note)
   const noteLength = note?.length ?? 0
   assert(noteLength <= noteBytesMax, "a note is within its limit")
-  const out = new Uint8Array(fixedBytes + chainId.length + noteLength)
-  out[0] = transfer.version
+  const out = new Uint8Array(fixedBytes + chainId.length + noteLength + dataBytes(transfer.data))
+  out[0] = transfer.data.length === 0 ? plainForm : dataForm
   out[1] = chainId.length
   out.set(chainId, 2)
   let at = 2 + chainId.length
@@ -69,7 +74,7 @@ export const encodeTransfer = (transfer: Transfer): Uint8Array => {
   out[at] = noteLength & 0xff
   out[at + 1] = noteLength >>> 8
   if (note !== undefined) out.set(note, at + 2)
-  at += 2 + noteLength
+  at = writeData(out, at + 2 + noteLength, transfer.data)
   out.set(transfer.publicKey, at)
   out.set(transfer.signature, at + 33)
   return out
@@ -102,6 +107,7 @@ export const signTransfer = (fields: Omit<TransferFields, "sender">, key: Keypai
   const unsigned: Transfer = {
     ...fields,
     version: 1,
+    data: fields.data ?? noData,
     sender: key.address,
     publicKey: key.publicKey,
     signature: new Uint8Array(64)
@@ -122,7 +128,12 @@ export const decodeTransfer = (bytes: Uint8Array): Result.Result<TransferTransac
     return Result.fail(reject("transaction-too-large", `A transaction has at most ${transferBytesMax} bytes.`))
   }
   if (bytes.length < fixedBytes) return malformed("too short")
-  if (bytes[0] !== 1) return Result.fail(reject("version-unsupported", `Version ${bytes[0]} is not known here; 1 is.`))
+  const form = bytes[0]
+  if (form !== plainForm && form !== dataForm) {
+    return Result.fail(
+      reject("version-unsupported", `Form ${form} is not one of this chain; 1 is a transfer, 4 one with data.`)
+    )
+  }
   const chainIdLength = bytes[1]!
   let at = 2 + chainIdLength
   if (bytes.length < fixedBytes + chainIdLength) return malformed("too short")
@@ -138,14 +149,19 @@ export const decodeTransfer = (bytes: Uint8Array): Result.Result<TransferTransac
   const sender = bytes.slice(at, at + 20) as Uint8Array as Address
   const recipient = bytes.slice(at + 20, at + 40) as Uint8Array as Address
   at += 72
-  const noteLength = bytes[at]! | (bytes[at + 1]! << 8)
-  if (bytes.length !== fixedBytes + chainIdLength + noteLength) return malformed("its length")
+  const noteLength = readU16(bytes, at)
+  const noteEnd = at + 2 + noteLength
+  const dataLength = form === dataForm ? readU16(bytes, noteEnd) : 0
+  const dataAt = form === dataForm ? noteEnd + 2 : noteEnd
+  if (bytes.length !== dataAt + dataLength + signatureBytes) return malformed("its length")
   if (noteLength > noteBytesMax) {
     return Result.fail(reject("note-too-long", `A note has at most ${noteBytesMax} bytes. Shorten it.`))
   }
-  const note = noteLength === 0 ? "" : fromUtf8(bytes.subarray(at + 2, at + 2 + noteLength))
+  const note = noteLength === 0 ? "" : fromUtf8(bytes.subarray(at + 2, noteEnd))
   if (note === undefined) return malformed("the note is not UTF-8")
-  at += 2 + noteLength
+  if (dataLength > payloadBytesMax) return Result.fail(tooLong())
+  if (form === dataForm && dataLength === 0) return malformed("form 4 without data")
+  at = dataAt + dataLength
   const transfer: Transfer = {
     version: 1,
     chainId,
@@ -156,6 +172,7 @@ export const decodeTransfer = (bytes: Uint8Array): Result.Result<TransferTransac
     nonce: nonce as Nonce,
     time: time as Millis,
     note,
+    data: dataLength === 0 ? noData : bytes.subarray(dataAt, at),
     publicKey: bytes.subarray(at, at + 33),
     signature: bytes.subarray(at + 33, at + 97)
   }

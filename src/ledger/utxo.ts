@@ -14,6 +14,7 @@ import { allocationId, type Coin, coinKey, coinsOf, decodeCoin, encodeCoin, isCo
 import { makeIssue, money } from "./issue.ts"
 import type { BlockFacts, CoinRules, Ledger, Place } from "./ledger.ts"
 import type { Overlay } from "./overlay.ts"
+import { checkData } from "./payload.ts"
 import { decodePayment, makeCoinbase } from "./payment.ts"
 import { reject, type TransactionReject } from "./reject.ts"
 import type { Coinbase, CoinbaseTransaction, Outpoint, Output, PaymentTransaction, Transaction } from "./transaction.ts"
@@ -48,7 +49,7 @@ const checkFields = (rules: CoinRules, { payment, spends }: PaymentTransaction):
       noteBytesMax
     })
   }
-  return checkOutputs(rules, payment.outputs)
+  return checkData(rules, payment.data) ?? checkOutputs(rules, payment.outputs)
 }
 
 const checkChain = (rules: CoinRules, chainId: string): TransactionReject | undefined =>

@@ -102,9 +102,10 @@ export class Sync {
     this.workOf = workOf
   }
 
-  /** The best claim, for the progress line. */
-  get target(): number {
-    return Math.max(this.tip.height, ...[...this.peers.values()].map(({ claim }) => claim.height))
+  /** The height of the best claim, for the progress line, and how many peers have made one. */
+  get claims(): { readonly height: number; readonly count: number } {
+    const heights = [...this.peers.values()].map(({ claim }) => claim.height)
+    return { height: Math.max(this.tip.height, ...heights), count: heights.length }
   }
 
   /** What it holds, and at most. */

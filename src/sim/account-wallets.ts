@@ -80,7 +80,8 @@ export class AccountWallets extends Wallets {
           fee: wish.fee as Amount,
           nonce: wish.nonce as Nonce,
           time: now as Millis,
-          note: ""
+          note: "",
+          data: this.data(wallet + wish.nonce)
         },
         this.keys[wallet]!
       )

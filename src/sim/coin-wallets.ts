@@ -206,7 +206,8 @@ export class CoinWallets extends Wallets {
           ...to,
           ...backs.filter((units) => units > 0).map((units) => ({ recipient: change, amount: units as Amount }))
         ],
-        note: ""
+        note: "",
+        data: this.data(this.submitted)
       },
       by
     )

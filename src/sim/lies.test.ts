@@ -83,6 +83,7 @@ describe.each(models.map((model) => [model] as const))("%s", (model) => {
       codes.add(Result.isFailure(decoded) ? decoded.failure.code : "none")
     }
     expect(codes).not.toContain("none")
-    expect(codes.size).toBeGreaterThanOrEqual(model === "utxo" ? 7 : 6)
+    expect(codes.size).toBeGreaterThanOrEqual(model === "utxo" ? 8 : 7)
+    expect(codes).toContain("data-not-allowed")
   })
 })

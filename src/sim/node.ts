@@ -10,6 +10,7 @@ import type { NodeConfig } from "../config.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { toHex } from "../codec/bytes.ts"
 import { makeApp } from "../http/app.ts"
+import type { Fetch } from "../io/fetch.ts"
 import type { NodeEvent } from "../node.ts"
 import type { Snapshot } from "../store/snapshot.ts"
 import type { ChainStore } from "../store/store.ts"
@@ -41,6 +42,8 @@ export interface SimNodeOptions {
   readonly triesInPlace?: number
   /** See TreeOptions. */
   readonly squeeze: number
+  /** Discovery services, and the way to them. */
+  readonly discovery?: { readonly services: ReadonlyArray<string>; readonly fetch: Fetch }
 }
 
 export interface SimParts {
@@ -236,7 +239,11 @@ export class SimNode {
         key: options.key,
         proposer: options.key.address,
         tls: { key: "", cert: "" },
-        doors: { tcp: parts.net.door(host, options.address), startThread: threads.start },
+        doors: {
+          tcp: parts.net.door(host, options.address),
+          startThread: threads.start,
+          ...(options.discovery === undefined ? {} : { fetch: options.discovery.fetch })
+        },
         triesInPlace: options.triesInPlace ?? 0,
         squeeze: options.squeeze,
         spy: this.spy(),
@@ -286,7 +293,13 @@ export class SimNode {
       dev: false,
       signatureEngine: "auto",
       http: { host: "", port: 0, adminToken: undefined },
-      peers: { host: options.address, port: peerPort, advertise: undefined, seeds: options.seeds },
+      peers: {
+        host: options.address,
+        port: peerPort,
+        advertise: undefined,
+        seeds: options.seeds,
+        discovery: options.discovery?.services ?? []
+      },
       mining: { threads: 1, proposer: undefined, onDemand: false, everyMs: undefined, ...options.mining }
     } as const
   }

@@ -5,6 +5,7 @@ import type { Address } from "../crypto/address.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { sign } from "../crypto/signature.ts"
 import type { Amount } from "../ledger/amount.ts"
+import { noData } from "../ledger/payload.ts"
 import { makeCoinbase, makePayment, signPayment, witnessBytes } from "../ledger/payment.ts"
 import type { Coinbase, Output, PaymentTransaction, Transaction, TransactionId } from "../ledger/transaction.ts"
 import { confirmedCoins, type NamedCoin, paidBy, spendableCoins } from "./coins.ts"
@@ -40,18 +41,19 @@ interface PaymentWish {
   readonly fee?: number
   readonly by?: ReadonlyArray<Keypair>
   readonly chainId?: string
+  readonly data?: Uint8Array
 }
 
 /** A payment to whomever, signed by whomever: what the purse would pay, where nothing else is wished. */
 const pay = (liar: Liar, wish: PaymentWish = {}): PaymentTransaction => {
   const { ledger } = liar.rules.spec
-  const { units = 1, fee = ledger.feeMin, by = [purse()], chainId = ledger.chainId } = wish
+  const { units = 1, fee = ledger.feeMin, by = [purse()], chainId = ledger.chainId, data = noData } = wish
   const coins = wish.coins ?? [purseCoin(liar)]
   const held = coins.reduce((sum, coin) => sum + coin.amount, 0)
   const left = held - fee - units
   const back = left > 0 ? [{ recipient: purse().address, amount: left as Amount }] : []
   const outputs = wish.outputs ?? [{ recipient: liar.dice.bytes(20) as Address, amount: units as Amount }, ...back]
-  return signPayment({ chainId, inputs: coins.map(({ id, index }) => ({ id, index })), outputs, note: "" }, by)
+  return signPayment({ chainId, inputs: coins.map(({ id, index }) => ({ id, index })), outputs, note: "", data }, by)
 }
 
 /** Payments of which each spends the change of the one before. */
@@ -116,7 +118,8 @@ const broken = (liar: Liar): Transaction => {
     () => to(supplyMax, 1),
     () => to(...Array.from({ length: 10 }, () => supplyMax)),
     () => pay(liar, { coins: [coin], chainId: "elsewhere" }),
-    () => edited((bytes) => void (bytes[0] = dice.pick([0, 1, 4, 255]))),
+    () => edited((bytes) => void (bytes[0] = dice.pick([0, 1, 4, 5, 255]))),
+    () => pay(liar, { coins: [coin], data: dice.bytes(1 + (rules.spec.ledger.payloadBytesMax ?? 0)) }),
     () => edited((bytes) => void (bytes[1] = 200)),
     () => edited((bytes) => bytes.fill(0xff, 2 + chainId.length, 4 + chainId.length) && undefined),
     () => edited((bytes) => void (bytes[amountAt + 7] = 0x80)),

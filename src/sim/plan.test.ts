@@ -29,4 +29,5 @@ test("a swarm leaves some faults out of every run, and none out of all", () => {
   expect(full.length).toBeLessThan(10)
   for (const fault of faults) expect(drawn.some((options) => options.faults.includes(fault))).toBe(true)
   expect(new Set(drawn.map(({ nodes }) => nodes)).size).toBe(6)
+  expect(new Set(drawn.map(({ payloadBytesMax }) => payloadBytesMax))).toEqual(new Set([undefined, 1, 40]))
 })

@@ -44,6 +44,7 @@ export interface SimOptions {
   readonly preempt?: number
   /** See Plan. */
   readonly squeeze?: number
+  readonly payloadBytesMax?: number
 }
 
 export interface PlannedNode {
@@ -107,6 +108,8 @@ export interface Plan {
   readonly preempt: number
   /** Inboxes, pool and the time that a transfer may wait are so many times smaller than they are. */
   readonly squeeze: number
+  /** Bytes of data that the chain's transactions may carry, and those of wallets do; absent: none. */
+  readonly payloadBytesMax?: number
   /** In the order of their times. */
   readonly actions: ReadonlyArray<Action>
 }
@@ -293,6 +296,7 @@ export const makePlan = (options: SimOptions): Plan => {
     strategy: options.strategy ?? "uniform",
     preempt: options.preempt ?? 0.02,
     squeeze: options.squeeze ?? 1,
+    ...(options.payloadBytesMax === undefined ? {} : { payloadBytesMax: options.payloadBytesMax }),
     actions: sketch.actions.sort((a, b) => a.at - b.at)
   }
 }
@@ -300,6 +304,8 @@ export const makePlan = (options: SimOptions): Plan => {
 /** How a swarm draws its runs: sizes, faults and strategies of which each run leaves some out. */
 export const swarmOptions = (seed: number, ms: number): SimOptions => {
   const dice = makeDice(Math.imul(seed, 40_503) ^ 0x5a5a)
+  // Dice of its own: what else a seed draws is as it was before there was data.
+  const payloadBytesMax = makeDice(Math.imul(seed, 374_761_393) ^ 0xda7a).pick([undefined, undefined, 1, 40])
   return {
     seed,
     nodes: between(dice, 1, 6),
@@ -309,6 +315,7 @@ export const swarmOptions = (seed: number, ms: number): SimOptions => {
     blockMs: dice.pick([2_000, 5_000, 10_000]),
     strategy: dice.pick(["uniform", "uniform", "sparse", "fifo"] as const),
     preempt: dice.pick([0, 0.02, 0.2]),
-    squeeze: dice.pick([1, 1, 1, 16, 64])
+    squeeze: dice.pick([1, 1, 1, 16, 64]),
+    ...(payloadBytesMax === undefined ? {} : { payloadBytesMax })
   }
 }

@@ -1,6 +1,7 @@
 /** A run in a file: its plan, its choices, and what came of it. Whoever has the file and the commit has the run. */
 import { Result, Schema } from "effect"
 import { type Deviations, type Stream, streams } from "./choices.ts"
+import { payloadBytesMax } from "../limits.ts"
 import { models, type Plan } from "./plan.ts"
 
 const form = "cairn-simulation-1"
@@ -53,6 +54,7 @@ const PlanForm = Schema.Struct({
   strategy: Schema.Literals(["uniform", "fifo", "sparse"]),
   preempt: Share,
   squeeze: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_024 })),
+  payloadBytesMax: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: payloadBytesMax }))),
   actions: Schema.Array(ActionForm)
 })
 

@@ -4,7 +4,7 @@ import { loadEngine } from "../crypto/native.ts"
 import { nobleEngine, useEngine } from "../crypto/signature.ts"
 import { RecordedChoices, SeededChoices } from "./choices.ts"
 import type { SimNode } from "./node.ts"
-import { faults, makePlan, type Plan } from "./plan.ts"
+import { faults, makePlan, models, type Plan } from "./plan.ts"
 import { simulate } from "./run.ts"
 import { shrink } from "./shrink.ts"
 
@@ -61,6 +61,21 @@ test("a failing run is made small: what is left is what it needs", () => {
   const again = simulate(small.plan, { check: neverForked, choices: new RecordedChoices(small.choices!) })
   expect(again.digest).toBe(small.report.digest)
 }, 120_000)
+
+test.each(models)("wallets of model %s send data of every length that the chain takes, and of none", (ledger) => {
+  const lengths = new Set<number>()
+  const look = ({ store }: SimNode): undefined => {
+    for (const one of store.block(store.tip().header.id)!.transactions) {
+      if (one.kind !== "coinbase") lengths.add((one.kind === "transfer" ? one.transfer : one.payment).data.length)
+    }
+  }
+  const wish = { seed: 3, ledger, nodes: 1, ms: 3 * minuteMs, faults: [], blockMs: 4_000, paysPerMinute: 60 }
+  expect(simulate(makePlan({ ...wish, payloadBytesMax: 2 }), { check: look }).failure).toBeUndefined()
+  expect([...lengths].sort()).toEqual([0, 1, 2])
+  lengths.clear()
+  simulate(makePlan(wish), { check: look })
+  expect([...lengths]).toEqual([0])
+}, 60_000)
 
 test("a run that holds cannot be shrunk", () => {
   expect(shrink(troubled(5), undefined, { spent: () => false })).toBeUndefined()

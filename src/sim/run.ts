@@ -93,10 +93,11 @@ export const rulesOf = (plan: Plan): Rules => {
   const bits = Math.max(4, Math.round(Math.log2(Math.max(1, (total * plan.blockMs) / 1000))))
   const dev = presets["dev"] as { readonly ledger: object; readonly genesis: object }
   const model = plan.ledger === "utxo" ? { model: plan.ledger, coinbaseMaturity } : {}
+  const data = plan.payloadBytesMax === undefined ? {} : { payloadBytesMax: plan.payloadBytesMax }
   const parsed = parseSpec({
     ...dev,
     name: "simulated",
-    ledger: { ...dev.ledger, ...model, chainId: "simulated", feeMin: 10, reward: 5_000 },
+    ledger: { ...dev.ledger, ...model, ...data, chainId: "simulated", feeMin: 10, reward: 5_000 },
     difficulty: { rule: "asert", blockMs: plan.blockMs, halfLifeMs: 30 * plan.blockMs, bitsStart: bits, bitsMin: 4 },
     time: { medianBlocks: 11, futureMsMax },
     genesis: { time: startMs, note: "", alloc: [] }

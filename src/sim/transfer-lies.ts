@@ -3,6 +3,7 @@ import type { Address } from "../crypto/address.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { decodeAccount, keyOf } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
+import { noData } from "../ledger/payload.ts"
 import type { Millis, Nonce, Transaction, TransferFields } from "../ledger/transaction.ts"
 import { makeTransfer, signTransfer, transferOf } from "../ledger/transfer.ts"
 import { confirmed, draft, filled, type Forgery, given, type MoneyLies, repeated } from "./forge.ts"
@@ -12,7 +13,7 @@ import { walletKey } from "./keys.ts"
 /** A wallet that lends the liar its key: a user who cheats. */
 const purse = (): Keypair => walletKey(0)
 
-type TransferWish = Partial<Pick<TransferFields, "chainId" | "note">> & {
+type TransferWish = Partial<Pick<TransferFields, "chainId" | "note" | "data">> & {
   readonly amount?: number
   readonly fee?: number
 }
@@ -36,7 +37,8 @@ const signed = (liar: Liar, from: Keypair, nonce: number, wish: TransferWish = {
       fee: (wish.fee ?? ledger.feeMin) as Amount,
       nonce: nonce as Nonce,
       time: liar.host.now as Millis,
-      note: wish.note ?? ""
+      note: wish.note ?? "",
+      data: wish.data ?? noData
     },
     from
   )
@@ -66,7 +68,8 @@ const broken = (liar: Liar): Transaction => {
     () => edited((bytes) => bytes.fill(0xff, numbers, numbers + 8)),
     () => edited((bytes) => void (bytes[numbers + 8 * dice.int(4) + 7] = 0x80)),
     () => edited((bytes) => bytes.fill(0, numbers, numbers + 8)),
-    () => edited((bytes) => void (bytes[0] = 2)),
+    () => edited((bytes) => void (bytes[0] = dice.pick([2, 4]))),
+    () => signed(liar, purse(), 1, { data: dice.bytes(1 + (rules.spec.ledger.payloadBytesMax ?? 0)) }),
     () => edited((bytes) => void (bytes[1] = 200)),
     () => makeTransfer({ ...transfer, recipient: transfer.sender }),
     () => makeTransfer({ ...transfer, sender: liar.key.address }),

@@ -4,6 +4,7 @@ import { toHex, utf8 } from "../codec/bytes.ts"
 import type { Address } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import type { Keypair } from "../crypto/keys.ts"
+import { noData } from "../ledger/payload.ts"
 import type { Transaction } from "../ledger/transaction.ts"
 import { formatTransaction } from "../ledger/transaction-text.ts"
 import type { Rules } from "../chain/rules.ts"
@@ -50,6 +51,13 @@ export abstract class Wallets {
   protected recipient(wallet: number, count: number): Address {
     if (count % newcomerEvery === 0) return newcomer(wallet, count)
     return this.keys[(wallet + 1) % this.keys.length]!.address
+  }
+
+  /** Data of payment number `count`, where the chain takes some: none, a byte, up to all it takes. */
+  protected data(count: number): Uint8Array {
+    const most = this.rules.spec.ledger.payloadBytesMax ?? 0
+    if (most === 0 || count % 3 === 0) return noData
+    return sha256(utf8(`simulated data ${count}`)).slice(0, 1 + (count % Math.min(most, 32)))
   }
 
   protected get feeMin(): number {

@@ -49,13 +49,13 @@ export const openFault = (error: unknown, path: string): unknown => {
   )
 }
 
-/** Opens the writer connection and migrates forward. `:memory:` is a database of its own. */
-export const openDatabase = (path: string): Database => {
+/** Opens the writer connection and migrates forward. `:memory:` is a database of its own. `steps`: those of another schema. */
+export const openDatabase = (path: string, steps: ReadonlyArray<ReadonlyArray<string>> = migrations): Database => {
   let db: Database | undefined
   try {
     db = new Database(path, { create: true, strict: true })
     prepare(db)
-    migrate(db)
+    migrate(db, steps)
     return db
   } catch (error) {
     db?.close()

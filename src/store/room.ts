@@ -50,4 +50,10 @@ export class DiskRoom {
   lacking(now: number): ReadonlyArray<string> {
     return [...this.waits].filter(([, { until }]) => until + graceMs > now).map(([writer]) => writer)
   }
+  /** What that is to who asks how the node is; undefined: nobody lacks room. */
+  fault(now: number): { readonly code: "disk-full"; readonly message: string } | undefined {
+    const lacking = this.lacking(now).join(", ")
+    if (lacking === "") return undefined
+    return { code: "disk-full", message: `The disk has no room for what the node writes: ${lacking}.` }
+  }
 }

@@ -15,7 +15,7 @@ import type { Address } from "../crypto/address.ts"
 import { type Coin, coinKey, decodeCoin, decodeOutpoint } from "../ledger/coin.ts"
 import type { LedgerRules } from "../ledger/ledger.ts"
 import type { Outpoint } from "../ledger/transaction.ts"
-import { decodeUndo } from "../ledger/undo.ts"
+import { type Before, decodeUndo } from "../ledger/undo.ts"
 
 export interface SnapshotRow {
   readonly header: Header
@@ -205,6 +205,17 @@ export class Snapshot {
   coin(outpoint: Outpoint): Coin | undefined {
     const value = this.entry(coinKey(outpoint))
     return value === undefined ? undefined : decodeCoin(value)
+  }
+
+  /** The undo record of the best branch's block at a height; undefined: there is none, as below a loaded snapshot. */
+  beforesAt(height: number): ReadonlyArray<Before> | undefined {
+    const row = this.db
+      .query<{ undo: Uint8Array }, [number]>("SELECT u.undo FROM best b JOIN undos u ON u.n = b.n WHERE b.height = ?")
+      .get(height)
+    if (row === null) return undefined
+    const decoded = decodeUndo(row.undo)
+    assert(Result.isSuccess(decoded), "a stored undo record can be read again")
+    return decoded.success
   }
 
   /** What a block of the best branch spent and changed: the entries as they were before it. */

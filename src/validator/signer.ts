@@ -1,6 +1,8 @@
 /** Who signs for an authority: a key in this process, or another process that holds it. Both keep what they have signed. */
 import { Result } from "effect"
 import type { Header } from "../block/header.ts"
+import type { AuthorRules } from "../consensus/consensus.ts"
+import { slotOf } from "../consensus/rota.ts"
 import { sealHash } from "../consensus/seal.ts"
 import type { Address } from "../crypto/address.ts"
 import type { Keypair } from "../crypto/keys.ts"
@@ -23,6 +25,16 @@ export interface Signer {
   readonly saw?: (header: Header) => void
   /** Why it would not seal a slot whatever the header is; undefined: it would, or only asking can tell. */
   readonly idle?: (slot: number) => Unsigned | undefined
+}
+
+/** Why an authority seals nothing now, if somebody has to do something about it. */
+export const unsealing = (
+  author: Pick<AuthorRules, "rota"> | undefined,
+  signer: Signer | undefined,
+  now: number
+): Unsigned | undefined => {
+  const why = author && signer?.idle?.(slotOf(author.rota, now))
+  return why?.code === "signer-listening" ? undefined : why
 }
 
 /** Where a key keeps what it has signed. `save` returns when that is on disk, and throws if it cannot be. */

@@ -25,7 +25,7 @@ export interface Costs {
   /** Units a byte, at least 0; may be a fraction. */
   readonly feeRate: number
   readonly feeMin: Amount
-  /** Bytes of a transaction without inputs, witnesses and outputs: about 40, and the note. */
+  /** Bytes of a transaction without inputs, witnesses and outputs: about 40, the note and the data. */
   readonly fixedBytes: number
   readonly inputsMax: number
   /** Units a byte at which coins left now are expected to be spent later. `feeRate` if not given. */

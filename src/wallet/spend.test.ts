@@ -6,6 +6,7 @@ import { toHex } from "../codec/bytes.ts"
 import { formatAddress } from "../crypto/address.ts"
 import type { Amount } from "../ledger/amount.ts"
 import { spendableFrom } from "../ledger/coin.ts"
+import { noData } from "../ledger/payload.ts"
 import { signPayment } from "../ledger/payment.ts"
 import { transactionBytesMax } from "../limits.ts"
 import { makeDice } from "../sim/dice.ts"
@@ -25,17 +26,18 @@ const shown = (chain: TestChain, owner: number): ReadonlyArray<ShownCoin> =>
   }))
 const free = (chain: TestChain, owner: number) => freeCoins(shown(chain, owner), chain.store.tip().header.height)
 const dice = makeDice(5)
-const wish = { chainId: "test", note: "", prefix: "crn", dice }
-const signed = (selection: Selection, by: number, note = "") =>
-  signPayment(fieldsOf(selection, { ...wish, note }), [keyOf(by)])
+const nothing = { note: "", data: noData }
+const wish = { chainId: "test", ...nothing, prefix: "crn", dice }
+const signed = (selection: Selection, by: number, said = nothing) =>
+  signPayment(fieldsOf(selection, { ...wish, ...said }), [keyOf(by)])
 
 describe("a payment that the wallet made", () => {
   test("has the fee and the bytes that were chosen, and a block takes it", () => {
     for (const feeRate of [0, 0.5, 3]) {
-      for (const note of ["", "first stone"]) {
-        const chain = new TestChain(specOf({ model: "utxo", accounts: 1, balance: 100_000 }))
+      for (const said of [nothing, { note: "first stone", data: noData }, { note: "", data: new Uint8Array(64) }]) {
+        const chain = new TestChain(specOf({ model: "utxo", accounts: 1, balance: 100_000, payloadBytesMax: 64 }))
         chain.mine(8, [], 0)
-        const costs = costsOf({ chainId: "test", note, feeMin: 1 as Amount, feeRate })
+        const costs = costsOf({ chainId: "test", ...said, feeMin: 1 as Amount, feeRate })
         const payment = {
           coins: free(chain, 0),
           amount: 4321 as Amount,
@@ -45,7 +47,7 @@ describe("a payment that the wallet made", () => {
           dice
         }
         const chosen = Result.getOrThrow(select(payment))
-        const one = signed(chosen, 0, note)
+        const one = signed(chosen, 0, said)
         expect(one.bytes.length).toBe(chosen.bytes)
         expect(chain.rules.ledger.checkSignature(one)).toBe(true)
         chain.mine(1, [one])
@@ -58,10 +60,10 @@ describe("a payment that the wallet made", () => {
 
   test("of everything, or of all small coins in one, fits its limit to the byte", () => {
     const chain = new TestChain(specOf({ model: "utxo", accounts: 1, balance: 1_000_000 }))
-    const costs = costsOf({ chainId: "test", note: "", feeMin: 1 as Amount, feeRate: 0 })
+    const costs = costsOf({ chainId: "test", ...nothing, feeMin: 1 as Amount, feeRate: 0 })
     const start = free(chain, 0)
     for (let round = 0; round < 2; round++) {
-      const [first] = free(chain, 0)
+      const [first] = free(chain, 0).toSorted((a, b) => b.units - a.units)
       const outputs = Array.from({ length: 130 }, (_, i) => ({ units: (1 + i) as Amount, owner: text(0) }))
       const change = { units: (first!.units - 8_516) as Amount, owner: text(0) }
       chain.mine(1, [signed({ ...none, inputs: [first!], outputs: [...outputs, change] }, 0)])

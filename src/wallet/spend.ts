@@ -3,6 +3,7 @@ import { assert } from "../assert.ts"
 import { fromHex } from "../codec/bytes.ts"
 import { isAddress, parseAddress } from "../crypto/address.ts"
 import type { Amount } from "../ledger/amount.ts"
+import { noData } from "../ledger/payload.ts"
 import { paymentBytes } from "../ledger/payment.ts"
 import type { Outpoint, PaymentFields, TransactionId } from "../ledger/transaction.ts"
 import { transactionBytesMax } from "../limits.ts"
@@ -35,12 +36,13 @@ export const freeCoins = (coins: ReadonlyArray<ShownCoin>, tipHeight: number): R
 export const costsOf = (wish: {
   readonly chainId: string
   readonly note: string
+  readonly data: Uint8Array
   readonly feeMin: Amount
   /** Units a byte; 0: the least fee. */
   readonly feeRate: number
 }): Costs => {
-  const { chainId, note, feeMin, feeRate } = wish
-  const fixedBytes = paymentBytes({ chainId, note, inputs: 0, outputs: 0, witnesses: 0 })
+  const { chainId, note, data, feeMin, feeRate } = wish
+  const fixedBytes = paymentBytes({ chainId, note, data, inputs: 0, outputs: 0, witnesses: 0 })
   const room = transactionBytesMax - fixedBytes - 2 * outputBytes - witnessBytes
   return { feeRate, feeMin, fixedBytes, inputsMax: Math.floor(room / inputBytes) }
 }
@@ -63,13 +65,13 @@ const outpointOf = ({ id }: Coin): Outpoint => {
 /** The selection as what is signed. By chance the change stands first or last, so that its place does not tell it. */
 export const fieldsOf = (
   { inputs, outputs }: Selection,
-  wish: { readonly chainId: string; readonly note: string; readonly prefix: string; readonly dice: Dice }
+  wish: Pick<PaymentFields, "chainId" | "note" | "data"> & { readonly prefix: string; readonly dice: Dice }
 ): PaymentFields => {
   const paid = outputs.map(({ owner, units }) => {
     const recipient = parseAddress(owner, wish.prefix)
     assert(isAddress(recipient), "who chose the outputs has read their addresses")
     return { recipient, amount: units }
   })
-  const { chainId, note, dice } = wish
-  return { chainId, note, inputs: inputs.map(outpointOf), outputs: dice.int(2) === 0 ? paid : paid.toReversed() }
+  const { chainId, note, data = noData, dice } = wish
+  return { chainId, note, data, inputs: inputs.map(outpointOf), outputs: dice.int(2) === 0 ? paid : paid.toReversed() }
 }

@@ -11,6 +11,7 @@ import type { Address } from "../../src/crypto/address.ts"
 import { encodeAccount } from "../../src/ledger/account.ts"
 import { amount } from "../../src/ledger/amount.ts"
 import type { Millis, Nonce, Transaction } from "../../src/ledger/transaction.ts"
+import { noData } from "../../src/ledger/payload.ts"
 import { makeTransfer } from "../../src/ledger/transfer.ts"
 import { encodeUndo } from "../../src/ledger/undo.ts"
 import { inconsistency } from "../../src/store/consistency.ts"
@@ -64,6 +65,7 @@ const transferOf = (from: number, to: number, nonce: number): Transaction =>
     nonce: nonce as Nonce,
     time: 0 as Millis,
     note: "",
+    data: noData,
     publicKey,
     signature
   })

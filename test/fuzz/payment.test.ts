@@ -30,6 +30,9 @@ const note = (dice: Dice): string => {
   return utf8(String.fromCodePoint(...points)).length <= 280 ? String.fromCodePoint(...points) : ""
 }
 
+/** None, some, or all that any chain may allow. */
+const data = (dice: Dice): Uint8Array => dice.bytes(dice.pick([0, 0, 1, dice.int(100), 512]))
+
 const several = <A>(dice: Dice, max: number, make: () => A): ReadonlyArray<A> =>
   Array.from({ length: dice.int(max + 1) }, make)
 
@@ -48,6 +51,7 @@ const anyPayment = (dice: Dice): Payment => ({
   inputs: several(dice, 4, () => ({ id: dice.bytes(32) as TransactionId, index: number(dice) % 2 ** 32 })),
   outputs: outputs(dice),
   note: note(dice),
+  data: data(dice),
   witnesses: several(dice, 3, () => witness(dice)).toSorted((a, b) => compare(a.publicKey, b.publicKey))
 })
 
@@ -75,7 +79,7 @@ test("decode undoes encode for any payment and coinbase, and a payment's JSON is
 
 test("mutated bytes never throw, nor do the rules on what is taken, which encodes to the same bytes", () => {
   const dice = makeDice(32)
-  const { ledger } = makeRules(specOf({ model: "utxo" }))
+  const { ledger } = makeRules(specOf({ model: "utxo", payloadBytesMax: 64 }))
   const state = new Overlay(() => undefined)
   let taken = 0
   for (let i = 0; i < 30_000; i++) {
@@ -96,7 +100,7 @@ test("random bytes never throw", () => {
   const dice = makeDice(33)
   for (let i = 0; i < 20_000; i++) {
     const bytes = dice.bytes(dice.int(300))
-    const head = [2 + dice.int(2), 1, 0x61 + dice.int(26), dice.int(3), 0]
+    const head = [dice.pick([2, 3, 5]), 1, 0x61 + dice.int(26), dice.int(3), 0]
     if (dice.chance(0.8)) bytes.set(head.slice(0, bytes.length))
     decodePayment(bytes)
     decodeTransaction(bytes)
@@ -128,7 +132,8 @@ test("any JSON with anything in it replaced never throws, and is refused unless 
       [1, 5],
       [2, 6]
     ],
-    by: [0, 1]
+    by: [0, 1],
+    data: dice.bytes(5)
   })
   const text = formatPayment(sent, "crn")
   for (let i = 0; i < 8_000; i++) {

@@ -20,6 +20,9 @@ const note = (dice: Dice): string => {
   return utf8(String.fromCodePoint(...points)).length <= 280 ? String.fromCodePoint(...points) : ""
 }
 
+/** None, some, or all that any chain may allow. */
+const data = (dice: Dice): Uint8Array => dice.bytes(dice.pick([0, 0, 1, dice.int(100), 512]))
+
 const anyTransfer = (dice: Dice): Transfer => ({
   version: 1,
   chainId: dice.pick(["a", "test", "cairn-dev", "0-9", "z".repeat(32)]),
@@ -30,6 +33,7 @@ const anyTransfer = (dice: Dice): Transfer => ({
   nonce: number(dice) as Nonce,
   time: number(dice) as Millis,
   note: note(dice),
+  data: data(dice),
   publicKey: dice.bytes(33),
   signature: dice.bytes(64)
 })
@@ -47,7 +51,7 @@ test("decode undoes encode for any transfer, and its JSON is read as the same", 
 
 test("mutated bytes never throw; what is taken encodes to the same bytes and is another transaction", () => {
   const dice = makeDice(12)
-  const { ledger } = makeRules(specOf())
+  const { ledger } = makeRules(specOf({ payloadBytesMax: 64 }))
   let taken = 0
   for (let i = 0; i < 40_000; i++) {
     const original = makeTransfer(anyTransfer(dice))
@@ -67,14 +71,17 @@ test("random bytes never throw", () => {
   const dice = makeDice(13)
   for (let i = 0; i < 20_000; i++) {
     const bytes = dice.bytes(dice.int(300))
-    if (dice.chance(0.8)) bytes.set([1, dice.int(33)].slice(0, bytes.length))
+    if (dice.chance(0.8)) bytes.set([dice.pick([1, 4]), dice.int(33)].slice(0, bytes.length))
     decodeTransfer(bytes)
   }
 })
 
 test("any JSON with any field replaced never throws, and is refused unless it says the same", () => {
   const dice = makeDice(14)
-  const text = formatTransfer(transfer({ from: 0, to: 1, nonce: 1 }), "crn") as unknown as Record<string, unknown>
+  const text = formatTransfer(transfer({ from: 0, to: 1, nonce: 1, data: dice.bytes(5) }), "crn") as unknown as Record<
+    string,
+    unknown
+  >
   const junk: ReadonlyArray<unknown> = [
     null,
     undefined,

@@ -6,6 +6,7 @@ import type { Subprocess } from "bun"
 import { proofRejectCodes } from "../../src/block/proof.ts"
 import { blame } from "../../src/ledger/reject.ts"
 import { verdicts } from "../../src/chain/reject.ts"
+import { advice } from "../../src/discovery/statement.ts"
 import { lightLies } from "../../src/light/effect.ts"
 import { unsignedCodes } from "../../src/validator/protection.ts"
 import { until } from "../network.ts"
@@ -127,6 +128,24 @@ test("the commands of docs/compat.md work as they are written", async () => {
   }
 }, 60_000)
 
+test("the commands of docs/discovery.md work as they are written", async () => {
+  // The page shows the default ports, which nodes of other pages have by now.
+  for (const child of started.splice(0)) {
+    child.kill("SIGKILL")
+    await child.exited
+  }
+  const nodes: Array<Subprocess> = []
+  for (const command of commandsOf("docs/discovery.md")) {
+    if (/^cairn (start|discovery)/.test(command)) nodes.push(await start(command))
+    else await run(command)
+  }
+  expect(nodes.length).toBe(3)
+  for (const node of nodes) {
+    node.kill("SIGTERM")
+    expect(await node.exited).toBe(0)
+  }
+}, 60_000)
+
 test("the commands of docs/testing.md work as they are written", async () => {
   for (const command of commandsOf("docs/testing.md")) {
     const child = Bun.spawn(["sh", "-c", command], { cwd: home.path, env: environment, stdout: "pipe", stderr: "pipe" })
@@ -158,6 +177,7 @@ test.each(["docs/testing.md", "docs/exploring.md"])("the examples in %s run", as
 
 test("every code that can be given is in docs/errors.md", () => {
   const page = readFileSync(join(root, "docs/errors.md"), "utf8")
-  const codes = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes, ...lightLies, ...unsignedCodes]
+  const given = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes, ...lightLies]
+  const codes = [...given, ...Object.keys(advice), ...unsignedCodes]
   expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])
 })

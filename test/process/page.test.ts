@@ -92,3 +92,24 @@ test.if(chromium !== undefined)(
   },
   60_000
 )
+
+test.if(chromium !== undefined)(
+  "what the node is doing is shown, with the reason, and changes without a touch",
+  async () => {
+    const alone = await start("--dev", "--data-dir", join(home.path, "alone"), "--p2p-seeds", "127.0.0.1:1")
+    const view = await open(alone.http)
+    try {
+      const text = (id: string): Promise<string> =>
+        view.evaluate<string>(`document.getElementById("${id}")?.textContent ?? ""`)
+      await until("it boots", async () => (await text("state")) === "boot")
+      expect(await text("state-why")).toContain("peers are looked for")
+      await until("it is ready", async () => (await text("state")) === "ready", 20_000)
+      expect(await text("state-why")).toContain("No peer has answered so far")
+      expect(await view.evaluate<boolean>(`document.getElementById("state-progress").checkVisibility()`)).toBe(false)
+    } finally {
+      await view.close()
+      await alone.stop("SIGKILL")
+    }
+  },
+  60_000
+)

@@ -230,7 +230,9 @@ describe("sync and chain", () => {
             session(Number(id), branch, () => sync, punished)
           ])
         )
-        const ports = { store, chain, self: () => sync, session: (id: SessionId) => sessions.get(id), rejoin: () => {} }
+        const nobody = (): void => {}
+        const around = { session: (id: SessionId) => sessions.get(id), rejoin: nobody, saw: nobody }
+        const ports = { store, chain, self: () => sync, ...around }
         const sync: Actor<never, SyncMessage> = new Actor(makeSync(ports), watching) as never
         for (const actor of [chain, sync, ...sessions.values()])
           yield* Effect.forkDetach(actor.run as Effect.Effect<void>, { startImmediately: true })

@@ -11,6 +11,7 @@ import { Snapshot } from "../../src/store/snapshot.ts"
 import { ChainStore } from "../../src/store/store.ts"
 import type { Signer } from "../../src/validator/signer.ts"
 import { keyOf, specOf } from "../fixtures.ts"
+import type { SimService } from "./service.ts"
 
 /** A socket in the hand of a test: what the node has written, and whether it has ended it. */
 export interface HeldWire {
@@ -36,6 +37,9 @@ export interface AloneWish {
   readonly startThread?: StartThread
   readonly triesInPlace?: number
   readonly signer?: Signer
+  /** The address that it hears peers on. */
+  readonly host?: string
+  readonly asks?: SimService
 }
 
 const noThreads: StartThread = () => {
@@ -81,13 +85,14 @@ export const startAlone = (wish: AloneWish = {}): Effect.Effect<AloneNode, unkno
     const store = wish.store ?? new ChainStore(openDatabase(":memory:"), rules)
     const { tcp, connect } = makeDoor()
     const key = keyOf(300)
+    const discovery = wish.asks === undefined ? [] : [wish.asks.url]
     const tree = startTree({
       config: {
         dataDir: "",
         dev: true,
         signatureEngine: "auto",
         http: { host: "", port: 0, adminToken: undefined },
-        peers: { host: "10.0.0.1", port: 0, advertise: undefined, seeds: [] },
+        peers: { host: wish.host ?? "10.0.0.1", port: 0, advertise: undefined, seeds: [], discovery },
         mining: { threads: wish.threads ?? 0, proposer: undefined, onDemand: false, everyMs: undefined }
       },
       rules,
@@ -96,7 +101,11 @@ export const startAlone = (wish: AloneWish = {}): Effect.Effect<AloneNode, unkno
       key,
       proposer: key.address,
       tls: { key: "", cert: "" },
-      doors: { tcp, startThread: wish.startThread ?? noThreads },
+      doors: {
+        tcp,
+        startThread: wish.startThread ?? noThreads,
+        ...(wish.asks === undefined ? {} : { fetch: wish.asks.fetch })
+      },
       ...(wish.signer === undefined ? {} : { signer: wish.signer }),
       ...(wish.triesInPlace === undefined ? {} : { triesInPlace: wish.triesInPlace }),
       facts: {

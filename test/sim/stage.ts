@@ -24,6 +24,7 @@ import { Tracer } from "../../src/sim/tracer.ts"
 import { liarKey, nodeKey } from "../../src/sim/keys.ts"
 import { errorOf, type Host, World } from "../../src/sim/world.ts"
 import { loadInto } from "../snapshots.ts"
+import type { SimService } from "./service.ts"
 
 /** Nonces a node tries at once: more than any block of a few bits takes. */
 const triesInPlace = 65_536
@@ -44,6 +45,8 @@ export interface NodeWish {
   readonly hashesPerSecond?: number
   /** It seals a block whenever it has transfers. */
   readonly onDemand?: boolean
+  /** It looks for peers in this discovery service. */
+  readonly asks?: SimService | undefined
   /** It begins at this snapshot. */
   readonly snapshot?: Uint8Array
 }
@@ -84,7 +87,8 @@ export class Stage {
         hashesPerSecond: wish.hashesPerSecond ?? 0,
         mining: { threads: wish.hashesPerSecond === undefined ? 0 : 1, onDemand: wish.onDemand ?? false },
         triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0,
-        squeeze: 1
+        squeeze: 1,
+        ...(wish.asks === undefined ? {} : { discovery: { services: [wish.asks.url], fetch: wish.asks.fetch } })
       })
       const { snapshot } = wish
       if (snapshot !== undefined) node.disk.prepare((db) => loadInto(db, snapshot, this))

@@ -35,10 +35,12 @@ import { type AccountProof, encodeProof, type Proof, proveTransaction, verifyPro
 import { prove, StateTree } from "../../src/block/state-tree.ts"
 import { presets } from "../../src/chain/presets.ts"
 import { genesisState, makeLedger, makeRules } from "../../src/chain/rules.ts"
-import { fromHex, toHex, utf8, writeU32 } from "../../src/codec/bytes.ts"
+import { concat, fromHex, toHex, utf8, writeU32 } from "../../src/codec/bytes.ts"
 import { formatAddress } from "../../src/crypto/address.ts"
 import { asHash, type Hash32, sha256 } from "../../src/crypto/hash.ts"
 import { accountKey, accountPath, devMnemonic } from "../../src/crypto/keys.ts"
+import { placeOf } from "../../src/discovery/place.ts"
+import { encodeWords, formatCommand, makeStatement } from "../../src/discovery/statement.ts"
 import { keyOf } from "../../src/ledger/account.ts"
 import { amount } from "../../src/ledger/amount.ts"
 import { type Coin, coinKey, encodeCoin, encodeOutpoint } from "../../src/ledger/coin.ts"
@@ -119,7 +121,15 @@ const valid: ReadonlyArray<readonly [name: string, transaction: TransferTransact
       bob
     )
   ],
-  ["another chain", signTransfer(fieldsOf({ chainId: "lua-blockchain-mainnet", recipient: carol.address }), bob)]
+  ["another chain", signTransfer(fieldsOf({ chainId: "lua-blockchain-mainnet", recipient: carol.address }), bob)],
+  ["data", signTransfer(fieldsOf({ data: new Uint8Array([0, 1, 0xff]), nonce: 5 as Nonce }), alice)],
+  [
+    "the longest data behind the longest note",
+    signTransfer(
+      fieldsOf({ note: "é".repeat(140), data: new Uint8Array(512).map((_, i) => i & 255), nonce: 6 as Nonce }),
+      alice
+    )
+  ]
 ]
 
 /** The bytes with one range replaced. */
@@ -133,6 +143,10 @@ const patched = (bytes: Uint8Array, offset: number, replacement: ReadonlyArray<n
 const refused = () => {
   const { bytes, transfer } = valid[0]![1]
   const noted = valid[2]![1].bytes
+  const [withData, longest] = [valid[6]![1].bytes, valid[7]![1].bytes]
+  /** Those bytes with the data, 3 bytes from 87 on, replaced by others of that length. */
+  const withLength = (low: number, high: number, data: ReadonlyArray<number>): Uint8Array =>
+    new Uint8Array([...withData.subarray(0, 85), low, high, ...data, ...withData.subarray(90)])
   const changed = (fields: Partial<Transfer>) => makeTransfer({ ...transfer, ...fields }).bytes
   return [
     ["one byte short", bytes.subarray(0, -1), "transaction-malformed"],
@@ -144,6 +158,14 @@ const refused = () => {
     ["an amount of 2^53", patched(bytes, 51, [0, 0, 0, 0, 0, 0, 0x20, 0]), "transaction-malformed"],
     ["a nonce of 2^64 - 1", patched(bytes, 67, Array<number>(8).fill(0xff)), "transaction-malformed"],
     ["a note that is not UTF-8", patched(noted, 85, [0xff]), "transaction-malformed"],
+    ["form 4 without data", withLength(0, 0, []), "transaction-malformed"],
+    ["form 4 with data a byte longer than it says", withLength(3, 0, [0, 1, 0xff, 0]), "transaction-malformed"],
+    ["form 4 without a length of data", patched(bytes, 0, [4]), "transaction-malformed"],
+    ["form 1 with data", patched(withData, 0, [1]), "transaction-malformed"],
+    ["form 5, a payment", patched(withData, 0, [5]), "version-unsupported"],
+    ["513 bytes of data", withLength(1, 2, Array<number>(513).fill(7)), "data-too-long"],
+    ["data, which this chain does not take", withData, "data-not-allowed"],
+    ["the longest data, which this chain does not take", longest, "data-not-allowed"],
     ["another chain", changed({ chainId: "cairn" }), "chain-id-mismatch"],
     ["an amount of nothing", changed({ amount: amount(0) }), "amount-invalid"],
     ["an amount above the largest supply", changed({ amount: amount(2_100_000_000_000_001) }), "amount-invalid"],
@@ -556,6 +578,31 @@ const peers = () => {
   }
 }
 
+/** What a node tells a discovery service, signed by the first key of the mnemonic; and places that are refused. */
+const discovery = () => {
+  const key = accountKey(devMnemonic, 0)
+  const time = 1_795_219_200_000
+  const shared = { chainId: "cairn-dev", genesis: sha256(utf8("a genesis")), time }
+  const statements = [
+    makeStatement({ action: "register", ...shared, endpoint: "192.0.2.7:19100", expires: time + 300_000 }, key),
+    makeStatement({ action: "register", ...shared, endpoint: "[2001:db8::7]:19100", expires: time + 1 }, key),
+    makeStatement({ action: "remove", ...shared, endpoint: "", expires: time }, key)
+  ]
+  const places = ["0.0.0.0:1", "[::]:1", "[::ffff:0.0.0.0]:1", "127.0.0.1:1", "localhost:1", "[fe80::1]:1", "0:1", "127.1:1", "A:1", "a"]
+  return {
+    about: "Discovery, docs/protocol.md: statements signed by the first key of address.json, and where some endpoints are.",
+    statements: statements.map((statement) => {
+      const bytes = encodeWords(statement, statement.publicKey)
+      return {
+        bytes: toHex(bytes),
+        hash: toHex(sha256(concat(utf8("cairn/discovery"), bytes))),
+        command: formatCommand({ command: statement.action === "register" ? "add" : "remove", statement })
+      }
+    }),
+    places: places.map((endpoint) => [endpoint, placeOf(endpoint)])
+  }
+}
+
 /** Every file of docs/vectors that this program makes, by name, as it stands on disk. */
 export const makeVectors = (): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -569,7 +616,8 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       filter: filters(),
       proof: proofs(),
       peer: peers(),
-      signing: signings()
+      signing: signings(),
+      discovery: discovery()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
   )
 

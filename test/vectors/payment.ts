@@ -84,7 +84,12 @@ const valid: ReadonlyArray<readonly [name: string, transaction: PaymentTransacti
       [bob]
     )
   ],
-  ["another chain", signPayment(fieldsOf({ chainId: "cairn" }), [alice])]
+  ["another chain", signPayment(fieldsOf({ chainId: "cairn" }), [alice])],
+  ["data", signPayment(fieldsOf({ data: new Uint8Array([0, 1, 0xff]) }), [alice])],
+  [
+    "the longest data behind a note, two owners",
+    signPayment({ ...joint.payment, note: "x", data: new Uint8Array(512).map((_, i) => i & 255) }, [alice, bob])
+  ]
 ]
 
 const coinbases: ReadonlyArray<readonly [name: string, coinbase: Coinbase]> = [
@@ -104,6 +109,11 @@ const refused = () => {
   const changed = (fields: Partial<Payment>) => makePayment({ ...plain.payment, ...fields }).bytes
   const witnesses = joint.bytes.subarray(-2 * 97)
   const head = joint.bytes.subarray(0, -2 * 97)
+  const withData = valid[6]![1].bytes
+  const end = withData.length - 98
+  /** Those bytes with other data, 3 bytes before the one witness. */
+  const withLength = (low: number, high: number, data: ReadonlyArray<number>): Uint8Array =>
+    new Uint8Array([...withData.subarray(0, end - 5), low, high, ...data, ...withData.subarray(end)])
   const join = (...parts: ReadonlyArray<Uint8Array>) => new Uint8Array(parts.flatMap((part) => [...part]))
   return [
     ["one byte short", bytes.subarray(0, -1), "transaction-malformed"],
@@ -111,7 +121,13 @@ const refused = () => {
     ["nothing", new Uint8Array(0), "transaction-malformed"],
     ["8001 bytes", new Uint8Array(8001), "transaction-too-large"],
     ["form 1, a transfer", patched(bytes, 0, [1]), "version-unsupported"],
-    ["form 4", patched(bytes, 0, [4]), "version-unsupported"],
+    ["form 4, a transfer with data", patched(bytes, 0, [4]), "version-unsupported"],
+    ["form 5 without data", withLength(0, 0, []), "transaction-malformed"],
+    ["form 5 with data a byte longer than it says", withLength(3, 0, [0, 1, 0xff, 0]), "transaction-malformed"],
+    ["form 5 with data that goes beyond the end", withLength(0xff, 1, [0]), "transaction-malformed"],
+    ["form 2 with data", patched(withData, 0, [2]), "transaction-malformed"],
+    ["513 bytes of data", withLength(1, 2, Array<number>(513).fill(7)), "data-too-long"],
+    ["data, which this chain does not take", withData, "data-not-allowed"],
     ["a capital in the chain id", patched(bytes, 2, [0x43]), "transaction-malformed"],
     ["an amount of 2^53", patched(bytes, 73, [0, 0, 0, 0, 0, 0, 0x20, 0]), "transaction-malformed"],
     ["an amount of 2^64 - 1", patched(bytes, 73, Array<number>(8).fill(0xff)), "transaction-malformed"],
