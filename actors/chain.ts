@@ -54,6 +54,8 @@ export interface ChainPorts {
   readonly moved: (move: TipMoved) => Effect.Effect<void>
   /** Hears of an authority that sealed two blocks of one slot, when the proof is on disk. */
   readonly caught?: (evidence: Evidence) => void
+  /** Hears each header that is found right, on whatever branch, before it is on disk. */
+  readonly accepted?: ((header: Header) => void) | undefined
 }
 
 interface Offer {
@@ -110,7 +112,9 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
       return reject("parent-invalid", "the parent was refused before")
     const ancestry = ancestryOf({ find, bestAt: store.bestAt }, parent.header)
     const refused = checkHeader(rules, header, { ancestry, now: state.clock.currentTimeMillisUnsafe() })
-    return refused ?? { header, work: parent.work + rules.consensus.work(header), hasBody: false }
+    if (refused !== undefined) return refused
+    ports.accepted?.(header)
+    return { header, work: parent.work + rules.consensus.work(header), hasBody: false }
   }
 
   const offerHeaders = (state: State, headers: ReadonlyArray<Header>, reply: Reply<HeadersVerdict>): void => {

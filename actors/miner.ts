@@ -31,6 +31,7 @@ import { mineOrdersMax, threadRetryMs, threadStartsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { BlockRefused, Busy, Unavailable } from "../src/node.ts"
 import type { ChainStore } from "../src/store/store.ts"
+import type { Unsigned } from "../src/validator/protection.ts"
 import type { Signer } from "../src/validator/signer.ts"
 import { type ActorRef, type ActorSpec, type Reply, replyWith } from "./actor.ts"
 import {
@@ -104,6 +105,8 @@ interface State {
   poolGrew: boolean
   /** The last slot that the signer refused to sign. */
   refusedSlot: number
+  /** Why the signer is idle, as the log has it. */
+  idle: Unsigned["code"] | undefined
 }
 
 /** The miner actor: a mailbox around src/miner. */
@@ -130,7 +133,8 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     if (ports.isGuilty?.() === true) return false
     const now = nowOf(state)
     const turn = ports.signer && author.turn(ancestry(), ports.signer.address, now)
-    return turn !== undefined && turn.slot > state.refusedSlot && now >= turn.from
+    if (turn === undefined || turn.slot <= state.refusedSlot || now < turn.from) return false
+    return ports.signer?.idle?.(turn.slot) === undefined
   }
 
   const begin = (state: State): void => {
@@ -327,7 +331,18 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     begin(state)
   }
 
-  const tick = (state: State): void => {
+  /** Says once that the signer is idle, and why, and once that it is not any more. */
+  const sayIdle = (state: State): Effect.Effect<void> | void => {
+    const why = author && ports.signer?.idle?.(slotOf(author.rota, nowOf(state)))
+    // Who listens at its start says so at its start.
+    if (why?.code === state.idle || why?.code === "signer-listening") return
+    state.idle = why?.code
+    if (why === undefined) return Effect.logInfo("blocks are sealed in our turns again")
+    const text = `no block is sealed: ${why.message}`
+    return (why.code === "doppelganger" ? Effect.logError : Effect.logWarning)(text, { code: why.code })
+  }
+
+  const tick = (state: State): Effect.Effect<void> | void => {
     // A signer that does not answer is asked again for a later slot.
     if (state.phase === "signing" && nowOf(state) - state.madeAt > signMsMax) abandon(state)
     if (state.phase === "searching") {
@@ -338,6 +353,7 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
       }
     }
     begin(state)
+    return sayIdle(state)
   }
 
   const step = (state: State, message: MinerMessage): Effect.Effect<void> | void => {
@@ -415,6 +431,7 @@ const open = (count: number): Effect.Effect<State, never, Scope.Scope> =>
       madeAt: 0,
       sealedAt: now,
       poolGrew: true,
-      refusedSlot: -1
+      refusedSlot: -1,
+      idle: undefined
     }
   })

@@ -79,6 +79,8 @@ export interface NodePorts {
   /** Looks whether anything keeps the node from its work. */
   readonly check: () => void
   readonly stateAt: NodeShape["stateAt"]
+  /** Why it seals nothing though it should. */
+  readonly unsealing: () => ReadyView["reasons"][number] | undefined
 }
 
 /** A node that seals a block on order may have to search for long. */
@@ -344,6 +346,9 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
       const { name, reason, message } = state
       if (name !== "ready") reasons.push({ code: name === "failed" ? reason : notReady[name], message })
       if (!consistent.valid) reasons.push({ code: "store-inconsistent", message: consistent.reason })
+      const unsealing = ports.unsealing()
+      if (unsealing !== undefined)
+        reasons.push({ code: unsealing.code, message: `No block is sealed: ${unsealing.message}.` })
       return { ready: reasons.length === 0, state, reasons }
     })
 }

@@ -37,7 +37,7 @@ import { loadPeers, savePeers } from "../src/store/peers.ts"
 import { DiskRoom } from "../src/store/room.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ChainStore } from "../src/store/store.ts"
-import type { Signer } from "../src/validator/signer.ts"
+import { type Signer, unsealing } from "../src/validator/signer.ts"
 import { capabilities, nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef, type ActorWatch } from "./actor.ts"
@@ -229,7 +229,8 @@ const makeCore = (base: Base): Core => {
   const ballots = makeBallotsOf(base)
   const caught = (evidence: Evidence): void =>
     ballots.actors.forEach((actor) => actor.tell({ _tag: "Caught", evidence }))
-  const chain = new Actor(squeezed(squeeze, makeChain({ rules, store, verified, disk, moved, caught })), watch)
+  const judge = makeChain({ rules, store, verified, disk, moved, caught, accepted: options.signer?.saw })
+  const chain = new Actor(squeezed(squeeze, judge), watch)
   const admitted = (list: ReadonlyArray<Admittance>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
   const retell = (ids: ReadonlyArray<string>): void =>
     sessions.each((session) => session.tell({ _tag: "AnnounceTransactions", ids, from: undefined, again: true }))
@@ -486,10 +487,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       facts,
       rules,
       snapshot,
-      chain,
-      mempool,
-      miner,
-      sync,
+      ...core,
       maintenance,
       ballots: ballots.calls,
       events,
@@ -499,7 +497,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       past: progress,
       readiness,
       check,
-      stateAt: states.stateAt
+      stateAt: states.stateAt,
+      unsealing: () => unsealing(rules.consensus.author, options.signer, base.clock.currentTimeMillisUnsafe())
     })
     const stop = Effect.gen(function* () {
       readiness.hear({ _tag: "Stopping" })

@@ -172,6 +172,20 @@ export const chainBatchMax = 256
 export const syncInboxMax = 1_024
 /** Blocks ordered by name that wait to be sealed. Beyond: Busy. */
 export const mineOrdersMax = 64
+/** Seals that a process remembers to have asked for, to know its own blocks by: hours of slots in turn. */
+export const sealsRememberedMax = 1_024
+/** Bytes of a line of the signing socket: a header of 339 bytes in hex, and some words. Longer: the connection ends. */
+export const signerLineBytesMax = 1_024
+/** Connections to one signing socket; only its owner can make any. Beyond: refused. */
+export const signerLinksMax = 8
+/** Milliseconds in which a signer greets and answers; then it counts as away, and the connection is made anew. */
+export const signerAnswerMsMax = 1_500
+/** Milliseconds before a signer that is away is dialled again; twice as long after each time in vain, up to the second. */
+export const signerRetryMs = 100
+export const signerRetryMsMax = 5_000
+/** Milliseconds that a node waits at its start for a signer that starts beside it. */
+export const signerStartMsMax = 30_000
+
 /** Milliseconds before a mining thread that failed is started again; twice as long after each start in vain. */
 export const threadRetryMs = 1_000
 /** Starts in a row after which a mining thread that never reports is given up; the others go on. */

@@ -56,6 +56,7 @@ export const marks = {
   "template-refreshed": "a block template grew old while it was searched, and was made anew",
   "template-outrun": "the tip moved while a block was being made on the old one",
   "signature-refused": "a signer refused to seal a slot",
+  "doppelganger-seen": "another process seals with the key of this one",
   "thread-replaced": "a mining thread failed and another was started in its place",
   "thread-given-up": "a mining thread could not be started, and was given up"
 } as const
@@ -67,6 +68,7 @@ export const unsimulated: Readonly<Partial<Record<Mark, string>>> = {
   "hello-replayed": "needs one binding on two connections, which TLS never gives: src/transport/native.test.ts",
   "stored-resumed":
     "needs a crash after bodies were stored and before they landed, which are one commit by now: actors/chain.test.ts",
+  "doppelganger-seen": "needs two processes with one key: src/validator/watch.test.ts",
   "inbox-dropped-new": "needs an inbox filled by others while its actor stands still: actors/inbox.test.ts",
   "body-lost": "needs a peer that is mute for longer than a session may be: src/peer/sync.test.ts"
 }

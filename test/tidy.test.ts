@@ -79,6 +79,7 @@ const pure = [
   "src/chain",
   "src/mempool",
   "src/miner",
+  "src/validator",
   "src/peer",
   "src/light",
   "src/libp2p",

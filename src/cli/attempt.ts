@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { ApiError } from "../http/client.ts"
 import { FileFault } from "../io/files.ts"
 import { StoreFault } from "../store/db.ts"
+import { SignedFault } from "../store/signed-book.ts"
 import { SnapshotFault } from "../store/snapshot-file.ts"
 import { Failure, failure } from "./failure.ts"
 
@@ -14,6 +15,7 @@ export const failureOfStore = ({ code, message, hint }: StoreFault): Failure =>
 const failureOf = (error: unknown): Failure => {
   if (error instanceof Failure) return error
   if (error instanceof StoreFault) return failureOfStore(error)
+  if (error instanceof SignedFault) return failure("key", error.code, error.message, error.hint)
   if (error instanceof SnapshotFault) return failure("refused", error.code, error.message, error.hint)
   if (error instanceof FileFault) return failure("failed", error.code, error.message)
   if (error instanceof ApiError) {

@@ -24,6 +24,8 @@ import { devKey, exportKey, importKey, listKeys, newKey, openKey } from "./keys.
 import { lightCommand } from "./light-command.ts"
 import { checkProof, getProof } from "./proof.ts"
 import { replay } from "./replay.ts"
+import { sealingFlags, sealingOf } from "./sealing.ts"
+import { signerCommand } from "./signer.ts"
 import { simCommand } from "./sim-command.ts"
 import { freshFolder, start } from "./start.ts"
 import { loadSnapshotFile, makeSnapshotFile } from "./snapshot.ts"
@@ -87,6 +89,7 @@ const startFlags = {
     Flag.optional
   ),
   compatGetActs: yes("compat-get-acts", "With --compat: let GET routes mine and spend, as they do there"),
+  ...sealingFlags,
   record: optional("record", "Journal every input into this folder, so that cairn replay can run this node again"),
   recordMaxMb: Flag.Int("record-max-mb").pipe(
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 1_048_576 }))),
@@ -158,10 +161,11 @@ const recordingOf = ({ record, recordMaxMb }: StartInput): Recording | undefined
 const startCommand = (startedAt: number) =>
   Command.make("start", startFlags, (input) =>
     Effect.flatMap(
-      attempt(() => configOf(input)),
-      (config) =>
+      Effect.all([attempt(() => configOf(input)), sealingOf(input)]),
+      ([config, sealing]) =>
         start({
           config,
+          sealing,
           spec: undefinedIfNone(input.spec) ?? (config.dev ? "dev" : undefined),
           recording: recordingOf(input),
           compat: Option.isNone(input.compat)
@@ -189,6 +193,10 @@ const startCommand = (startedAt: number) =>
       {
         command: "cairn start --spec dotcoin --data-dir coins --compat dotcoin",
         description: "A chain of coins with the routes of dotcoin"
+      },
+      {
+        command: "cairn start --dev --spec dev-authorities --role validator --authority-key dev:1",
+        description: "One of three authorities that take turns; docs/validators.md has the real ones"
       },
       {
         command: "cairn start --data-dir mine --record mine-flight",
@@ -447,6 +455,7 @@ export const makeRoot = (startedAt: number) =>
       sendCommand,
       walletCommand,
       statusCommand,
+      signerCommand,
       stateCommand,
       authorityCommand,
       verifyCommand,

@@ -33,13 +33,16 @@ const pathOf = ({ keystore }: KeyOptions, name: string): string => join(keystore
 
 const read = (options: KeyOptions, name: string): KeyFile => {
   const path = pathOf(options, name)
-  if (!exists(path))
-    throw failure(
-      "key",
-      "key-missing",
-      `There is no key "${name}" in ${options.keystore}.`,
-      "cairn keys list shows what is there."
-    )
+  if (exists(path)) return readKeyFile(path)
+  throw failure(
+    "key",
+    "key-missing",
+    `There is no key "${name}" in ${options.keystore}.`,
+    "cairn keys list shows what is there."
+  )
+}
+
+const readKeyFile = (path: string): KeyFile => {
   let json: unknown
   try {
     json = JSON.parse(readText(path, keyFileBytesMax))
@@ -120,8 +123,17 @@ export const listKeys = ({ keystore }: KeyOptions): void => {
 }
 
 /** Opens a key file. */
-export const openKey = async (options: KeyOptions, name: string, passphrase: string): Promise<Keypair> => {
-  const opened = await unlockKey(read(options, name), passphrase)
+export const openKey = (options: KeyOptions, name: string, passphrase: string): Promise<Keypair> =>
+  unlock(read(options, name), passphrase)
+
+/** Opens the key file at a path, wherever it is. */
+export const openKeyFile = async (path: string, passphrase: string): Promise<Keypair> => {
+  if (exists(path)) return unlock(readKeyFile(path), passphrase)
+  throw failure("key", "key-missing", `There is no key file ${path}.`, "cairn keys list shows the files of your keys.")
+}
+
+const unlock = async (file: KeyFile, passphrase: string): Promise<Keypair> => {
+  const opened = await unlockKey(file, passphrase)
   if (Result.isFailure(opened)) throw failure("key", opened.failure.code, opened.failure.message)
   return keypairOf(opened.success)
 }

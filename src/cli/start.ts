@@ -6,6 +6,8 @@ import { Cause, Clock, Context, Deferred, Effect, Exit, Logger, References } fro
 import { SlicedScheduler } from "../../actors/scheduler.ts"
 import type { Escalation } from "../../actors/supervisor.ts"
 import { startTree, type Tree, type TreeOptions } from "../../actors/tree.ts"
+import type { ChainSpec } from "../block/genesis.ts"
+import { slotOf } from "../consensus/rota.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
 import { formatAddress, isAddress, parseAddress, type Address } from "../crypto/address.ts"
@@ -29,10 +31,10 @@ import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
 import { lockFolder } from "../store/lock.ts"
 import { Snapshot } from "../store/snapshot.ts"
 import { ChainStore } from "../store/store.ts"
-import { nothingSigned } from "../validator/protection.ts"
-import { localSigner, type Signer } from "../validator/signer.ts"
+import type { Signer } from "../validator/signer.ts"
 import { attempt, failureOfStore } from "./attempt.ts"
 import { spendersIn } from "./account-token.ts"
+import { noSealingWish, openSigner, type SealingWish } from "./sealing.ts"
 import {
   databasePath,
   isInitialised,
@@ -59,6 +61,8 @@ export interface StartOptions {
   readonly recording: Recording | undefined
   /** Serves the routes of a reference system, too. */
   readonly compat: { readonly system: CompatSystem; readonly actsOnGet: boolean } | undefined
+  /** Who signs, where authorities seal; undefined: nothing was said about it. */
+  readonly sealing?: SealingWish
   /** When the process began, for the "ready in" line. */
   readonly startedAt: number
   /**
@@ -155,16 +159,40 @@ const walletOf = (rules: Rules, key: Keypair, dev: boolean): Keypair => {
   return dev && alloc[0] !== undefined && equal(alloc[0].address, first.address) ? first : key
 }
 
-/** A development node seals for the first development account, if that is an authority. */
-const signerOf = ({ spec }: Rules, dev: boolean): { readonly signer?: Signer } => {
-  const first = accountKey(devMnemonic, 0)
-  if (!dev || spec.authority?.members.some((member) => equal(member, first.address)) !== true) return {}
-  let signed = nothingSigned
-  return { signer: localSigner(first, { load: () => signed, save: (next) => void (signed = next) }) }
+/** Flags as they hold for a role: a basic node seals nothing by itself. */
+const configFor = (config: NodeConfig, role: SealingWish["role"]): NodeConfig => {
+  if (role !== "basic") return config
+  if (config.mining.threads > 0 || config.mining.everyMs !== undefined)
+    throw failure(
+      "usage",
+      "role-basic-mines",
+      "--role basic: such a node seals nothing; leave out --mine-threads and --seal-every."
+    )
+  return { ...config, mining: { ...config.mining, onDemand: false } }
 }
 
-const banner = (tree: Tree, config: NodeConfig, startedAt: number, now: number): void => {
+/** What seals is not recorded: a journal has no way to a key, so the node could not be run again from it. */
+const refuseRecording = (recording: Recording | undefined): Effect.Effect<void, Failure> =>
+  recording === undefined
+    ? Effect.void
+    : failure(
+        "usage",
+        "record-validator",
+        "--record: a validator is not recorded.",
+        "Record a node of --role basic beside it."
+      )
+
+interface Start {
+  readonly config: NodeConfig
+  readonly startedAt: number
+  readonly now: number
+  readonly signer: Signer | undefined
+}
+
+const banner = (tree: Tree, { config, startedAt, now, signer }: Start): void => {
   const { facts } = tree.node
+  const { author } = facts.rules.consensus
+  const idle = author && signer?.idle?.(slotOf(author.rota, now))
   const { spec } = facts.rules
   const accounts = config.dev
     ? spec.genesis.alloc.map(({ address, balance }, i) => ({
@@ -182,6 +210,7 @@ const banner = (tree: Tree, config: NodeConfig, startedAt: number, now: number):
     data_dir: config.dataDir,
     node_id: facts.nodeId,
     signature_engine: facts.signatureEngine,
+    ...(signer === undefined ? {} : { authority: formatAddress(signer.address, spec.addressPrefix) }),
     ...(config.dev ? { dev_mnemonic: devMnemonic, dev_accounts: accounts } : {})
   }
   const dev =
@@ -204,7 +233,8 @@ const banner = (tree: Tree, config: NodeConfig, startedAt: number, now: number):
       ["chain", `${spec.name} (${spec.ledger.chainId}), genesis ${facts.rules.genesis.header.id.slice(0, 16)}…`],
       ["data", config.dataDir],
       ["signatures", facts.signatureEngine],
-      ["sealing", sealingOf(config)]
+      ["sealing", sealingOf(config, spec, signer)],
+      ...(idle === undefined ? [] : [["", idle.message] as const])
     ]),
     ...dev,
     "",
@@ -212,7 +242,9 @@ const banner = (tree: Tree, config: NodeConfig, startedAt: number, now: number):
   ])
 }
 
-const sealingOf = ({ mining }: NodeConfig): string => {
+const sealingOf = ({ mining }: NodeConfig, spec: ChainSpec, signer: Signer | undefined): string => {
+  if (signer !== undefined) return `in the turns of ${formatAddress(signer.address, spec.addressPrefix)}`
+  if (spec.authority !== undefined) return "never: --role validator does"
   const parts = [
     mining.threads > 0 ? `${mining.threads} thread${mining.threads > 1 ? "s" : ""}` : "",
     mining.onDemand ? "on the first pending transfer" : "",
@@ -252,14 +284,13 @@ const failureOfEscalation = ({ group, child, cause }: Escalation): Failure => {
   )
 }
 
-const run = (
-  { config, spec, recording, compat, startedAt, onReady }: StartOptions,
-  release: () => void
-): Effect.Effect<void, Failure> =>
+const run = (options: StartOptions, release: () => void): Effect.Effect<void, Failure> =>
   Effect.scoped(
     Effect.gen(function* () {
       // Before anything else: who is told to stop while starting must stop as it should.
       const untilSignal = yield* hearSignals
+      const { spec, recording, compat, startedAt, onReady, sealing = noSealingWish } = options
+      const config = yield* attempt(() => configFor(options.config, sealing.role))
       const random = yield* Random
       const clock = yield* Clock.Clock
       const folder = config.dataDir
@@ -276,6 +307,11 @@ const run = (
         tls: loadTls(folder, { now: clock.currentTimeMillisUnsafe(), random }),
         adminToken: config.http.adminToken ?? loadToken(folder, random)
       }))
+      const now = (): number => clock.currentTimeMillisUnsafe()
+      const opening = openSigner({ rules, store, config, now }, sealing)
+      const signer = yield* Effect.raceFirst(opening, Effect.as(untilSignal, "stopped" as const))
+      if (signer === "stopped") return
+      if (signer !== undefined) yield* refuseRecording(recording)
       const sessionSecret = compat === undefined ? "" : yield* attempt(() => newSession(folder, random))
       const page = loadPage()
       const context = yield* Effect.context<never>()
@@ -291,7 +327,7 @@ const run = (
               key,
               tls,
               proposer: proposer ?? key.address,
-              ...signerOf(rules, config.dev),
+              ...(signer === undefined ? {} : { signer }),
               doors: { tcp: bunTcp, startThread: startBunThread, fetch: bunFetch },
               facts: {
                 version,
@@ -333,7 +369,7 @@ const run = (
       const tree = yield* Deferred.await(built)
       logStates(tree, context)
       if (onReady === undefined) {
-        banner(tree, config, startedAt, clock.currentTimeMillisUnsafe())
+        banner(tree, { config, startedAt, now: now(), signer })
         release()
       } else onReady(tree.node.facts, release)
       const escalated = Effect.mapError(tree.failed, failureOfEscalation)

@@ -89,8 +89,12 @@ const startFlags = {
     Flag.withDescription("How many"),
     Flag.withDefault(nodesUsual)
   ),
+  spec: Flag.String("spec").pipe(
+    Flag.withDescription("Chain: a file, or a preset; where authorities seal, node 1 has the key dev:0, node 2 dev:1, …"),
+    Flag.withDefault("dev")
+  ),
   sealEvery: Flag.String("seal-every").pipe(
-    Flag.withDescription("How often the first node seals a block"),
+    Flag.withDescription("How often the first node seals a block, where no authorities do"),
     Flag.withDefault("2s")
   ),
   dataDir: Flag.String("data-dir").pipe(
@@ -114,13 +118,22 @@ const startCommand = (startedAt: number) =>
     Effect.gen(function* () {
       const clock = yield* Clock.Clock
       const sealEveryMs = yield* attempt(() => parseMs("seal-every", input.sealEvery))
-      const { nodes, httpPort, p2pPort: peerPort } = input
+      const { nodes, spec, httpPort, p2pPort: peerPort } = input
       const folder = Option.getOrElse(input.dataDir, freshFolder)
-      const options = { nodes, httpPort, peerPort, sealEveryMs, folder, startedAt }
+      const options = { nodes, spec, httpPort, peerPort, sealEveryMs, folder, startedAt }
       yield* startTestnet(options, () => clock.currentTimeMillisUnsafe())
     })
   ).pipe(
-    Command.withDescription("Starts a few nodes of the development chain in one process, joined; the first one mines")
+    Command.withDescription(
+      "Starts a few nodes of a development chain in one process, joined; the first one mines, or authorities take turns"
+    ),
+    Command.withExamples([
+      { command: "cairn testnet start --nodes 3", description: "Three nodes, of which the first mines" },
+      {
+        command: "cairn testnet start --spec dev-authorities --nodes 3",
+        description: "Three authorities that take turns, a slot every two seconds"
+      }
+    ])
   )
 
 /** The commands. */

@@ -19,10 +19,8 @@ const holderOf = (path: string): string => {
   }
 }
 
-/** Takes the folder for this process, or throws `data-folder-locked` naming who has it. */
-export const lockFolder = (folder: string): DataLock => {
-  const holder = join(folder, "LOCK.pid")
-  const path = join(folder, "LOCK.db")
+/** Takes the lock whose database and note of the holder stand at these paths. `busy`: the fault, with the holder's process id. */
+const take = (path: string, holder: string, busy: (pid: string) => Error): DataLock => {
   let db: Database | undefined
   try {
     db = new Database(path, { create: true })
@@ -31,11 +29,7 @@ export const lockFolder = (folder: string): DataLock => {
   } catch (error) {
     db?.close()
     if ((error as { code?: string }).code?.startsWith("SQLITE_BUSY") !== true) throw openFault(error, path)
-    throw new StoreFault(
-      "data-folder-locked",
-      `Another process (pid ${holderOf(holder)}) uses the data folder ${folder}.`,
-      "Stop it, or choose another folder with --data-dir."
-    )
+    throw busy(holderOf(holder))
   }
   writeFileSync(holder, `${process.pid}\n`)
   const connection = db
@@ -48,3 +42,20 @@ export const lockFolder = (folder: string): DataLock => {
     }
   }
 }
+
+/** Takes the folder for this process, or throws `data-folder-locked` naming who has it. */
+export const lockFolder = (folder: string): DataLock =>
+  take(
+    join(folder, "LOCK.db"),
+    join(folder, "LOCK.pid"),
+    (pid) =>
+      new StoreFault(
+        "data-folder-locked",
+        `Another process (pid ${pid}) uses the data folder ${folder}.`,
+        "Stop it, or choose another folder with --data-dir."
+      )
+  )
+
+/** Takes a file for this process by a lock beside it; the file itself need not be there. Throws `busy`. */
+export const lockFile = (path: string, busy: (pid: string) => Error): DataLock =>
+  take(`${path}.lock`, `${path}.pid`, busy)

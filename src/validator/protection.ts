@@ -20,9 +20,25 @@ export type ToSign =
   | { readonly kind: "seal"; readonly slot: number }
   | { readonly kind: "vote"; readonly source: number; readonly target: number }
 
-/** Why a signature is not given. */
+/** Why a signature is not given. In docs/errors.md. */
+export const unsignedCodes = [
+  "slot-signed",
+  "slot-ahead",
+  "vote-signed",
+  "vote-malformed",
+  "header-malformed",
+  "header-foreign",
+  "book-unsaved",
+  "kind-unknown",
+  "line-malformed",
+  "signer-away",
+  "signer-refused",
+  "signer-listening",
+  "doppelganger"
+] as const
+
 export interface Unsigned {
-  readonly code: "slot-signed" | "vote-signed" | "vote-malformed" | "signer-away" | "signer-refused"
+  readonly code: (typeof unsignedCodes)[number]
   readonly message: string
 }
 

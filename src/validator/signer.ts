@@ -1,6 +1,8 @@
 /** Who signs for an authority: a key in this process, or another process that holds it. Both keep what they have signed. */
 import { Result } from "effect"
 import type { Header } from "../block/header.ts"
+import type { AuthorRules } from "../consensus/consensus.ts"
+import { slotOf } from "../consensus/rota.ts"
 import { sealHash } from "../consensus/seal.ts"
 import type { Address } from "../crypto/address.ts"
 import type { Keypair } from "../crypto/keys.ts"
@@ -19,6 +21,20 @@ export type Answered = (answer: Result.Result<Seal, Unsigned>) => void
 export interface Signer {
   readonly address: Address
   readonly seal: (ask: { readonly slot: number; readonly header: Header }, answered: Answered) => void
+  /** Hears each header that the chain takes: another may seal with this key. */
+  readonly saw?: (header: Header) => void
+  /** Why it would not seal a slot whatever the header is; undefined: it would, or only asking can tell. */
+  readonly idle?: (slot: number) => Unsigned | undefined
+}
+
+/** Why an authority seals nothing now, if somebody has to do something about it. */
+export const unsealing = (
+  author: Pick<AuthorRules, "rota"> | undefined,
+  signer: Signer | undefined,
+  now: number
+): Unsigned | undefined => {
+  const why = author && signer?.idle?.(slotOf(author.rota, now))
+  return why?.code === "signer-listening" ? undefined : why
 }
 
 /** Where a key keeps what it has signed. `save` returns when that is on disk, and throws if it cannot be. */
@@ -27,15 +43,20 @@ export interface SignedBook {
   readonly save: (signed: Signed) => void
 }
 
-/** Signs a hash if the book allows what it stands for; the book is written first. */
+/** Signs a hash if the book allows what it stands for; the book is written first, and if it cannot be, nothing is signed. */
 export const signOnce = (
   key: Keypair,
   book: SignedBook,
   { next, hash }: { readonly next: ToSign; readonly hash: Uint8Array }
 ): Result.Result<Seal, Unsigned> =>
-  Result.map(mayBeSigned(book.load(), next), (signed) => {
-    book.save(signed)
-    return { publicKey: key.publicKey, signature: sign(hash, key.secret) }
+  Result.flatMap(mayBeSigned(book.load(), next), (signed) => {
+    try {
+      book.save(signed)
+    } catch (error) {
+      const message = `what is signed could not be noted: ${error instanceof Error ? error.message : String(error)}`
+      return Result.fail({ code: "book-unsaved", message })
+    }
+    return Result.succeed({ publicKey: key.publicKey, signature: sign(hash, key.secret) })
   })
 
 /** A key in this process. */

@@ -19,9 +19,15 @@ export interface Running {
   readonly peers: string
   readonly process: Subprocess
   readonly ready: Readonly<Record<string, unknown>>
+  /** All that it has printed so far. */
+  readonly printed: () => string
   /** Ends it and gives the exit code. */
   readonly stop: (signal?: "SIGTERM" | "SIGKILL") => Promise<number | null>
 }
+
+/** Warnings may stand before it. */
+export const readyLine = (text: string): string | undefined =>
+  text.split("\n").slice(0, -1).find((line) => line.startsWith('{"ready":true'))
 
 /** Starts `cairn start` with free ports and waits for its ready line. */
 export const start = async (...args: ReadonlyArray<string>): Promise<Running> => {
@@ -37,17 +43,23 @@ export const start = async (...args: ReadonlyArray<string>): Promise<Running> =>
     const { value, done } = await reader.read()
     if (done) throw new Error(`the node ended before it was ready: ${text}`)
     text += new TextDecoder().decode(value)
-    return text.includes("\n")
+    return readyLine(text) !== undefined
   })
-  const ready = JSON.parse(text.split("\n")[0]!) as Record<string, unknown>
+  const ready = JSON.parse(readyLine(text)!) as Record<string, unknown>
+  const decoder = new TextDecoder()
   void (async () => {
-    while (!(await reader.read()).done);
+    for (;;) {
+      const { value, done } = await reader.read()
+      if (done) return
+      text += decoder.decode(value, { stream: true })
+    }
   })()
   return {
     http: String(ready["http"]),
     peers: String(ready["peers"]),
     process: child,
     ready,
+    printed: () => text,
     stop: async (signal = "SIGTERM") => {
       child.kill(signal)
       await child.exited

@@ -8,8 +8,9 @@ import { blame } from "../../src/ledger/reject.ts"
 import { verdicts } from "../../src/chain/reject.ts"
 import { advice } from "../../src/discovery/statement.ts"
 import { lightLies } from "../../src/light/effect.ts"
+import { unsignedCodes } from "../../src/validator/protection.ts"
 import { until } from "../network.ts"
-import { binary, folder } from "./binary.ts"
+import { binary, folder, readyLine } from "./binary.ts"
 
 const root = join(import.meta.dir, "../..")
 const home = folder()
@@ -62,9 +63,8 @@ const start = async (command: string): Promise<Subprocess> => {
   let text = ""
   await until(`${command} is ready`, async () => {
     text += new TextDecoder().decode((await reader.read()).value)
-    return text.includes("\n")
+    return readyLine(text) !== undefined
   })
-  expect(JSON.parse(text.split("\n")[0]!)).toMatchObject({ ready: true })
   return child
 }
 
@@ -100,6 +100,21 @@ test("the commands of README and docs work as they are written", async () => {
     if (/--data-dir (A|coins)|testnet/.test(command)) node = shown
   }
 }, 120_000)
+
+test("the commands of docs/validators.md work as they are written", async () => {
+  // The testnet wants the default ports.
+  for (const other of started.splice(0)) {
+    other.kill("SIGKILL")
+    await other.exited
+  }
+  const nodes: Array<Subprocess> = []
+  for (const command of commandsOf("docs/validators.md")) {
+    if (!/^cairn (testnet )?start|^cairn signer/.test(command)) await run(command)
+    else nodes.push(await start(command))
+  }
+  for (const node of nodes) node.kill("SIGTERM")
+  for (const node of nodes) expect(await node.exited).toBe(0)
+}, 90_000)
 
 test("the commands of docs/compat.md work as they are written", async () => {
   const nodes: Array<Subprocess> = []
@@ -176,6 +191,7 @@ test.each(["docs/testing.md", "docs/exploring.md"])("the examples in %s run", as
 
 test("every code that can be given is in docs/errors.md", () => {
   const page = readFileSync(join(root, "docs/errors.md"), "utf8")
-  const codes = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes, ...lightLies, ...Object.keys(advice)]
+  const given = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes, ...lightLies]
+  const codes = [...given, ...Object.keys(advice), ...unsignedCodes]
   expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])
 })

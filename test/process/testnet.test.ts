@@ -132,6 +132,23 @@ test.each([
   expect([exit, JSON.parse(err).error.code]).toEqual([2, code])
 })
 
+test("a testnet of authorities: each node seals in its turns, and the heads are equal", async () => {
+  const ports = ["--http-port", "0", "--p2p-port", "0"]
+  const { child, lines } = follow("testnet", "start", "--spec", "dev-authorities", "--nodes", "4", ...ports)
+  await until("the testnet is ready", () => lines.some((line) => line.startsWith('{"ready":true')))
+  const ready = JSON.parse(lines.find((line) => line.startsWith('{"ready":true'))!)
+  const names: ReadonlyArray<string> = ready.nodes.map(({ http }: { readonly http: string }) => http)
+  expect([ready.chain, names.length]).toEqual(["cairn-dev-poa", 4])
+  const sealers = async (): Promise<number> => {
+    const { headers } = await call(names[3]!, "headers", { query: { from_height: 1, limit: 100 } })
+    return new Set(headers.map(({ mined_by: by }) => by)).size
+  }
+  await until("all three have sealed", async () => (await sealers()) === 3, 20_000)
+  expect((await run("testnet", "watch", ...names, ...quick, "--timeout", "20s")).code).toBe(0)
+  child.kill("SIGINT")
+  expect(await child.exited).toBe(0)
+}, 60_000)
+
 test("a testnet in one command: joined, one mines, and all end together", async () => {
   const ports = ["--http-port", "0", "--p2p-port", "0"]
   const { child, lines } = follow("testnet", "start", "--nodes", "3", "--seal-every", "200ms", ...ports)

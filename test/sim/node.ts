@@ -9,6 +9,7 @@ import { outboundBytesMax } from "../../src/limits.ts"
 import { openDatabase } from "../../src/store/db.ts"
 import { Snapshot } from "../../src/store/snapshot.ts"
 import { ChainStore } from "../../src/store/store.ts"
+import type { Signer } from "../../src/validator/signer.ts"
 import { keyOf, specOf } from "../fixtures.ts"
 import type { SimService } from "./service.ts"
 
@@ -35,6 +36,7 @@ export interface AloneWish {
   readonly threads?: number
   readonly startThread?: StartThread
   readonly triesInPlace?: number
+  readonly signer?: Signer
   /** The address that it hears peers on. */
   readonly host?: string
   readonly asks?: SimService
@@ -104,6 +106,7 @@ export const startAlone = (wish: AloneWish = {}): Effect.Effect<AloneNode, unkno
         startThread: wish.startThread ?? noThreads,
         ...(wish.asks === undefined ? {} : { fetch: wish.asks.fetch })
       },
+      ...(wish.signer === undefined ? {} : { signer: wish.signer }),
       ...(wish.triesInPlace === undefined ? {} : { triesInPlace: wish.triesInPlace }),
       facts: {
         version: "sim",

@@ -59,6 +59,7 @@ import { encodeEvidence } from "../../src/consensus/evidence.ts"
 import { offenceOf } from "../authorities.ts"
 import { specOf as testSpec, TestChain } from "../fixtures.ts"
 import { payments } from "./payment.ts"
+import { signings } from "./signing.ts"
 
 const keys = [0, 1, 2].map((index) => accountKey(devMnemonic, index))
 const [alice, bob, carol] = keys as [(typeof keys)[0], (typeof keys)[0], (typeof keys)[0]]
@@ -629,6 +630,7 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       filter: filters(),
       proof: proofs(),
       peer: peers(),
+      signing: signings(),
       discovery: discovery()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
   )
