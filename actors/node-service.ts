@@ -41,6 +41,7 @@ import type {
   TransactionView
 } from "../src/node.ts"
 import { BlockRefused, Unavailable } from "../src/node.ts"
+import { readLeaders } from "../src/store/leaders.ts"
 import type { Snapshot, SnapshotRow, UnitsPlace } from "../src/store/snapshot.ts"
 import type { ActorRef, Reply } from "./actor.ts"
 import type { EventHub } from "./event-hub.ts"
@@ -76,6 +77,8 @@ export interface NodePorts {
   readonly stopping: () => boolean
   /** Who found no room on the disk when they last wrote. */
   readonly lacking: () => ReadonlyArray<string>
+  /** For whom this node seals, where authorities do. */
+  readonly sealer: Address | undefined
 }
 
 /** A node that seals a block on order may have to search for long. */
@@ -454,6 +457,10 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     accounts: makeAccounts(ports),
     ...makeCoins(ports),
     everyCoin: makeEveryCoin(ports),
+    authorities: (ahead) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        read(() => readLeaders(snapshot, rules, { now, ahead, self: ports.sealer }))
+      ),
     addPeer: (endpoint) => ports.maintenance.ask<PeerAdded>((reply) => ({ _tag: "AddPeer", endpoint, reply })),
     pending: (cursor, limit) => mempool.ask((reply) => ({ _tag: "Pending", cursor, limit, reply })),
     peers: () => ports.maintenance.ask<ReadonlyArray<PeerView>>((reply) => ({ _tag: "Peers", reply })),

@@ -448,7 +448,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       miningActive: config.mining.threads > 0 || options.signer !== undefined,
       past: progress,
       stopping: () => base.stopping,
-      lacking: () => base.disk.lacking(base.clock.currentTimeMillisUnsafe())
+      lacking: () => base.disk.lacking(base.clock.currentTimeMillisUnsafe()),
+      sealer: options.signer?.address
     })
     const stop = Effect.gen(function* () {
       base.stopping = true

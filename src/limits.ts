@@ -23,6 +23,9 @@ export const transactionBytesMax = 8_000
 export const filterElementsMax = Math.ceil(blockBytesMax / 28)
 /** Authorities of a chain at one time. Their rota is walked for each header. */
 export const authoritiesMax = 256
+/** Headers that the view of leaders counts, and slots that it shows by themselves, back or ahead: 256 headers are read in some ms. */
+export const leaderBlocksMax = 256
+export const leaderSlotsMax = 64
 /** Bytes of a chain spec file; a genesis of some ten thousand accounts. */
 export const specBytesMax = 2 * 1024 * 1024
 

@@ -13,6 +13,7 @@ import { startBunThread } from "../src/io/worker.ts"
 import { openDatabase, openReadonly } from "../src/store/db.ts"
 import { Snapshot } from "../src/store/snapshot.ts"
 import { ChainStore } from "../src/store/store.ts"
+import type { Signer } from "../src/validator/signer.ts"
 import { keyOf, specOf } from "./fixtures.ts"
 
 export interface TestNode {
@@ -28,6 +29,7 @@ export interface NodeWish {
   readonly seeds?: ReadonlyArray<string>
   readonly folder?: string
   readonly mining?: Partial<NodeConfig["mining"]>
+  readonly signer?: Signer
 }
 
 let keys = 200
@@ -58,6 +60,7 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
       key,
       proposer: key.address,
       tls: makeCertificate("test", { now, serial: crypto.getRandomValues(new Uint8Array(16)) }),
+      ...(wish.signer === undefined ? {} : { signer: wish.signer }),
       doors: { tcp: bunTcp, startThread: startBunThread },
       facts: {
         version: "test",

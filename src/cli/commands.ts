@@ -10,6 +10,7 @@ import type { Recording } from "../flight/record.ts"
 import { compatSystems } from "../http/compat.ts"
 import { readText } from "../io/files.ts"
 import { attempt } from "./attempt.ts"
+import { authorityCommand } from "./authority-command.ts"
 import { failure } from "./failure.ts"
 import { ask, keyFlags, nodeUrl, optional, passphraseOf, prefix, undefinedIfNone, withKeys, yes } from "./flags.ts"
 import { init } from "./init.ts"
@@ -377,6 +378,7 @@ export const makeRoot = (startedAt: number) =>
       statusCommand,
       verifyCommand,
       proofCommand,
+      authorityCommand,
       snapshotCommand,
       lightCommand,
       replayCommand,

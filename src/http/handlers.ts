@@ -7,6 +7,7 @@ import { sha256 } from "../crypto/hash.ts"
 import { formatTransaction, parseTransaction } from "../ledger/transaction-text.ts"
 import type { TransactionId } from "../ledger/transaction.ts"
 import type { BlockView, NodeShape } from "../node.ts"
+import { authorityHandlers } from "./authority-handlers.ts"
 import { coinHandlers } from "./coin-handlers.ts"
 import { aliases, routes } from "./contract.ts"
 import type { Handlers, Output } from "./exchange.ts"
@@ -308,5 +309,6 @@ export const makeHandlers = (node: NodeShape): Handlers => ({
   ...chainHandlers(node),
   ...moneyHandlers(node),
   ...coinHandlers(node),
-  ...proofHandlers(node)
+  ...proofHandlers(node),
+  ...authorityHandlers(node)
 })
