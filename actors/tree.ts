@@ -58,9 +58,10 @@ import type {
   TipMoved
 } from "./protocol.ts"
 import { type AnySession, Sessions } from "./sessions.ts"
+import { type SlotWatch, watchSlots } from "./slot-watch.ts"
 import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { makeSync } from "./sync.ts"
-import { makeTicker } from "./ticker.ts"
+import { type Beat, makeTicker } from "./ticker.ts"
 
 export interface TreeOptions {
   readonly config: NodeConfig
@@ -113,6 +114,8 @@ interface Base {
   readonly watch: ActorWatch
   readonly hashes: HashRate
   readonly sessions: Sessions
+  /** Undefined: the chain has no slots. */
+  readonly slots: SlotWatch | undefined
   readonly nodeId: string
   /** Where others may dial us; empty until we listen, or if we do not. */
   endpoint: string
@@ -140,6 +143,7 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const metrics = new Metrics()
+    const { rules, store, signer } = options
     return {
       options,
       clock,
@@ -151,6 +155,7 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
       watch: { ...watchWith(metrics), ...options.spy },
       hashes: new HashRate(metrics),
       sessions: new Sessions(),
+      slots: watchSlots({ rules, store, clock, metrics, self: signer?.address }),
       nodeId: nodeIdOf(options.key.publicKey),
       endpoint: "",
       stopping: false
@@ -159,9 +164,9 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
 
 /** Tells everyone who builds on the tip; the mempool must not miss it, the others want the latest only. */
 const tellTip =
-  ({ events, sessions }: Base, { mempool, miner, sync }: Core) =>
+  ({ events, sessions, slots }: Base, { mempool, miner, sync }: Core) =>
   (move: TipMoved): Effect.Effect<void> =>
-    Effect.map(mempool.offer(move), () => {
+    Effect.flatMap(mempool.offer(move), () => {
       miner.tell(move)
       sync.tell(move)
       sessions.each((session) =>
@@ -172,6 +177,7 @@ const tellTip =
       const transactions = move.confirmed.filter(({ kind }) => kind !== "coinbase").length
       const counts = { detached, attached: move.attached.length, transactions }
       events.publish({ type: "tip", height: tip.height, hash: tip.id, time: tip.time, ...counts })
+      return slots?.moved(move) ?? Effect.void
     })
 
 /** Tells peers, the miner and listeners of what came into the pool. */
@@ -374,6 +380,10 @@ class Door {
   }
 }
 
+/** The watch judges, where there are slots. */
+const slotBeats = ({ slots, fork }: Base): ReadonlyArray<Beat> =>
+  slots === undefined ? [] : [[slots.everyMs, () => fork(slots.tick())]]
+
 const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray<ActorRef<never>>): void => {
   const { version, signatureEngine } = options.facts
   metrics.read("cairn_actor_inbox_messages", "Messages waiting, by actor.", "gauge", () =>
@@ -417,6 +427,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       [2_000, () => sessions.each((session) => session.tell({ _tag: "Tick" }))],
       [1_000, hashes.tick],
       [60_000, () => mempool.tell({ _tag: "Expire" })],
+      ...slotBeats(base),
       ...past.map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
     ])
     const outer = yield* supervise("edge", "one-for-one", [maintenance, ticker])

@@ -6,7 +6,7 @@ import { ancestryOf } from "../chain/reader.ts"
 import { toHex } from "../codec/bytes.ts"
 import { leaderBlocksMax, leaderSlotsMax } from "../limits.ts"
 import { makeDice } from "../sim/dice.ts"
-import { leaderView, type LeaderView } from "./leaders.ts"
+import { leaderView, type LeaderView, slotOutcome } from "./leaders.ts"
 import { leaderOf, slotOf, slotStart } from "./rota.ts"
 
 const chainOf = (authorities: number, voteBlocks = 0): TestChain =>
@@ -131,6 +131,18 @@ describe("the view of leaders", () => {
     chain.mine(1)
     expect(viewOf(chain).recent.length).toBe(leaderSlotsMax)
     expect(viewOf(chain).recent.at(-1)!.block?.height).toBe(4)
+  })
+
+  test("of a single slot says the same", () => {
+    for (let seed = 30; seed < 40; seed++) {
+      const chain = someChain(seed, 30)
+      const author = chain.rules.consensus.author!
+      const ancestry = ancestryOf(chain.store, chain.store.tip().header)
+      for (const { slot, leader, block } of viewOf(chain, chain.now + 3_000).recent) {
+        const outcome = slotOutcome(author, ancestry, slot)
+        expect([toHex(outcome.leader), outcome.block?.id]).toEqual([toHex(leader), block?.hash])
+      }
+    }
   })
 
   test("does not count what is to come when the clock is behind, nor lateness before the first block", () => {

@@ -82,6 +82,20 @@ export interface LeaderView {
   readonly tallies: ReadonlyArray<TallyView>
 }
 
+/** Who led a slot that is over, and the branch's block of it. Walks down from the tip, so it is for the last slots. */
+export const slotOutcome = (
+  { rota, authorities }: AuthorRules,
+  { parent, at }: Ancestry,
+  slot: number
+): { readonly leader: Address; readonly block: Header | undefined } => {
+  let header = parent
+  while (header.height > 0 && slotOf(rota, header.time) > slot) header = at(header.height - 1)
+  const isBlock = header.height > 0 && slotOf(rota, header.time) === slot
+  const before = isBlock ? at(header.height - 1) : header
+  const { members } = authorities({ parent: before, at })
+  return { leader: leaderOf(members, slot), block: isBlock ? header : undefined }
+}
+
 interface Count {
   lastSealed: MemberView["lastSealed"]
   inTurn: number
