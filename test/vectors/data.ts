@@ -53,6 +53,7 @@ import type {
 } from "../../src/ledger/transaction.ts"
 import { makeTransfer, signedPart, signTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
+import { authorities } from "./authority.ts"
 import { payments } from "./payment.ts"
 
 const keys = [0, 1, 2].map((index) => accountKey(devMnemonic, index))
@@ -567,7 +568,8 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       block: blocks(),
       filter: filters(),
       proof: proofs(),
-      peer: peers()
+      peer: peers(),
+      authority: authorities()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
   )
 
