@@ -323,7 +323,8 @@ const run = ({ config, spec, recording, compat, startedAt, onReady }: StartOptio
 export const start = (options: StartOptions): Effect.Effect<void, Failure> => {
   const scheduler = new SlicedScheduler()
   const program = run(options).pipe(
-    Effect.provide(Logger.layer([isTerminal() ? Logger.consolePretty() : Logger.consoleJson])),
+    // Standard output is the ready line's: a node may have something to say before it is ready.
+    Effect.provide(Logger.layer([isTerminal() ? Logger.consolePretty() : Logger.withConsoleError(Logger.formatJson)])),
     Effect.provideService(References.MinimumLogLevel, "Info")
   )
   return Effect.callback<void, Failure>((resume) => {
