@@ -156,6 +156,43 @@ describe("the view of leaders", () => {
     expect([behind.present.slot, behind.present.open, behind.recent.length]).toEqual([0, false, 0])
     expect(behind.members.reduce((sum, { missed }) => sum + missed, 0)).toBe(0)
     expect(viewOf(chain).members.reduce((sum, { missed }) => sum + missed, 0)).toBe(0)
+    const before = chain.now + 1_000
+    chain.now += 60_000
+    chain.mine(1)
+    expect(viewOf(chain, before).members.reduce((sum, { missed }) => sum + missed, 0)).toBe(0)
+  })
+
+  test("judges each slot by the list of its time, whatever the votes have made of it since", () => {
+    for (let seed = 50; seed < 60; seed++) {
+      const dice = makeDice(seed)
+      const chain = chainOf(3, 50)
+      const author = chain.rules.consensus.author!
+      const leaders = new Map<number, string>()
+      const missed = new Map<string, number>()
+      const slotNow = (): number => slotOf(author.rota, chain.store.tip().header.time)
+      for (let i = 0; i < 30; i++) {
+        const { members } = authoritiesOf(chain)
+        const from = slotNow()
+        if (dice.int(3) === 0) chain.now += 1_000 * dice.int(5)
+        const wish = i < 20 ? about(i < 10 ? "admit" : "expel", 300) : undefined
+        const isMember = members.some((one) => toHex(one) === toHex(keyOf(300).address))
+        const votes = wish !== undefined && isMember === (wish.vote === "expel")
+        const block = land(chain, { rank: dice.int(2), ...(votes ? { ballot: wish } : {}) })
+        for (let slot = from + 1; slot <= slotNow(); slot++) {
+          const leader = toHex(leaderOf(members, slot))
+          leaders.set(slot, leader)
+          const isLate = slot < slotNow() || block.header.authority!.weight === 1
+          if (isLate && (i > 0 || slot === slotNow())) missed.set(leader, (missed.get(leader) ?? 0) + 1)
+        }
+      }
+      const ancestry = ancestryOf(chain.store, chain.store.tip().header)
+      const view = viewOf(chain, chain.now + 1_000)
+      for (const { slot, leader } of view.recent.slice(0, -1)) {
+        expect([seed, slot, toHex(leader)]).toEqual([seed, slot, leaders.get(slot)!])
+        expect(toHex(slotOutcome(author, ancestry, slot).leader)).toBe(toHex(leader))
+      }
+      for (const one of view.members) expect(one.missed).toBe(missed.get(toHex(one.address)) ?? 0)
+    }
   })
 
   test("shows the votes that count and what they lack, until they lapse or come true", () => {
