@@ -1,7 +1,7 @@
 /** What is said and counted of slots: each once, own blocks by name, late leaders without filling the log. */
 import { expect, test } from "bun:test"
 import { type Clock, Effect, Logger, References } from "effect"
-import { authoritiesOf, land } from "../test/authorities.ts"
+import { authoritiesOf, land } from "../test/rota.ts"
 import { specOf, TestChain } from "../test/fixtures.ts"
 import { slotLogMs } from "../src/limits.ts"
 import { leaderOf } from "../src/consensus/rota.ts"

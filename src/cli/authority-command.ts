@@ -1,7 +1,7 @@
 /** The command group `cairn authority`: its commands, their flags and what `--help` teaches. */
 import { Command } from "effect/cli"
 import { attempt } from "./attempt.ts"
-import { listAuthorities } from "./authority.ts"
+import { listAuthorities } from "./authority-list.ts"
 import { nodeUrl } from "./flags.ts"
 
 const listCommand = Command.make("list", { node: nodeUrl }, ({ node }) => attempt(() => listAuthorities(node))).pipe(

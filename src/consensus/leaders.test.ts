@@ -1,6 +1,6 @@
 /** The view of leaders: equal for equal tips and times, and what a naive count of slots gives. */
 import { describe, expect, test } from "bun:test"
-import { about, authoritiesOf, conviction, doubleSign, land } from "../../test/authorities.ts"
+import { about, authoritiesOf, conviction, doubleSign, land } from "../../test/rota.ts"
 import { firstAuthority, keyOf, specOf, TestChain } from "../../test/fixtures.ts"
 import { ancestryOf } from "../chain/reader.ts"
 import { toHex } from "../codec/bytes.ts"

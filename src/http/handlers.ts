@@ -7,7 +7,6 @@ import { sha256 } from "../crypto/hash.ts"
 import { formatTransaction, parseTransaction } from "../ledger/transaction-text.ts"
 import type { TransactionId } from "../ledger/transaction.ts"
 import type { BlockView, NodeShape } from "../node.ts"
-import { authorityHandlers } from "./authority-handlers.ts"
 import { coinHandlers } from "./coin-handlers.ts"
 import { aliases, routes } from "./contract.ts"
 import type { Handlers, Output } from "./exchange.ts"
@@ -28,6 +27,7 @@ import {
 } from "./json.ts"
 import { pathOf } from "./openapi.ts"
 import { problem } from "./problem.ts"
+import { rotaHandlers } from "./rota-handlers.ts"
 
 /** Confirmations after which a block's page is told to be kept by caches: a reorganisation that deep is news of another kind. */
 const settledConfirmations = 100
@@ -310,5 +310,5 @@ export const makeHandlers = (node: NodeShape): Handlers => ({
   ...moneyHandlers(node),
   ...coinHandlers(node),
   ...proofHandlers(node),
-  ...authorityHandlers(node)
+  ...rotaHandlers(node)
 })

@@ -10,7 +10,7 @@ import { amount } from "../ledger/amount.ts"
 import type { Nonce } from "../ledger/transaction.ts"
 import { snapshotBlocksMax } from "../limits.ts"
 import { forge, keyOf, seal, specOf, TestChain, transfer } from "../../test/fixtures.ts"
-import { about, authoritiesOf, land } from "../../test/authorities.ts"
+import { about, authoritiesOf, land } from "../../test/rota.ts"
 import { load, make, memory, readerOf } from "../../test/snapshots.ts"
 import {
   ChunkReader,

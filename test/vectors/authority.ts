@@ -9,7 +9,7 @@ import { encodeEvidence, type Evidence } from "../../src/consensus/evidence.ts"
 import { type RotaRule, slotOf, turnIn } from "../../src/consensus/rota.ts"
 import type { Address } from "../../src/crypto/address.ts"
 import type { Millis } from "../../src/ledger/transaction.ts"
-import { about, authoritiesOf, conviction, doubleSign, land, nextBlock } from "../authorities.ts"
+import { about, authoritiesOf, conviction, doubleSign, land, nextBlock } from "../rota.ts"
 import { firstAuthority, forge, keyOf, seal, specOf, TestChain, transfer } from "../fixtures.ts"
 
 /** Who is voted in, and who never was an authority. */

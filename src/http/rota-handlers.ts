@@ -1,4 +1,4 @@
-/** Routes of chains whose blocks authorities seal. */
+/** The route of the rota: who leads on a chain of authorities. */
 import { Effect } from "effect"
 import { equal } from "../codec/bytes.ts"
 import { inTurnWeight } from "../consensus/rota.ts"
@@ -88,7 +88,7 @@ const authoritiesJson = ({ rules }: NodeFacts, view: AuthoritiesView): Reply => 
   }
 }
 
-export const authorityHandlers = (node: NodeShape): Pick<Handlers, "authorities"> => ({
+export const rotaHandlers = (node: NodeShape): Pick<Handlers, "authorities"> => ({
   authorities: ({ query }) =>
     Effect.map(node.authorities((query["slots"] as number | undefined) ?? slotsAhead), (view) =>
       view === undefined ? withoutAuthorities : { reply: authoritiesJson(node.facts, view) }

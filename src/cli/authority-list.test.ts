@@ -1,7 +1,7 @@
 /** The table of authorities: whose turn it is, by the node's clock. */
 import { expect, test } from "bun:test"
 import type { ReplyOf } from "../http/contract.ts"
-import { authorityLines } from "./authority.ts"
+import { authorityLines } from "./authority-list.ts"
 
 type View = ReplyOf<"authorities">
 const member = (address: string, place: number): View["members"][number] => ({

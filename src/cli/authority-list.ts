@@ -1,4 +1,4 @@
-/** `cairn authority`: who seals on a chain of authorities, as a node has it. */
+/** `cairn authority list`: who seals on a chain of authorities, as a node has it. */
 import { call } from "../http/client.ts"
 import type { ReplyOf } from "../http/contract.ts"
 import { paint, print, rows } from "./output.ts"
