@@ -42,6 +42,7 @@ import type {
 } from "../src/node.ts"
 import { BlockRefused, Unavailable } from "../src/node.ts"
 import type { NodeState, Readiness } from "../src/ready.ts"
+import { readLeaders } from "../src/store/leaders.ts"
 import type { Snapshot, SnapshotRow, UnitsPlace } from "../src/store/snapshot.ts"
 import type { ActorRef, Reply } from "./actor.ts"
 import type { EventHub } from "./event-hub.ts"
@@ -81,6 +82,8 @@ export interface NodePorts {
   readonly stateAt: NodeShape["stateAt"]
   /** Why it seals nothing though it should. */
   readonly unsealing: () => ReadyView["reasons"][number] | undefined
+  /** For whom this node seals, where authorities do. */
+  readonly sealer: Address | undefined
 }
 
 /** A node that seals a block on order may have to search for long. */
@@ -468,6 +471,10 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     ...makeCoins(ports),
     everyCoin: makeEveryCoin(ports),
     stateAt: ports.stateAt,
+    authorities: (ahead) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        read(() => readLeaders(snapshot, rules, { now, ahead, self: ports.sealer }))
+      ),
     addPeer: (endpoint) => ports.maintenance.ask<PeerAdded>((reply) => ({ _tag: "AddPeer", endpoint, reply })),
     pending: (cursor, limit) => mempool.ask((reply) => ({ _tag: "Pending", cursor, limit, reply })),
     peers: () => ports.maintenance.ask<ReadonlyArray<PeerView>>((reply) => ({ _tag: "Peers", reply })),

@@ -65,11 +65,12 @@ import type {
   TipMoved
 } from "./protocol.ts"
 import { type AnySession, Sessions } from "./sessions.ts"
+import { type SlotWatch, watchSlots } from "./slot-watch.ts"
 import { sessionInboxLeast, squeezed, squeezedPool } from "./squeeze.ts"
 import { makeStateService } from "./state-service.ts"
 import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { makeSync } from "./sync.ts"
-import { makeTicker } from "./ticker.ts"
+import { type Beat, makeTicker } from "./ticker.ts"
 
 export interface TreeOptions {
   readonly config: NodeConfig
@@ -127,6 +128,8 @@ interface Base {
   readonly hashes: HashRate
   readonly sessions: Sessions
   readonly health: Health
+  /** Undefined: the chain has no slots. */
+  readonly slots: SlotWatch | undefined
   readonly nodeId: string
   /** Where we listen; empty until we do, or if we do not. */
   endpoint: string
@@ -157,6 +160,7 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
     const clock = yield* Clock.Clock
     const [metrics, disk] = [new Metrics(), new DiskRoom()]
     const events = new EventHub(clock.currentTimeMillisUnsafe())
+    const { rules, store, signer } = options
     return {
       options,
       clock,
@@ -169,6 +173,7 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
       hashes: new HashRate(metrics),
       sessions: new Sessions(),
       health: new Health({ clock, disk, events, metrics }),
+      slots: watchSlots({ rules, store, clock, metrics, self: signer?.address }),
       nodeId: nodeIdOf(options.key.publicKey),
       endpoint: "",
       advertised: ""
@@ -177,9 +182,9 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
 
 /** Tells everyone who builds on the tip; the mempool must not miss it, the others want the latest only. */
 const tellTip =
-  ({ events, sessions }: Base, { mempool, miner, sync, ballots }: Core) =>
+  ({ events, sessions, slots }: Base, { mempool, miner, sync, ballots }: Core) =>
   (move: TipMoved): Effect.Effect<void> =>
-    Effect.map(mempool.offer(move), () => {
+    Effect.flatMap(mempool.offer(move), () => {
       miner.tell(move)
       sync.tell(move)
       for (const actor of ballots.actors) actor.tell(move)
@@ -191,6 +196,7 @@ const tellTip =
       const transactions = move.confirmed.filter(({ kind }) => kind !== "coinbase").length
       const counts = { detached, attached: move.attached.length, transactions }
       events.publish({ type: "tip", height: tip.height, hash: tip.id, time: tip.time, ...counts })
+      return slots?.moved(move) ?? Effect.void
     })
 
 /** Tells peers, the miner and listeners of what came into the pool. */
@@ -422,6 +428,10 @@ class Door {
   }
 }
 
+/** The watch judges, where there are slots. */
+const slotBeats = ({ slots, fork }: Base): ReadonlyArray<Beat> =>
+  slots === undefined ? [] : [[slots.everyMs, () => fork(slots.tick())]]
+
 const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray<ActorRef<never>>): void => {
   const { version, signatureEngine } = options.facts
   metrics.read("cairn_actor_inbox_messages", "Messages waiting, by actor.", "gauge", () =>
@@ -465,6 +475,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       [2_000, () => sessions.each((session) => session.tell({ _tag: "Tick" }))],
       [1_000, hashes.tick],
       [60_000, () => mempool.tell({ _tag: "Expire" })],
+      ...slotBeats(base),
       ...[...past, ...discovery].map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
     ])
     const outer = yield* supervise("edge", "one-for-one", [maintenance, ...discovery, ticker, ...ballots.actors])
@@ -498,7 +509,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       readiness,
       check,
       stateAt: states.stateAt,
-      unsealing: () => unsealing(rules.consensus.author, options.signer, base.clock.currentTimeMillisUnsafe())
+      unsealing: () => unsealing(rules.consensus.author, options.signer, base.clock.currentTimeMillisUnsafe()),
+      sealer: options.signer?.address
     })
     const stop = Effect.gen(function* () {
       readiness.hear({ _tag: "Stopping" })

@@ -35,6 +35,11 @@ export const evidenceMax = 1_024
 export const evidenceToldMax = 32
 /** Wishes of an operator about other authorities. An authority has one vote at a time, so they are served in turn. More: refused. */
 export const wishesMax = 64
+/** Headers that the view of leaders counts, and slots that it shows by themselves, back or ahead: 256 headers are read in some ms. */
+export const leaderBlocksMax = 256
+export const leaderSlotsMax = 64
+/** Milliseconds between two lines of the log about leaders that were late: a dead one would fill it. */
+export const slotLogMs = 10_000
 /** Bytes of a chain spec file; a genesis of some ten thousand accounts. */
 export const specBytesMax = 2 * 1024 * 1024
 

@@ -5,6 +5,7 @@ import type { BlockHash, Header, Height } from "./block/header.ts"
 import type { AccountProof, CoinProof, TransactionProof } from "./block/proof.ts"
 import type { BlockReject } from "./chain/reject.ts"
 import type { Rules } from "./chain/rules.ts"
+import type { LeaderView } from "./consensus/leaders.ts"
 import type { Address } from "./crypto/address.ts"
 import type { Amount } from "./ledger/amount.ts"
 import type { Coin } from "./ledger/coin.ts"
@@ -139,6 +140,11 @@ export interface TransactionProofView {
 export interface Tip {
   readonly header: Header
   readonly work: bigint
+}
+
+/** Who leads and who is next, as the tip has it; and for whom this node seals, if for anybody. */
+export interface AuthoritiesView extends LeaderView {
+  readonly self: Address | undefined
 }
 
 export interface PeerView {
@@ -373,6 +379,8 @@ export interface NodeShape {
   readonly everyCoin: (cursor: string | undefined, limit: number) => Answer<Page<NamedCoin> | undefined>
   /** A page of the state after the best branch's block at a height, as far back as `stateBlocksOf` the spec. */
   readonly stateAt: (height: number, cursor: string | undefined, limit: number) => Answer<StatePage | StateAbsence>
+  /** The rota at the tip, with so many slots to come; undefined: the chain has no authorities. */
+  readonly authorities: (ahead: number) => Answer<AuthoritiesView | undefined>
   readonly addPeer: (endpoint: string) => Answer<PeerAdded>
   readonly peers: () => Answer<ReadonlyArray<PeerView>>
   readonly stats: () => Answer<Stats>

@@ -1,7 +1,6 @@
 /** A light client and its peers in one call: real chains answer as a node's store does, liars change what they say. */
 import { encodeBlock } from "../src/block/block.ts"
 import { filterHash, filterHeaderStart, makeFilter, nextFilterHeader } from "../src/block/filter.ts"
-import { headerBytes } from "../src/block/header.ts"
 import { concat, concatAll, toHex } from "../src/codec/bytes.ts"
 import type { Hash32 } from "../src/crypto/hash.ts"
 import { LightClient } from "../src/light/client.ts"
@@ -77,7 +76,7 @@ export class LightWorld {
     this.client = new LightClient(rules, wish.pageMax)
     this.now = Math.max(...peers.map(({ chain }) => chain.now))
     const taken = this.client.chain.load(wish.disk ?? new Uint8Array(0), this.now)
-    this.disk = (wish.disk ?? new Uint8Array(0)).slice(0, taken * headerBytes)
+    this.disk = (wish.disk ?? new Uint8Array(0)).slice(0, taken * this.client.chain.rowBytes)
     for (const [session, { filters }] of peers.entries()) this.client.joined(session, { filters: filters ?? true })
   }
 
@@ -112,7 +111,7 @@ export class LightWorld {
   private perform(effect: LightEffect): ReadonlyArray<LightEffect> {
     switch (effect._tag) {
       case "Store":
-        this.disk = concat(this.disk.subarray(0, effect.above * headerBytes), effect.headers)
+        this.disk = concat(this.disk.subarray(0, effect.above * this.client.chain.rowBytes), effect.headers)
         this.undone.push(effect.undone)
         return []
       case "Drop":

@@ -37,6 +37,7 @@ export const coinProof = (id: string, index: number): Promise<ReplyOf<"coinProof
 export const accountProof = (address: string): Promise<ReplyOf<"accountProof">> => ask(`/api/accounts/${address}/proof`)
 export const transactionProof = (id: string): Promise<ReplyOf<"transactionProof">> =>
   ask(`/api/transactions/${id}/proof`)
+export const authorities = (): Promise<ReplyOf<"authorities">> => ask("/api/authorities?slots=8")
 export const peers = (): Promise<ReplyOf<"peers">> => ask("/api/peers")
 export const submit = (transaction: unknown): Promise<ReplyOf<"submit">> => ask("/api/transactions", transaction)
 export const mine = (): Promise<ReplyOf<"mine">> => ask("/api/mine", {})

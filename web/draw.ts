@@ -17,6 +17,25 @@ export const drawBar = (part: number, kind: string): SVGElement => {
   return drawn
 }
 
+/** What an authority has of a slot: its own block, one in another's place, none where it led; or its turn is now or to come. */
+export type Mark = "sealed" | "instead" | "late" | "now" | "next"
+
+/** A lane of slots, oldest first; the one at `present` is framed, and fills as it goes by. */
+export const drawLane = (marks: ReadonlyArray<Mark | undefined>, present: number, label: string): SVGElement => {
+  const drawn = svg("svg", {
+    viewBox: `0 0 ${10 * marks.length} 12`,
+    preserveAspectRatio: "none",
+    class: "slots",
+    role: "img",
+    "aria-label": label
+  })
+  drawn.append(svg("rect", { x: 10 * present, width: 10, height: 12, class: "present" }))
+  drawn.append(svg("rect", { x: 10 * present, width: 10, height: 12, class: "gone" }))
+  for (const [i, mark] of marks.entries())
+    if (mark !== undefined) drawn.append(svg("rect", { x: 10 * i + 1, y: 2, width: 8, height: 8, rx: 1, class: mark }))
+  return drawn
+}
+
 /** One end of a stream: how much, and what to say of it. */
 export interface End {
   readonly units: number

@@ -9,6 +9,7 @@ import { lineOf } from "../src/ledger/transaction-text.ts"
 import type { TransactionId } from "../src/ledger/transaction.ts"
 import { freeCoins } from "../src/wallet/spend.ts"
 import * as api from "./api.ts"
+import { makePanel } from "./authorities.ts"
 import { drawCoins } from "./coins.ts"
 import { judgeFile, judgeReply, type Shown, strange } from "./proof.ts"
 import { button, counted, element, fill, money, row, short } from "./text.ts"
@@ -20,6 +21,8 @@ const input = (id: string): HTMLInputElement => element<HTMLInputElement>(id)
 let facts: ChainFacts
 let key: Keypair | undefined
 let newest = -1
+/** Of a chain of authorities. */
+let rota: ReturnType<typeof makePanel> | undefined
 
 type Confirmed = Awaited<ReturnType<typeof api.blocks>>["chain"][number]["transactions"][number]
 const transfersShown = 8
@@ -241,7 +244,8 @@ const joinCoins = async (): Promise<void> => {
 }
 
 const all = async (): Promise<void> => {
-  await Promise.all([showFigures(), showBlocks(), showPending(), showAccounts(), showPeers(), showOwn(), view()])
+  const parts = [showFigures(), showBlocks(), showPending(), showAccounts(), showPeers(), showOwn(), view()]
+  await Promise.all([...parts, rota?.show()])
 }
 
 /** Many events together are one refresh. */
@@ -266,6 +270,7 @@ const begin = async (): Promise<void> => {
   element("version").textContent = `cairn ${service.version}`
   input("fee").value = format((meta.limits["min_transaction_fee"] ?? 0) as Amount, facts.decimals)
   element("keys").append(keyButton("New key", makeKey), ...dev.map((_, i) => keyButton(`dev:${i}`, () => devKey(i))))
+  if (meta.consensus.startsWith("proof-of-authority")) rota = makePanel(api.authorities)
   element("mine").hidden = service.mode !== "development"
   await all()
   api.listen({

@@ -97,6 +97,25 @@ const showTransaction = async (ports: ViewPorts, id: string): Promise<ReadonlyAr
   ]
 }
 
+type Sealed = ReplyOf<"blockAt">["block"]["authority"]
+
+/** In whose turn a block was sealed. */
+const turnText = (sealed: Sealed): string | undefined =>
+  sealed === null
+    ? undefined
+    : `, in slot ${sealed.slot}, ${sealed.in_turn ? "in its turn" : "out of turn, in its leader’s place"}`
+
+/** What a block says of another authority. */
+const voteLine = (sealed: Sealed): ReadonlyArray<HTMLElement> =>
+  sealed === null || sealed.vote === null
+    ? []
+    : [
+        line(
+          `It ${sealed.vote.kind === "convict" ? "convicts" : `votes to ${sealed.vote.kind}`} `,
+          addressLink(sealed.vote.subject)
+        )
+      ]
+
 const showBlock = async ({ facts }: ViewPorts, height: string): Promise<ReadonlyArray<HTMLElement>> => {
   const { block } = await api.blockAt(height)
   const rows = block.transactions.map((one) => {
@@ -111,9 +130,11 @@ const showBlock = async ({ facts }: ViewPorts, height: string): Promise<Readonly
     line(
       new Date(block.time).toLocaleString(),
       block.height === 0 ? "" : ", sealed by ",
-      block.height === 0 ? undefined : addressLink(block.mined_by)
+      block.height === 0 ? undefined : addressLink(block.mined_by),
+      turnText(block.authority)
     ),
     ...(block.extra === "" ? [] : [dataLine("data", block.extra)]),
+    ...voteLine(block.authority),
     make("ol", "list", ...rows),
     stateFold(facts, block),
     line(

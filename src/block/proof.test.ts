@@ -1,9 +1,9 @@
 /** Proofs against whoever would bend one: every bit counts, and what is shown is what was asked. */
 import { describe, expect, test } from "bun:test"
 import { Result } from "effect"
-import { forge, keyOf, specOf, transfer } from "../../test/fixtures.ts"
+import { forge, keyOf, specOf, TestChain, transfer } from "../../test/fixtures.ts"
 import { makeRules } from "../chain/rules.ts"
-import { fromHex, toHex, utf8 } from "../codec/bytes.ts"
+import { equal, fromHex, toHex, utf8 } from "../codec/bytes.ts"
 import { asHash, zeroHash } from "../crypto/hash.ts"
 import { type AccountState, encodeAccount, keyOf as entryKey } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
@@ -13,6 +13,7 @@ import { proofBytesMax } from "../limits.ts"
 import { makeDice } from "../sim/dice.ts"
 import { type Block, transactionRootOf } from "./block.ts"
 import type { BlockHash, Height } from "./header.ts"
+import { sealHeader } from "./seal.ts"
 import { hashNodeInto } from "./state-page.ts"
 import { prove, StateTree } from "./state-tree.ts"
 import {
@@ -308,11 +309,33 @@ test("a header that nobody worked for carries nothing; a genesis needs no seal",
   expect(codeOf(bytes)).toBe("holds")
 })
 
+test("a header of authorities carries only what its proposer has signed; a genesis needs no seal", () => {
+  const chain = new TestChain(specOf({ authorities: 3 }))
+  const [block] = chain.mine(1, [transfer({ from: 0, to: 1, nonce: 1 })])
+  const bytes = encodeProof(proveTransaction(block!, 0)!)
+  expect([block!.header.version, codeOf(bytes)]).toEqual([2, "holds"])
+  for (const offset of [1 + 242, 1 + 275, 1 + 338]) {
+    const bent = bytes.slice()
+    bent[offset]! ^= 1
+    expect([offset, codeOf(bent)]).toEqual([offset, "proof-seal-wrong"])
+  }
+  // Another authority's seal of the same header is none.
+  const stolen = sealHeader(block!.header, keyOf(201))
+  const mine = sealHeader(block!.header, keyOf(200))
+  const other = equal(stolen.proposer, keyOf(201).address) ? mine : stolen
+  expect(codeOf(encodeProof({ ...proveTransaction(block!, 0)!, header: other }))).toBe("proof-seal-wrong")
+  const { address } = keyOf(0)
+  const state = prove(() => undefined, entryKey(address))
+  const { header } = chain.rules.genesis
+  expect(codeOf(encodeProof({ kind: "account", header, address, state }))).toBe("proof-root-wrong")
+})
+
 describe("from anybody", () => {
   const samples = [
     ...[0, 3, 7].map((index) => encodeProof(proveTransaction(blockOf(transactions.slice(0, 8)), index)!)),
     ...[0, 20].map((i) => encodeProof(stateOf(17).proofOf(i))),
-    ...[0, 20].map((i) => encodeProof(coinsOf(17).proofOf(i)))
+    ...[0, 20].map((i) => encodeProof(coinsOf(17).proofOf(i))),
+    encodeProof(proveTransaction(new TestChain(specOf({ authorities: 3 })).mine(1, transactions.slice(0, 2))[0]!, 1)!)
   ]
 
   test("no bytes make the reader throw, and none are taken in a second form", () => {

@@ -29,6 +29,7 @@ import { blockTransactionsMax, proofBytesMax, transactionBytesMax } from "../lim
 import type { Block } from "./block.ts"
 import { type BlockHash, decodeHeader, type Header, headerBytes, headerLengthAt, meetsTarget } from "./header.ts"
 import { merkleProof } from "./merkle.ts"
+import { isSealed } from "./seal.ts"
 import { hashLeafInto, hashNodeInto } from "./state-page.ts"
 import {
   bit,
@@ -110,7 +111,7 @@ export interface ProofReject {
 
 /** What the reader already knows and will not take from the proof. */
 export interface Expected {
-  /** Hash of a header that the reader trusts. Without it the proof's own header is only held against its own target. */
+  /** Hash of a header that the reader trusts. Without it the proof's own header is only held against its own target and signer. */
   readonly header?: BlockHash | undefined
   /** The transaction id, address or outpoint (36 bytes) that was asked for. */
   readonly subject?: Uint8Array | undefined
@@ -234,6 +235,8 @@ export const verifyProof = (bytes: Uint8Array, expected: Expected = {}): Result.
   // The genesis has no seal.
   if (header.height > 0 && !meetsTarget(header.hash, header.target))
     return fail("proof-seal-wrong", `Header ${header.id} does not meet its own target: nobody worked for it.`)
+  if (header.height > 0 && header.authority !== undefined && !isSealed(header))
+    return fail("proof-seal-wrong", `Header ${header.id} is not signed by its proposer: nobody sealed it.`)
   return proof.kind === "transaction" ? climb(proof) : readState(proof)
 }
 

@@ -460,6 +460,7 @@ export const makeRoot = (startedAt: number) =>
       authorityCommand,
       verifyCommand,
       proofCommand,
+      authorityCommand,
       snapshotCommand,
       lightCommand,
       replayCommand,

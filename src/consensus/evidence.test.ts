@@ -8,7 +8,7 @@ import { concat, fromHex, toHex } from "../codec/bytes.ts"
 import { sign } from "../crypto/signature.ts"
 import { makeDice } from "../sim/dice.ts"
 import { decodeEvidence, encodeEvidence, evidenceBytes, evidenceId, evidenceOf } from "./evidence.ts"
-import { sealHash, sealHeader } from "./seal.ts"
+import { sealHash, sealHeader } from "../block/seal.ts"
 import { SeenSeals } from "./seen.ts"
 
 const chain = new TestChain(specOf({ authorities: 5 }))

@@ -7,7 +7,7 @@ import type { Address } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import { authorityHeaderBytes, chainTag, decodeHeader, type Header } from "../block/header.ts"
 import { type RotaRule, slotOf } from "./rota.ts"
-import { isSealed } from "./seal.ts"
+import { isSealed } from "../block/seal.ts"
 
 export interface Evidence {
   readonly authority: Address

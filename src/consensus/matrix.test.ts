@@ -27,7 +27,7 @@ import { makeTemplate } from "../miner/template.ts"
 import { DiskRoom } from "../store/room.ts"
 import { encodeEvidence, evidenceBytes, evidenceOf } from "./evidence.ts"
 import { slotOf, slotStart } from "./rota.ts"
-import { sealHash, sealHeader, withSeal } from "./seal.ts"
+import { sealHash, sealHeader, withSeal } from "../block/seal.ts"
 
 /** What a chain refuses a block for, asked of the rules one by one; undefined: nothing. */
 const verdict = ({ rules, store, verified, now }: TestChain, block: Block): string | undefined => {

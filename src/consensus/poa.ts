@@ -13,7 +13,7 @@ import type { Ancestry, AuthorFault, AuthorRules, Consensus } from "./consensus.
 import { decodeEvidence } from "./evidence.ts"
 import { makePow } from "./pow.ts"
 import { nextTurn, type RotaRule, slotOf, slotStart, turnIn } from "./rota.ts"
-import { isSealed } from "./seal.ts"
+import { isSealed } from "../block/seal.ts"
 
 const fault = (code: AuthorFault["code"], message: string): AuthorFault => ({ code, message })
 

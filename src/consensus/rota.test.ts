@@ -10,7 +10,7 @@ import { type Dice, makeDice } from "../sim/dice.ts"
 import type { AuthorRules, Consensus } from "./consensus.ts"
 import { makePoa } from "./poa.ts"
 import { delayOf, inOrder, leaderOf, rankOf, type RotaRule, slotOf, slotStart, turnIn } from "./rota.ts"
-import { sealHeader } from "./seal.ts"
+import { sealHeader } from "../block/seal.ts"
 
 const between = (dice: Dice, low: number, high: number): number => low + dice.int(high - low + 1)
 

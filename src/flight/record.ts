@@ -247,10 +247,10 @@ class Flights {
     ) as unknown as Pick<NodeShape, Method>
     // One by one: a call that is added to the node must be put on one side or the other.
     const { facts, tip, blockAt, blockOf, headersFrom, headersAfter, locator, blocksDownFrom, validate } = first
-    const { transactionProof, accountProof, coinProof, everyCoin, stateAt, votes, evidence } = first
+    const { transactionProof, accountProof, coinProof, everyCoin, stateAt, votes, evidence, authorities } = first
     return {
       ...{ facts, tip, blockAt, blockOf, headersFrom, headersAfter, locator, blocksDownFrom, validate },
-      ...{ transactionProof, accountProof, coinProof, everyCoin, stateAt, votes, evidence },
+      ...{ transactionProof, accountProof, coinProof, everyCoin, stateAt, votes, evidence, authorities },
       ...recorded,
       metrics: () => Effect.map((this.running?.tree.node ?? first).metrics(), (text) => text + this.figures()),
       listen: (afterId, onEvent) => this.listen(afterId, onEvent)

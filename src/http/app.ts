@@ -94,7 +94,7 @@ const checkAdmin = (c: HonoContext, { adminToken, node }: AppOptions): Problem |
 }
 
 /** Query parameters that schemas want as numbers. */
-const numeric = new Set(["limit", "from_height", "start"])
+const numeric = new Set(["limit", "from_height", "start", "slots"])
 
 const readQuery = (c: HonoContext, route: Route): { readonly value: unknown } | Problem => {
   if (route.query === undefined) return { value: {} }

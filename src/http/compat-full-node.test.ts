@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Context, Effect, Result } from "effect"
 import type { Hono } from "hono"
-import { forge, keyOf, payment, seal } from "../../test/fixtures.ts"
+import { forge, keyOf, payment, seal, specOf, TestChain } from "../../test/fixtures.ts"
 import { startNode, type TestNode } from "../../test/network.ts"
 import { type ChainSpec, parseSpec } from "../block/genesis.ts"
 import { makeHeader } from "../block/header.ts"
@@ -14,7 +14,7 @@ import { amount } from "../ledger/amount.ts"
 import { makeDice } from "../sim/dice.ts"
 import { makeApp } from "./app.ts"
 import { makeCompat } from "./compat.ts"
-import type { FullNodeBlock, FullNodeTransaction } from "./compat-text.ts"
+import { type FullNodeBlock, type FullNodeTransaction, readFullNodeBlock } from "./compat-text.ts"
 
 /** The preset, four bits in place of 22; and two accounts that have something from the start. */
 const preset = Result.getOrThrow(parseSpec(presets["full-node"]))
@@ -208,6 +208,18 @@ describe("full-node", () => {
     const strict = { ...block!, nonce: harder.header.nonce, header: toHex(harder.header.bytes), hash: harder.header.id }
     expect(await refused("/chain/add_block", strict, beside)).toEqual([400, "target-wrong"])
     expect((await post("/chain/add_block", block, beside)).status).toBe(200)
+  })
+
+  test("reads the longer headers of a chain of authorities, seal and all", () => {
+    const chain = new TestChain(specOf({ model: "utxo", authorities: 3 }))
+    const { header } = chain.next()
+    const { height: index, nonce, time, previous } = header
+    const shared = { index, nonce, timestamp: Math.floor(time / 1000), prev_hash: toHex(previous), txs: [], extra: "" }
+    const facts = { ...first.tree.node.facts, rules: chain.rules }
+    const read = (hex: string) => readFullNodeBlock({ ...shared, header: hex }, facts)
+    expect(toHex(Result.getOrThrow(read(toHex(header.bytes))).header.bytes)).toBe(toHex(header.bytes))
+    for (const hex of [toHex(header.bytes.subarray(0, 212)), `${toHex(header.bytes)}00`])
+      expect(Result.isFailure(read(hex))).toBe(true)
   })
 
   test("takes a payment of two owners in its JSON as it gave it, and none of which a word was changed", async () => {

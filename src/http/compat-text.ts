@@ -296,12 +296,12 @@ const readTransactions = (
 
 /** The block of their JSON, whose `header` must be ours, and say what the fields beside it say; or what is wrong, in words. */
 export const readFullNodeBlock = (one: FullNodeBlock, facts: NodeShape["facts"]): Result.Result<Block, string> => {
-  const bytes = fromHex(one.header ?? "", 212)
+  const bytes = fromHex(one.header ?? "")
   const extra = fromHex(one.extra ?? "")
   const header = bytes === undefined ? undefined : decodeHeader(bytes)
   if (header === undefined || extra === undefined) {
     return Result.fail(
-      "A block of this chain needs header, the 212 bytes in hex that /chain/sync gives, and extra: their fields alone do not make one."
+      "A block of this chain needs header, its bytes in hex that /chain/sync gives, and extra: their fields alone do not make one."
     )
   }
   const { height, nonce, previous, time, id } = header

@@ -4,8 +4,10 @@
  */
 import { Schema } from "effect"
 import { authorityRoutes } from "./authority-contract.ts"
+import { leaderSlotsMax } from "../limits.ts"
 import {
   Account,
+  Authorities,
   Backlog,
   Block,
   bytes,
@@ -373,6 +375,18 @@ export const routes = {
     body: Schema.Struct({ miner: Schema.optionalKey(text) }),
     refusals: { 400: "miner is not an address", 401: "no token", 403: "not from here", 503: "busy" },
     reply: Schema.Struct({ message: text, block: Block })
+  }),
+  authorities: route({
+    method: "GET",
+    path: "/api/authorities",
+    auth: "public",
+    summary: "Who seals on a chain of authorities: the rota, who leads now and next, what each did lately, votes.",
+    query: Schema.Struct({
+      slots: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: leaderSlotsMax })))
+    }),
+    status: 200,
+    refusals: { 400: "a wrong number of slots", 404: "the chain has no authorities" },
+    reply: Authorities
   }),
   peers: route({
     method: "GET",

@@ -29,6 +29,7 @@ import {
 } from "./json.ts"
 import { pathOf } from "./openapi.ts"
 import { problem } from "./problem.ts"
+import { rotaHandlers } from "./rota-handlers.ts"
 import { stateHandlers } from "./state-handlers.ts"
 
 /** Confirmations after which a block's page is told to be kept by caches: a reorganisation that deep is news of another kind. */
@@ -314,5 +315,6 @@ export const makeHandlers = (node: NodeShape): Handlers => ({
   ...coinHandlers(node),
   ...stateHandlers(node),
   ...authorityHandlers(node),
+  ...rotaHandlers(node),
   ...proofHandlers(node)
 })

@@ -1,9 +1,12 @@
 /** The node's values as the JSON of the contract. */
-import { peersMaxOf } from "../block/genesis.ts"
+import { assert } from "../assert.ts"
+import { type ChainSpec, peersMaxOf } from "../block/genesis.ts"
+import type { VoteKind } from "../block/header.ts"
 import { concat, equal, fromHex, toHex, utf8 } from "../codec/bytes.ts"
 import { type AccountProof, type CoinProof, encodeProof } from "../block/proof.ts"
 import { pathOf } from "../block/state-tree.ts"
 import { bitsOf } from "../consensus/difficulty.ts"
+import { inTurnWeight, slotOf } from "../consensus/rota.ts"
 import { type Address, formatAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import { decodeAccount, keyOf } from "../ledger/account.ts"
@@ -35,7 +38,31 @@ type Json<N extends RouteName, K extends keyof ReplyOf<N>> = ReplyOf<N>[K]
 /** The leading hex zeros that a target asks for: its difficulty as the reference system writes it. */
 const prefixOf = (target: Uint8Array): string => "0".repeat(Math.floor(bitsOf(target) / 4))
 const iso = (ms: number): string => new Date(ms).toISOString()
-const workOf = (facts: NodeFacts, target: Uint8Array): bigint => facts.rules.consensus.work({ target: target as never })
+
+/** A vote that a header carries, or that stands. */
+export const voteJson = (vote: VoteKind): Exclude<VoteKind, "none"> => {
+  assert(vote !== "none", "what is shown as a vote is one")
+  return vote
+}
+
+/** Who sealed a header, when, and what it says of another authority. */
+const authorityJson = (
+  { rules }: NodeFacts,
+  { authority, height, time }: HeaderView["header"]
+): Json<"headers", "headers">[number]["authority"] => {
+  const { author } = rules.consensus
+  if (authority === undefined || author === undefined || height === 0) return null
+  const { weight, vote, subject, publicKey, signature } = authority
+  const about = (): string => formatAddress(subject, rules.spec.addressPrefix)
+  return {
+    slot: slotOf(author.rota, time),
+    in_turn: weight === inTurnWeight,
+    weight,
+    vote: vote === "none" ? null : { kind: voteJson(vote), subject: about() },
+    public_key: toHex(publicKey),
+    signature: toHex(signature)
+  }
+}
 
 /** The id of a reward, which no transaction carries: SHA-256("cairn/reward" ‖ block hash). */
 const rewardId = (hash: Uint8Array): string => toHex(sha256(concat(utf8("cairn/reward"), hash)))
@@ -53,11 +80,13 @@ export const headerJson = (
   proof: header.nonce,
   difficulty_prefix: prefixOf(header.target),
   target: toHex(header.target),
-  work: String(workOf(facts, header.target)),
+  work: String(facts.rules.consensus.work(header)),
   cumulative_work: String(work),
   mined_by: formatAddress(header.proposer, facts.rules.spec.addressPrefix),
   transaction_root: toHex(header.transactionRoot),
   state_root: toHex(header.stateRoot),
+  version: header.version,
+  authority: authorityJson(facts, header),
   transaction_count: transactionCount
 })
 
@@ -282,6 +311,13 @@ export const statsJson = (
   }
 }
 
+/** Who may seal, in words: whoever works, an authority, or an authority who works. */
+const consensusText = ({ authority, difficulty }: ChainSpec): string => {
+  if (authority === undefined) return `proof-of-work/${difficulty.rule}`
+  const isFree = difficulty.rule === "fixed" && difficulty.bits === 0
+  return isFree ? "proof-of-authority" : `proof-of-authority+work/${difficulty.rule}`
+}
+
 export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"stats", "meta"> => {
   const { spec, genesis, ledger } = facts.rules
   return {
@@ -289,8 +325,8 @@ export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"sta
     version: facts.version,
     schema_version: 1,
     storage_engine: "sqlite",
-    consensus: `proof-of-work/${spec.difficulty.rule}`,
-    fork_choice: "most-cumulative-work",
+    consensus: consensusText(spec),
+    fork_choice: spec.authority === undefined ? "most-cumulative-work" : "most-cumulative-weight",
     model: spec.ledger.model,
     coinbase_maturity: spec.ledger.model === "utxo" ? spec.ledger.coinbaseMaturity : null,
     chain_id: spec.ledger.chainId,

@@ -57,6 +57,7 @@ const Reward = Schema.Struct({
   note: text
 })
 
+const VoteKind = Schema.Literals(["admit", "expel", "convict"])
 /** What a header says, as numbers and as text, and the work up to it. */
 const headerFields = {
   height: count,
@@ -72,7 +73,19 @@ const headerFields = {
   cumulative_work: text,
   mined_by: text,
   transaction_root: hash,
-  state_root: hash
+  state_root: hash,
+  version: count,
+  /** Null where no authorities seal, and of a genesis. */
+  authority: nullable(
+    Schema.Struct({
+      slot: count,
+      in_turn: Schema.Boolean,
+      weight: count,
+      vote: nullable(Schema.Struct({ kind: VoteKind, subject: text })),
+      public_key: bytes,
+      signature: bytes
+    })
+  )
 }
 export const Header = Schema.Struct({ ...headerFields, transaction_count: count })
 export const Block = Schema.Struct({
@@ -134,6 +147,52 @@ export const Peer = Schema.Struct({
   last_error: nullable(text),
   cooldown_until: nullable(count),
   banned_until: nullable(count)
+})
+const slot = { slot: count, start: count, leader: text }
+/** The rota of a chain of authorities at the tip. Times are milliseconds. */
+export const Authorities = Schema.Struct({
+  rule: Schema.Struct({
+    slot_ms: count,
+    out_of_turn_ms: count,
+    vote_blocks: count,
+    allow_empty: Schema.Boolean,
+    pace: nullable(Schema.Struct({ pending_min: count, idle_ms: count })),
+    checkpoint_blocks: nullable(count)
+  }),
+  height: count,
+  hash,
+  /** The node's clock. */
+  time: count,
+  members: list(
+    Schema.Struct({
+      address: text,
+      place: count,
+      /** Does this node seal for it? */
+      is_self: Schema.Boolean,
+      last_sealed: nullable(Schema.Struct({ height: count, slot: count, time: count })),
+      in_turn: count,
+      out_of_turn: count,
+      missed: count
+    })
+  ),
+  convicted: list(text),
+  /** What the counts of members are of. */
+  window: Schema.Struct({ blocks: count, from_height: count, from_slot: count }),
+  present: Schema.Struct({
+    ...slot,
+    end: count,
+    open: Schema.Boolean,
+    turns: list(Schema.Struct({ address: text, from: count, weight: count, may_seal: Schema.Boolean }))
+  }),
+  recent: list(
+    Schema.Struct({
+      ...slot,
+      block: nullable(Schema.Struct({ sealer: text, height: count, hash, in_turn: Schema.Boolean }))
+    })
+  ),
+  next: list(Schema.Struct(slot)),
+  votes: list(Schema.Struct({ voter: text, vote: VoteKind, subject: text, height: count, lapses_at: count })),
+  tallies: list(Schema.Struct({ vote: VoteKind, subject: text, votes: count, needed: count }))
 })
 export const Validation = Schema.Struct({ valid: Schema.Boolean, reason: text })
 /** What the node is doing, since when (milliseconds) and why. */

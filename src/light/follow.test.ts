@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import { forge, specOf, TestChain } from "../../test/fixtures.ts"
 import { type FakePeer, LightWorld, rowsOf } from "../../test/light.ts"
-import { decodeHeader, headerBytes, splitHeaders } from "../block/header.ts"
+import { authorityHeaderBytes, decodeHeader, headerBytes, splitHeaders } from "../block/header.ts"
 import { packPage } from "../block/packed.ts"
 import { toHex } from "../codec/bytes.ts"
 import type { Millis } from "../ledger/transaction.ts"
@@ -48,6 +48,35 @@ describe("following", () => {
         stands(world, chain)
       }
     }
+  })
+
+  test("a chain of authorities is followed through turns that were missed, in rows of its longer headers", () => {
+    const chain = new TestChain(specOf({ authorities: 5 }))
+    chain.mine(40)
+    chain.now += 7_000
+    chain.mine(23)
+    const world = new LightWorld([{ chain }, { chain }], { pageMax: 20 }).sync()
+    stands(world, chain)
+    expect(world.disk.length).toBe(63 * authorityHeaderBytes)
+    const again = new LightWorld([{ chain }], { disk: world.disk })
+    expect(again.client.chain.tip.id).toBe(chain.store.tip().header.id)
+    // A row whose seal is bent is cut off, with all that follow on it.
+    const bent = world.disk.slice()
+    bent[30 * authorityHeaderBytes + 300]! ^= 1
+    expect(new LightWorld([{ chain }], { disk: bent }).client.chain.tip.height as number).toBe(30)
+  })
+
+  test("a false seal costs its sender its place, and the honest peer is followed", () => {
+    const chain = new TestChain(specOf({ authorities: 5 }))
+    chain.mine(30)
+    const liar = giving(chain, (answer) => {
+      const page = answer.page.slice()
+      page[page.length - 1]! ^= 1
+      return { ...answer, page }
+    })
+    const world = new LightWorld([liar, { chain }]).sync()
+    stands(world, chain)
+    expect(world.codes).toEqual(["0 signature-wrong"])
   })
 
   test.each([1, 10, 100])(

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import { coinsOf, keyOf, payment, specOf, TestChain, transfer } from "../../test/fixtures.ts"
 import { type FakePeer, LightWorld } from "../../test/light.ts"
 import { encodeProof, verifyProof } from "../block/proof.ts"
-import { headerBytes } from "../block/header.ts"
+import { authorityHeaderBytes, headerBytes } from "../block/header.ts"
 import { toHex } from "../codec/bytes.ts"
 import { decodeOutpoint, encodeOutpoint } from "../ledger/coin.ts"
 import { requestMsMax } from "../limits.ts"
@@ -53,6 +53,20 @@ test("a transaction, an account and an address without one are proven by a singl
   expect(proven(ask([{ chain }], paid))).toMatchObject({ kind: "transaction", transaction: { id: paid } })
   expect(proven(ask([{ chain }], account))).toMatchObject({ kind: "account", account: { balance: 1_000_000_015 } })
   expect(proven(ask([{ chain }], keyOf(77).address))).toMatchObject({ kind: "account", account: undefined })
+})
+
+test("on a chain of authorities, too; and a proof whose header has another seal is refused", () => {
+  const sealed = new TestChain(specOf({ authorities: 3 }))
+  sealed.mine(3, payments)
+  const { outcome } = ask([{ chain: sealed }], paid)
+  expect(outcome).toMatchObject({ _tag: "Proven", proven: { kind: "transaction", transaction: { id: paid } } })
+  const bending = ({ proof }: { readonly proof: Uint8Array }): Uint8Array => {
+    const bent = proof.slice()
+    bent[authorityHeaderBytes]! ^= 1
+    return bent
+  }
+  const told = ask([proving(bending, sealed), { chain: sealed }], paid)
+  expect([told.outcome._tag, told.codes]).toEqual(["Proven", ["0 proof-seal-wrong"]])
 })
 
 test("a payment, a coinbase, a coin, and that a coin is not there, are proven on a chain of coins", () => {

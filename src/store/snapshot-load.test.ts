@@ -10,6 +10,7 @@ import { amount } from "../ledger/amount.ts"
 import type { Nonce } from "../ledger/transaction.ts"
 import { snapshotBlocksMax } from "../limits.ts"
 import { forge, keyOf, seal, specOf, TestChain, transfer } from "../../test/fixtures.ts"
+import { about, authoritiesOf, land } from "../../test/rota.ts"
 import { load, make, memory, readerOf } from "../../test/snapshots.ts"
 import {
   ChunkReader,
@@ -127,6 +128,23 @@ describe("what is loaded", () => {
     // Nothing lies below a state that is the genesis's.
     expect(store.floor()).toBe(Math.max(0, wanted - snapshotBlocksMax))
     if (wanted <= snapshotBlocksMax) expect(store.proven()).toBeUndefined()
+  })
+
+  test("is a chain of authorities, whose list an old vote has changed, and goes on by it", () => {
+    const sealed = new TestChain(specOf({ authorities: 3, authority: { voteBlocks: 50 } }))
+    land(sealed, { ballot: about("admit", 210) })
+    land(sealed, { ballot: about("admit", 210) })
+    sealed.mine(snapshotBlocksMax + 20)
+    const store = load(make(sealed).bytes, sealed)
+    expect(dumpState(store)).toEqual(dumpState(sealed.store))
+    expect(store.floor()).toBe(22)
+    const other = new TestChain(sealed.rules.spec)
+    Object.assign(other, { store, now: sealed.now })
+    expect(authoritiesOf(other).members.length).toBe(4)
+    const blocks = other.mine(4)
+    expect(new Set(blocks.map(({ header }) => header.proposer.toHex())).size).toBe(4)
+    for (const block of blocks) expect(sealed.take(block)).toBeUndefined()
+    expect(sealed.store.tip().header.id).toBe(store.tip().header.id)
   })
 
   test("can be made a snapshot of again, down to its floor and no further", () => {

@@ -5,7 +5,7 @@
 import { Result } from "effect"
 import { assert } from "../assert.ts"
 import { equal } from "../codec/bytes.ts"
-import { sealHash } from "../consensus/seal.ts"
+import { sealHash } from "../block/seal.ts"
 import { addressOf, type Address } from "../crypto/address.ts"
 import { verify } from "../crypto/signature.ts"
 import { signerAnswerMsMax, signerRetryMs, signerRetryMsMax } from "../limits.ts"

@@ -1,9 +1,9 @@
 /** Who signs for an authority: a key in this process, or another process that holds it. Both keep what they have signed. */
 import { Result } from "effect"
 import type { Header } from "../block/header.ts"
+import { sealHash } from "../block/seal.ts"
 import type { AuthorRules } from "../consensus/consensus.ts"
 import { slotOf } from "../consensus/rota.ts"
-import { sealHash } from "../consensus/seal.ts"
 import type { Address } from "../crypto/address.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { sign } from "../crypto/signature.ts"

@@ -7,7 +7,7 @@ import { keyOf } from "../../test/fixtures.ts"
 import { makeDice } from "../sim/dice.ts"
 import { signerLineBytesMax } from "../limits.ts"
 import { authorityHeaderBytes, decodeHeader } from "../block/header.ts"
-import { sealHash } from "../consensus/seal.ts"
+import { sealHash } from "../block/seal.ts"
 import { verify } from "../crypto/signature.ts"
 import * as lines from "./signing-lines.ts"
 

@@ -3,6 +3,9 @@ import { makeHeader } from "../../src/block/header.ts"
 import { checkHeader } from "../../src/chain/check.ts"
 import { ancestryOf } from "../../src/chain/reader.ts"
 import { decodeHeader } from "../../src/block/header.ts"
+import { sealHash } from "../../src/block/seal.ts"
+import { leaderView } from "../../src/consensus/leaders.ts"
+import { engine, verify } from "../../src/crypto/signature.ts"
 import { specOf, TestChain, transfer } from "../fixtures.ts"
 import { printTable, type Row, rate, time } from "./table.ts"
 
@@ -22,6 +25,39 @@ rows.push({
   }, 20_000),
   unit: "/s"
 })
+/** The same of a chain of authorities, over many headers: one signature repeated would flatter the engine's branch prediction. */
+const sealed = new TestChain(specOf({ authorities: 21 }))
+sealed.mine(1_000)
+const judged = Array.from({ length: 1_000 }, (_, i) => {
+  const { header: at } = sealed.store.bestAt(i + 1)!
+  return { bytes: at.bytes, ancestry: ancestryOf(sealed.store, sealed.store.bestAt(i)!.header) }
+})
+const decoded = judged.map(({ bytes }) => decodeHeader(bytes)!)
+let turn = 0
+rows.push({
+  name: `header of 21 authorities: decode, turn, vote, seal (${engine().name})`,
+  value: rate(() => {
+    const { bytes, ancestry: above } = judged[turn++ % judged.length]!
+    if (checkHeader(sealed.rules, decodeHeader(bytes)!, { ancestry: above, now: sealed.now }) !== undefined)
+      throw new Error("refused")
+  }, 20_000),
+  unit: "/s",
+  baseline: "header: decode, seal, target (asert), time"
+})
+turn = 0
+rows.push({
+  name: "its signature alone",
+  value: rate(() => {
+    const { hash, authority } = decoded[turn++ % decoded.length]!
+    if (!verify(sealHash(hash), authority!.signature, authority!.publicKey)) throw new Error("wrong")
+  }, 20_000),
+  unit: "/s"
+})
+const view = rate(() => {
+  const { header: tip } = sealed.store.tip()
+  leaderView(sealed.rules.consensus.author!, ancestryOf(sealed.store, tip), { now: sealed.now, ahead: 16 })
+}, 500)
+rows.push({ name: "view of leaders: 256 headers, 21 authorities", value: view, unit: "/s" })
 rows.push({ name: "header: make", value: rate(() => void makeHeader(header), 50_000), unit: "/s" })
 
 for (const perBlock of [0, 10]) {

@@ -58,6 +58,7 @@ import { formatTransfer } from "../../src/ledger/transfer-text.ts"
 import { encodeEvidence } from "../../src/consensus/evidence.ts"
 import { offenceOf } from "../authorities.ts"
 import { specOf as testSpec, TestChain } from "../fixtures.ts"
+import { authorities } from "./authority.ts"
 import { payments } from "./payment.ts"
 import { signings } from "./signing.ts"
 
@@ -631,7 +632,8 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       proof: proofs(),
       peer: peers(),
       signing: signings(),
-      discovery: discovery()
+      discovery: discovery(),
+      authority: authorities()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
   )
 

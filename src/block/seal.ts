@@ -1,6 +1,6 @@
 /** The seal of an authority: its signature of the header's hash. See docs/protocol.md, "Seal of an authority". */
 import { assert } from "../assert.ts"
-import { type Header, makeHeader } from "../block/header.ts"
+import { type Header, makeHeader } from "./header.ts"
 import { equal } from "../codec/bytes.ts"
 import { addressOf } from "../crypto/address.ts"
 import { taggedHash } from "../crypto/hash.ts"
