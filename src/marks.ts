@@ -56,6 +56,8 @@ export const marks = {
   "template-refreshed": "a block template grew old while it was searched, and was made anew",
   "template-outrun": "the tip moved while a block was being made on the old one",
   "signature-refused": "a signer refused to seal a slot",
+  "turn-taken": "an authority sealed in a slot whose leader stayed away",
+  "seal-other": "a block came under another seal than its known header has",
   "thread-replaced": "a mining thread failed and another was started in its place",
   "thread-given-up": "a mining thread could not be started, and was given up"
 } as const
