@@ -21,7 +21,7 @@ import { ancestryOf, type ChainReader, isBest, parentId, type Row } from "../src
 import { type BlockReject, reject, verdicts } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import type { VerifiedLeaves } from "../src/chain/verified.ts"
-import { toHex } from "../src/codec/bytes.ts"
+import { equal, toHex } from "../src/codec/bytes.ts"
 import type { Evidence } from "../src/consensus/evidence.ts"
 import { isSent, type Transaction } from "../src/ledger/transaction.ts"
 import { branchBelowMax, chainBatchMax, chainInboxMax, headersAheadMax } from "../src/limits.ts"
@@ -178,6 +178,7 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
       condemn(state, refused, id)
       return reply.fail(refused)
     }
+    if (known !== undefined && !equal(known.header.bytes, block.header.bytes)) reached("seal-other")
     // The hash does not cover an authority's seal: of a known header the seal that was checked stays, whatever came now.
     const checked = { ...block, header: row.header }
     state.offers.set(id, { block: checked, from, row: { ...row, hasBody: true }, reply })

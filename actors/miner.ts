@@ -19,7 +19,7 @@ import type { BlockReject } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import type { Ancestry, Authorities } from "../src/consensus/consensus.ts"
 import { evidenceBytes } from "../src/consensus/evidence.ts"
-import { slotOf } from "../src/consensus/rota.ts"
+import { outOfTurnWeight, slotOf } from "../src/consensus/rota.ts"
 import { withSeal } from "../src/block/seal.ts"
 import type { Address } from "../src/crypto/address.ts"
 import type { StartThread, Thread } from "../src/io/worker.ts"
@@ -281,6 +281,7 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
   ): Effect.Effect<void> | void => {
     if (Result.isSuccess(answer)) {
       const { publicKey, signature } = answer.success
+      if (state.block!.header.authority!.weight === outOfTurnWeight) reached("turn-taken")
       return offer(state, withSeal(state.block!.header, publicKey, signature))
     }
     reached("signature-refused")

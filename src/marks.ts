@@ -57,6 +57,8 @@ export const marks = {
   "template-outrun": "the tip moved while a block was being made on the old one",
   "signature-refused": "a signer refused to seal a slot",
   "doppelganger-seen": "another process seals with the key of this one",
+  "turn-taken": "an authority sealed in a slot whose leader stayed away",
+  "seal-other": "a block came under another seal than its known header has",
   "thread-replaced": "a mining thread failed and another was started in its place",
   "thread-given-up": "a mining thread could not be started, and was given up"
 } as const

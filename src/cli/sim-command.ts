@@ -33,7 +33,9 @@ const flags = {
     Flag.optional
   ),
   consensus: Flag.Literals("consensus", consensuses).pipe(
-    Flag.withDescription("Who seals: whoever works, authorities, or both; pow if it is not given, in a swarm the seed decides"),
+    Flag.withDescription(
+      "Who seals: whoever works, authorities, or both; pow if it is not given, in a swarm the seed decides"
+    ),
     Flag.optional
   ),
   pays: between("pays", "Payments a virtual minute", { minimum: 0.1, maximum: 6_000 }).pipe(Flag.optional),

@@ -9,30 +9,44 @@ import { Clock, Effect, Exit, Result } from "effect"
 import { Actor } from "../../actors/actor.ts"
 import { makeChain } from "../../actors/chain.ts"
 import type { BlockVerdict, ChainMessage } from "../../actors/protocol.ts"
-import { firstAuthority, forge, keyOf, leaderAt, seal, specOf, type SpecWish, TestChain } from "../../test/fixtures.ts"
+import {
+  chainOf,
+  claiming,
+  convicting,
+  emptyChain,
+  evidence,
+  leaders,
+  other,
+  outOfTurn,
+  paying,
+  rotaOf,
+  sealedBy,
+  secondSignature,
+  twoOf,
+  withSignature
+} from "../../test/sealed.ts"
+import { firstAuthority, forge, keyOf, leaderAt, type SpecWish, type TestChain } from "../../test/fixtures.ts"
 import { within } from "../../test/sim/counter.ts"
-import { type Block, extraHashOf } from "../block/block.ts"
-import { type AuthorityFields, type HeaderFields, makeHeader } from "../block/header.ts"
+import type { Block } from "../block/block.ts"
+import { makeHeader } from "../block/header.ts"
 import { checkBody, checkHeader } from "../chain/check.ts"
 import { runPlan } from "../chain/connect.ts"
 import { ancestryOf, parentId } from "../chain/reader.ts"
 import { type BlockReject, verdicts } from "../chain/reject.ts"
-import { makeRules } from "../chain/rules.ts"
 import { asHash, sha256 } from "../crypto/hash.ts"
-import type { Amount } from "../ledger/amount.ts"
 import type { Millis } from "../ledger/transaction.ts"
 import { highS } from "../sim/authority-acts.ts"
 import { forSeeds } from "../sim/world.ts"
-import { makeTemplate } from "../miner/template.ts"
 import { DiskRoom } from "../store/room.ts"
-import { encodeEvidence, evidenceBytes, evidenceOf } from "./evidence.ts"
+import { encodeEvidence, evidenceBytes } from "./evidence.ts"
 import { slotOf, slotStart } from "./rota.ts"
-import { sealHash, sealHeader, withSeal } from "../block/seal.ts"
+import { sealHeader, withSeal } from "../block/seal.ts"
 
 /** What a chain refuses a block for, asked of the rules one by one; undefined: nothing. */
 const verdict = ({ rules, store, verified, now }: TestChain, block: Block): string | undefined => {
   const parent = store.find(parentId(block.header))!.header
-  const refused = checkHeader(rules, block.header, { ancestry: ancestryOf(store, parent), now }) ?? checkBody(rules, block)
+  const refused =
+    checkHeader(rules, block.header, { ancestry: ancestryOf(store, parent), now }) ?? checkBody(rules, block)
   if (refused !== undefined) return refused.code
   const { id } = block.header
   const row = { header: block.header, work: 0n, hasBody: true }
@@ -72,93 +86,6 @@ const offered = (chain: TestChain, blocks: ReadonlyArray<Block>): ReadonlyArray<
 const codeOf = (exit: Exit.Failure<unknown, unknown>): string => {
   const [reason] = exit.cause.reasons
   return reason !== undefined && "error" in reason ? (reason.error as BlockReject).code : "died"
-}
-
-/** A chain with room for evidence. */
-const emptyChain = (wish: SpecWish): TestChain => {
-  const spec = specOf({ authorities: 5, ...wish })
-  return new TestChain({ ...spec, block: { ...spec.block, extraBytesMax: evidenceBytes } })
-}
-
-const chainOf = (wish: SpecWish = {}): TestChain => {
-  const chain = emptyChain(wish)
-  chain.mine(3)
-  return chain
-}
-
-/** A block of the leader of the next slot; the clock stands at the slot's beginning. */
-const leaders = (chain: TestChain): Block => chain.next()
-
-/** The number of an authority that does not lead the slot of now. */
-const waiting = (chain: TestChain, ranks = 1): number => {
-  const { blockMs } = chain.rules.spec.difficulty
-  return leaderAt(chain, chain.now + ranks * blockMs)
-}
-
-/** A block of somebody whose turn it is not, at its delay in the next slot, to which the clock is moved. */
-const outOfTurn = (chain: TestChain, ranks = 1): Block => {
-  chain.now += chain.rules.spec.difficulty.blockMs
-  const key = keyOf(waiting(chain, ranks))
-  const { rules, store, now } = chain
-  const block = makeTemplate({ rules, reader: store, candidates: [], proposer: key.address, now, extra: new Uint8Array(0) })
-  chain.now = block.header.time
-  return seal(block)
-}
-
-const claiming = (block: Block, fields: Partial<AuthorityFields>): Block =>
-  forge(block, { authority: { ...block.header.authority!, ...fields } })
-
-const withSignature = (block: Block, change: (signature: Uint8Array) => Uint8Array, key?: Uint8Array): Block => {
-  const { publicKey, signature } = block.header.authority!
-  return { ...block, header: withSeal(block.header, key ?? publicKey, change(signature)) }
-}
-
-/** The block with a header of other fields, sealed by any key, whoever it says has. */
-const sealedBy = (block: Block, key: number, fields: Partial<HeaderFields> = {}): Block => ({
-  ...block,
-  header: sealHeader(makeHeader({ ...block.header, ...fields }), keyOf(key))
-})
-
-/** A block of a ledger that pays its proposer otherwise. */
-const paying = (chain: TestChain, factor: number): Block => {
-  chain.now += chain.rules.spec.difficulty.blockMs
-  const { spec } = chain.rules
-  const richer = makeRules({ ...spec, ledger: { ...spec.ledger, reward: (spec.ledger.reward * factor) as Amount } })
-  const proposer = keyOf(leaderAt(chain, chain.now)).address
-  const rules = { ...chain.rules, ledger: richer.ledger }
-  const wish = { rules, reader: chain.store, candidates: [], proposer, now: chain.now, extra: new Uint8Array(0) }
-  return seal(makeTemplate(wish))
-}
-
-/** Two headers that an authority has sealed, with so many slots between them. */
-const twoOf = (chain: TestChain, guilty: number, slots = 0) => {
-  const { blockMs } = chain.rules.spec.difficulty
-  const one = chain.store.tip().header
-  const time = slotStart(rotaOf(chain), 40) as Millis
-  const fields = { ...one, proposer: keyOf(guilty).address, time }
-  const first = sealHeader(makeHeader({ ...fields, nonce: 1 }), keyOf(guilty))
-  const later = makeHeader({ ...fields, nonce: 2, time: (fields.time + slots * blockMs) as Millis })
-  return [first, sealHeader(later, keyOf(guilty))] as const
-}
-
-const rotaOf = ({ rules }: TestChain) => rules.consensus.author!.rota
-
-/** The evidence of two headers; of none that prove anything, their bytes. */
-const evidence = (chain: TestChain, guilty: number): Uint8Array => {
-  const [a, b] = twoOf(chain, guilty)
-  return encodeEvidence(evidenceOf(rotaOf(chain), a, b)!)
-}
-
-const convicting = (chain: TestChain, subject: number, extra: Uint8Array): Block => {
-  const block = leaders(chain)
-  const vote = { ...block.header.authority!, vote: "convict" as const, subject: keyOf(subject).address }
-  return forge({ ...block, extra }, { extraHash: extraHashOf(extra), authority: vote })
-}
-
-/** An authority that leads neither the slot of now nor the next. */
-const other = (chain: TestChain): number => {
-  const leaders = [chain.now, chain.now + chain.rules.spec.difficulty.blockMs].map((now) => leaderAt(chain, now))
-  return [0, 1, 2].map((i) => firstAuthority + i).find((key) => !leaders.includes(key))!
 }
 
 interface Row {
@@ -402,15 +329,9 @@ const matrix: Readonly<Record<string, Row>> = {
   }
 }
 
-/** Another valid signature of a header's seal. */
-const secondSignature = (hash: Uint8Array, key: number): Uint8Array =>
-  secp.sign(sealHash(hash), keyOf(key).secret, { prehash: false, lowS: true, extraEntropy: new Uint8Array(32).fill(9) })
-
 /** Chains whose first blocks must not be empty, or wait, begin at their genesis. */
 const begin = ({ wish = {} }: Row): TestChain =>
-  wish.authority?.allowEmpty === false || wish.authority?.pace !== undefined
-    ? emptyChain(wish)
-    : chainOf(wish)
+  wish.authority?.allowEmpty === false || wish.authority?.pace !== undefined ? emptyChain(wish) : chainOf(wish)
 
 describe("a block", () => {
   for (const [name, row] of Object.entries(matrix)) {
@@ -447,9 +368,7 @@ describe("a block", () => {
     const chain = chainOf()
     const guilty = other(chain)
     expect(offered(chain, [convicting(chain, guilty, evidence(chain, guilty))])).toEqual([undefined])
-    const { members } = chain.rules.consensus.author!.authorities(
-      ancestryOf(chain.store, chain.store.tip().header)
-    )
+    const { members } = chain.rules.consensus.author!.authorities(ancestryOf(chain.store, chain.store.tip().header))
     expect(members.map((member) => member.toHex())).not.toContain(keyOf(guilty).address.toHex())
     expect(members.length).toBe(4)
     chain.mine(8)

@@ -31,7 +31,9 @@ test("each slot has one leader; the others wait in the order of their ranks, all
     expect(leaderOf(places as never, slot) as never).toBe(ranks.indexOf(0) as never)
     const delays = places.map((rank) => delayOf(rule, count, rank))
     expect(delays[0]).toBe(0)
-    expect(delays.every((delay, rank) => rank === 0 || (delay >= delays[rank - 1]! && delay >= rule.outOfTurnMs))).toBe(true)
+    expect(delays.every((delay, rank) => rank === 0 || (delay >= delays[rank - 1]! && delay >= rule.outOfTurnMs))).toBe(
+      true
+    )
     expect(delays.every((delay) => delay < rule.slotMs)).toBe(true)
     // Where there are milliseconds enough, no two ranks begin in the same one.
     if (rule.outOfTurnMs > 0 && rule.slotMs - rule.outOfTurnMs >= count) expect(new Set(delays).size).toBe(count)
@@ -96,7 +98,8 @@ test("whoever waits for its next turn is taken, and nobody in the same slot a mi
     expect(refusal(place, key, slotStart(rota, turn.slot + 1) - 1)).toBeUndefined()
     // Nothing between now and then would have been taken in this slot; and there was no turn in a slot between.
     for (const early of [turn.from - 1, now, Math.floor((now + turn.from) / 2)])
-      if (early < turn.from && early >= slotStart(rota, turn.slot)) expect(refusal(place, key, early)).toBe("turn-early")
+      if (early < turn.from && early >= slotStart(rota, turn.slot))
+        expect(refusal(place, key, early)).toBe("turn-early")
     const slots = turn.slot - Math.max(slotOf(rota, parent.time) + 1, slotOf(rota, now))
     expect(slots).toBe(0)
     expect(refusal(place, key, consensus.earliestTime(ancestry) - 1)).toBe("time-too-early")
@@ -110,7 +113,12 @@ test("one who is no authority has no turn, and no header of it is taken", () => 
   const stranger = keyOf(3)
   expect(author.turn(ancestry, stranger.address, parent.time)).toBeUndefined()
   const time = slotStart(author.rota, slotOf(author.rota, parent.time) + 1) as Millis
-  const header = makeHeader({ ...parent, time, proposer: stranger.address, authority: { ...parent.authority!, weight: 2 } })
+  const header = makeHeader({
+    ...parent,
+    time,
+    proposer: stranger.address,
+    authority: { ...parent.authority!, weight: 2 }
+  })
   expect(author.checkHeader(sealHeader(header, stranger), ancestry)?.code).toBe("signer-unknown")
 })
 

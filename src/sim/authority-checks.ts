@@ -58,10 +58,7 @@ export const nextRoll = (roll: Roll, { voteBlocks }: AuthorityRule, header: Head
   const votes = [...roll.votes.filter((one) => one.by !== by), { by, vote, subject, height }]
   const count = votes.filter(
     (one) =>
-      one.vote === vote &&
-      one.subject === subject &&
-      one.height > height - voteBlocks &&
-      roll.members.includes(one.by)
+      one.vote === vote && one.subject === subject && one.height > height - voteBlocks && roll.members.includes(one.by)
   ).length
   const voted = { ...marked, votes }
   if (count <= roll.members.length / 2) return voted
@@ -155,7 +152,9 @@ export const makeLiveness = ({ spec }: Rules): Checker => ({
       yield* Effect.sleep(slotsLooked * spec.difficulty.blockMs)
       const grown = heights().map((height, i) => height - before[i]!)
       const slow = grown.findIndex((blocks) => blocks < slotsLooked - slotsLost || blocks > slotsLooked + slotsLost)
-      return slow < 0 ? undefined : `${nameOf(nodes, slow)} has ${grown[slow]} blocks more after ${slotsLooked} slots of calm`
+      return slow < 0
+        ? undefined
+        : `${nameOf(nodes, slow)} has ${grown[slow]} blocks more after ${slotsLooked} slots of calm`
     })
 })
 

@@ -32,6 +32,8 @@ const variants: ReadonlyArray<readonly [string, SimOptions]> = [
   ["… a transfer every second", { ...light, paysPerMinute: 60 }],
   ["… all faults", { ...light, faults }],
   ["… coins", { ...light, ledger: "utxo" }],
+  ["… sealed by authorities", { ...light, consensus: "poa" }],
+  ["… sealed by authorities, all faults", { ...light, consensus: "poa", faults }],
   ["two nodes", { ...light, nodes: 2 }],
   ["ten nodes", { ...light, nodes: 10 }]
 ]

@@ -26,7 +26,10 @@ const addressOf = (node: string): string => nodeKey(names.indexOf(node)).address
 
 /** Slots between two times, and how many of them have a block. */
 const between = ({ blocks }: Slots, from: number, to: number) => {
-  const slots = Array.from({ length: Math.floor((to - from) / five.blockMs) }, (_, i) => Math.ceil(from / five.blockMs) + i)
+  const slots = Array.from(
+    { length: Math.floor((to - from) / five.blockMs) },
+    (_, i) => Math.ceil(from / five.blockMs) + i
+  )
   return { slots, sealed: slots.filter((slot) => blocks.has(slot)).length }
 }
 
@@ -39,14 +42,18 @@ test("each slot has a block, and its leader has sealed it", () => {
   expect(ratesOf(run).inTurn).toBeGreaterThan(0.99)
 }, 120_000)
 
-test.each([1, 4])("with %i of five dead each slot has a block; those of the dead are sealed out of turn", (count) => {
-  const gone = names.slice(5 - count)
-  const run = held(runSlots({ ...five, actions: gone.map((name) => dead(name, five)) }))
-  expect(run.blocks.size).toBeGreaterThanOrEqual(run.slots - lostMax)
-  expect(Math.abs(ratesOf(run).inTurn - (5 - count) / 5)).toBeLessThan(0.03)
-  const dying = gone.map(addressOf)
-  expect([...run.blocks].filter(([slot, { by }]) => slot > 1 && dying.includes(by))).toEqual([])
-}, 120_000)
+test.each([1, 4])(
+  "with %i of five dead each slot has a block; those of the dead are sealed out of turn",
+  (count) => {
+    const gone = names.slice(5 - count)
+    const run = held(runSlots({ ...five, actions: gone.map((name) => dead(name, five)) }))
+    expect(run.blocks.size).toBeGreaterThanOrEqual(run.slots - lostMax)
+    expect(Math.abs(ratesOf(run).inTurn - (5 - count) / 5)).toBeLessThan(0.03)
+    const dying = gone.map(addressOf)
+    expect([...run.blocks].filter(([slot, { by }]) => slot > 1 && dying.includes(by))).toEqual([])
+  },
+  120_000
+)
 
 test("a leader that dies is replaced within its slot, and leads again when it is back", () => {
   const down: Action = { at: minute, do: "crash", node: "n2", mute: true, ms: 2 * minute }
@@ -84,10 +91,14 @@ test("without a majority blocks go on too, and the branch of more turns wins", (
 
 const skewed = (by: number): Action => ({ at: minute, do: "clock-skew", node: "n2", by, ms: 2 * minute })
 
-test.each([-900, 900])("a clock off by %i ms, less than others put up with, loses no slot", (by) => {
-  const run = held(runSlots({ ...five, actions: [skewed(by)] }))
-  expect(run.blocks.size).toBeGreaterThanOrEqual(run.slots - lostMax)
-}, 120_000)
+test.each([-900, 900])(
+  "a clock off by %i ms, less than others put up with, loses no slot",
+  (by) => {
+    const run = held(runSlots({ ...five, actions: [skewed(by)] }))
+    expect(run.blocks.size).toBeGreaterThanOrEqual(run.slots - lostMax)
+  },
+  120_000
+)
 
 test.each([-30 * second, 90 * second])(
   "a clock off by %i ms, more than others put up with, costs its owner its turns, and the chain none of its slots",
@@ -106,16 +117,17 @@ test.each([-30 * second, 90 * second])(
 
 test("clocks that jump to and fro and nodes that die in the middle of it never seal a slot twice", () => {
   for (let seed = 1; seed <= 2; seed++) {
-    const actions = names.flatMap((node, i): ReadonlyArray<Action> =>
-      Array.from({ length: 8 }, (_, j): ReadonlyArray<Action> => {
-        const at = 20 * second + j * 30 * second + i * 1_700
-        const by = [4, -4, 9, -2][(i + j + seed) % 4]! * second
-        return [
-          { at, do: "clock-skew", node, by, ms: 7 * second },
-          { at: at + 300 * seed, do: "crash", node, mute: (i + j) % 2 === 0, ms: 500 },
-          { at: at + 9 * second, do: "torn-write", node, ms: 300 }
-        ]
-      }).flat()
+    const actions = names.flatMap(
+      (node, i): ReadonlyArray<Action> =>
+        Array.from({ length: 8 }, (_, j): ReadonlyArray<Action> => {
+          const at = 20 * second + j * 30 * second + i * 1_700
+          const by = [4, -4, 9, -2][(i + j + seed) % 4]! * second
+          return [
+            { at, do: "clock-skew", node, by, ms: 7 * second },
+            { at: at + 300 * seed, do: "crash", node, mute: (i + j) % 2 === 0, ms: 500 },
+            { at: at + 9 * second, do: "torn-write", node, ms: 300 }
+          ]
+        }).flat()
     )
     held(runSlots({ ...five, seed, actions: actions.sort((a, b) => a.at - b.at) }))
   }

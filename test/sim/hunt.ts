@@ -9,7 +9,15 @@
 import { loadEngine } from "../../src/crypto/native.ts"
 import { nobleEngine, useEngine } from "../../src/crypto/signature.ts"
 import { writeFile } from "../../src/io/files.ts"
-import { type ConsensusName, consensuses, makePlan, type Model, models, type SimOptions, swarmOptions } from "../../src/sim/plan.ts"
+import {
+  type ConsensusName,
+  consensuses,
+  makePlan,
+  type Model,
+  models,
+  type SimOptions,
+  swarmOptions
+} from "../../src/sim/plan.ts"
 import { formatRecording } from "../../src/sim/recording.ts"
 import { simulate } from "../../src/sim/run.ts"
 import { isPlanted } from "./plant-preload.ts"

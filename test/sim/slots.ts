@@ -82,7 +82,12 @@ export const runSlots = (wish: SlotsWish): Slots => {
       return undefined
     }
   })
-  return { report, blocks, slots, agreedAfter: (at) => (agreed.find((one) => one >= at) ?? Number.POSITIVE_INFINITY) - at }
+  return {
+    report,
+    blocks,
+    slots,
+    agreedAfter: (at) => (agreed.find((one) => one >= at) ?? Number.POSITIVE_INFINITY) - at
+  }
 }
 
 /** Blocks a slot, and the share of them that their leader sealed. */
