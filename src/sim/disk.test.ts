@@ -5,6 +5,7 @@ import { makeRules } from "../chain/rules.ts"
 import { openDatabase } from "../store/db.ts"
 import { insertPending, loadPending } from "../store/pending.ts"
 import type { ChainStore } from "../store/store.ts"
+import { nothingSigned } from "../validator/protection.ts"
 import { type Choices, SeededChoices } from "./choices.ts"
 import { PowerLoss, SimDisk } from "./disk.ts"
 
@@ -147,4 +148,26 @@ test("a machine that is off writes nothing more", () => {
   disk.lose(true)
   expect(() => commit(store, 1)).toThrow(PowerLoss)
   expect([found(disk), disk.commits > 1]).toEqual([1, true])
+})
+
+test("the book of what a key has signed is on disk when it says so, and a power loss in it is no signature", () => {
+  const seen = new Set<number>()
+  for (let seed = 0; seed < 20; seed++) {
+    const disk = diskOf(new SeededChoices(seed))
+    disk.open()
+    disk.book.save({ ...nothingSigned, slot: 4 })
+    disk.lose(true)
+    expect(() => disk.book.save({ ...nothingSigned, slot: 5 })).toThrow(PowerLoss)
+    disk.open()
+    expect(disk.book.load().slot).toBe(4)
+    let offs = 0
+    disk.tearNext(() => offs++)
+    expect(() => disk.book.save({ ...nothingSigned, slot: 6 })).toThrow(PowerLoss)
+    expect([offs, disk.tearing]).toEqual([1, false])
+    seen.add(disk.book.load().slot)
+    disk.open()
+    disk.fill(true)
+    expect(() => disk.book.save({ ...nothingSigned, slot: 7 })).toThrow("no room")
+  }
+  expect([...seen].sort()).toEqual([4, 6])
 })

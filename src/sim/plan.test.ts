@@ -1,6 +1,6 @@
 /** Plans: a function of the seed, in order, within their time, and of every fault that was asked for. */
 import { expect, test } from "bun:test"
-import { faults, makePlan, swarmOptions } from "./plan.ts"
+import { consensuses, faults, makePlan, swarmOptions } from "./plan.ts"
 
 test("the same options are the same plan, in the order of time and within it", () => {
   for (let seed = 0; seed < 50; seed++) {
@@ -30,4 +30,24 @@ test("a swarm leaves some faults out of every run, and none out of all", () => {
   for (const fault of faults) expect(drawn.some((options) => options.faults.includes(fault))).toBe(true)
   expect(new Set(drawn.map(({ nodes }) => nodes)).size).toBe(6)
   expect(new Set(drawn.map(({ payloadBytesMax }) => payloadBytesMax))).toEqual(new Set([undefined, 1, 40]))
+})
+
+test("a swarm seals by work and by authorities; the rest of a plan is the same for both", () => {
+  const drawn = Array.from({ length: 200 }, (_, seed) => swarmOptions(seed, 3_600_000))
+  for (const name of consensuses) expect(drawn.filter(({ consensus }) => consensus === name).length).toBeGreaterThan(15)
+  const options = { seed: 3, nodes: 5, ms: 3_600_000, faults: ["partition", "crash"] } as const
+  const { authority, ...work } = makePlan(options)
+  expect(authority).toBeUndefined()
+  expect(makePlan({ ...options, consensus: "poa" })).toEqual({ ...work, authority: { bits: 0, traitors: 0 } })
+})
+
+test("of authorities that lie there are fewer than honest ones, and none without liars", () => {
+  for (let seed = 0; seed < 100; seed++) {
+    const wish = { seed, nodes: 2 + (seed % 6), ms: 60_000, consensus: "poa" } as const
+    const { authority, nodes } = makePlan({ ...wish, faults })
+    const honest = nodes.filter(({ hashesPerSecond }) => hashesPerSecond > 0).length
+    expect(authority!.traitors).toBeGreaterThan(0)
+    if (honest > 1) expect(authority!.traitors).toBeLessThan(honest)
+    expect(makePlan({ ...wish, faults: ["crash"] }).authority!.traitors).toBe(0)
+  }
 })
