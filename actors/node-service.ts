@@ -66,6 +66,7 @@ export interface NodePorts {
   readonly miner: ActorRef<MinerMessage>
   readonly sync: ActorRef<SyncMessage>
   readonly maintenance: ActorRef<MaintenanceMessage>
+  readonly finality: NodeShape["finality"]
   readonly events: EventHub
   readonly metrics: Metrics
   readonly hashesPerSecond: () => number
@@ -289,6 +290,7 @@ const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["st
       const base = yield* read(() => ({
         tip: snapshot.tip(),
         counts: snapshot.counts(),
+        finalHeight: snapshot.finalHeight(),
         averageBlockMs: averageOf(snapshot)
       }))
       const totals = yield* mempool.ask<PoolTotals>((reply) => ({ _tag: "Totals", reply }))
@@ -312,6 +314,7 @@ const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["st
         hashesPerSecond: ports.hashesPerSecond(),
         miningActive: miningActive(),
         sync,
+        finalHeight: base.finalHeight,
         past: ports.past()
       }
     })
@@ -337,6 +340,9 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
       const behind = sync.targetHeight - sync.height
       if (behind > behindMax)
         reasons.push({ code: "catching-up", message: `${behind} blocks behind the best known header.` })
+      const settled = yield* ports.finality()
+      if (settled?.onBranch === false || settled?.conflict !== undefined)
+        reasons.push({ code: "finality-broken", message: "What the authorities have made final contradicts this node." })
       return { ready: reasons.length === 0, reasons }
     })
 }
@@ -420,6 +426,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     block: snapshot.block(row),
     work: row.work,
     confirmations: snapshot.tip().header.height - row.header.height + 1,
+    final: mapRow(snapshot.finalHeight(), (height) => row.header.height <= height),
     rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
   })
   const headerView = ({ header, work, transactions }: SnapshotRow): HeaderView => ({
@@ -460,6 +467,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     stats: makeStats(ports, () => miningActive),
     validate: () => makeValidate(ports),
     ready: makeReady(ports),
+    finality: ports.finality,
     metrics: () => Effect.map(Clock.currentTimeMillis, () => ports.metrics.format()),
     listen: (afterId, onEvent) => ports.events.listen(afterId, onEvent)
   }
@@ -468,8 +476,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
 /** Sealed and attached, and undone before it could be shown. */
 const overtaken = new Unavailable({ actor: "miner", reason: "another branch has won meanwhile: order again" })
 
-const mapRow = <A>(row: SnapshotRow | undefined, f: (row: SnapshotRow) => A): A | undefined =>
-  row === undefined ? undefined : f(row)
+const mapRow = <R, A>(row: R | undefined, f: (row: R) => A): A | undefined => (row === undefined ? undefined : f(row))
 
 /** The place after which a page goes on: units, and a key of so many bytes. */
 const parseCursor = (cursor: string, keyBytes: number): UnitsPlace | undefined => {

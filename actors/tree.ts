@@ -2,7 +2,7 @@
  * Who starts whom, who restarts whom, who stops first. The one place that knows every actor; it gives the Node service.
  *
  *   root ─┬─ core (rest-for-one): chain → mempool → miner → sync
- *         ├─ edge (one-for-one): maintenance, ticker
+ *         ├─ edge (one-for-one): maintenance, finality where authorities vote, ticker
  *         ├─ past (gives up at once): past, where a snapshot was loaded
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
@@ -27,7 +27,7 @@ import {
 } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { type PoolBounds, poolBounds } from "../src/mempool/pool.ts"
-import type { NodeFacts, NodeShape } from "../src/node.ts"
+import type { FinalityView, NodeFacts, NodeShape } from "../src/node.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
 import { loadPeers, savePeers } from "../src/store/peers.ts"
 import { DiskRoom } from "../src/store/room.ts"
@@ -39,6 +39,7 @@ import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef, type ActorWatch } from "./actor.ts"
 import { makeChain } from "./chain.ts"
 import { EventHub } from "./event-hub.ts"
+import { type FinalityPorts, makeFinality } from "./finality.ts"
 import { makeMaintenance } from "./maintenance.ts"
 import { type Admittance, makeMempool } from "./mempool.ts"
 import { HashRate, type HeldBound, Metrics, showBounds, watchWith } from "./metrics.ts"
@@ -48,6 +49,7 @@ import { makePasts, progressOf, startPasts } from "./past.ts"
 import { makeSession } from "./peer-session.ts"
 import type {
   ChainMessage,
+  FinalityMessage,
   MaintenanceMessage,
   MempoolMessage,
   MinerMessage,
@@ -124,6 +126,8 @@ interface Core {
   readonly mempool: Actor<never, MempoolMessage>
   readonly miner: Actor<never, MinerMessage>
   readonly sync: Actor<never, SyncMessage>
+  /** Undefined: the chain has no finality. */
+  readonly finality: Actor<never, FinalityMessage> | undefined
 }
 
 /** A fork whose failure is said: Effect itself says nothing when a fiber that nobody joins dies. */
@@ -159,11 +163,12 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
 
 /** Tells everyone who builds on the tip; the mempool must not miss it, the others want the latest only. */
 const tellTip =
-  ({ events, sessions }: Base, { mempool, miner, sync }: Core) =>
+  ({ events, sessions }: Base, { mempool, miner, sync, finality }: Core) =>
   (move: TipMoved): Effect.Effect<void> =>
     Effect.map(mempool.offer(move), () => {
       miner.tell(move)
       sync.tell(move)
+      finality?.tell(move)
       sessions.each((session) =>
         session.tell({ _tag: "AnnounceTip", headers: move.attached, work: move.work, from: move.from })
       )
@@ -243,8 +248,23 @@ const makeCore = (base: Base): Core => {
   const rejoin = (): void => sessions.each((session) => session.tell({ _tag: "Rejoin" }))
   const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin })
   const sync = new Actor(squeezed(squeeze, download), watch)
-  const core = { chain, mempool, miner, sync } as unknown as Core
+  const hasVotes = rules.spec.authority?.finality !== undefined
+  const votes = hasVotes ? finalityOver(base, { chain, sync }, () => core.finality!) : undefined
+  const core = { chain, mempool, miner, sync, finality: votes } as unknown as Core
   return core
+}
+
+/** The actor that counts the votes on checkpoints. */
+const finalityOver = (
+  base: Base,
+  around: Pick<FinalityPorts, "chain" | "sync">,
+  self: () => ActorRef<FinalityMessage>
+) => {
+  const { options, disk, sessions, watch } = base
+  const { rules, store, signer, squeeze = 1 } = options
+  const peers = { session: sessions.find, sessions: (f: Parameters<Sessions["each"]>[0]) => sessions.each(f) }
+  const spec = makeFinality({ rules, store, disk, signer, self, ...around, ...peers })
+  return new Actor(squeezed(squeeze, spec), watch)
 }
 
 /** Opens sessions, and the maintenance actor that decides over them. */
@@ -341,7 +361,8 @@ class Door {
       reason = why
       actor.stop()
     }
-    const around = { sync: this.core.sync, mempool: this.core.mempool, maintenance: this.maintenance }
+    const { sync, mempool, finality } = this.core
+    const around = { sync, mempool, finality, maintenance: this.maintenance }
     const channel = this.channelOver(wire)
     const self = (): ActorRef<SessionMessage> => actor
     const spec = makeSession({ id, direction, dialled, rules, store, snapshot, channel, wire, self, ended, ...around })
@@ -380,6 +401,8 @@ const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray
     actors.map((actor) => [{ actor: actor.name }, actor.depth()])
   )
   metrics.gauge("cairn_chain_height", "Height of the tip.", () => options.store.tip().header.height)
+  if (options.rules.spec.authority?.finality !== undefined)
+    metrics.gauge("cairn_final_height", "Height up to which all is final.", () => options.snapshot.finalHeight() ?? 0)
   metrics.gauge("cairn_peer_sessions", "Open sessions.", () => sessions.size)
   metrics.read("cairn_build_info", "What runs.", "gauge", () => [[{ version, signature_engine: signatureEngine }, 1]])
 }
@@ -390,7 +413,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const { config, rules, snapshot } = options
     const base = yield* makeBase(options)
     const core = makeCore(base)
-    const { chain, mempool, miner, sync } = core
+    const { chain, mempool, miner, sync, finality } = core
+    const votes = finality === undefined ? [] : [finality]
     const door = new Door(base, core)
     const { maintenance } = door
     const close = yield* door.listen()
@@ -417,11 +441,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       [2_000, () => sessions.each((session) => session.tell({ _tag: "Tick" }))],
       [1_000, hashes.tick],
       [60_000, () => mempool.tell({ _tag: "Expire" })],
+      ...votes.map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const),
       ...past.map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
     ])
-    const outer = yield* supervise("edge", "one-for-one", [maintenance, ticker])
+    const outer = yield* supervise("edge", "one-for-one", [maintenance, ...votes, ticker])
     const last = past.length === 0 ? undefined : yield* startPasts(past)
-    const actors = [chain, mempool, miner, sync, maintenance, ...past]
+    const actors = [chain, mempool, miner, sync, maintenance, ...votes, ...past]
     const bounds = (): ReadonlyArray<HeldBound> => [
       ...actors.flatMap(boundsOf),
       ...sessions.all().flatMap(boundsOf),
@@ -442,6 +467,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       miner,
       sync,
       maintenance,
+      finality: () => finality?.ask<FinalityView>((reply) => ({ _tag: "View", reply })) ?? Effect.succeed(undefined),
       events,
       metrics,
       hashesPerSecond: () => hashes.rate,

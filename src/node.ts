@@ -94,6 +94,8 @@ export interface BlockView {
   readonly block: Block
   readonly work: bigint
   readonly confirmations: number
+  /** Have the votes of authorities settled it? Undefined where they do not vote. */
+  readonly final: boolean | undefined
   /** Reward and fees, as the rules derive them. */
   readonly rewardUnits: Amount
 }
@@ -171,6 +173,8 @@ export interface Stats {
   readonly hashesPerSecond: number
   readonly miningActive: boolean
   readonly sync: SyncView
+  /** Up to where the votes of authorities have settled the chain; undefined where they do not vote. */
+  readonly finalHeight: number | undefined
   /** Undefined: every block of the chain has been replayed here. */
   readonly past: PastView | undefined
 }
@@ -191,6 +195,31 @@ export interface PastView {
   readonly blocksPerSecond: number
   /** Undefined while the rate is not known. */
   readonly etaMs: number | undefined
+}
+
+/** A checkpoint as it is shown. */
+export interface CheckpointView {
+  readonly height: number
+  readonly hash: BlockHash
+}
+
+/** What the votes of authorities have settled. */
+export interface FinalityView {
+  /** Blocks from a checkpoint to the next. */
+  readonly checkpointBlocks: number
+  readonly final: CheckpointView
+  readonly justified: CheckpointView
+  /** False: our branch does not have the final block, whose body is invalid or does not come. */
+  readonly onBranch: boolean
+  /** A block that others have made final and that contradicts ours: a third or more of the authorities are guilty. */
+  readonly conflict: CheckpointView | undefined
+  /** Of each authority at the tip, its newest vote that is held. */
+  readonly votes: ReadonlyArray<{
+    readonly authority: Address
+    readonly vote: { readonly source: CheckpointView; readonly target: CheckpointView } | undefined
+  }>
+  /** Who has signed two votes that no honest authority signs both, and those. */
+  readonly guilty: ReadonlyArray<{ readonly authority: Address; readonly evidence: Uint8Array }>
 }
 
 /** A page of rows and the cursor of the next one. */
@@ -289,6 +318,8 @@ export interface NodeShape {
   /** The cheap consistency check: tip, state root and supply agree with each other. */
   readonly validate: () => Answer<{ readonly valid: boolean; readonly reason: string }>
   readonly ready: () => Answer<ReadyView>
+  /** Undefined: the chain has no finality. */
+  readonly finality: () => Answer<FinalityView | undefined>
   /** Prometheus text of the node's metrics. */
   readonly metrics: () => Answer<string>
   /** Hears events from now on; undefined if too many listen. `onEvent` must not throw or wait. */

@@ -103,7 +103,8 @@ const showBlock = async ({ facts }: ViewPorts, height: string): Promise<Readonly
     line(
       new Date(block.time).toLocaleString(),
       block.height === 0 ? "" : ", sealed by ",
-      block.height === 0 ? undefined : addressLink(block.mined_by)
+      block.height === 0 ? undefined : addressLink(block.mined_by),
+      block.final === true ? ", final" : ""
     ),
     make("ol", "list", ...rows),
     line(

@@ -27,7 +27,8 @@ export const methods = [
   "addPeer",
   "peers",
   "stats",
-  "ready"
+  "ready",
+  "finality"
 ] as const
 export type Method = (typeof methods)[number]
 
@@ -108,6 +109,7 @@ const find = (
     case "peers":
     case "stats":
     case "ready":
+    case "finality":
       return node[method]()
     default:
       return undefined

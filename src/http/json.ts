@@ -13,7 +13,9 @@ import { frameBytesMax, pendingTransactionsMax, sessionsMax } from "../limits.ts
 import type {
   AccountView,
   BlockView,
+  CheckpointView,
   CoinView,
+  FinalityView,
   HeaderView,
   NodeFacts,
   PastView,
@@ -72,6 +74,7 @@ export const blockJson = (facts: NodeFacts, view: BlockView): Json<"blockAt", "b
     hash_format: "cairn-1",
     extra: toHex(block.extra),
     confirmations: view.confirmations,
+    ...(view.final === undefined ? {} : { final: view.final }),
     transactions: header.height === 0 || facts.rules.ledger.opens ? transactions : [...transactions, reward]
   }
 }
@@ -244,9 +247,28 @@ export const statsJson = (
     hashes_per_second: stats.hashesPerSecond,
     mining: stats.miningActive,
     sync: syncJson(stats.sync),
+    ...(stats.finalHeight === undefined ? {} : { final_height: stats.finalHeight }),
     past: stats.past === undefined ? null : pastJson(stats.past)
   }
 }
+
+const checkpointJson = ({ height, hash }: CheckpointView) => ({ height, hash: toHex(hash) })
+
+export const finalityJson = ({ rules }: NodeFacts, view: FinalityView): ReplyOf<"finality"> => ({
+  checkpoint_blocks: view.checkpointBlocks,
+  final: checkpointJson(view.final),
+  justified: checkpointJson(view.justified),
+  on_branch: view.onBranch,
+  conflict: view.conflict === undefined ? null : checkpointJson(view.conflict),
+  votes: view.votes.map(({ authority, vote }) => ({
+    authority: formatAddress(authority, rules.spec.addressPrefix),
+    vote: vote === undefined ? null : { source: checkpointJson(vote.source), target: checkpointJson(vote.target) }
+  })),
+  guilty: view.guilty.map(({ authority, evidence }) => ({
+    authority: formatAddress(authority, rules.spec.addressPrefix),
+    evidence: toHex(evidence)
+  }))
+})
 
 export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"stats", "meta"> => {
   const { spec, genesis, ledger } = facts.rules

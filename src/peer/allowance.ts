@@ -22,6 +22,11 @@ const costOf = (message: Message): number => {
       return message.of.length === 32 ? 200 : 20
     case "GFL":
       return 60
+    case "GVT":
+      return 60
+    // A signature is checked for each that is not known.
+    case "VOT":
+      return 1 + message.votes.length / 4
     default:
       return 1
   }

@@ -16,6 +16,7 @@ import { type Coin, coinKey, decodeCoin, decodeOutpoint } from "../ledger/coin.t
 import type { LedgerRules } from "../ledger/ledger.ts"
 import type { Outpoint } from "../ledger/transaction.ts"
 import { decodeUndo } from "../ledger/undo.ts"
+import { loadAnchors } from "./finality.ts"
 
 export interface SnapshotRow {
   readonly header: Header
@@ -62,6 +63,11 @@ export class Snapshot {
   /** The money model of the chain: what its state has entries of. */
   get model(): LedgerRules["model"] {
     return this.rules.spec.ledger.model
+  }
+
+  /** Up to where the votes of authorities have settled the best branch; undefined: none vote on this chain. */
+  finalHeight(): number | undefined {
+    return this.rules.spec.authority?.finality === undefined ? undefined : (loadAnchors(this.db)?.final.height ?? 0)
   }
 
   tip(): SnapshotRow {

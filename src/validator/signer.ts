@@ -1,6 +1,7 @@
 /** Who signs for an authority: a key in this process, or another process that holds it. Both keep what they have signed. */
 import { Result } from "effect"
 import type { Header } from "../block/header.ts"
+import { type Link, voteHash } from "../consensus/checkpoint.ts"
 import { sealHash } from "../consensus/seal.ts"
 import type { Address } from "../crypto/address.ts"
 import type { Keypair } from "../crypto/keys.ts"
@@ -19,6 +20,8 @@ export type Answered = (answer: Result.Result<Seal, Unsigned>) => void
 export interface Signer {
   readonly address: Address
   readonly seal: (ask: { readonly slot: number; readonly header: Header }, answered: Answered) => void
+  /** Signs a vote on the chain of a genesis: from a justified checkpoint to a later one. */
+  readonly vote: (ask: Link & { readonly genesis: Uint8Array }, answered: Answered) => void
 }
 
 /** Where a key keeps what it has signed. `save` returns when that is on disk, and throws if it cannot be. */
@@ -42,5 +45,12 @@ export const signOnce = (
 export const localSigner = (key: Keypair, book: SignedBook): Signer => ({
   address: key.address,
   seal: ({ slot, header }, answered) =>
-    answered(signOnce(key, book, { next: { kind: "seal", slot }, hash: sealHash(header.hash) }))
+    answered(signOnce(key, book, { next: { kind: "seal", slot }, hash: sealHash(header.hash) })),
+  vote: ({ genesis, source, target }, answered) =>
+    answered(
+      signOnce(key, book, {
+        next: { kind: "vote", source: source.height, target: target.height },
+        hash: voteHash(genesis, { source, target })
+      })
+    )
 })

@@ -161,7 +161,9 @@ const everyTag: { readonly [T in Tag]: true } = {
   GFH: true,
   FHD: true,
   GFL: true,
-  FLT: true
+  FLT: true,
+      GVT: true,
+      VOT: true
 }
 
 test("there is a sample of every message, and it comes back field by field", () => {
