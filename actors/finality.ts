@@ -204,7 +204,11 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     })
   }
 
-  const isOnBranch = ({ height, id }: Checkpoint): boolean => store.bestAt(height)?.header.id === id
+  /** A tip below the final block may be on its way to it. */
+  const isOnBranch = ({ points, finality: { final } }: State): boolean => {
+    const tip = store.tip().header
+    return tip.height < final.height ? points.descends(final, tip) : store.bestAt(final.height)!.header.id === final.id
+  }
 
   /** What was heard is put on disk; then it is told, and acted upon. */
   const settle = (state: State): Effect.Effect<void> | void => {
@@ -232,22 +236,25 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     return final.id === told.final ? undefined : Effect.logInfo(`final up to height ${final.height}`, { hash: final.id })
   }
 
-  const viewOf = ({ finality, points }: State): FinalityView => ({
-    checkpointBlocks: every,
-    final: view(finality.final),
-    justified: view(finality.justified),
-    onBranch: isOnBranch(finality.final),
-    conflict: finality.conflict && view(finality.conflict.source),
-    votes: points.membersAfter(store.tip().header).map((voter) => {
-      const newest = finality.newest(voter)
-      const shown = newest && { source: view(newest.source), target: view(newest.target) }
-      return { authority: fromHex(voter)! as Uint8Array as Address, vote: shown }
-    }),
-    guilty: finality.offences.map((offence) => ({
-      authority: fromHex(offence.voter)! as Uint8Array as Address,
-      evidence: encodeOffence(offence)
-    }))
-  })
+  const viewOf = (state: State): FinalityView => {
+    const { finality, points } = state
+    return {
+      checkpointBlocks: every,
+      final: view(finality.final),
+      justified: view(finality.justified),
+      onBranch: isOnBranch(state),
+      conflict: finality.conflict && view(finality.conflict.source),
+      votes: points.membersAfter(store.tip().header).map((voter) => {
+        const newest = finality.newest(voter)
+        const shown = newest && { source: view(newest.source), target: view(newest.target) }
+        return { authority: fromHex(voter)! as Uint8Array as Address, vote: shown }
+      }),
+      guilty: finality.offences.map((offence) => ({
+        authority: fromHex(offence.voter)! as Uint8Array as Address,
+        evidence: encodeOffence(offence)
+      }))
+    }
+  }
 
   const open = Effect.map(Clock.Clock, (clock): State => {
     const points = new ChainCheckpoints(store, author, every)

@@ -67,6 +67,7 @@ export class Finality {
   /** Links that made a checkpoint final while the list of authorities changed: whoever comes later follows them. */
   private changes: Array<Certificate> = []
   private readonly votes = new Map<string, ReadonlyArray<CheckpointVote>>()
+  private readonly latest = new Map<string, CheckpointVote>()
   private readonly guilt = new Map<string, VoteOffence>()
   private against: Certificate | undefined
 
@@ -112,9 +113,9 @@ export class Finality {
     return [...this.votes.values()].flat()
   }
 
-  /** The newest vote of somebody. */
+  /** The newest vote heard of somebody, counted or not. */
   newest(voter: string): CheckpointVote | undefined {
-    return this.votes.get(voter)?.at(-1)
+    return this.latest.get(voter)
   }
 
   /** Can a vote be one of this chain, and of somebody whose votes are held? Its signature is not looked at. */
@@ -142,6 +143,7 @@ export class Finality {
         offences.push(offence)
       }
       this.votes.set(vote.voter, [...(this.votes.get(vote.voter) ?? []), vote])
+      if (vote.target.height > (this.latest.get(vote.voter)?.target.height ?? 0)) this.latest.set(vote.voter, vote)
     }
     if (fresh.length === 0) return { news: [], offences }
     this.look()
@@ -226,6 +228,8 @@ export class Finality {
     const highest = [...this.justifying.values()].sort((a, b) => b.target.height - a.target.height)
     for (const { target } of highest.slice(justifiedMax)) this.justifying.delete(target.id)
     this.changes = this.changes.slice(-finalLinksMax)
+    for (const [voter, { target }] of this.latest)
+      if (!points.mayVote(voter, last, target)) this.latest.delete(voter)
     for (const [voter, votes] of this.votes) {
       const heights = new Map<number, CheckpointVote>()
       for (const vote of votes)

@@ -13,6 +13,7 @@ import { makeApp } from "../http/app.ts"
 import type { NodeEvent } from "../node.ts"
 import type { Snapshot } from "../store/snapshot.ts"
 import type { ChainStore } from "../store/store.ts"
+import type { Signer } from "../validator/signer.ts"
 import { nodeIdOf } from "../transport/hello.ts"
 import type { Choices } from "./choices.ts"
 import { SimDisk } from "./disk.ts"
@@ -37,6 +38,8 @@ export interface SimNodeOptions {
   readonly hashesPerSecond: number
   /** How it mines otherwise than with that thread. */
   readonly mining?: Partial<NodeConfig["mining"]>
+  /** Signs for an authority, where authorities seal. What it has signed outlives its process. */
+  readonly signer?: Signer
   /** Nonces tried in place before the thread is asked; none, so that every block takes its time. */
   readonly triesInPlace?: number
   /** See TreeOptions. */
@@ -235,6 +238,7 @@ export class SimNode {
         snapshot,
         key: options.key,
         proposer: options.key.address,
+        ...(options.signer === undefined ? {} : { signer: options.signer }),
         tls: { key: "", cert: "" },
         doors: { tcp: parts.net.door(host, options.address), startThread: threads.start },
         triesInPlace: options.triesInPlace ?? 0,

@@ -23,6 +23,7 @@ import { peerPort, SimNode, type SimParts } from "../../src/sim/node.ts"
 import { Tracer } from "../../src/sim/tracer.ts"
 import { liarKey, nodeKey } from "../../src/sim/keys.ts"
 import { errorOf, type Host, World } from "../../src/sim/world.ts"
+import type { Signer } from "../../src/validator/signer.ts"
 import { loadInto } from "../snapshots.ts"
 
 /** Nonces a node tries at once: more than any block of a few bits takes. */
@@ -44,6 +45,8 @@ export interface NodeWish {
   readonly hashesPerSecond?: number
   /** It seals a block whenever it has transfers. */
   readonly onDemand?: boolean
+  /** It signs for an authority, where authorities seal. */
+  readonly signer?: Signer
   /** It begins at this snapshot. */
   readonly snapshot?: Uint8Array
 }
@@ -83,6 +86,7 @@ export class Stage {
         seeds: (wish.knows ?? []).map(({ endpoint }) => endpoint),
         hashesPerSecond: wish.hashesPerSecond ?? 0,
         mining: { threads: wish.hashesPerSecond === undefined ? 0 : 1, onDemand: wish.onDemand ?? false },
+        ...(wish.signer === undefined ? {} : { signer: wish.signer }),
         triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0,
         squeeze: 1
       })
