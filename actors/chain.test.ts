@@ -27,9 +27,7 @@ type ChainActor = ReturnType<typeof actorOf>
 /** Bodies that the branch of a block lacks. */
 const missing = (actor: ChainActor, limit: number, { header }: Block) =>
   Effect.map(
-    actor.ask<Lacking | undefined>(
-      (reply): ChainMessage => ({ _tag: "MissingBodies", head: header.id, limit, reply })
-    ),
+    actor.ask<Lacking | undefined>((reply): ChainMessage => ({ _tag: "MissingBodies", head: header.id, limit, reply })),
     (lacking) => lacking?.ids
   )
 const offer = (actor: ChainActor, block: Block) =>

@@ -233,7 +233,9 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     state.told = { final: final.id, justified: justified.id }
     ports.chain.tell({ _tag: "Anchored", anchors })
     ports.sync.tell({ _tag: "Anchored", anchors })
-    return final.id === told.final ? undefined : Effect.logInfo(`final up to height ${final.height}`, { hash: final.id })
+    return final.id === told.final
+      ? undefined
+      : Effect.logInfo(`final up to height ${final.height}`, { hash: final.id })
   }
 
   const viewOf = (state: State): FinalityView => {

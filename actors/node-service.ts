@@ -342,7 +342,10 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
         reasons.push({ code: "catching-up", message: `${behind} blocks behind the best known header.` })
       const settled = yield* ports.finality()
       if (settled?.onBranch === false || settled?.conflict !== undefined)
-        reasons.push({ code: "finality-broken", message: "What the authorities have made final contradicts this node." })
+        reasons.push({
+          code: "finality-broken",
+          message: "What the authorities have made final contradicts this node."
+        })
       return { ready: reasons.length === 0, reasons }
     })
 }

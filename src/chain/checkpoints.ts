@@ -74,7 +74,10 @@ export class ChainCheckpoints implements Checkpoints {
   readonly mayVote = (voter: string, final: Checkpoint, target: Checkpoint): boolean => {
     const isPlaced = this.isKnown(target) && this.descends(target, final)
     const lists = isPlaced ? this.electorates(final, target) : this.electorates(final, final)
-    return lists.some((list) => list.has(voter)) || (!isPlaced && this.membersAfter(this.reader.tip().header).includes(voter))
+    return (
+      lists.some((list) => list.has(voter)) ||
+      (!isPlaced && this.membersAfter(this.reader.tip().header).includes(voter))
+    )
   }
 
   /** Hex addresses of the authorities after a header. */

@@ -24,7 +24,11 @@ test("without votes work alone decides, and of equals the first stays", () => {
   const choice = new ForkChoice(chain.store)
   const tip = chain.store.tip()
   expect(far.at(-1)!.work).toBeGreaterThan(tip.work)
-  expect([choice.wins(far.at(-1)!, tip), choice.wins(near.at(-1)!, tip), choice.wins(tip, tip)]).toEqual([true, true, false])
+  expect([choice.wins(far.at(-1)!, tip), choice.wins(near.at(-1)!, tip), choice.wins(tip, tip)]).toEqual([
+    true,
+    true,
+    false
+  ])
   expect(choice.leavesFinal(far[0]!)).toBe(false)
 })
 

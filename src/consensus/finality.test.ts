@@ -117,7 +117,9 @@ describe("votes", () => {
     expect(offenceOf(sign({ source: tree.genesis, target: a }), sign({ source: target, target: a }))).toBeDefined()
     expect(offenceOf(double.first, double.first)).toBeUndefined()
     expect(offenceOf(sign({ source: tree.genesis, target }), sign({ source: target, target: a }))).toBeUndefined()
-    expect(offenceOf(sign({ source: tree.genesis, target: a }), sign({ source: tree.genesis, target: c }))).toBeUndefined()
+    expect(
+      offenceOf(sign({ source: tree.genesis, target: a }), sign({ source: tree.genesis, target: c }))
+    ).toBeUndefined()
     const other = signVote(genesis, { source: target, target: b }, keyOf(4))
     expect(offenceOf(double.first, other)).toBeUndefined()
     const forged = encodeOffence({ ...double, second: { ...double.second, bytes: other.bytes } })
@@ -223,7 +225,10 @@ describe("the machine", () => {
     const tree = new Tree(votersOf(3))
     const [a, b] = [tree.grow(tree.genesis), tree.grow(tree.genesis)]
     const it = machine(tree)
-    for (const [one, two] of [[a, tree.grow(a)], [b, tree.grow(b)]] as const) {
+    for (const [one, two] of [
+      [a, tree.grow(a)],
+      [b, tree.grow(b)]
+    ] as const) {
       it.hear(votes([0, 1, 2], tree.genesis, one))
       it.hear(votes([0, 1, 2], one, two))
     }
@@ -290,7 +295,7 @@ class Schedule {
   private top(one: Honest): Checkpoint {
     const isOurs = ({ id }: Checkpoint): number => Number(!this.parted || this.side.get(id) === one.i % 2)
     const follows = this.points.filter((point) => this.tree.descends(point, one.it.justified))
-    return follows.reduce((a, b) => (isOurs(b) - isOurs(a) || b.height - a.height) > 0 ? b : a)
+    return follows.reduce((a, b) => ((isOurs(b) - isOurs(a) || b.height - a.height) > 0 ? b : a))
   }
 
   step(): void {
@@ -299,7 +304,8 @@ class Schedule {
     if (dice.int(60) === 0) this.parted = !this.parted
     const draw = dice.int(20)
     const top = this.top(one)
-    const some = (): Checkpoint => points[Math.max(0, points.length - 1 - dice.int(dice.int(3) === 0 ? points.length : 4))]!
+    const some = (): Checkpoint =>
+      points[Math.max(0, points.length - 1 - dice.int(dice.int(3) === 0 ? points.length : 4))]!
     if (draw === 0) {
       const point = tree.grow(dice.int(4) > 0 ? top : some())
       this.side.set(point.id, one.i % 2)
@@ -339,8 +345,7 @@ describe("fewer than a third are dishonest", () => {
       const bad = new Set(votersOf(20).slice(0, run.honest[0]!.i))
       for (let step = 0; step < 500; step++) run.step()
       const tops = run.honest.map(({ it }) => it.final)
-      for (const a of tops)
-        for (const b of tops) expect(run.tree.descends(a, b) || run.tree.descends(b, a)).toBe(true)
+      for (const a of tops) for (const b of tops) expect(run.tree.descends(a, b) || run.tree.descends(b, a)).toBe(true)
       for (const { it } of run.honest) {
         expect(it.conflict).toBeUndefined()
         for (const { voter } of it.offences) expect(bad.has(voter)).toBe(true)
@@ -399,7 +404,10 @@ describe("a third or more are dishonest", () => {
       const split = quorum - bad > 0 ? quorum - bad : 0
       const all = Array.from({ length: count }, (_, i) => i)
       const [liars, left, right] = [all.slice(0, bad), all.slice(bad, bad + split), all.slice(bad + split)]
-      const sides = [[...liars, ...left], [...liars, ...right]].map((who) => branch(tree, who, dice))
+      const sides = [
+        [...liars, ...left],
+        [...liars, ...right]
+      ].map((who) => branch(tree, who, dice))
       const finals: Array<ReadonlyArray<Certificate>> = sides.map((side) => {
         const it = machine(tree)
         it.hear(side)

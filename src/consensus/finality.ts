@@ -228,8 +228,7 @@ export class Finality {
     const highest = [...this.justifying.values()].sort((a, b) => b.target.height - a.target.height)
     for (const { target } of highest.slice(justifiedMax)) this.justifying.delete(target.id)
     this.changes = this.changes.slice(-finalLinksMax)
-    for (const [voter, { target }] of this.latest)
-      if (!points.mayVote(voter, last, target)) this.latest.delete(voter)
+    for (const [voter, { target }] of this.latest) if (!points.mayVote(voter, last, target)) this.latest.delete(voter)
     for (const [voter, votes] of this.votes) {
       const heights = new Map<number, CheckpointVote>()
       for (const vote of votes)
@@ -252,10 +251,7 @@ export class Finality {
   }
 }
 
-const firstOffence = (
-  vote: CheckpointVote,
-  known: ReadonlyArray<CheckpointVote>
-): VoteOffence | undefined => {
+const firstOffence = (vote: CheckpointVote, known: ReadonlyArray<CheckpointVote>): VoteOffence | undefined => {
   for (const other of known) {
     const offence = offenceOf(vote, other)
     if (offence !== undefined) return offence

@@ -54,7 +54,7 @@ const problemOf = async (response: Response | Promise<Response>): Promise<readon
   return [answer.status, body.code]
 }
 
-/** A request that each route answers well; those of coins are in coins.test.ts, of authorities in authorities.test.ts. */
+/** A request that each route answers well; those of coins are in coins.test.ts, of finality in finality.test.ts. */
 type Sampled = Exclude<RouteName, "coins" | "coin" | "coinProof" | "finality">
 const samples = async (): Promise<Readonly<Record<Sampled, () => Response | Promise<Response>>>> => {
   const { header } = node.store.tip()

@@ -42,7 +42,10 @@ const transactionMissing = problem(
 const cacheOf = (view: BlockView): Readonly<Record<string, string>> =>
   view.confirmations > settledConfirmations && view.final !== false
     ? { etag: `"${view.block.header.id}"`, "cache-control": "public, max-age=86400, immutable" }
-    : { etag: `"${view.block.header.id}-${view.confirmations}${view.final === true ? "-final" : ""}"`, "cache-control": "no-cache" }
+    : {
+        etag: `"${view.block.header.id}-${view.confirmations}${view.final === true ? "-final" : ""}"`,
+        "cache-control": "no-cache"
+      }
 
 const now = (): string => new Date().toISOString()
 

@@ -23,7 +23,7 @@ const costOf = (message: Message): number => {
     case "GFL":
       return 60
     case "GVT":
-      return 60
+      return 200
     // A signature is checked for each that is not known.
     case "VOT":
       return 1 + message.votes.length / 4

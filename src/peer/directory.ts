@@ -51,7 +51,8 @@ export const prices: Readonly<Record<string, number>> = {
   "target-wrong": 100,
   "state-root-wrong": 100,
   "transaction-refused": 100,
-  "signature-invalid": 50
+  "signature-invalid": 50,
+  "checkpoint-vote-forged": 50
 }
 
 /** Points of a refusal whose sender is to blame. */

@@ -239,13 +239,7 @@ export class Sync {
     if (this.looking !== undefined && now - this.looking.at > requestMsMax) this.looking = undefined
     for (const branch of this.branches.values())
       if (branch.wanted.size === 0 || now - branch.lookedAt > requestMsMax) branch.stale = true
-    return [
-      ...this.sweep(now),
-      ...this.hurry(now),
-      ...this.anyHeaders(now),
-      ...this.look(now),
-      ...this.assign(now)
-    ]
+    return [...this.sweep(now), ...this.hurry(now), ...this.anyHeaders(now), ...this.look(now), ...this.assign(now)]
   }
 
   // ── what peers have ────────────────────────────────────────────────────────────────────────────────────────────────

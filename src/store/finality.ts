@@ -3,7 +3,14 @@ import type { Database } from "bun:sqlite"
 import { concatAll, fromHex, readU64, toHex, writeU64 } from "../codec/bytes.ts"
 import type { BlockHash } from "../block/header.ts"
 import type { Anchors } from "../chain/choose.ts"
-import { type Checkpoint, type CheckpointVote, decodeOffence, decodeVote, encodeOffence, voteBytes } from "../consensus/checkpoint.ts"
+import {
+  type Checkpoint,
+  type CheckpointVote,
+  decodeOffence,
+  decodeVote,
+  encodeOffence,
+  voteBytes
+} from "../consensus/checkpoint.ts"
 import type { VoteOffence } from "../consensus/checkpoint.ts"
 import type { Certificate } from "../consensus/finality.ts"
 
@@ -37,7 +44,10 @@ export const loadAnchors = (db: Database): Anchors | undefined => {
 }
 
 const votesOf = (bytes: Uint8Array): ReadonlyArray<CheckpointVote> =>
-  Array.from({ length: bytes.length / voteBytes }, (_, i) => decodeVote(bytes.slice(i * voteBytes, (i + 1) * voteBytes))!)
+  Array.from(
+    { length: bytes.length / voteBytes },
+    (_, i) => decodeVote(bytes.slice(i * voteBytes, (i + 1) * voteBytes))!
+  )
 
 /** Everything that was saved. */
 export const loadFinality = (db: Database, genesis: Uint8Array): KeptFinality => ({
@@ -65,16 +75,30 @@ export const saveFinality = (db: Database, before: KeptFinality, after: KeptFina
   }
   db.transaction(() => {
     swap(before.votes, after.votes, (gone, { bytes }) =>
-      db.query(gone ? "DELETE FROM checkpoint_votes WHERE vote = ?" : "INSERT OR IGNORE INTO checkpoint_votes (vote) VALUES (?)").run(bytes)
+      db
+        .query(
+          gone
+            ? "DELETE FROM checkpoint_votes WHERE vote = ?"
+            : "INSERT OR IGNORE INTO checkpoint_votes (vote) VALUES (?)"
+        )
+        .run(bytes)
     )
     swap(before.certificates, after.certificates, (gone, { votes }) =>
       db
-        .query(gone ? "DELETE FROM certificates WHERE votes = ?" : "INSERT OR IGNORE INTO certificates (votes) VALUES (?)")
+        .query(
+          gone ? "DELETE FROM certificates WHERE votes = ?" : "INSERT OR IGNORE INTO certificates (votes) VALUES (?)"
+        )
         .run(concatAll(votes.map(({ bytes }) => bytes)))
     )
     for (const offence of after.offences)
-      db.query("INSERT OR IGNORE INTO vote_offences (voter, votes) VALUES (?, ?)").run(fromHex(offence.voter)!, encodeOffence(offence))
+      db.query("INSERT OR IGNORE INTO vote_offences (voter, votes) VALUES (?, ?)").run(
+        fromHex(offence.voter)!,
+        encodeOffence(offence)
+      )
     for (const key of ["final", "justified"] as const)
-      db.query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2").run(key, encodePoint(anchors[key]))
+      db.query("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2").run(
+        key,
+        encodePoint(anchors[key])
+      )
   }).immediate()
 }

@@ -57,7 +57,6 @@ const owners: ReadonlyArray<string> = [
   `DELETE FROM meta WHERE key = 'spec'`
 ]
 
-
 /** Step 4: block filters and their headers (filters.ts). */
 const filters: ReadonlyArray<string> = [
   `CREATE TABLE filters (height INTEGER PRIMARY KEY, filter BLOB NOT NULL, header BLOB NOT NULL)`

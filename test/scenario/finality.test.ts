@@ -32,7 +32,11 @@ const signerOf = (i: number): Signer & { readonly signed: Array<CheckpointVote> 
   }
 }
 
-const view = (node: SimNode) => Effect.map(node.ask((tree) => tree.node.finality()), (found) => found!)
+const view = (node: SimNode) =>
+  Effect.map(
+    node.ask((tree) => tree.node.finality()),
+    (found) => found!
+  )
 /** Height up to which a node's disk says that all is final. */
 const finalOf = ({ store }: SimNode): number => {
   const bytes = store.db.query<{ value: Uint8Array }, []>("SELECT value FROM meta WHERE key = 'final'").get()?.value
@@ -44,13 +48,15 @@ const five = (stage: Stage) =>
   Effect.gen(function* () {
     const signers = [0, 1, 2, 3, 4].map(signerOf)
     const nodes: Array<SimNode> = []
-    for (const [i, signer] of signers.entries())
-      nodes.push(yield* stage.node(`v${i}`, { knows: [...nodes], signer }))
+    for (const [i, signer] of signers.entries()) nodes.push(yield* stage.node(`v${i}`, { knows: [...nodes], signer }))
     return { nodes, signers }
   })
 
 /** No two nodes have final blocks that exclude each other, and no authority has signed what convicts it. */
-const checkSafe = (nodes: ReadonlyArray<SimNode>, signers: ReadonlyArray<{ readonly signed: ReadonlyArray<CheckpointVote> }>) => {
+const checkSafe = (
+  nodes: ReadonlyArray<SimNode>,
+  signers: ReadonlyArray<{ readonly signed: ReadonlyArray<CheckpointVote> }>
+) => {
   const settled = Math.min(...nodes.map(finalOf))
   expect(new Set(nodes.map(({ store }) => store.bestAt(settled)!.header.id)).size).toBe(1)
   for (const { store } of nodes) {

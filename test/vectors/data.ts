@@ -1,6 +1,6 @@
 /**
  * The vectors of docs/vectors that another implementation of the data formats needs: keys, transfers, payments, headers, trees,
- * blocks, block filters. `bun test/vectors/data.ts` writes them; src/chain/vectors.test.ts holds them against the code byte for byte.
+ * blocks, block filters, votes. `bun test/vectors/data.ts` writes them; src/chain/vectors.test.ts holds them against the code byte for byte.
  */
 import { toTarget } from "../../src/consensus/difficulty.ts"
 import { makeHello, nodeIdOf } from "../../src/transport/hello.ts"
@@ -53,6 +53,7 @@ import type {
 } from "../../src/ledger/transaction.ts"
 import { makeTransfer, signedPart, signTransfer } from "../../src/ledger/transfer.ts"
 import { formatTransfer } from "../../src/ledger/transfer-text.ts"
+import { finality, sampleVote } from "./finality.ts"
 import { payments } from "./payment.ts"
 
 const keys = [0, 1, 2].map((index) => accountKey(devMnemonic, index))
@@ -536,7 +537,9 @@ const peers = () => {
     { tag: "GFH", request: 7, start: 0, every: 1000, stop: hash },
     { tag: "FHD", request: 7, headers: hash },
     { tag: "GFL", request: 8, start: 0, stop: hash },
-    { tag: "FLT", request: 8, filters: [makeFilter(hash, []).bytes] }
+    { tag: "FLT", request: 8, filters: [makeFilter(hash, []).bytes] },
+    { tag: "GVT", above: 20 },
+    { tag: "VOT", votes: [sampleVote.bytes] }
   ]
   return {
     about: "Peers, docs/protocol.md: a hello under a given binding, and a frame of each message.",
@@ -567,7 +570,8 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       block: blocks(),
       filter: filters(),
       proof: proofs(),
-      peer: peers()
+      peer: peers(),
+      finality: finality()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
   )
 
