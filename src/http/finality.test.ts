@@ -23,7 +23,13 @@ test("a chain whose authorities vote shows what is final, and begins with the ge
   const { status, body } = await ask(voting, "/api/finality")
   const decode = Schema.decodeUnknownExit(routes.finality.reply, { errors: "all", onExcessProperty: "error" })
   expect([status, Exit.isSuccess(decode(body))]).toEqual([200, true])
-  expect(body).toMatchObject({ checkpoint_blocks: 5, final: { height: 0 }, on_branch: true, conflict: null, guilty: [] })
+  expect(body).toMatchObject({
+    checkpoint_blocks: 5,
+    final: { height: 0 },
+    on_branch: true,
+    conflict: null,
+    guilty: []
+  })
   expect(body["votes"]).toHaveLength(3)
   expect((await ask(voting, "/api/blocks/0")).body["block"]).toMatchObject({ final: true })
   expect((await ask(voting, "/api/stats")).body["stats"]).toMatchObject({ final_height: 0 })

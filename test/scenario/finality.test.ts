@@ -1,7 +1,7 @@
 /** Whole nodes of authorities that vote on checkpoints, in the deterministic world: what becomes final, what does not, and when. */
 import { describe, expect, test } from "bun:test"
 import { Effect } from "effect"
-import { makeRules } from "../../src/chain/rules.ts"
+import { makeRules, type Rules } from "../../src/chain/rules.ts"
 import { toHex } from "../../src/codec/bytes.ts"
 import { type CheckpointVote, offenceOf, signVote } from "../../src/consensus/checkpoint.ts"
 import type { SimNode } from "../../src/sim/node.ts"
@@ -247,4 +247,32 @@ describe("five authorities", () => {
         })
       )
   }, 120_000)
+
+  test("make strangers pay for votes that nobody signed, and for votes where nobody votes", () => {
+    const told = (made: Rules, votes: ReadonlyArray<Uint8Array>): string | undefined => {
+      let error: string | undefined
+      play(made, 70, (stage) =>
+        Effect.gen(function* () {
+          const node = yield* stage.node("v0", {})
+          const stranger: Stranger = yield* stage.stranger("liar", { to: node })
+          stranger.say({ tag: "VOT", votes })
+          yield* Effect.sleep(2_000)
+          error = (yield* stage.opinion(node, stranger.nodeId))!.lastError
+        })
+      )
+      return error
+    }
+    const first = {
+      ...rules.genesis.header,
+      height: every,
+      id: "11".repeat(32),
+      hash: rules.genesis.header.stateRoot as never
+    }
+    const { bytes } = signVote(genesis, { source: rules.genesis.header, target: first }, keyOf(firstAuthority))
+    const forged = bytes.with(bytes.length - 1, bytes.at(-1)! ^ 1)
+    expect(told(rules, [bytes])).toBeUndefined()
+    expect(told(rules, [forged])).toContain("checkpoint-vote-forged")
+    expect(told(rules, [bytes.with(0, 9).with(40, 4)])).toContain("checkpoint-vote-malformed")
+    expect(told(makeRules(specOf({ authorities: 5 })), [bytes])).toContain("checkpoint-vote-malformed")
+  }, 60_000)
 })
