@@ -219,6 +219,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     const anchors = { final, justified }
     const kept = { votes: finality.held, certificates: finality.certificates, offences: finality.offences }
     const now = state.clock.currentTimeMillisUnsafe()
+    if (ports.disk.isWaiting(writer, now)) return
     const done = ports.disk.try(writer, now, () => saveFinality(store.db, state.kept, kept, anchors))
     if (Result.isFailure(done)) return
     state.kept = kept

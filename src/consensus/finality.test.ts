@@ -270,6 +270,14 @@ class Schedule {
     }))
   }
 
+  /** Mostly the list stays; else it is another, of which fewer than a third are dishonest too. */
+  private list(): ReadonlyArray<string> | undefined {
+    if (this.dice.int(4) > 0) return undefined
+    const honest = this.honest.filter(() => this.dice.int(4) > 0).map(({ i }) => i)
+    const bad = Array.from({ length: this.bad }, (_, i) => i).slice(0, Math.ceil(honest.length / 2) - 1)
+    return honest.length === 0 ? undefined : [...bad, ...honest].map(voterOf)
+  }
+
   send(votes: ReadonlyArray<CheckpointVote>, to: ReadonlyArray<Honest>): void {
     for (const { mail } of to) mail.push(...votes)
   }
@@ -307,7 +315,7 @@ class Schedule {
     const some = (): Checkpoint =>
       points[Math.max(0, points.length - 1 - dice.int(dice.int(3) === 0 ? points.length : 4))]!
     if (draw === 0) {
-      const point = tree.grow(dice.int(4) > 0 ? top : some())
+      const point = tree.grow(dice.int(4) > 0 ? top : some(), this.list())
       this.side.set(point.id, one.i % 2)
       points.push(point)
     } else if (draw < 8) this.vote(one, dice.int(6) > 0 ? top : some())
