@@ -97,7 +97,6 @@ test("a vote goes on to all but its sender, once; chain and download hear what b
             expect([shown.final.height, shown.justified.height, shown.onBranch]).toEqual([2, 4, true])
             again.actor.tell({ _tag: "Asked", session: 2, above: 0 })
             yield* Effect.sleep(10)
-            const late = rigOf(chainOf())
             // The link from 2 to 4 is all that a newcomer needs.
             expect(again.votesTo(2)).toEqual([all[1]!, all[3]!, all[5]!])
           })

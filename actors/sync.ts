@@ -130,12 +130,14 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
     const now = state.clock.currentTimeMillisUnsafe()
     const { height } = store.tip().header
     const { target, state: phase } = state.machine
+    const heaviest = store.heaviest()
+    const canWin = state.choice.rankOf(heaviest) >= state.choice.rankOf(store.tip())
     const done = state.began === undefined ? 0 : height - state.began.height
     const rate = state.began === undefined || now === state.began.at ? 0 : (done * 1000) / (now - state.began.at)
     return {
       state: phase,
       height,
-      targetHeight: Math.max(target, store.heaviest().header.height),
+      targetHeight: Math.max(target, canWin ? heaviest.header.height : height),
       blocksPerSecond: phase === "idle" ? 0 : rate,
       etaMs: phase === "idle" || rate === 0 ? undefined : ((target - height) / rate) * 1000
     }

@@ -244,6 +244,8 @@ describe("five authorities", () => {
           yield* Effect.forEach(nodes, (node) => seals(node, true), { discard: true })
           yield* stage.until("all go on", () => nodes.every((node) => finalOf(node) > settled.height + every), 120_000)
           checkSafe(nodes, signers)
+          // Its own branch was higher, and is nothing to catch up with.
+          expect(yield* alone.ask((tree) => tree.node.ready())).toEqual({ ready: true, reasons: [] })
         })
       )
   }, 120_000)
