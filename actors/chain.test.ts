@@ -27,9 +27,7 @@ type ChainActor = ReturnType<typeof actorOf>
 /** Bodies that the branch of a block lacks. */
 const missing = (actor: ChainActor, limit: number, { header }: Block) =>
   Effect.map(
-    actor.ask<Lacking | undefined>(
-      (reply): ChainMessage => ({ _tag: "MissingBodies", head: header.id, limit, reply })
-    ),
+    actor.ask<Lacking | undefined>((reply): ChainMessage => ({ _tag: "MissingBodies", head: header.id, limit, reply })),
     (lacking) => lacking?.ids
   )
 const offer = (actor: ChainActor, block: Block) =>
@@ -202,6 +200,66 @@ test("a false seal does not condemn the hash that it stands beside: the true one
         const refused = yield* Effect.flip(offer(actor, { ...block, header }))
         expect(refused).toMatchObject({ code: "signature-wrong" })
         expect(yield* offer(actor, block)).toEqual({ outcome: "attached" })
+      })
+    )
+  }))
+
+/** A chain of authorities with a block more, and a branch from height 2 that is heavier, its bodies stored here. */
+const lighterAndHeavier = () => {
+  const chain = new TestChain(specOf({ authorities: 3 }))
+  chain.mine(2)
+  const other = chain.fork(2)
+  const ours = chain.mine(2)
+  other.now = chain.now
+  const theirs = other.mine(4)
+  return { chain, ours, theirs }
+}
+
+test("no branch leaves a final block, and a header beside it is refused without blame or memory", () =>
+  forSeeds(2, () => {
+    const { chain, ours, theirs } = lighterAndHeavier()
+    const final = ours[0]!.header
+    const actor = actorOf(chain)
+    return within([actor], () =>
+      Effect.gen(function* () {
+        yield* Effect.sleep(60_000)
+        actor.tell({ _tag: "Anchored", anchors: { final, justified: final } })
+        for (const block of theirs.slice(0, 1))
+          expect(yield* Effect.flip(offer(actor, block))).toMatchObject({ code: "final-left" })
+        const verdict = yield* actor.ask<HeadersVerdict>(
+          (reply): ChainMessage => ({ _tag: "OfferHeaders", headers: theirs.map(({ header }) => header), reply })
+        )
+        expect(verdict).toMatchObject({ known: 0, reject: { code: "final-left" } })
+        expect(chain.store.invalidCode(theirs[0]!.header.id)).toBeUndefined()
+        expect(chain.store.tip().header.id).toBe(ours[1]!.header.id)
+      })
+    )
+  }))
+
+test("a lighter branch wins when its checkpoint is justified: at once if it is stored, else when its bodies come", () =>
+  forSeeds(2, () => {
+    const { chain, ours, theirs } = lighterAndHeavier()
+    const final = chain.rules.genesis.header
+    const actor = actorOf(chain)
+    return within([actor], () =>
+      Effect.gen(function* () {
+        yield* Effect.sleep(60_000)
+        for (const block of theirs) yield* offer(actor, block)
+        expect(chain.store.tip().header.id).toBe(theirs[3]!.header.id)
+        actor.tell({ _tag: "Anchored", anchors: { final, justified: ours[0]!.header } })
+        yield* Effect.sleep(1_000)
+        expect(chain.store.tip().header.id).toBe(ours[1]!.header.id)
+        // Back to the other, of which a body is new.
+        chain.now = theirs[3]!.header.time
+        const more = chain.fork(2)
+        for (const block of theirs) more.take(block)
+        more.now = chain.now
+        const [last] = more.mine(1)
+        actor.tell({ _tag: "Anchored", anchors: { final: theirs[0]!.header, justified: last!.header } })
+        yield* Effect.sleep(1_000)
+        expect(chain.store.tip().header.id).toBe(theirs[3]!.header.id)
+        expect(yield* offer(actor, last!)).toEqual({ outcome: "attached" })
+        expect(chain.store.tip().header.id).toBe(last!.header.id)
       })
     )
   }))

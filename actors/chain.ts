@@ -15,7 +15,7 @@ import type { Block } from "../src/block/block.ts"
 import type { Header } from "../src/block/header.ts"
 import { type BranchHeader, HeaderBranch, type Lacking, lackingUpTo, pastHead } from "../src/chain/branch.ts"
 import { checkBody, checkHeader } from "../src/chain/check.ts"
-import { choosePlan, type Plan, wins } from "../src/chain/choose.ts"
+import { choosePlan, ForkChoice, type Plan } from "../src/chain/choose.ts"
 import { type Landing, runPlan } from "../src/chain/connect.ts"
 import { ancestryOf, type ChainReader, isBest, parentId, type Row } from "../src/chain/reader.ts"
 import { type BlockReject, reject, verdicts } from "../src/chain/reject.ts"
@@ -26,6 +26,7 @@ import type { Evidence } from "../src/consensus/evidence.ts"
 import { isSent, type Transaction } from "../src/ledger/transaction.ts"
 import { branchBelowMax, chainBatchMax, chainInboxMax, headersAheadMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
+import { loadAnchors } from "../src/store/finality.ts"
 import { condemnPast, isPast } from "../src/store/past.ts"
 import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
@@ -73,6 +74,7 @@ interface State {
   /** Looks for authorities that seal twice, where there are some. What it found and is not told yet, by authority. */
   readonly doubles: DoubleSigns | undefined
   readonly caught: Map<string, Evidence>
+  readonly choice: ForkChoice
   /** After a start, and when the past of a snapshot is proven: what is stored may win. Looked for once, without an offer. */
   resume: boolean
 }
@@ -110,6 +112,8 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     if (parent === undefined) return reject("parent-unknown", "the parent is not known here")
     if (store.invalidCode(parent.header.id) !== undefined)
       return reject("parent-invalid", "the parent was refused before")
+    if (state.choice.leavesFinal(parent, find))
+      return reject("final-left", `the branch leaves the final block at height ${state.choice.anchors?.final.height}`)
     const ancestry = ancestryOf({ find, bestAt: store.bestAt }, parent.header)
     const refused = checkHeader(rules, header, { ancestry, now: state.clock.currentTimeMillisUnsafe() })
     if (refused !== undefined) return refused
@@ -219,7 +223,8 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
       const branch = new HeaderBranch(branchHeader(store.tip()))
       branch.grow(branchHeader(store.heaviest()), (id) => branchHeader(store.find(id)!))
       const doubles = rules.consensus.author === undefined ? undefined : new DoubleSigns(rules, store)
-      return { clock, offers: new Map(), branch, doubles, caught: new Map(), resume: true }
+      const choice = new ForkChoice(store, loadAnchors(store.db))
+      return { clock, offers: new Map(), branch, doubles, caught: new Map(), choice, resume: true }
     }),
     step: (state, message) => {
       switch (message._tag) {
@@ -231,6 +236,10 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
           return Effect.map(missing(state, message.head, message.limit), message.reply.succeed)
         case "Resume":
           state.resume = true
+          return
+        case "Anchored":
+          state.choice.anchor(message.anchors)
+          if (state.choice.rankOf(store.tip()) < 2) state.resume = true
       }
     },
     settle: (state) => {
@@ -337,8 +346,7 @@ const firstPart = (plan: Plan): Plan =>
 const candidate = (store: ChainStore, state: State, reader: ChainReader): Row | undefined => {
   const byParent = new Map<string, Array<Row>>()
   const whole = new Set<string>()
-  const stored = state.resume ? heaviestStored(store, reader) : undefined
-  const stack: Array<Row> = stored === undefined ? [] : [stored]
+  const stack: Array<Row> = state.resume ? [...resumable(store, state, reader)] : []
   for (const { row } of [...state.offers.values()].sort((a, b) => a.row.header.height - b.row.header.height)) {
     const parent = parentId(row.header)
     byParent.set(parent, [...(byParent.get(parent) ?? []), row])
@@ -352,17 +360,31 @@ const candidate = (store: ChainStore, state: State, reader: ChainReader): Row | 
     const { id } = row.header
     if (seen.has(id) || store.invalidCode(id) !== undefined) continue
     seen.add(id)
-    if (wins(row, best ?? store.tip())) best = row
+    if (state.choice.wins(row, best ?? store.tip(), reader.find)) best = row
     stack.push(...(byParent.get(id) ?? []), ...store.children(id).filter(({ hasBody }) => hasBody))
   }
   return best
 }
 
-/** The heaviest stored block that could be the tip: a landing was cut off before it, or it waited for the past of a snapshot. */
-const heaviestStored = (store: ChainStore, reader: ChainReader): Row | undefined => {
+/**
+ * Stored blocks that could be the tip, or lead to it: the heaviest, where a landing was cut off before it or waited for the past
+ * of a snapshot; and those that the tip should have, if it has not.
+ */
+const resumable = (store: ChainStore, { choice }: State, reader: ChainReader): ReadonlyArray<Row> => {
   const torn = new Set<string>()
-  for (const row of store.heavier()) if (isWhole(store, reader, row, torn)) return row
-  return undefined
+  const found: Array<Row> = []
+  const rank = choice.rankOf(store.tip())
+  for (const row of store.heavier()) {
+    if (choice.rankOf(row) < rank || !isWhole(store, reader, row, torn)) continue
+    found.push(row)
+    break
+  }
+  if (rank === 2 || choice.anchors === undefined) return found
+  for (const { id } of [choice.anchors.final, choice.anchors.justified]) {
+    const row = reader.find(id)
+    if (row !== undefined && !isBest(reader, row.header) && isWhole(store, reader, row, torn)) found.push(row)
+  }
+  return found
 }
 
 /** Does the branch of a row reach the best branch through bodies that are here, where it can be undone? `torn`: known not to. */

@@ -70,6 +70,7 @@ export interface NodePorts {
   readonly maintenance: ActorRef<MaintenanceMessage>
   /** What authorities say of each other. */
   readonly ballots: Pick<NodeShape, "vote" | "votes" | "evidence">
+  readonly finality: NodeShape["finality"]
   readonly events: EventHub
   readonly metrics: Metrics
   readonly hashesPerSecond: () => number
@@ -295,6 +296,7 @@ const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["st
       const base = yield* read(() => ({
         tip: snapshot.tip(),
         counts: snapshot.counts(),
+        finalHeight: snapshot.finalHeight(),
         averageBlockMs: averageOf(snapshot)
       }))
       const totals = yield* mempool.ask<PoolTotals>((reply) => ({ _tag: "Totals", reply }))
@@ -319,6 +321,7 @@ const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["st
         miningActive: miningActive(),
         state: ports.readiness.hear({ _tag: "Saw", ...sync }),
         sync,
+        finalHeight: base.finalHeight,
         past: ports.past()
       }
     })
@@ -352,6 +355,12 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
       const unsealing = ports.unsealing()
       if (unsealing !== undefined)
         reasons.push({ code: unsealing.code, message: `No block is sealed: ${unsealing.message}.` })
+      const settled = yield* ports.finality()
+      if (settled?.onBranch === false || settled?.conflict !== undefined)
+        reasons.push({
+          code: "finality-broken",
+          message: "What the authorities have made final contradicts this node."
+        })
       return { ready: reasons.length === 0, state, reasons }
     })
 }
@@ -435,6 +444,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     block: snapshot.block(row),
     work: row.work,
     confirmations: snapshot.tip().header.height - row.header.height + 1,
+    final: mapRow(snapshot.finalHeight(), (height) => row.header.height <= height),
     rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
   })
   const headerView = ({ header, work, transactions }: SnapshotRow): HeaderView => ({
@@ -481,6 +491,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     stats: makeStats(ports, () => miningActive),
     validate: () => makeValidate(ports),
     ready: makeReady(ports),
+    finality: ports.finality,
     metrics: () => Effect.map(Clock.currentTimeMillis, () => ports.metrics.format()),
     listen: (afterId, onEvent) => ports.events.listen(afterId, onEvent)
   }
@@ -489,8 +500,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
 /** Sealed and attached, and undone before it could be shown. */
 const overtaken = new Unavailable({ actor: "miner", reason: "another branch has won meanwhile: order again" })
 
-const mapRow = <A>(row: SnapshotRow | undefined, f: (row: SnapshotRow) => A): A | undefined =>
-  row === undefined ? undefined : f(row)
+const mapRow = <R, A>(row: R | undefined, f: (row: R) => A): A | undefined => (row === undefined ? undefined : f(row))
 
 /** The place after which a page goes on: units, and a key of so many bytes. */
 const parseCursor = (cursor: string, keyBytes: number): UnitsPlace | undefined => {

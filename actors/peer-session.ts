@@ -8,6 +8,7 @@ import { decodeHeader, type Header, headerLengthAt, splitHeaders } from "../src/
 import { reject as blockReject } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import { concat, fromHex, toHex } from "../src/codec/bytes.ts"
+import { decodeVote } from "../src/consensus/checkpoint.ts"
 import { evidenceId } from "../src/consensus/evidence.ts"
 import { fromTarget, toTarget } from "../src/consensus/difficulty.ts"
 import type { Wire } from "../src/io/tcp.ts"
@@ -32,6 +33,7 @@ import { capabilities } from "../src/transport/hello.ts"
 import { type ActorRef, type ActorSpec, replyWith } from "./actor.ts"
 import {
   type BallotsMessage,
+  type FinalityMessage,
   type MaintenanceMessage,
   type MempoolMessage,
   type SessionId,
@@ -61,6 +63,8 @@ export interface SessionPorts {
   }
   /** May the log hear of a stranger who was refused? */
   readonly mayTell: (code: string, now: number) => boolean
+  /** Undefined: the chain's authorities do not vote on checkpoints. */
+  readonly finality: ActorRef<FinalityMessage> | undefined
   /** The reason of the end, for whoever supervises. */
   readonly ended: (reason: string) => void
 }
@@ -205,6 +209,10 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       case "LightAnswer":
         // A full node asks none of these.
         return
+      case "ServeVotes":
+        return void ports.finality?.tell({ _tag: "Asked", session: id, above: effect.above })
+      case "Votes":
+        return votes(state, effect.votes)
       case "ServePeers":
         return void ports.maintenance.tell({
           _tag: "Advertise",
@@ -360,6 +368,14 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     if (!isLight(state) && state.session.news([evidenceId(bytes)]).length > 0) send({ tag: "EVD", evidence: bytes })
   }
 
+  const votes = (state: State, list: ReadonlyArray<Uint8Array>): void => {
+    const decoded = list.map(decodeVote)
+    const whole = decoded.filter((vote) => vote !== undefined)
+    if (whole.length < list.length || ports.finality === undefined)
+      return punish(state, { code: "checkpoint-vote-malformed", points: priceOf("message-malformed") })
+    ports.finality.tell({ _tag: "Votes", session: id, votes: whole })
+  }
+
   const announceTip = (state: State, message: Extract<SessionMessage, { _tag: "AnnounceTip" }>): void => {
     if (isLight(state)) return send(status())
     const fresh = new Set(state.session.news(message.headers.map((header) => header.id)))
@@ -376,6 +392,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     // A light client has no blocks to give, and pending transfers are bytes that it did not ask for.
     if (!isLight(state)) perform(state, state.session.askPeers(now))
     perform(state, state.session.sendPing(now))
+    if (!isLight(state)) ports.finality?.tell({ _tag: "Joined", session: id })
     const joined = isLight(state) ? Effect.void : Effect.andThen(join(state), announcePool)
     return Effect.flatMap(joined, () => {
       const waits = state.early.splice(0).flatMap((message) => hear(state, message) ?? [])
@@ -418,6 +435,10 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
         return serve(state)
       case "AskHeaders":
         return perform(state, state.session.askHeaders(message.locator, now))
+      case "AskVotes":
+        return state.admitted && !isLight(state) ? send({ tag: "GVT", above: message.above }) : undefined
+      case "TellVotes":
+        return state.admitted && !isLight(state) ? send({ tag: "VOT", votes: message.votes }) : undefined
       case "AskBodies":
         return perform(
           state,

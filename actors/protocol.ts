@@ -12,7 +12,9 @@ import type { Result } from "effect"
 import type { Block } from "../src/block/block.ts"
 import type { BlockHash, Header } from "../src/block/header.ts"
 import type { Lacking } from "../src/chain/branch.ts"
+import type { Anchors } from "../src/chain/choose.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
+import type { CheckpointVote, Link } from "../src/consensus/checkpoint.ts"
 import type { Evidence } from "../src/consensus/evidence.ts"
 import type { Address } from "../src/crypto/address.ts"
 import type { Outcome } from "../src/discovery/client.ts"
@@ -23,6 +25,7 @@ import type {
   AccountView,
   BlockRefused,
   Busy,
+  FinalityView,
   Page,
   PeerAdded,
   PeerView,
@@ -74,13 +77,22 @@ export type ChainMessage =
     }
   /** What is stored may win now: after a start, and when the past of a loaded snapshot is proven. */
   | { readonly _tag: "Resume" }
+  /** The votes of authorities have made these final and justified. */
+  | Anchored
 
 /** A header page that does not fit is asked for again by its session's timeout; a block waits, so sockets slow down. */
 export const chainOverflow: Readonly<Record<ChainMessage["_tag"], Overflow>> = {
   OfferHeaders: "wait",
   OfferBlock: "wait",
   MissingBodies: "keep-latest",
-  Resume: "wait"
+  Resume: "wait",
+  Anchored: "keep-latest"
+}
+
+/** What the branch that wins is to have. */
+export interface Anchored {
+  readonly _tag: "Anchored"
+  readonly anchors: Anchors
 }
 
 /** Told by the chain to everyone who builds on the tip, after the move is on disk. */
@@ -335,6 +347,9 @@ export type SyncMessage =
     }
   | { readonly _tag: "Missing"; readonly head: string; readonly lacking: Lacking | undefined }
   | TipMoved
+  /** The peer votes for a block that we do not know. */
+  | { readonly _tag: "Behind"; readonly session: SessionId }
+  | Anchored
   | { readonly _tag: "Tick" }
   | { readonly _tag: "View"; readonly reply: Reply<SyncView> }
 
@@ -353,6 +368,34 @@ export const syncOverflow: Readonly<Record<SyncMessage["_tag"], Overflow>> = {
   NotGiven: "wait",
   Missing: "keep-latest",
   TipMoved: "keep-latest",
+  Behind: "drop-new",
+  Anchored: "keep-latest",
+  Tick: "keep-latest",
+  View: "refuse"
+}
+
+// ── finality ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type FinalityMessage =
+  | TipMoved
+  /** From a peer: well formed, their signatures not looked at. */
+  | { readonly _tag: "Votes"; readonly session: SessionId; readonly votes: ReadonlyArray<CheckpointVote> }
+  /** A peer wants what proves checkpoints above a height. */
+  | { readonly _tag: "Asked"; readonly session: SessionId; readonly above: number }
+  /** A peer has come that we may ask. */
+  | { readonly _tag: "Joined"; readonly session: SessionId }
+  /** The signer's word on our own vote. */
+  | { readonly _tag: "Voted"; readonly link: Link; readonly answer: Result.Result<Seal, Unsigned> }
+  | { readonly _tag: "Tick" }
+  | { readonly _tag: "View"; readonly reply: Reply<FinalityView> }
+
+/** What is lost from peers is asked for again while nothing becomes final. */
+export const finalityOverflow: Readonly<Record<FinalityMessage["_tag"], Overflow>> = {
+  TipMoved: "keep-latest",
+  Votes: "drop-new",
+  Asked: "drop-new",
+  Joined: "drop-new",
+  Voted: "keep-latest",
   Tick: "keep-latest",
   View: "refuse"
 }
@@ -371,6 +414,9 @@ export type SessionMessage =
   | { readonly _tag: "Rejoin" }
   | { readonly _tag: "AskHeaders"; readonly locator: ReadonlyArray<BlockHash> }
   | { readonly _tag: "AskBodies"; readonly ids: ReadonlyArray<string> }
+  /** Ask for what proves checkpoints above a height. */
+  | { readonly _tag: "AskVotes"; readonly above: number }
+  | { readonly _tag: "TellVotes"; readonly votes: ReadonlyArray<Uint8Array> }
   /** Our tip moved: tell the peer, unless it knows. */
   | {
       readonly _tag: "AnnounceTip"
@@ -401,6 +447,8 @@ export const sessionOverflow: Readonly<Record<SessionMessage["_tag"], Overflow>>
   Rejoin: "keep-latest",
   AskHeaders: "drop-new",
   AskBodies: "drop-new",
+  AskVotes: "drop-new",
+  TellVotes: "drop-new",
   AnnounceTip: "drop-old",
   AnnounceTransactions: "drop-new",
   AnnounceEvidence: "drop-new",

@@ -1,15 +1,18 @@
 /** Owns the download: which peer is asked for which headers and bodies. A mailbox around src/peer/sync.ts. */
 import { Clock, Effect } from "effect"
+import { ForkChoice } from "../src/chain/choose.ts"
 import { verdicts } from "../src/chain/reject.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
-import { parentId } from "../src/chain/reader.ts"
+import { parentId, type Row } from "../src/chain/reader.ts"
 import { locatorHeights } from "../src/chain/locator.ts"
 import type { BlockHash } from "../src/block/header.ts"
 import { bodiesAheadMax, chainBatchMax, chainInboxMax, headersPerMessageMax, syncInboxMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { priceOf } from "../src/peer/directory.ts"
+import type { Tip } from "../src/peer/claims.ts"
 import { Sync, type SyncEffect } from "../src/peer/sync.ts"
 import type { StateEvent } from "../src/ready.ts"
+import { loadAnchors } from "../src/store/finality.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import { type ActorRef, type ActorSpec, replyWith } from "./actor.ts"
 import { type ChainMessage, type SessionId, type SessionMessage, type SyncMessage, syncOverflow } from "./protocol.ts"
@@ -29,6 +32,7 @@ export interface SyncPorts {
 interface State {
   readonly clock: Clock.Clock
   readonly machine: Sync
+  readonly choice: ForkChoice
   /** For the rate of the progress line: height and time when the download began. */
   began: { readonly height: number; readonly at: number } | undefined
 }
@@ -46,8 +50,14 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
   const locator = (): ReadonlyArray<BlockHash> =>
     locatorHeights(store.tip().header.height).map((height) => store.bestAt(height)!.header.hash)
 
-  const workOf = (id: string): bigint | undefined =>
-    store.invalidCode(id) === undefined ? store.find(id)?.work : undefined
+  /** Anchors weigh more than any work. */
+  const weightOf = ({ choice }: Pick<State, "choice">, row: Row): bigint =>
+    (BigInt(choice.rankOf(row)) << 256n) + row.work
+
+  const tipOf = (state: Pick<State, "choice">): Tip => {
+    const row = store.tip()
+    return { height: row.header.height, work: row.work, weight: weightOf(state, row) }
+  }
 
   const perform = (effects: ReadonlyArray<SyncEffect>): void => {
     for (const effect of effects) {
@@ -123,13 +133,15 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
     const now = state.clock.currentTimeMillisUnsafe()
     const { height } = store.tip().header
     const { claims, state: phase } = state.machine
+    const heaviest = store.heaviest()
+    const canWin = state.choice.rankOf(heaviest) >= state.choice.rankOf(store.tip())
     const done = state.began === undefined ? 0 : height - state.began.height
     const rate = state.began === undefined || now === state.began.at ? 0 : (done * 1000) / (now - state.began.at)
     return {
       state: phase,
       peers: claims.count,
       height,
-      targetHeight: Math.max(claims.height, store.heaviest().header.height),
+      targetHeight: Math.max(claims.height, canWin ? heaviest.header.height : height),
       blocksPerSecond: phase === "idle" ? 0 : rate,
       etaMs: phase === "idle" || rate === 0 ? undefined : ((claims.height - height) / rate) * 1000
     }
@@ -174,7 +186,12 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
           state.began ??= { height: store.tip().header.height, at: now }
         return perform(machine.missing(message.head, message.lacking, now))
       case "TipMoved":
-        return perform(machine.tipMoved({ height: message.tip.height, work: message.work }, now))
+        return perform(machine.tipMoved(tipOf(state), now))
+      case "Behind":
+        return perform(machine.behind(message.session, now))
+      case "Anchored":
+        state.choice.anchor(message.anchors)
+        return perform(machine.reweighed(tipOf(state), now))
       case "Tick":
         if (machine.state === "idle") state.began = undefined
         machine.pastUpTo(store.floor())
@@ -186,10 +203,14 @@ export const makeSync = (ports: SyncPorts): ActorSpec<State, SyncMessage> => {
   }
 
   const open = Effect.map(Clock.Clock, (clock): State => {
-    const { header, work } = store.tip()
     ports.rejoin()
-    const machine = new Sync({ height: header.height, work }, store.heaviest().work, workOf)
-    return { clock, machine, began: undefined }
+    const choice = new ForkChoice(store, loadAnchors(store.db))
+    const workOf = (id: string): bigint | undefined => {
+      const row = store.invalidCode(id) === undefined ? store.find(id) : undefined
+      return row === undefined ? undefined : weightOf({ choice }, row)
+    }
+    const machine = new Sync(tipOf({ choice }), store.heaviest().work, workOf)
+    return { clock, machine, choice, began: undefined }
   })
 
   return {

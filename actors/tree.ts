@@ -2,7 +2,8 @@
  * Who starts whom, who restarts whom, who stops first. The one place that knows every actor; it gives the Node service.
  *
  *   root ─┬─ core (rest-for-one): chain → mempool → miner → sync
- *         ├─ edge (one-for-one): maintenance, discovery if there are services, ticker, and where authorities seal ballots
+ *         ├─ edge (one-for-one): maintenance, discovery if there are services, ticker; where authorities seal ballots, where they
+ *         │    vote finality
  *         ├─ past (gives up at once): past, where a snapshot was loaded
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
@@ -31,7 +32,7 @@ import {
   verifiedSignaturesMax
 } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
-import type { NodeFacts, NodeShape } from "../src/node.ts"
+import type { FinalityView, NodeFacts, NodeShape } from "../src/node.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
 import { loadPeers, savePeers } from "../src/store/peers.ts"
 import { DiskRoom } from "../src/store/room.ts"
@@ -45,6 +46,7 @@ import { type Ballots, startBallots } from "./ballots.ts"
 import { makeChain } from "./chain.ts"
 import { makeSeekers } from "./discovery.ts"
 import { EventHub } from "./event-hub.ts"
+import { type FinalityPorts, makeFinality } from "./finality.ts"
 import { Health } from "./health.ts"
 import { makeMaintenance } from "./maintenance.ts"
 import { type Admittance, makeMempool } from "./mempool.ts"
@@ -55,6 +57,7 @@ import { makePasts, progressOf, startPasts } from "./past.ts"
 import { makeSession } from "./peer-session.ts"
 import type {
   ChainMessage,
+  FinalityMessage,
   MaintenanceMessage,
   MempoolMessage,
   MinerMessage,
@@ -143,6 +146,8 @@ interface Core {
   readonly miner: Actor<never, MinerMessage>
   readonly sync: Actor<never, SyncMessage>
   readonly ballots: Ballots
+  /** Undefined: the chain has no finality. */
+  readonly finality: Actor<never, FinalityMessage> | undefined
 }
 
 /** A fork whose failure is said: Effect itself says nothing when a fiber that nobody joins dies. */
@@ -182,12 +187,13 @@ const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
 
 /** Tells everyone who builds on the tip; the mempool must not miss it, the others want the latest only. */
 const tellTip =
-  ({ events, sessions, slots }: Base, { mempool, miner, sync, ballots }: Core) =>
+  ({ events, sessions, slots }: Base, { mempool, miner, sync, ballots, finality }: Core) =>
   (move: TipMoved): Effect.Effect<void> =>
     Effect.flatMap(mempool.offer(move), () => {
       miner.tell(move)
       sync.tell(move)
       for (const actor of ballots.actors) actor.tell(move)
+      finality?.tell(move)
       sessions.each((session) =>
         session.tell({ _tag: "AnnounceTip", headers: move.attached, work: move.work, from: move.from })
       )
@@ -270,8 +276,23 @@ const makeCore = (base: Base): Core => {
   const saw = base.health.readiness.hear
   const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin, saw })
   const sync = new Actor(squeezed(squeeze, download), watch)
-  const core = { chain, mempool, miner, sync, ballots } as unknown as Core
+  const hasVotes = rules.spec.authority?.finality !== undefined
+  const votes = hasVotes ? finalityOver(base, { chain, sync }, () => core.finality!) : undefined
+  const core = { chain, mempool, miner, sync, ballots, finality: votes } as unknown as Core
   return core
+}
+
+/** The actor that counts the votes on checkpoints. */
+const finalityOver = (
+  base: Base,
+  around: Pick<FinalityPorts, "chain" | "sync">,
+  self: () => ActorRef<FinalityMessage>
+) => {
+  const { options, disk, sessions, watch } = base
+  const { rules, store, signer, squeeze = 1 } = options
+  const peers = { session: sessions.find, sessions: (f: Parameters<Sessions["each"]>[0]) => sessions.each(f) }
+  const spec = makeFinality({ rules, store, disk, signer, self, ...around, ...peers })
+  return new Actor(squeezed(squeeze, spec), watch)
 }
 
 /** Opens sessions, and the maintenance actor that decides over them. */
@@ -394,8 +415,8 @@ class Door {
     const { actors, standings } = this.core.ballots
     const judge = standings === undefined ? {} : { judge: { ballots: actors[0]!, unpunished: standings.unpunished } }
     const { mayTell } = sessions
-    const { sync, mempool } = this.core
-    const around = { sync, mempool, maintenance: this.maintenance, mayTell, ...judge }
+    const { sync, mempool, finality } = this.core
+    const around = { sync, mempool, finality, maintenance: this.maintenance, mayTell, ...judge }
     const channel = this.channelOver(wire)
     const self = (): ActorRef<SessionMessage> => actor
     const spec = makeSession({ id, direction, dialled, rules, store, snapshot, channel, wire, self, ended, ...around })
@@ -438,6 +459,8 @@ const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray
     actors.map((actor) => [{ actor: actor.name }, actor.depth()])
   )
   metrics.gauge("cairn_chain_height", "Height of the tip.", () => options.store.tip().header.height)
+  if (options.rules.spec.authority?.finality !== undefined)
+    metrics.gauge("cairn_final_height", "Height up to which all is final.", () => options.snapshot.finalHeight() ?? 0)
   metrics.gauge("cairn_peer_sessions", "Open sessions.", () => sessions.size)
   metrics.read("cairn_build_info", "What runs.", "gauge", () => [[{ version, signature_engine: signatureEngine }, 1]])
 }
@@ -448,7 +471,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const { config, rules, snapshot } = options
     const base = yield* makeBase(options)
     const core = makeCore(base)
-    const { chain, mempool, miner, sync, ballots } = core
+    const { chain, mempool, miner, sync, ballots, finality } = core
+    const votes = finality === undefined ? [] : [finality]
     const door = new Door(base, core)
     const { maintenance } = door
     const close = yield* door.listen()
@@ -476,11 +500,12 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       [1_000, hashes.tick],
       [60_000, () => mempool.tell({ _tag: "Expire" })],
       ...slotBeats(base),
-      ...[...past, ...discovery].map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
+      ...[...votes, ...past, ...discovery].map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
     ])
-    const outer = yield* supervise("edge", "one-for-one", [maintenance, ...discovery, ticker, ...ballots.actors])
+    const edge = [maintenance, ...votes, ...discovery, ticker, ...ballots.actors]
+    const outer = yield* supervise("edge", "one-for-one", edge)
     const last = past.length === 0 ? undefined : yield* startPasts(past)
-    const actors = [chain, mempool, miner, sync, maintenance, ...discovery, ...ballots.actors, ...past]
+    const actors = [chain, mempool, miner, sync, maintenance, ...votes, ...discovery, ...ballots.actors, ...past]
     const states = makeStateService(snapshot, rules)
     const bounds = (): ReadonlyArray<HeldBound> => [
       ...actors.flatMap(boundsOf),
@@ -501,6 +526,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       ...core,
       maintenance,
       ballots: ballots.calls,
+      finality: () => finality?.ask<FinalityView>((reply) => ({ _tag: "View", reply })) ?? Effect.succeed(undefined),
       events,
       metrics,
       hashesPerSecond: () => hashes.rate,

@@ -40,6 +40,17 @@ export const leaderBlocksMax = 256
 export const leaderSlotsMax = 64
 /** Milliseconds between two lines of the log about leaders that were late: a dead one would fill it. */
 export const slotLogMs = 10_000
+/**
+ * Checkpoint votes of one authority that are held, those for the highest targets: what is late by more than so many
+ * checkpoints is proven by a certificate, or never becomes justified.
+ */
+export const votesPerAuthorityMax = 8
+/** Justified checkpoints remembered above the final one, the highest: votes come from one of the last. */
+export const justifiedMax = 16
+/** Links remembered that made a block final while the authorities changed, the newest: who comes later follows them all. */
+export const finalLinksMax = 1_024
+/** Votes in one message: any certificate goes into one. */
+export const votesPerMessageMax = 2 * authoritiesMax
 /** Bytes of a chain spec file; a genesis of some ten thousand accounts. */
 export const specBytesMax = 2 * 1024 * 1024
 
@@ -175,6 +186,8 @@ export const chainInboxMax = 1_024
 export const chainBatchMax = 256
 /** Messages that wait for the download's actor; then senders wait. */
 export const syncInboxMax = 1_024
+/** Messages that wait for the actor of finality. Beyond: lost, and asked for again while nothing becomes final. */
+export const finalityInboxMax = 1_024
 /** Blocks ordered by name that wait to be sealed. Beyond: Busy. */
 export const mineOrdersMax = 64
 /** Seals that a process remembers to have asked for, to know its own blocks by: hours of slots in turn. */

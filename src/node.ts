@@ -107,6 +107,8 @@ export interface BlockView {
   readonly block: Block
   readonly work: bigint
   readonly confirmations: number
+  /** Have the votes of authorities settled it? Undefined where they do not vote. */
+  readonly final: boolean | undefined
   /** Reward and fees, as the rules derive them. */
   readonly rewardUnits: Amount
 }
@@ -190,6 +192,8 @@ export interface Stats {
   readonly miningActive: boolean
   readonly state: NodeState
   readonly sync: SyncView
+  /** Up to where the votes of authorities have settled the chain; undefined where they do not vote. */
+  readonly finalHeight: number | undefined
   /** Undefined: every block of the chain has been replayed here. */
   readonly past: PastView | undefined
 }
@@ -255,6 +259,31 @@ export interface EvidenceView {
   readonly standing: "member" | "convicted" | "none"
   /** Is it against this node's own key? */
   readonly isOurs: boolean
+}
+
+/** A checkpoint as it is shown. */
+export interface CheckpointView {
+  readonly height: number
+  readonly hash: BlockHash
+}
+
+/** What the votes of authorities have settled. */
+export interface FinalityView {
+  /** Blocks from a checkpoint to the next. */
+  readonly checkpointBlocks: number
+  readonly final: CheckpointView
+  readonly justified: CheckpointView
+  /** False: our branch does not have the final block, whose body is invalid or does not come. */
+  readonly onBranch: boolean
+  /** A block that others have made final and that contradicts ours: a third or more of the authorities are guilty. */
+  readonly conflict: CheckpointView | undefined
+  /** Of each authority at the tip, its newest vote that is held. */
+  readonly votes: ReadonlyArray<{
+    readonly authority: Address
+    readonly vote: { readonly source: CheckpointView; readonly target: CheckpointView } | undefined
+  }>
+  /** Who has signed two votes that no honest authority signs both, and those. */
+  readonly guilty: ReadonlyArray<{ readonly authority: Address; readonly evidence: Uint8Array }>
 }
 
 /** A page of rows and the cursor of the next one. */
@@ -393,6 +422,8 @@ export interface NodeShape {
   readonly votes: () => Answer<VotesView | undefined>
   /** What is known against authorities, oldest first. Undefined: the chain has none. */
   readonly evidence: () => Answer<ReadonlyArray<EvidenceView> | undefined>
+  /** Undefined: the chain has no finality. */
+  readonly finality: () => Answer<FinalityView | undefined>
   /** Prometheus text of the node's metrics. */
   readonly metrics: () => Answer<string>
   /** Hears events from now on; undefined if too many listen. `onEvent` must not throw or wait. */

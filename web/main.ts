@@ -41,6 +41,8 @@ const showFigures = async (): Promise<void> => {
   element("peer-count").textContent = String(stats.peers)
   element("supply").textContent = money(stats.circulating_supply, facts)
   element("supply-unit").textContent = `${facts.symbol} in supply`
+  element("final").hidden = stats.final_height === undefined
+  element("final").textContent = `final up to height ${stats.final_height ?? 0}`
 }
 
 /** The node's state, since when and why; how far it is while it catches up. */

@@ -131,7 +131,8 @@ const showBlock = async ({ facts }: ViewPorts, height: string): Promise<Readonly
       new Date(block.time).toLocaleString(),
       block.height === 0 ? "" : ", sealed by ",
       block.height === 0 ? undefined : addressLink(block.mined_by),
-      turnText(block.authority)
+      turnText(block.authority),
+      block.final === true ? ", final" : ""
     ),
     ...(block.extra === "" ? [] : [dataLine("data", block.extra)]),
     ...voteLine(block.authority),

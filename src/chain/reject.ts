@@ -37,6 +37,8 @@ export const verdicts = {
   "evidence-wrong": { blame: "peer", condemns: true },
   "block-empty": { blame: "peer", condemns: true },
   "block-hasty": { blame: "peer", condemns: true },
+  // Whoever sends it may not have heard the votes yet, as after a partition.
+  "final-left": { blame: "nobody", condemns: false },
   "too-many-headers": { blame: "nobody", condemns: false },
   "transaction-root-wrong": { blame: "peer", condemns: false },
   "extra-hash-wrong": { blame: "peer", condemns: false },

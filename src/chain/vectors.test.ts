@@ -10,6 +10,7 @@ import { parseSpec } from "../block/genesis.ts"
 import { subjectOf, verifyProof } from "../block/proof.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { isAddress, parseAddress } from "../crypto/address.ts"
+import { decodeOffence, decodeVote, isVoteSigned } from "../consensus/checkpoint.ts"
 import { verify } from "../crypto/signature.ts"
 import { StateTree } from "../block/state-tree.ts"
 import { encodeAccount } from "../ledger/account.ts"
@@ -166,4 +167,20 @@ test("each proof holds for its header and subject alone, and what is no proof is
     const outcome = verifyProof(fromHex(proof)!)
     expect([name, Result.isFailure(outcome) && outcome.failure.code]).toEqual([name, code])
   }
+})
+
+test("each vote is read from its bytes, what two prove is found, and what is none is refused", () => {
+  const { genesis, votes, refused, offences } = JSON.parse(read("finality.json"))
+  const isVote = (hex: string): boolean => {
+    const vote = decodeVote(fromHex(hex)!)
+    return vote !== undefined && isVoteSigned(fromHex(genesis)!, vote)
+  }
+  for (const { source, target, vote } of votes) {
+    const { source: from, target: to } = decodeVote(fromHex(vote)!)!
+    expect([from.height, from.id, to.height, to.id]).toEqual([source.height, source.hash, target.height, target.hash])
+    expect(isVote(vote)).toBe(true)
+  }
+  expect(refused.filter(({ vote }: { vote: string }) => isVote(vote))).toEqual([])
+  for (const { offence } of offences)
+    if (offence !== null) expect(decodeOffence(fromHex(genesis)!, fromHex(offence)!)).toBeDefined()
 })

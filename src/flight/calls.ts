@@ -28,7 +28,8 @@ export const methods = [
   "vote",
   "peers",
   "stats",
-  "ready"
+  "ready",
+  "finality"
 ] as const
 export type Method = (typeof methods)[number]
 
@@ -114,6 +115,7 @@ const find = (
     case "peers":
     case "stats":
     case "ready":
+    case "finality":
       return node[method]()
     default:
       return undefined

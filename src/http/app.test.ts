@@ -54,8 +54,11 @@ const problemOf = async (response: Response | Promise<Response>): Promise<readon
   return [answer.status, body.code]
 }
 
-/** A request that each route answers well; those of coins are in coins.test.ts, of authorities in authorities.test.ts and rota-handlers.test.ts. */
-type Sampled = Exclude<RouteName, "coins" | "coin" | "coinProof" | "votes" | "vote" | "evidence" | "authorities">
+/** A request that each route answers well; others are in coins.test.ts, authorities.test.ts, rota-handlers.test.ts and finality.test.ts. */
+type Sampled = Exclude<
+  RouteName,
+  "coins" | "coin" | "coinProof" | "votes" | "vote" | "evidence" | "authorities" | "finality"
+>
 const samples = async (): Promise<Readonly<Record<Sampled, () => Response | Promise<Response>>>> => {
   const { header } = node.store.tip()
   const paid = payment(1)

@@ -13,6 +13,7 @@ import {
   bytes,
   Coin,
   count,
+  Finality,
   hash,
   Header,
   Limit,
@@ -164,6 +165,15 @@ export const routes = {
     status: 200,
     ...noBody,
     reply: Validation
+  }),
+  finality: route({
+    method: "GET",
+    path: "/api/finality",
+    auth: "public",
+    summary: "What the votes of authorities have settled, and who has broken their rules.",
+    status: 200,
+    refusals: { 404: "the authorities of this chain do not vote on checkpoints" },
+    reply: Finality
   }),
   blockAt: route({
     method: "GET",

@@ -17,6 +17,7 @@ import {
   accountProofJson,
   blockJson,
   capabilities,
+  finalityJson,
   headerJson,
   metaJson,
   peerJson,
@@ -43,9 +44,12 @@ const transactionMissing = problem(
 
 /** A block's hash names its content for ever; its confirmations change until it is settled. */
 const cacheOf = (view: BlockView): Readonly<Record<string, string>> =>
-  view.confirmations > settledConfirmations
+  view.confirmations > settledConfirmations && view.final !== false
     ? { etag: `"${view.block.header.id}"`, "cache-control": "public, max-age=86400, immutable" }
-    : { etag: `"${view.block.header.id}-${view.confirmations}"`, "cache-control": "no-cache" }
+    : {
+        etag: `"${view.block.header.id}-${view.confirmations}${view.final === true ? "-final" : ""}"`,
+        "cache-control": "no-cache"
+      }
 
 const now = (): string => new Date().toISOString()
 
@@ -76,7 +80,7 @@ const statsAndMeta = (node: NodeShape) =>
 /** What this node is and how it is. */
 const nodeHandlers = (
   node: NodeShape
-): Pick<Handlers, "health" | "ready" | "info" | "stats" | "validate" | "peers" | "hash"> => {
+): Pick<Handlers, "health" | "ready" | "info" | "stats" | "validate" | "finality" | "peers" | "hash"> => {
   const { facts } = node
   const { rules } = facts
   const prefix = rules.spec.addressPrefix
@@ -136,6 +140,12 @@ const nodeHandlers = (
       })),
     stats: () => Effect.map(statsAndMeta(node), (reply) => ({ reply })),
     validate: () => Effect.map(node.validate(), (reply) => ({ reply })),
+    finality: () =>
+      Effect.map(node.finality(), (view) =>
+        view === undefined
+          ? problem(404, "finality-none", "The authorities of this chain do not vote on checkpoints.")
+          : { reply: finalityJson(facts, view) }
+      ),
     peers: () =>
       Effect.map(node.peers(), (peers) => {
         const active = peers.filter(({ state }) => state === "active")

@@ -17,7 +17,9 @@ import { frameBytesMax, pendingTransactionsMax } from "../limits.ts"
 import type {
   AccountView,
   BlockView,
+  CheckpointView,
   CoinView,
+  FinalityView,
   HeaderView,
   NodeFacts,
   PastView,
@@ -104,6 +106,7 @@ export const blockJson = (facts: NodeFacts, view: BlockView): Json<"blockAt", "b
     hash_format: "cairn-1",
     extra: toHex(block.extra),
     confirmations: view.confirmations,
+    ...(view.final === undefined ? {} : { final: view.final }),
     transactions: header.height === 0 || facts.rules.ledger.opens ? transactions : [...transactions, reward]
   }
 }
@@ -307,6 +310,7 @@ export const statsJson = (
     mining: stats.miningActive,
     state: stateJson(stats.state),
     sync: syncJson(stats.sync),
+    ...(stats.finalHeight === undefined ? {} : { final_height: stats.finalHeight }),
     past: stats.past === undefined ? null : pastJson(stats.past)
   }
 }
@@ -317,6 +321,24 @@ const consensusText = ({ authority, difficulty }: ChainSpec): string => {
   const isFree = difficulty.rule === "fixed" && difficulty.bits === 0
   return isFree ? "proof-of-authority" : `proof-of-authority+work/${difficulty.rule}`
 }
+
+const checkpointJson = ({ height, hash }: CheckpointView) => ({ height, hash: toHex(hash) })
+
+export const finalityJson = ({ rules }: NodeFacts, view: FinalityView): ReplyOf<"finality"> => ({
+  checkpoint_blocks: view.checkpointBlocks,
+  final: checkpointJson(view.final),
+  justified: checkpointJson(view.justified),
+  on_branch: view.onBranch,
+  conflict: view.conflict === undefined ? null : checkpointJson(view.conflict),
+  votes: view.votes.map(({ authority, vote }) => ({
+    authority: formatAddress(authority, rules.spec.addressPrefix),
+    vote: vote === undefined ? null : { source: checkpointJson(vote.source), target: checkpointJson(vote.target) }
+  })),
+  guilty: view.guilty.map(({ authority, evidence }) => ({
+    authority: formatAddress(authority, rules.spec.addressPrefix),
+    evidence: toHex(evidence)
+  }))
+})
 
 export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"stats", "meta"> => {
   const { spec, genesis, ledger } = facts.rules

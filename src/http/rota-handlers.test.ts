@@ -31,7 +31,7 @@ let app: Hono
 beforeAll(async () => {
   chain.store.close()
   // It seals for one of them, and is not asked to: its signer refuses.
-  const signer = { address: us.address, seal: () => {} }
+  const signer = { address: us.address, seal: () => {}, vote: () => {} }
   node = await startNode({ spec, folder, signer })
   app = makeApp({ node: node.tree.node, context: Context.empty(), adminToken: undefined, page: new Map(), hosts: [] })
 })

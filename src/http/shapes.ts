@@ -93,7 +93,28 @@ export const Block = Schema.Struct({
   hash_format: text,
   extra: text,
   confirmations: count,
+  /** Have the votes of authorities settled it? Absent where they do not vote. */
+  final: Schema.optionalKey(Schema.Boolean),
   transactions: list(Schema.Union([Transfer, Payment, Coinbase, Reward]))
+})
+const Checkpoint = Schema.Struct({ height: count, hash })
+/** What the votes of authorities have settled. */
+export const Finality = Schema.Struct({
+  checkpoint_blocks: count,
+  final: Checkpoint,
+  justified: Checkpoint,
+  /** False: the node's branch lacks the final block. */
+  on_branch: Schema.Boolean,
+  /** A final block that contradicts ours. */
+  conflict: nullable(Checkpoint),
+  votes: list(
+    Schema.Struct({
+      authority: text,
+      vote: nullable(Schema.Struct({ source: Checkpoint, target: Checkpoint }))
+    })
+  ),
+  /** Two votes that exclude each other, one after the other. */
+  guilty: list(Schema.Struct({ authority: text, evidence: bytes }))
 })
 export const Account = Schema.Struct({
   address: text,
@@ -243,6 +264,8 @@ export const Stats = Schema.Struct({
   mining: Schema.Boolean,
   state: State,
   sync: Sync,
+  /** Absent where authorities do not vote on checkpoints. */
+  final_height: Schema.optionalKey(count),
   past: nullable(Past)
 })
 export const Meta = Schema.Struct({

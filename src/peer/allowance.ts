@@ -25,6 +25,11 @@ const costOf = (message: Message): number => {
     // Two signatures to check.
     case "EVD":
       return 50
+    case "GVT":
+      return 200
+    // A signature is checked for each that is not known.
+    case "VOT":
+      return 1 + message.votes.length / 4
     default:
       return 1
   }

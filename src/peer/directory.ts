@@ -52,7 +52,8 @@ export const prices: Readonly<Record<string, number>> = {
   "state-root-wrong": 100,
   "transaction-refused": 100,
   "signature-invalid": 50,
-  "evidence-false": 100
+  "evidence-false": 100,
+  "checkpoint-vote-forged": 50
 }
 
 /** Points of a refusal whose sender is to blame. */

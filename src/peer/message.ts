@@ -8,6 +8,7 @@ import { decode, encode, type Packable } from "../codec/msgpack.ts"
 import { headerBytes, headerLengthAt } from "../block/header.ts"
 import { evidenceBytes } from "../consensus/evidence.ts"
 import { addressBytes } from "../crypto/address.ts"
+import { voteBytes } from "../consensus/checkpoint.ts"
 import { outpointBytes } from "../ledger/coin.ts"
 import {
   blockBytesMax,
@@ -21,7 +22,8 @@ import {
   packedHeaderBytesMax,
   peersPerMessageMax,
   proofBytesMax,
-  transactionBytesMax
+  transactionBytesMax,
+  votesPerMessageMax
 } from "../limits.ts"
 
 /** `request` pairs an answer with what asked for it; 0 in what nobody asked for. */
@@ -91,6 +93,10 @@ export type Message =
   | { readonly tag: "GFL"; readonly request: number; readonly start: number; readonly stop: Uint8Array }
   /** As many of them as fit, the lowest first. */
   | { readonly tag: "FLT"; readonly request: number; readonly filters: ReadonlyArray<Uint8Array> }
+  /** What proves a checkpoint above this height final or justified, and votes that may yet: the answer is VOT, several or none. */
+  | { readonly tag: "GVT"; readonly above: number }
+  /** Votes of authorities on checkpoints; all those of a certificate are in one message. */
+  | { readonly tag: "VOT"; readonly votes: ReadonlyArray<Uint8Array> }
 
 /** What light clients ask, and what they are answered. */
 export type LightAsk = Extract<Message, { tag: "GPH" | "GPF" | "GFH" | "GFL" }>
@@ -175,7 +181,9 @@ const forms: {
   GFH: { request: whole, start: whole, every: whole, stop: hash },
   FHD: { request: whole, headers: rowsOf(32, filterHeadersPerMessageMax) },
   GFL: { request: whole, start: whole, stop: hash },
-  FLT: { request: whole, filters }
+  FLT: { request: whole, filters },
+  GVT: { above: whole },
+  VOT: { votes: list(bytes(voteBytes, voteBytes), votesPerMessageMax) }
 }
 
 /** Tag and body of a message. */

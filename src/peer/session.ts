@@ -39,6 +39,8 @@ export type SessionEffect =
   | { readonly _tag: "NotGiven"; readonly ids: ReadonlyArray<string>; readonly stalled: boolean }
   | { readonly _tag: "Offered"; readonly hashes: ReadonlyArray<Uint8Array> }
   | { readonly _tag: "Transactions"; readonly transactions: ReadonlyArray<Uint8Array> }
+  | { readonly _tag: "ServeVotes"; readonly above: number }
+  | { readonly _tag: "Votes"; readonly votes: ReadonlyArray<Uint8Array> }
   | { readonly _tag: "Peers"; readonly peers: Extract<Message, { tag: "PRS" }>["peers"] }
   | { readonly _tag: "Measured"; readonly latencyMs: number }
   /** It says that this proves something against an authority. */
@@ -248,6 +250,10 @@ export class Session {
         return [{ _tag: "ServeLight", ask: message }]
       case "EVD":
         return [{ _tag: "Evidence", evidence: message.evidence }]
+      case "GVT":
+        return [{ _tag: "ServeVotes", above: message.above }]
+      case "VOT":
+        return [{ _tag: "Votes", votes: message.votes }]
       case "REJ":
         return nothing
     }
@@ -299,7 +305,7 @@ export class Session {
 
 type Unasked = Exclude<Message, { tag: "PON" | "BLK" | "NFD" | "TXN" | "PRS" | "BYE" | LightAnswer["tag"] }>
 
-const asks: ReadonlySet<string> = new Set(["GHD", "GBL", "GTX", "GPR", "GPH", "GPF", "GFH", "GFL"])
+const asks: ReadonlySet<string> = new Set(["GHD", "GBL", "GTX", "GPR", "GPH", "GPF", "GFH", "GFL", "GVT"])
 
 const answerTags: { readonly [T in LightAsk["tag"]]: LightAnswer["tag"] } = {
   GPH: "PHD",

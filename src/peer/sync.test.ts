@@ -3,7 +3,8 @@ import { describe, expect, test } from "bun:test"
 import { pastHead } from "../chain/branch.ts"
 import { makeDice } from "../sim/dice.ts"
 import { bodiesInFlightPerPeerMax, hurryMs, requestMsMax } from "../limits.ts"
-import { type Claim, Sync, type SyncEffect } from "./sync.ts"
+import type { Claim } from "./claims.ts"
+import { Sync, type SyncEffect } from "./sync.ts"
 
 /** Heads that the chain knows: a name is a branch, the number behind it the work of the header. */
 const workOf = (id: string): bigint | undefined => (id.startsWith("unknown") ? undefined : BigInt(id.split("-")[1]!))

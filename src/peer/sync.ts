@@ -20,18 +20,8 @@ import {
 } from "../limits.ts"
 import { reached } from "../marks.ts"
 import { Asks } from "./asks.ts"
+import { type Claim, newPeer, noClaim, type Peer, type Tip } from "./claims.ts"
 import { type Branch, newBranch } from "./wanted.ts"
-
-/** A height and the cumulative work of a branch that ends there. */
-export interface Progress {
-  readonly height: number
-  readonly work: bigint
-}
-
-/** What a peer says of its best branch; `hash` is the id of its end. Believed when we know that header. */
-export interface Claim extends Progress {
-  readonly hash: string
-}
 
 export type SyncEffect =
   | { readonly _tag: "AskHeaders"; readonly session: number }
@@ -39,30 +29,6 @@ export type SyncEffect =
   /** Ask the chain which bodies the branch of this header lacks, or for `pastHead` the past. */
   | { readonly _tag: "Look"; readonly head: string }
   | { readonly _tag: "Drop"; readonly session: number; readonly reason: string }
-
-/** A known header with its cumulative work. */
-interface Head {
-  readonly id: string
-  readonly work: bigint
-}
-
-interface Peer {
-  claim: Claim
-  /** Its claim names a header that we do not know. */
-  unknown: boolean
-  /** The heaviest header that we know its branch to have. */
-  head: Head | undefined
-  /** What it claimed when it was asked for headers, and when that was. */
-  askedHeaders: { readonly claim: Claim; readonly at: number } | undefined
-  /** Full pages in a row that led to no heavier header: a long fork, or a peer that plays for time. */
-  idlePages: number
-  readonly lacks: Set<string>
-  stalledAt: number
-  /** Did not have a block of a loaded snapshot's past: asked for none of it until it claims again. */
-  bare: boolean
-  /** Was told to go: nothing more is asked of it. */
-  leaving: boolean
-}
 
 /** A peer that stalls twice within this time makes room for another. */
 const stallsWithinMs = peerIdleMsMax
@@ -76,8 +42,6 @@ const wantedLow = bodiesInFlightPerPeerMax / 2
 const walkFree = 64
 const restMsPerHeader = 0.2
 
-const noClaim: Claim = { height: 0, work: 0n, hash: "" }
-
 export class Sync {
   private readonly peers = new Map<number, Peer>()
   /** By the heads of peers that have more work than our tip; under `pastHead` what a loaded snapshot's past lacks. */
@@ -86,7 +50,7 @@ export class Sync {
   private readonly asks = new Asks()
   /** Work of the heaviest header and of the tip that the chain has. */
   private headerWork = 0n
-  private tip: Progress
+  private tip: Tip
   private readonly workOf: (id: string) => bigint | undefined
   /** The look that the chain has not answered; and what came since, which it may list though it has it by now. */
   private looking: { readonly head: string; readonly at: number } | undefined
@@ -95,8 +59,8 @@ export class Sync {
   /** Height up to which a loaded snapshot's past is not proven; 0: there is none. */
   private floor = 0
 
-  /** `workOf`: the cumulative work of a header that the chain knows and does not know to be invalid. */
-  constructor(tip: Progress, headerWork: bigint, workOf: (id: string) => bigint | undefined) {
+  /** `workOf`: the weight of the branch of a header that the chain knows and does not know to be invalid. */
+  constructor(tip: Tip, headerWork: bigint, workOf: (id: string) => bigint | undefined) {
     this.tip = tip
     this.headerWork = headerWork
     this.workOf = workOf
@@ -130,18 +94,12 @@ export class Sync {
     return this.asksHeaders() ? "headers" : "idle"
   }
 
+  private get tipWeight(): bigint {
+    return this.tip.weight ?? this.tip.work
+  }
+
   joined(session: number, claim: Claim, now: number): ReadonlyArray<SyncEffect> {
-    this.peers.set(session, {
-      claim: noClaim,
-      unknown: false,
-      head: undefined,
-      askedHeaders: undefined,
-      idlePages: 0,
-      lacks: new Set(),
-      stalledAt: Number.NEGATIVE_INFINITY,
-      bare: false,
-      leaving: false
-    })
+    this.peers.set(session, newPeer())
     return this.claimed(session, claim, now)
   }
 
@@ -247,11 +205,24 @@ export class Sync {
     return [...slow, ...this.assign(now)]
   }
 
-  tipMoved(tip: Progress, now: number): ReadonlyArray<SyncEffect> {
+  tipMoved(tip: Tip, now: number): ReadonlyArray<SyncEffect> {
     this.tip = tip
     if (tip.work > this.headerWork) this.headerWork = tip.work
     this.prune()
     return this.assign(now)
+  }
+
+  /** Branches weigh something else from now on, our tip's too. */
+  reweighed(tip: Tip, now: number): ReadonlyArray<SyncEffect> {
+    this.tip = tip
+    for (const peer of this.peers.values()) {
+      const { head } = peer
+      peer.head = undefined
+      if (head !== undefined) this.learn(peer, head.id)
+      this.resolve(peer)
+    }
+    this.prune()
+    return [...this.look(now), ...this.assign(now)]
   }
 
   /** Blocks up to this height are wanted too, of who stands above it and has nothing newer to give; 0: none are. */
@@ -269,38 +240,31 @@ export class Sync {
     if (this.looking !== undefined && now - this.looking.at > requestMsMax) this.looking = undefined
     for (const branch of this.branches.values())
       if (branch.wanted.size === 0 || now - branch.lookedAt > requestMsMax) branch.stale = true
-    return [
-      ...this.sweep(now),
-      ...this.hurry(now),
-      ...this.anyHeaders(now),
-      ...this.look(now),
-      ...this.assign(now)
-    ]
+    return [...this.sweep(now), ...this.hurry(now), ...this.anyHeaders(now), ...this.look(now), ...this.assign(now)]
   }
 
   // ── what peers have ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Is what it claims known by now? */
   private resolve(peer: Peer): void {
-    const interesting = peer.claim.work > this.tip.work
-    peer.unknown = interesting && this.workOf(peer.claim.hash) === undefined
-    if (interesting && !peer.unknown) this.learn(peer, peer.claim.hash)
+    peer.unknown = peer.claim.work > this.tip.work && this.workOf(peer.claim.hash) === undefined
+    if (!peer.unknown) this.learn(peer, peer.claim.hash)
   }
 
   /** The peer's branch has this header. Its work is what the chain has counted, whatever was claimed. */
   private learn(peer: Peer, id: string): void {
     const work = this.workOf(id)
-    if (work === undefined || work <= (peer.head?.work ?? this.tip.work)) return
+    if (work === undefined || work <= (peer.head?.work ?? this.tipWeight)) return
     const before = peer.head === undefined ? undefined : this.branches.get(peer.head.id)
     peer.head = { id, work }
     // Mostly the branch has grown: what it lacked it lacks still, and the peer has said that it has it.
-    if (work > this.tip.work && !this.branches.has(id)) this.branches.set(id, newBranch(before))
+    if (work > this.tipWeight && !this.branches.has(id)) this.branches.set(id, newBranch(before))
   }
 
   /** Forgets branches that nobody has, or that we have no use for. */
   private prune(): void {
     const heads = new Set<string>(this.floor > 0 ? [pastHead] : [])
-    for (const { head } of this.peers.values()) if (head !== undefined && head.work > this.tip.work) heads.add(head.id)
+    for (const { head } of this.peers.values()) if (head !== undefined && head.work > this.tipWeight) heads.add(head.id)
     for (const id of this.branches.keys()) if (!heads.has(id)) this.branches.delete(id)
   }
 

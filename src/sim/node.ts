@@ -16,7 +16,7 @@ import type { NodeEvent } from "../node.ts"
 import type { Snapshot } from "../store/snapshot.ts"
 import type { ChainStore } from "../store/store.ts"
 import { nodeIdOf } from "../transport/hello.ts"
-import { localSigner, type Signer } from "../validator/signer.ts"
+import { type Answered, localSigner, type Signer } from "../validator/signer.ts"
 import type { Choices } from "./choices.ts"
 import { PowerLoss, SimDisk } from "./disk.ts"
 import type { SimNet } from "./net.ts"
@@ -282,20 +282,26 @@ export class SimNode {
   private signer(): Signer {
     const local = localSigner(this.key, this.disk.book)
     const refused = (code: "signer-away" | "signer-refused", message: string) => Result.fail({ code, message })
+    /** Signs, if somebody is there to, and the disk takes it. */
+    const signing = (answered: Answered, sign: () => void): void => {
+      if (this.pace.hashesPerSecond === 0) return answered(refused("signer-away", "nobody signs"))
+      try {
+        sign()
+      } catch (error) {
+        if (error instanceof PowerLoss) throw error
+        answered(refused("signer-refused", String(error)))
+      }
+    }
     return {
       address: local.address,
-      seal: (ask, answered) => {
-        if (this.pace.hashesPerSecond === 0) return answered(refused("signer-away", "nobody signs"))
-        try {
+      seal: (ask, answered) =>
+        signing(answered, () =>
           local.seal(ask, (answer) => {
             if (Result.isSuccess(answer)) this.sealed(ask.header)
             answered(answer)
           })
-        } catch (error) {
-          if (error instanceof PowerLoss) throw error
-          answered(refused("signer-refused", String(error)))
-        }
-      }
+        ),
+      vote: (ask, answered) => signing(answered, () => local.vote(ask, answered))
     }
   }
 

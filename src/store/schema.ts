@@ -57,7 +57,6 @@ const owners: ReadonlyArray<string> = [
   `DELETE FROM meta WHERE key = 'spec'`
 ]
 
-
 /** Step 4: block filters and their headers (filters.ts). */
 const filters: ReadonlyArray<string> = [
   `CREATE TABLE filters (height INTEGER PRIMARY KEY, filter BLOB NOT NULL, header BLOB NOT NULL)`
@@ -77,4 +76,14 @@ const authorities: ReadonlyArray<string> = [
     n INTEGER PRIMARY KEY AUTOINCREMENT, subject BLOB NOT NULL UNIQUE, vote TEXT NOT NULL, since INTEGER NOT NULL)`
 ]
 
-export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past, owners, filters, authorities]
+/** Step 6: finality (finality.ts). */
+const finality: ReadonlyArray<string> = [
+  // Votes of authorities on checkpoints that may justify something yet, as they travel.
+  `CREATE TABLE checkpoint_votes (n INTEGER PRIMARY KEY, vote BLOB NOT NULL UNIQUE)`,
+  // Votes on one link, one after the other, that make its target justified, and its source final if the target is the next.
+  `CREATE TABLE certificates (n INTEGER PRIMARY KEY, votes BLOB NOT NULL UNIQUE)`,
+  // Two votes that no honest authority signs both.
+  `CREATE TABLE vote_offences (voter BLOB PRIMARY KEY, votes BLOB NOT NULL) WITHOUT ROWID`
+]
+
+export const migrations: ReadonlyArray<ReadonlyArray<string>> = [first, past, owners, filters, authorities, finality]

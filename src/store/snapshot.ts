@@ -16,6 +16,7 @@ import { type Coin, coinKey, decodeCoin, decodeOutpoint } from "../ledger/coin.t
 import type { LedgerRules } from "../ledger/ledger.ts"
 import type { Outpoint } from "../ledger/transaction.ts"
 import { type Before, decodeUndo } from "../ledger/undo.ts"
+import { loadAnchors } from "./finality.ts"
 
 export interface SnapshotRow {
   readonly header: Header
@@ -62,6 +63,11 @@ export class Snapshot {
   /** The money model of the chain: what its state has entries of. */
   get model(): LedgerRules["model"] {
     return this.rules.spec.ledger.model
+  }
+
+  /** Up to where the votes of authorities have settled the best branch; undefined: none vote on this chain. */
+  finalHeight(): number | undefined {
+    return this.rules.spec.authority?.finality === undefined ? undefined : (loadAnchors(this.db)?.final.height ?? 0)
   }
 
   tip(): SnapshotRow {
@@ -122,9 +128,7 @@ export class Snapshot {
   /** The hash of the best branch at a height. */
   hashAt(height: number): Uint8Array | undefined {
     return this.db
-      .query<{ hash: Uint8Array }, [number]>(
-        "SELECT h.hash FROM best b JOIN headers h ON h.n = b.n WHERE b.height = ?"
-      )
+      .query<{ hash: Uint8Array }, [number]>("SELECT h.hash FROM best b JOIN headers h ON h.n = b.n WHERE b.height = ?")
       .get(height)?.hash
   }
 
@@ -191,7 +195,9 @@ export class Snapshot {
   coinsOf(owner: Address, after: UnitsPlace | undefined, limit: number): ReadonlyArray<Outpoint & Coin> {
     const rows =
       after === undefined
-        ? this.db.query<EntryRow, [Uint8Array, number]>(`${coinsSql} ORDER BY units DESC, key LIMIT ?2`).all(owner, limit)
+        ? this.db
+            .query<EntryRow, [Uint8Array, number]>(`${coinsSql} ORDER BY units DESC, key LIMIT ?2`)
+            .all(owner, limit)
         : this.db
             .query<EntryRow, [Uint8Array, number, Uint8Array, number]>(
               `SELECT * FROM (${coinsSql} AND units = ?2 AND key > ?3 ORDER BY key LIMIT ?4)
@@ -221,7 +227,9 @@ export class Snapshot {
   /** What a block of the best branch spent and changed: the entries as they were before it. */
   befores(row: SnapshotRow): ReadonlyMap<string, Uint8Array | undefined> {
     const { undo } = this.db
-      .query<{ undo: Uint8Array }, [Uint8Array]>("SELECT undo FROM undos WHERE n = (SELECT n FROM headers WHERE hash = ?)")
+      .query<{ undo: Uint8Array }, [Uint8Array]>(
+        "SELECT undo FROM undos WHERE n = (SELECT n FROM headers WHERE hash = ?)"
+      )
       .get(row.header.hash)!
     const decoded = decodeUndo(undo)
     assert(Result.isSuccess(decoded), "a stored undo record can be read again")
@@ -250,7 +258,12 @@ export class Snapshot {
   }
 
   /** Counters that every landing keeps. */
-  counts(): { readonly transactions: number; readonly entries: number; readonly owners: number; readonly value: number } {
+  counts(): {
+    readonly transactions: number
+    readonly entries: number
+    readonly owners: number
+    readonly value: number
+  } {
     const value = (key: string): number =>
       Number(this.db.query<{ value: number }, [string]>("SELECT value FROM meta WHERE key = ?").get(key)?.value ?? 0)
     return {

@@ -78,6 +78,7 @@ export class RemoteSigner {
     return {
       address,
       seal: ({ header }, answered) => this.ask(header, answered),
+      vote: (_, answered) => answered(Result.fail({ code: "signer-refused", message: "the signer gives seals only" })),
       idle: () => (this.away === undefined ? undefined : this.awayFor(this.away))
     }
   }

@@ -2,6 +2,7 @@
 import { Result } from "effect"
 import type { Header } from "../block/header.ts"
 import { sealHash } from "../block/seal.ts"
+import { type Link, voteHash } from "../consensus/checkpoint.ts"
 import type { AuthorRules } from "../consensus/consensus.ts"
 import { slotOf } from "../consensus/rota.ts"
 import type { Address } from "../crypto/address.ts"
@@ -25,6 +26,8 @@ export interface Signer {
   readonly saw?: (header: Header) => void
   /** Why it would not seal a slot whatever the header is; undefined: it would, or only asking can tell. */
   readonly idle?: (slot: number) => Unsigned | undefined
+  /** Signs a vote on the chain of a genesis: from a justified checkpoint to a later one. */
+  readonly vote: (ask: Link & { readonly genesis: Uint8Array }, answered: Answered) => void
 }
 
 /** Why an authority seals nothing now, if somebody has to do something about it. */
@@ -63,5 +66,12 @@ export const signOnce = (
 export const localSigner = (key: Keypair, book: SignedBook): Signer => ({
   address: key.address,
   seal: ({ slot, header }, answered) =>
-    answered(signOnce(key, book, { next: { kind: "seal", slot }, hash: sealHash(header.hash) }))
+    answered(signOnce(key, book, { next: { kind: "seal", slot }, hash: sealHash(header.hash) })),
+  vote: ({ genesis, source, target }, answered) =>
+    answered(
+      signOnce(key, book, {
+        next: { kind: "vote", source: source.height, target: target.height },
+        hash: voteHash(genesis, { source, target })
+      })
+    )
 })

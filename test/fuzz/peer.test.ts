@@ -35,7 +35,9 @@ const samples = (dice: Dice): ReadonlyArray<Message> => [
   { tag: "GFH", request: 7, start: dice.int(1e6), every: 1 + dice.int(1000), stop: dice.bytes(32) },
   { tag: "FHD", request: 7, headers: dice.bytes(32 * dice.int(5)) },
   { tag: "GFL", request: 8, start: dice.int(1e6), stop: dice.bytes(32) },
-  { tag: "FLT", request: 8, filters: Array.from({ length: dice.int(4) }, () => dice.bytes(1 + dice.int(60))) }
+  { tag: "FLT", request: 8, filters: Array.from({ length: dice.int(4) }, () => dice.bytes(1 + dice.int(60))) },
+  { tag: "GVT", above: dice.int(1e6) },
+  { tag: "VOT", votes: Array.from({ length: dice.int(4) }, () => dice.bytes(177)) }
 ]
 
 test("every message comes back as it was, and a changed one is refused or is another message", () => {
@@ -163,7 +165,9 @@ const everyTag: { readonly [T in Tag]: true } = {
   GFH: true,
   FHD: true,
   GFL: true,
-  FLT: true
+  FLT: true,
+  GVT: true,
+  VOT: true
 }
 
 test("there is a sample of every message, and it comes back field by field", () => {

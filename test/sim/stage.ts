@@ -13,7 +13,6 @@ import type { Transaction } from "../../src/ledger/transaction.ts"
 import type { PeerView } from "../../src/node.ts"
 import { type Message, packHeaders } from "../../src/peer/message.ts"
 import type { Channel } from "../../src/transport/channel.ts"
-import type { Signer } from "../../src/validator/signer.ts"
 import { nodeIdOf, SeenNonces } from "../../src/transport/hello.ts"
 import { makeNativeChannel } from "../../src/transport/native.ts"
 import { checkBounds, checkHistory, checkTip, poolView, Violation } from "../../src/sim/check.ts"
@@ -24,6 +23,7 @@ import { peerPort, SimNode, type SimParts } from "../../src/sim/node.ts"
 import { Tracer } from "../../src/sim/tracer.ts"
 import { liarKey, nodeKey } from "../../src/sim/keys.ts"
 import { errorOf, type Host, World } from "../../src/sim/world.ts"
+import type { Signer } from "../../src/validator/signer.ts"
 import { loadInto } from "../snapshots.ts"
 import type { SimService } from "./service.ts"
 
@@ -89,9 +89,9 @@ export class Stage {
         seeds: (wish.knows ?? []).map(({ endpoint }) => endpoint),
         hashesPerSecond: wish.hashesPerSecond ?? 0,
         mining: { threads: wish.hashesPerSecond === undefined ? 0 : 1, onDemand: wish.onDemand ?? false },
+        ...(wish.signer === undefined ? {} : { signer: wish.signer }),
         triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0,
         squeeze: 1,
-        signer: wish.signer,
         ...(wish.asks === undefined ? {} : { discovery: { services: [wish.asks.url], fetch: wish.asks.fetch } })
       })
       const { snapshot } = wish

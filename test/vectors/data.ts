@@ -1,6 +1,6 @@
 /**
  * The vectors of docs/vectors that another implementation of the data formats needs: keys, transfers, payments, headers, trees,
- * blocks, block filters. `bun test/vectors/data.ts` writes them; src/chain/vectors.test.ts holds them against the code byte for byte.
+ * blocks, block filters, votes. `bun test/vectors/data.ts` writes them; src/chain/vectors.test.ts holds them against the code byte for byte.
  */
 import { toTarget } from "../../src/consensus/difficulty.ts"
 import { makeHello, nodeIdOf } from "../../src/transport/hello.ts"
@@ -59,6 +59,7 @@ import { encodeEvidence } from "../../src/consensus/evidence.ts"
 import { offenceOf } from "../authorities.ts"
 import { specOf as testSpec, TestChain } from "../fixtures.ts"
 import { authorities } from "./authority.ts"
+import { finality, sampleVote } from "./finality.ts"
 import { payments } from "./payment.ts"
 import { signings } from "./signing.ts"
 
@@ -566,7 +567,9 @@ const peers = () => {
     { tag: "GFH", request: 7, start: 0, every: 1000, stop: hash },
     { tag: "FHD", request: 7, headers: hash },
     { tag: "GFL", request: 8, start: 0, stop: hash },
-    { tag: "FLT", request: 8, filters: [makeFilter(hash, []).bytes] }
+    { tag: "FLT", request: 8, filters: [makeFilter(hash, []).bytes] },
+    { tag: "GVT", above: 20 },
+    { tag: "VOT", votes: [sampleVote.bytes] }
   ]
   return {
     about: "Peers, docs/protocol.md: a hello under a given binding, and a frame of each message.",
@@ -633,7 +636,8 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       peer: peers(),
       signing: signings(),
       discovery: discovery(),
-      authority: authorities()
+      authority: authorities(),
+      finality: finality()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
   )
 
