@@ -44,8 +44,7 @@ const rigOf = (chain: TestChain, more: { readonly signer?: Signer; readonly disk
       chain: to,
       sync,
       self: () => actor,
-      session: (id) => sessions.get(id),
-      sessions: (f) => sessions.forEach((session, id) => f(session, id)),
+      sessions: { find: (id) => sessions.get(id), each: (f) => sessions.forEach((session, id) => f(session, id)) },
       signer: more.signer
     })
   ) as never

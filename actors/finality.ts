@@ -46,9 +46,11 @@ export interface FinalityPorts {
   readonly chain: ActorRef<ChainMessage>
   readonly sync: ActorRef<SyncMessage>
   readonly self: () => ActorRef<FinalityMessage>
-  readonly session: (id: SessionId) => ActorRef<SessionMessage> | undefined
-  /** Calls for each session that stands. */
-  readonly sessions: (f: (session: ActorRef<SessionMessage>, id: SessionId) => void) => void
+  /** Those that stand. */
+  readonly sessions: {
+    readonly find: (id: SessionId) => ActorRef<SessionMessage> | undefined
+    readonly each: (f: (session: ActorRef<SessionMessage>, id: SessionId) => void) => void
+  }
   /** Votes for an authority; undefined: this node is none. */
   readonly signer?: Signer | undefined
 }
@@ -124,7 +126,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     if (!fresh.every((vote) => isVoteSigned(genesis.hash, vote))) {
       const code = "checkpoint-vote-forged"
       const message = "a vote is not signed by its key"
-      ports.session(session)?.tell({ _tag: "Punish", code, message, points: priceOf(code) })
+      ports.sessions.find(session)?.tell({ _tag: "Punish", code, message, points: priceOf(code) })
       return
     }
     for (const { target } of fresh)
@@ -168,7 +170,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
       else messages.push([...part])
     }
     for (const votes of messages.slice(0, answersMax))
-      ports.session(id)?.tell({ _tag: "TellVotes", votes: votes.map(({ bytes }) => bytes) })
+      ports.sessions.find(id)?.tell({ _tag: "TellVotes", votes: votes.map(({ bytes }) => bytes) })
   }
 
   const ask = ({ finality }: State, session: ActorRef<SessionMessage> | undefined): void =>
@@ -187,7 +189,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     if (lag > lagMax * every && now - state.askedAt >= askMs) {
       state.askedAt = now
       const all: Array<ActorRef<SessionMessage>> = []
-      ports.sessions((session) => all.push(session))
+      ports.sessions.each((session) => all.push(session))
       ask(state, all[state.turn++ % Math.max(1, all.length)])
     }
     return complain(state)
@@ -226,7 +228,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     state.dirty = false
     const outbox = state.outbox.splice(0)
     if (outbox.length > 0)
-      ports.sessions((session, id) => {
+      ports.sessions.each((session, id) => {
         const votes = outbox.filter(({ from }) => from !== id).map(({ vote: one }) => one.bytes)
         if (votes.length > 0) session.tell({ _tag: "TellVotes", votes })
       })
@@ -273,7 +275,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
       ports.chain.tell({ _tag: "Anchored", anchors })
       ports.sync.tell({ _tag: "Anchored", anchors })
     }
-    ports.sessions((session) => session.tell({ _tag: "AskVotes", above: finality.final.height }))
+    ports.sessions.each((session) => session.tell({ _tag: "AskVotes", above: finality.final.height }))
     return {
       clock,
       finality,
@@ -300,7 +302,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
       case "Asked":
         return answer(state, message)
       case "Joined":
-        return ask(state, ports.session(message.session))
+        return ask(state, ports.sessions.find(message.session))
       case "Voted":
         return voted(state, message)
       case "Tick":

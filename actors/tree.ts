@@ -234,7 +234,7 @@ const makeBallotsOf = ({ options, watch, sessions, disk, metrics, events }: Base
 /** The actors around chain and pool, in the order in which they lean on each other. */
 const makeCore = (base: Base): Core => {
   const { options, watch, sessions, disk } = base
-  const { rules, store, config } = options
+  const { rules, store, config, signer } = options
   const verified = new VerifiedLeaves(verifiedSignaturesMax)
   const moved = (move: TipMoved): Effect.Effect<void> => tellTip(base, core)(move)
   const { squeeze = 1 } = options
@@ -276,23 +276,11 @@ const makeCore = (base: Base): Core => {
   const saw = base.health.readiness.hear
   const download = makeSync({ store, chain, self: () => core.sync, session: sessions.find, rejoin, saw })
   const sync = new Actor(squeezed(squeeze, download), watch)
+  const votes = (): FinalityPorts => ({ rules, store, disk, chain, sync, sessions, signer, self: () => core.finality! })
   const hasVotes = rules.spec.authority?.finality !== undefined
-  const votes = hasVotes ? finalityOver(base, { chain, sync }, () => core.finality!) : undefined
-  const core = { chain, mempool, miner, sync, ballots, finality: votes } as unknown as Core
+  const finality = hasVotes ? new Actor(squeezed(squeeze, makeFinality(votes())), watch) : undefined
+  const core = { chain, mempool, miner, sync, ballots, finality } as unknown as Core
   return core
-}
-
-/** The actor that counts the votes on checkpoints. */
-const finalityOver = (
-  base: Base,
-  around: Pick<FinalityPorts, "chain" | "sync">,
-  self: () => ActorRef<FinalityMessage>
-) => {
-  const { options, disk, sessions, watch } = base
-  const { rules, store, signer, squeeze = 1 } = options
-  const peers = { session: sessions.find, sessions: (f: Parameters<Sessions["each"]>[0]) => sessions.each(f) }
-  const spec = makeFinality({ rules, store, disk, signer, self, ...around, ...peers })
-  return new Actor(squeezed(squeeze, spec), watch)
 }
 
 /** Opens sessions, and the maintenance actor that decides over them. */
