@@ -11,7 +11,8 @@ import { firstAuthority, keyOf, specOf, TestChain } from "../test/fixtures.ts"
 import { within } from "../test/sim/counter.ts"
 import { Actor, type ActorRef } from "./actor.ts"
 import { makeFinality } from "./finality.ts"
-import type { ChainMessage, FinalityMessage, SessionMessage, SyncMessage } from "./protocol.ts"
+import type { FinalityMessage } from "./authority-protocol.ts"
+import type { ChainMessage, SessionMessage, SyncMessage } from "./protocol.ts"
 
 const every = 2
 const chainOf = (): TestChain =>

@@ -29,15 +29,8 @@ import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { Signer } from "../src/validator/signer.ts"
 import type { ActorRef, ActorSpec } from "./actor.ts"
-import {
-  type ChainMessage,
-  type FinalityMessage,
-  finalityOverflow,
-  type SessionId,
-  type SessionMessage,
-  type Source,
-  type SyncMessage
-} from "./protocol.ts"
+import { type FinalityMessage, finalityOverflow } from "./authority-protocol.ts"
+import { type ChainMessage, type SessionId, type SessionMessage, type Source, type SyncMessage } from "./protocol.ts"
 
 export interface FinalityPorts {
   readonly rules: Rules
