@@ -272,7 +272,7 @@ const begin = async (): Promise<void> => {
   element("version").textContent = `cairn ${service.version}`
   input("fee").value = format((meta.limits["min_transaction_fee"] ?? 0) as Amount, facts.decimals)
   element("keys").append(keyButton("New key", makeKey), ...dev.map((_, i) => keyButton(`dev:${i}`, () => devKey(i))))
-  if (meta.consensus.startsWith("proof-of-authority")) rota = makePanel(api.authorities)
+  if (meta.consensus.startsWith("proof-of-authority")) rota = makePanel(api.authorities, api.offences)
   element("mine").hidden = service.mode !== "development"
   await all()
   api.listen({
