@@ -2,8 +2,8 @@
 import { expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { concat, toHex, utf8 } from "../codec/bytes.ts"
-import { checkpointOf } from "../consensus/checkpoint.ts"
+import { concat, fromHex, toHex, utf8 } from "../codec/bytes.ts"
+import { checkpointOf, voteHash } from "../consensus/checkpoint.ts"
 import { keyOf, specOf, TestChain } from "../../test/fixtures.ts"
 import { makeDice } from "../sim/dice.ts"
 import { signerLineBytesMax } from "../limits.ts"
@@ -82,6 +82,39 @@ test("the published vectors: each signature is one of the header that the line h
     "header-foreign",
     "kind-unknown",
     "line-malformed"
+  ])
+})
+
+test("the published vectors of votes: each signature is over the vote that the line stands for", () => {
+  const { votes } = JSON.parse(readFileSync(join(import.meta.dir, "../../docs/vectors/signing.json"), "utf8"))
+  const { publicKey, genesis } = lines.parseGreeting(votes.greeting)!
+  const outcomes = votes.exchanges.map(({ node, signer }: { readonly node: string; readonly signer: string }) => {
+    const answer = lines.parseAnswer(signer)!
+    const { id, kind, bytes } = lines.parseQuestion(node)!
+    expect(answer.id).toBe(id)
+    if ("refused" in answer) return answer.refused.code
+    const hash =
+      kind === "vote"
+        ? voteHash(fromHex(genesis, 32)!, lines.decodeVoteAsk(bytes)!)
+        : sealHash(decodeHeader(bytes)!.hash)
+    return verify(hash, answer.signature, publicKey) ? `${kind} signed` : "false"
+  })
+  expect(outcomes).toEqual([
+    "vote-signed",
+    "vote signed",
+    "vote-signed",
+    "vote signed",
+    "vote-signed",
+    "slot-ahead",
+    "vote-malformed",
+    "vote-malformed",
+    "header-foreign",
+    "header-foreign",
+    "header-foreign",
+    "vote signed",
+    "header-malformed",
+    "seal signed",
+    "kind-unknown"
   ])
 })
 
