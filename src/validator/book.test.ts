@@ -125,11 +125,7 @@ const votingLives = (seed: number, startsAt: (now: number) => number) => {
       // The height of a block is its slot here. A sealer's clock may be half a slot ahead.
       const target = 2 * Math.floor((now + dice.int(500) - epoch) / rota.slotMs / 2)
       if (dice.int(2) === 0) justified = Math.max(justified, target - 2)
-      const next = mayBeSigned(
-        book.load(),
-        { kind: "vote", source: justified, target, slot: target },
-        book.startSlot
-      )
+      const next = mayBeSigned(book.load(), { kind: "vote", source: justified, target, slot: target }, book.startSlot)
       if (Result.isFailure(next)) continue
       book.save(next.success)
       votes.push({ source: justified, target })

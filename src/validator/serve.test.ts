@@ -99,12 +99,7 @@ describe("a signer that is asked for votes", () => {
     ["before the genesis", "header-foreign", at(0), changed(at(2), { time: spec.genesis.time as never })],
     ["no work", "header-foreign", at(0), changed(at(2), { target: new Uint8Array(32) as never })],
     ["more blocks than slots", "header-foreign", at(0), changed(at(8), { height: (2 * slotIn(at(8)) + 4) as never })],
-    [
-      "the future",
-      "slot-ahead",
-      at(0),
-      changed(at(8), { time: (at(8).time + spec.time.futureMsMax + 1) as never })
-    ]
+    ["the future", "slot-ahead", at(0), changed(at(8), { time: (at(8).time + spec.time.futureMsMax + 1) as never })]
   ] as const)("refuses %s: %s, and notes nothing", (_, code, source, target) => {
     const { holder, files } = holderOf()
     expect([ask(holder, source, target), files]).toEqual([code, []])

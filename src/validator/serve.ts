@@ -61,7 +61,8 @@ const seal = (holder: Holder, bytes: Uint8Array): Outcome => {
   const header = decodeHeader(bytes)
   if (header === undefined) return Result.fail(malformed)
   const isOurs = equal(header.proposer, holder.key.address)
-  const fault = headerFault(holder, header) ?? (isOurs ? undefined : foreign("the header is for another authority to seal"))
+  const fault =
+    headerFault(holder, header) ?? (isOurs ? undefined : foreign("the header is for another authority to seal"))
   if (fault !== undefined) return Result.fail(fault)
   const slot = slotOf(holder.rules.consensus.author!.rota, header.time)
   const signed = signOnce(holder.key, holder.book, { next: { kind: "seal", slot }, hash: sealHash(header.hash) })

@@ -90,7 +90,15 @@ beforeAll(async () => {
   }
   writeFileSync(path("voting.json"), JSON.stringify(spec))
   await startSigner()
-  const place = (i: number) => ["--dev", "--spec", path("voting.json"), "--data-dir", folders[i]!, "--role", "validator"]
+  const place = (i: number) => [
+    "--dev",
+    "--spec",
+    path("voting.json"),
+    "--data-dir",
+    folders[i]!,
+    "--role",
+    "validator"
+  ]
   const a = await begin(...place(0), "--authority-key", "dev:0")
   const b = await begin(...place(1), "--authority-key", "dev:1", "--p2p-seeds", a.peers)
   const c = await begin(...place(2), "--signer", `unix:${socket()}`, "--p2p-seeds", a.peers)
@@ -114,7 +122,11 @@ test("its signer is killed: blocks come, and none is final; it comes back with a
   await signer!.exited
   const voted = targetOf(book())
   const { blocks } = (await call(nodes[0]!.http, "stats")).stats
-  await until("blocks come", async () => (await call(nodes[0]!.http, "stats")).stats.blocks > blocks + 4 * every, 30_000)
+  await until(
+    "blocks come",
+    async () => (await call(nodes[0]!.http, "stats")).stats.blocks > blocks + 4 * every,
+    30_000
+  )
   // Without its vote no target above its last is justified, so what is final lies below that.
   for (const node of nodes) expect(await finalOf(node)).toBeLessThan(voted)
 
@@ -124,7 +136,11 @@ test("its signer is killed: blocks come, and none is final; it comes back with a
   expect(targetOf(book())).toBeLessThan(voted)
   const target = headerAt(folders[0]!, voted)
   const ask = (header: Header): string =>
-    formatQuestion({ kind: "vote", id: 7, bytes: encodeVoteAsk({ source: headerAt(folders[0]!, voted - every), target: header }) })
+    formatQuestion({
+      kind: "vote",
+      id: 7,
+      bytes: encodeVoteAsk({ source: headerAt(folders[0]!, voted - every), target: header })
+    })
   expect((await askSigner(ask(target))).answer).toMatch(/^refused 7 vote-signed the target is of slot \d+: up to slot/)
   for (const node of nodes) await until("blocks are final again", async () => (await finalOf(node)) > voted, 60_000)
   expect((await askSigner(ask(target))).answer).toMatch(/^refused 7 vote-signed /)

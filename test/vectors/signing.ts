@@ -31,7 +31,11 @@ const key = accountKey(devMnemonic, 0)
 const now = rules.spec.genesis.time + 7 * rules.spec.difficulty.blockMs
 
 /** A header for the key to seal, at the beginning of a slot. */
-const headerIn = (slot: number, fields: Partial<HeaderFields> = {}, { spec, genesis, consensus }: Rules = rules): Header =>
+const headerIn = (
+  slot: number,
+  fields: Partial<HeaderFields> = {},
+  { spec, genesis, consensus }: Rules = rules
+): Header =>
   makeHeader({
     version: 2,
     chainTag: chainTag(spec.ledger.chainId),
@@ -80,10 +84,7 @@ const seals = (): ReadonlyArray<string> => {
     ["seal", headerIn(7, { proposer: accountKey(devMnemonic, 1).address })],
     ["vote", headerIn(7)]
   ] as const
-  return [
-    ...asked.map(([kind, header], i) => formatQuestion({ kind, id: i + 1, bytes: header.bytes })),
-    "seal 01 00"
-  ]
+  return [...asked.map(([kind, header], i) => formatQuestion({ kind, id: i + 1, bytes: header.bytes })), "seal 01 00"]
 }
 
 const votes = (): ReadonlyArray<string> => {
