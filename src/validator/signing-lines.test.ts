@@ -43,7 +43,9 @@ test("what is asked for in a vote: the source's height and hash, and the target'
   expect(toHex(bytes)).toBe(`0201000000000000${source.id}${toHex(target.bytes)}`)
   const read = lines.decodeVoteAsk(bytes)!
   expect([read.source, read.target.id]).toEqual([{ ...source, height: 0x0102 }, target.id])
-  for (const wrong of [bytes.subarray(1), concat(bytes, new Uint8Array(1)), new Uint8Array(379).fill(255)])
+  const first = new TestChain(specOf()).next().header
+  const older = concat(bytes.subarray(0, 40), first.bytes)
+  for (const wrong of [bytes.subarray(1), concat(bytes, new Uint8Array(1)), new Uint8Array(379).fill(255), older])
     expect(lines.decodeVoteAsk(wrong)).toBeUndefined()
 })
 
