@@ -48,7 +48,7 @@ const voteFault = ({ rules }: Holder, every: number, source: Checkpoint, target:
   const { genesis, consensus } = rules
   const { height } = target
   if (source.height % every !== 0 || height % every !== 0)
-    return { code: "vote-malformed", message: `checkpoints have heights that are multiples of ${every}, not ${source.height} and ${height}` }
+    return { code: "vote-malformed", message: `heights ${source.height} and ${height} are not both of checkpoints` }
   if (source.height === 0 && !equal(source.hash, genesis.header.hash)) return foreign("the source is another genesis")
   // Else one wrong question with a huge height would be the last that is answered.
   if (height > slotOf(consensus.author!.rota, target.time) + 1)
