@@ -191,6 +191,62 @@ test("the signer is asked once for each new checkpoint, from the highest justifi
     )
   }))
 
+test("a signer that is idle is not asked, and asked once it is there; what an earlier run voted for is not contradicted", () =>
+  forSeeds(2, () => {
+    const chain = chainOf()
+    const asked: Array<readonly [source: number, target: number, slot: number]> = []
+    let isIdle = true
+    const signer: Signer = {
+      address: keyOf(firstAuthority).address,
+      seal: () => {},
+      idle: () => (isIdle ? { code: "signer-away", message: "gone" } : undefined),
+      vote: ({ source, target, slot }, answered) => {
+        asked.push([source.height, target.height, slot])
+        answered(Result.fail({ code: "vote-signed", message: "no" }))
+      }
+    }
+    const { actor } = rigOf(chain, { signer })
+    const mine = (count: number) =>
+      Effect.andThen(
+        Effect.sleep(1_000 * count),
+        Effect.sync(() => chain.mine(count))
+      )
+    const tick = Effect.andThen(
+      Effect.sync(() => actor.tell({ _tag: "Tick" })),
+      Effect.sleep(10)
+    )
+    return within([actor], () =>
+      Effect.gen(function* () {
+        yield* mine(2)
+        yield* tick
+        expect(asked).toEqual([])
+        isIdle = false
+        yield* tick
+        const { genesisTime, slotMs } = chain.rules.consensus.author!.rota
+        expect(asked).toEqual([[0, 2, Math.floor((point(chain, 2).time - genesisTime) / slotMs)]])
+        yield* mine(3)
+        // Our own, from before the restart.
+        yield* hear(actor, [voteOf(chain, 0, 0, 4)])
+        yield* tick
+        expect(asked).toHaveLength(1)
+        yield* mine(1)
+        yield* hear(actor, [voteOf(chain, 0, 2, 6)])
+        yield* tick
+        expect(asked).toHaveLength(1)
+        // As far as is known here it would lead from 0 to 8: around what was said from 2 to 6.
+        yield* mine(2)
+        yield* tick
+        expect(asked).toHaveLength(1)
+        yield* hear(
+          actor,
+          [0, 1, 2].map((i) => voteOf(chain, i, 0, 2))
+        )
+        yield* tick
+        expect(asked.slice(1).map(([source, target]) => [source, target])).toEqual([[2, 8]])
+      })
+    )
+  }))
+
 test("what is forged is priced and not told; a vote for an unknown block makes the download ask; a liar's two votes are told once", () =>
   forSeeds(2, () => {
     const chain = chainOf()

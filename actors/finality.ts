@@ -20,6 +20,7 @@ import {
   makeVote
 } from "../src/consensus/checkpoint.ts"
 import { Finality } from "../src/consensus/finality.ts"
+import { slotOf } from "../src/consensus/rota.ts"
 import type { Address } from "../src/crypto/address.ts"
 import { authoritiesMax, finalityInboxMax, openSessionsMax, votesPerMessageMax } from "../src/limits.ts"
 import type { FinalityView } from "../src/node.ts"
@@ -135,10 +136,17 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     const target = points.newest()
     const isOld = now - store.tip().header.time > 2 * every * rules.spec.difficulty.blockMs
     if (target.height <= state.asked.target || isOld || !points.mayVote(us, finality.final, target)) return
+    const slot = slotOf(author.rota, target.time)
     const link = finality.choice(target)
-    if (link === undefined) return
+    if (link === undefined || signer.idle?.(slot) !== undefined) return
+    // What an earlier run of ours voted for, and peers tell: a protection file from a backup does not know it.
+    const own = finality.newest(us)
+    if (own !== undefined && (target.height <= own.target.height || link.source.height < own.source.height)) return
     state.asked = { target: target.height, at: now, open: true }
-    signer.vote({ genesis: genesis.hash, ...link }, (answer) => void ports.self().tell({ _tag: "Voted", link, answer }))
+    signer.vote(
+      { genesis: genesis.hash, source: link.source, target, slot },
+      (answer) => void ports.self().tell({ _tag: "Voted", link, answer })
+    )
   }
 
   const voted = (
