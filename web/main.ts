@@ -5,6 +5,7 @@ import { isAddress, parseAddress } from "../src/crypto/address.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
 import { type Amount, format } from "../src/ledger/amount.ts"
 import { coinKey } from "../src/ledger/coin.ts"
+import { fillerText } from "../src/ledger/filler.ts"
 import { lineOf } from "../src/ledger/transaction-text.ts"
 import type { TransactionId } from "../src/ledger/transaction.ts"
 import { freeCoins } from "../src/wallet/spend.ts"
@@ -265,8 +266,10 @@ const begin = async (): Promise<void> => {
   const { meta, service, dev_accounts: dev } = await api.info()
   const { model, chain_id: chainId, address_prefix: prefix, decimals, symbol } = meta
   const dataMax = meta.limits["max_transaction_data_bytes"] ?? 0
-  facts = { model, chainId, prefix, decimals, symbol, dataMax }
+  const filler = meta.data_filler ?? undefined
+  facts = { model, chainId, prefix, decimals, symbol, dataMax, filler }
   element("data-field").hidden = dataMax === 0
+  if (filler !== undefined) input("data").placeholder = `text, or 0x and hex; if empty, ${fillerText(filler)}`
   element("coins").hidden = model === "account"
   element("chain").textContent = `${meta.chain_id} · ${meta.consensus} · ${service.mode}`
   element("version").textContent = `cairn ${service.version}`

@@ -6,7 +6,8 @@ import { type Address, formatAddress, isAddress, parseAddress } from "../src/cry
 import { accountKey, devMnemonic, isMnemonic, type Keypair, keypairOf } from "../src/crypto/keys.ts"
 import { isSecret } from "../src/crypto/signature.ts"
 import { type Amount, parse } from "../src/ledger/amount.ts"
-import { noData } from "../src/ledger/payload.ts"
+import type { Filler } from "../src/ledger/filler.ts"
+import { dataOrFiller, noData } from "../src/ledger/payload.ts"
 import { signPayment } from "../src/ledger/payment.ts"
 import { formatPayment, type PaymentText } from "../src/ledger/payment-text.ts"
 import type { Millis, Nonce } from "../src/ledger/transaction.ts"
@@ -24,6 +25,8 @@ export interface ChainFacts {
   readonly symbol: string
   /** Bytes of data that a transaction may carry; 0: none. */
   readonly dataMax: number
+  /** What stands there if nothing is typed; undefined: nothing. */
+  readonly filler: Filler | undefined
 }
 
 /** A new key from the browser's own randomness. */
@@ -68,10 +71,13 @@ interface Wish {
 const readFee = ({ fee: text }: Form, { decimals }: ChainFacts): Amount | Wrong =>
   parse(text.trim(), decimals) ?? { wrong: `The fee must be a number with at most ${decimals} decimals.` }
 
-const readData = ({ data: text }: Form, { dataMax }: ChainFacts): Uint8Array | Wrong => {
+const random = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length))
+
+const readData = ({ data: text }: Form, { dataMax, filler }: ChainFacts): Uint8Array | Wrong => {
   const data = bytesOfText(text)
   if (data === undefined) return { wrong: "What follows 0x in the data must be hex, two digits a byte." }
-  return data.length <= dataMax ? data : { wrong: `The data has ${data.length} bytes; this chain takes ${dataMax}.` }
+  if (data.length > dataMax) return { wrong: `The data has ${data.length} bytes; this chain takes ${dataMax}.` }
+  return dataOrFiller(data, filler, random)
 }
 
 /** What the form asks for, or what to mend in it. */
@@ -106,7 +112,7 @@ export interface Holding {
   readonly height: number
 }
 
-const dice = diceOf((length) => crypto.getRandomValues(new Uint8Array(length)))
+const dice = diceOf(random)
 
 /** A signed payment and how it was chosen, or why it cannot be. */
 type Paid = { readonly payment: PaymentText; readonly chosen: Selection } | Wrong
@@ -139,7 +145,7 @@ export const pay = (key: Keypair, facts: ChainFacts, form: Form, { coins, height
 export const join = (key: Keypair, facts: ChainFacts, form: Form, { coins, height }: Holding): Paid => {
   const fee = readFee(form, facts)
   if (typeof fee === "object") return fee
-  const said = { note: "", data: noData }
+  const said = { note: "", data: dataOrFiller(noData, facts.filler, random) }
   const costs = costsOf({ chainId: facts.chainId, ...said, feeMin: fee, feeRate: 0 })
   const wish = { coins: freeCoins(coins, height), to: addressText(key, facts), costs, asked: true }
   return conclude(key, facts, said, consolidate(wish))
