@@ -217,6 +217,8 @@ export const diskRetryMsMax = 15_000
 export const httpBodyBytesMax = 256 * 1024
 /** Rows of one HTTP page. */
 export const httpPageMax = 256
+/** Accounts of the public mnemonic that a development node looks for in its genesis: each costs a key derivation. */
+export const devAccountsMax = 10
 /** Accounts that one answer of ccoin's routes tells all of. More: refused. */
 export const compatAccountsMax = 4_096
 /** Events kept for `Last-Event-ID`; an older id gets a `resync` event. */

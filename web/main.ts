@@ -15,7 +15,7 @@ import { drawCoins } from "./coins.ts"
 import { judgeFile, judgeReply, type Shown, strange } from "./proof.ts"
 import { button, counted, element, fill, money, row, short } from "./text.ts"
 import { placeOf, showView } from "./view.ts"
-import { addressText, type ChainFacts, devKey, type Form, join, makeKey, pay, readKey, sign } from "./wallet.ts"
+import { addressText, type ChainFacts, devKey, devNames, type Form, join, makeKey, pay, readKey, sign } from "./wallet.ts"
 
 const input = (id: string): HTMLInputElement => element<HTMLInputElement>(id)
 
@@ -274,7 +274,7 @@ const begin = async (): Promise<void> => {
   element("chain").textContent = `${meta.chain_id} · ${meta.consensus} · ${service.mode}`
   element("version").textContent = `cairn ${service.version}`
   input("fee").value = format((meta.limits["min_transaction_fee"] ?? 0) as Amount, facts.decimals)
-  element("keys").append(keyButton("New key", makeKey), ...dev.map((_, i) => keyButton(`dev:${i}`, () => devKey(i))))
+  element("keys").append(keyButton("New key", makeKey), ...devNames(dev, facts).map((i) => keyButton(`dev:${i}`, () => devKey(i))))
   if (meta.consensus.startsWith("proof-of-authority")) rota = makePanel(api.authorities)
   element("mine").hidden = service.mode !== "development"
   await all()

@@ -3,7 +3,7 @@ import { Result } from "effect"
 import { fromHex } from "../src/codec/bytes.ts"
 import { bytesOfText } from "../src/codec/text.ts"
 import { type Address, formatAddress, isAddress, parseAddress } from "../src/crypto/address.ts"
-import { accountKey, devMnemonic, isMnemonic, type Keypair, keypairOf } from "../src/crypto/keys.ts"
+import { accountKey, accountKeys, devMnemonic, isMnemonic, type Keypair, keypairOf } from "../src/crypto/keys.ts"
 import { isSecret } from "../src/crypto/signature.ts"
 import { type Amount, parse } from "../src/ledger/amount.ts"
 import type { Filler } from "../src/ledger/filler.ts"
@@ -13,6 +13,7 @@ import { formatPayment, type PaymentText } from "../src/ledger/payment-text.ts"
 import type { Millis, Nonce } from "../src/ledger/transaction.ts"
 import { signTransfer } from "../src/ledger/transfer.ts"
 import { formatTransfer, type TransferText } from "../src/ledger/transfer-text.ts"
+import { devAccountsMax } from "../src/limits.ts"
 import type { WalletReject } from "../src/wallet/coin.ts"
 import { consolidate, select, type Selection } from "../src/wallet/select.ts"
 import { costsOf, diceOf, fieldsOf, freeCoins, type ShownCoin } from "../src/wallet/spend.ts"
@@ -49,6 +50,14 @@ export const readKey = (text: string): Keypair | undefined => {
 }
 
 export const addressText = (key: Keypair, { prefix }: ChainFacts): string => formatAddress(key.address, prefix)
+
+/** Numbers of the development accounts that have these addresses. */
+export const devNames = (addresses: ReadonlyArray<string>, facts: ChainFacts): ReadonlyArray<number> =>
+  addresses.length === 0
+    ? []
+    : accountKeys(devMnemonic, devAccountsMax).flatMap((key, i) =>
+        addresses.includes(addressText(key, facts)) ? [i] : []
+      )
 
 /** What a person has typed. */
 export interface Form {
