@@ -268,6 +268,7 @@ const begin = async (): Promise<void> => {
   const dataMax = meta.limits["max_transaction_data_bytes"] ?? 0
   const filler = meta.data_filler ?? undefined
   facts = { model, chainId, prefix, decimals, symbol, dataMax, filler }
+  element("note-field").hidden = meta.limits["max_transaction_note_bytes"] === 0
   element("data-field").hidden = dataMax === 0
   if (filler !== undefined) input("data").placeholder = `text, or 0x and hex; if empty, ${fillerText(filler)}`
   element("coins").hidden = model === "account"

@@ -103,7 +103,11 @@ test("a round as a table: a column is as wide as its widest, and what is away ha
 
 test("a table has a column of what is final where there is some", () => {
   const nodes = [view("http://a", { final_height: 8 }), view("http://b", { final_height: 0 }), view("http://c", away)]
-  expect(tableOf(round(...nodes)).slice(0, 4).map((line) => Bun.stripANSI(line))).toEqual([
+  expect(
+    tableOf(round(...nodes))
+      .slice(0, 4)
+      .map((line) => Bun.stripANSI(line))
+  ).toEqual([
     "node      height  head          final  work  peers        for",
     "http://a       9  abababababab      8    90      2  1 min 5 s  best head",
     "http://b       9  abababababab      0    90      2  1 min 5 s  best head",

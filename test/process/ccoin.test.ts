@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Result } from "effect"
+import { fromHex, fromUtf8 } from "../../src/codec/bytes.ts"
 import { parseJsonc } from "../../src/codec/jsonc.ts"
 import { until } from "../network.ts"
 import { binary, run, suite } from "./binary.ts"
@@ -91,11 +92,9 @@ describe("cairn genesis", () => {
 
 /** New keys in the places of the example's old addresses, and the table that says so. */
 const makeKeys = async () => {
-  const [passphrase, keystore, table] = ["passphrase.txt", "keys", "table.json"].map((name) => join(home.path, name)) as [
-    string,
-    string,
-    string
-  ]
+  const [passphrase, keystore, table] = ["passphrase.txt", "keys", "table.json"].map((name) =>
+    join(home.path, name)
+  ) as [string, string, string]
   writeFileSync(passphrase, "correct horse battery\n")
   const flags = ["--keystore", keystore, "--prefix", "ccoin", "--passphrase-file", passphrase]
   const addresses: Array<string> = []
@@ -164,6 +163,11 @@ test("the example runs: a validator seals it with work, coins are spent by token
     [bob]: { address: bob, nonce: 0, balance: 300 },
     [carol]: { address: carol, nonce: 7, balance: 9_999 }
   })
+  const carols = ["--from", "carol", "--to", bob, "--amount", "1", "--node", node.http, ...flags]
+  const [filled, own] = [await run("send", ...carols), await run("send", ...carols, "--data", "own")]
+  expect([filled.err, own.err]).toEqual(["", ""])
+  const [some, said] = [filled.out, own.out].map((out) => fromHex((JSON.parse(out) as { data: string }).data)!)
+  expect([fromUtf8(some!), fromUtf8(said!)]).toEqual([expect.stringMatching(/^[A-Za-z0-9]{15}$/), "own"])
   rmSync(second.file)
   expect((await spend(wish, second.token)).json.code).toBe("account-token-wrong")
   expect(await node.stop()).toBe(0)
