@@ -217,9 +217,10 @@ export const diskRetryMsMax = 15_000
 export const httpBodyBytesMax = 256 * 1024
 /** Rows of one HTTP page. */
 export const httpPageMax = 256
-/** Accounts that one answer of ccoin's routes tells all of, and blocks that it goes back for them. More: refused. */
+/** Accounts of the public mnemonic that a development node looks for in its genesis: each costs a key derivation. */
+export const devAccountsMax = 10
+/** Accounts that one answer of ccoin's routes tells all of. More: refused. */
 export const compatAccountsMax = 4_096
-export const compatBlocksBackMax = 1_000
 /** Events kept for `Last-Event-ID`; an older id gets a `resync` event. */
 export const eventsKeptMax = 1_024
 /** Open event streams. Beyond: 503. */

@@ -5,6 +5,7 @@ import { isAddress, parseAddress } from "../src/crypto/address.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
 import { type Amount, format } from "../src/ledger/amount.ts"
 import { coinKey } from "../src/ledger/coin.ts"
+import { fillerText } from "../src/ledger/filler.ts"
 import { lineOf } from "../src/ledger/transaction-text.ts"
 import type { TransactionId } from "../src/ledger/transaction.ts"
 import { freeCoins } from "../src/wallet/spend.ts"
@@ -14,7 +15,7 @@ import { drawCoins } from "./coins.ts"
 import { judgeFile, judgeReply, type Shown, strange } from "./proof.ts"
 import { button, counted, element, fill, money, row, short } from "./text.ts"
 import { placeOf, showView } from "./view.ts"
-import { addressText, type ChainFacts, devKey, type Form, join, makeKey, pay, readKey, sign } from "./wallet.ts"
+import { addressText, type ChainFacts, devKey, devNames, type Form, join, makeKey, pay, readKey, sign } from "./wallet.ts"
 
 const input = (id: string): HTMLInputElement => element<HTMLInputElement>(id)
 
@@ -265,13 +266,16 @@ const begin = async (): Promise<void> => {
   const { meta, service, dev_accounts: dev } = await api.info()
   const { model, chain_id: chainId, address_prefix: prefix, decimals, symbol } = meta
   const dataMax = meta.limits["max_transaction_data_bytes"] ?? 0
-  facts = { model, chainId, prefix, decimals, symbol, dataMax }
+  const filler = meta.data_filler ?? undefined
+  facts = { model, chainId, prefix, decimals, symbol, dataMax, filler }
+  element("note-field").hidden = meta.limits["max_transaction_note_bytes"] === 0
   element("data-field").hidden = dataMax === 0
+  if (filler !== undefined) input("data").placeholder = `text, or 0x and hex; if empty, ${fillerText(filler)}`
   element("coins").hidden = model === "account"
   element("chain").textContent = `${meta.chain_id} · ${meta.consensus} · ${service.mode}`
   element("version").textContent = `cairn ${service.version}`
   input("fee").value = format((meta.limits["min_transaction_fee"] ?? 0) as Amount, facts.decimals)
-  element("keys").append(keyButton("New key", makeKey), ...dev.map((_, i) => keyButton(`dev:${i}`, () => devKey(i))))
+  element("keys").append(keyButton("New key", makeKey), ...devNames(dev, facts).map((i) => keyButton(`dev:${i}`, () => devKey(i))))
   if (meta.consensus.startsWith("proof-of-authority")) rota = makePanel(api.authorities, api.offences)
   element("mine").hidden = service.mode !== "development"
   await all()

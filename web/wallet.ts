@@ -3,15 +3,17 @@ import { Result } from "effect"
 import { fromHex } from "../src/codec/bytes.ts"
 import { bytesOfText } from "../src/codec/text.ts"
 import { type Address, formatAddress, isAddress, parseAddress } from "../src/crypto/address.ts"
-import { accountKey, devMnemonic, isMnemonic, type Keypair, keypairOf } from "../src/crypto/keys.ts"
+import { accountKey, accountKeys, devMnemonic, isMnemonic, type Keypair, keypairOf } from "../src/crypto/keys.ts"
 import { isSecret } from "../src/crypto/signature.ts"
 import { type Amount, parse } from "../src/ledger/amount.ts"
-import { noData } from "../src/ledger/payload.ts"
+import type { Filler } from "../src/ledger/filler.ts"
+import { dataOrFiller, noData } from "../src/ledger/payload.ts"
 import { signPayment } from "../src/ledger/payment.ts"
 import { formatPayment, type PaymentText } from "../src/ledger/payment-text.ts"
 import type { Millis, Nonce } from "../src/ledger/transaction.ts"
 import { signTransfer } from "../src/ledger/transfer.ts"
 import { formatTransfer, type TransferText } from "../src/ledger/transfer-text.ts"
+import { devAccountsMax } from "../src/limits.ts"
 import type { WalletReject } from "../src/wallet/coin.ts"
 import { consolidate, select, type Selection } from "../src/wallet/select.ts"
 import { costsOf, diceOf, fieldsOf, freeCoins, type ShownCoin } from "../src/wallet/spend.ts"
@@ -24,6 +26,8 @@ export interface ChainFacts {
   readonly symbol: string
   /** Bytes of data that a transaction may carry; 0: none. */
   readonly dataMax: number
+  /** What stands there if nothing is typed; undefined: nothing. */
+  readonly filler: Filler | undefined
 }
 
 /** A new key from the browser's own randomness. */
@@ -47,6 +51,14 @@ export const readKey = (text: string): Keypair | undefined => {
 
 export const addressText = (key: Keypair, { prefix }: ChainFacts): string => formatAddress(key.address, prefix)
 
+/** Numbers of the development accounts that have these addresses. */
+export const devNames = (addresses: ReadonlyArray<string>, facts: ChainFacts): ReadonlyArray<number> =>
+  addresses.length === 0
+    ? []
+    : accountKeys(devMnemonic, devAccountsMax).flatMap((key, i) =>
+        addresses.includes(addressText(key, facts)) ? [i] : []
+      )
+
 /** What a person has typed. */
 export interface Form {
   readonly to: string
@@ -68,10 +80,13 @@ interface Wish {
 const readFee = ({ fee: text }: Form, { decimals }: ChainFacts): Amount | Wrong =>
   parse(text.trim(), decimals) ?? { wrong: `The fee must be a number with at most ${decimals} decimals.` }
 
-const readData = ({ data: text }: Form, { dataMax }: ChainFacts): Uint8Array | Wrong => {
+const random = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length))
+
+const readData = ({ data: text }: Form, { dataMax, filler }: ChainFacts): Uint8Array | Wrong => {
   const data = bytesOfText(text)
   if (data === undefined) return { wrong: "What follows 0x in the data must be hex, two digits a byte." }
-  return data.length <= dataMax ? data : { wrong: `The data has ${data.length} bytes; this chain takes ${dataMax}.` }
+  if (data.length > dataMax) return { wrong: `The data has ${data.length} bytes; this chain takes ${dataMax}.` }
+  return dataOrFiller(data, filler, random)
 }
 
 /** What the form asks for, or what to mend in it. */
@@ -106,7 +121,7 @@ export interface Holding {
   readonly height: number
 }
 
-const dice = diceOf((length) => crypto.getRandomValues(new Uint8Array(length)))
+const dice = diceOf(random)
 
 /** A signed payment and how it was chosen, or why it cannot be. */
 type Paid = { readonly payment: PaymentText; readonly chosen: Selection } | Wrong
@@ -139,7 +154,7 @@ export const pay = (key: Keypair, facts: ChainFacts, form: Form, { coins, height
 export const join = (key: Keypair, facts: ChainFacts, form: Form, { coins, height }: Holding): Paid => {
   const fee = readFee(form, facts)
   if (typeof fee === "object") return fee
-  const said = { note: "", data: noData }
+  const said = { note: "", data: dataOrFiller(noData, facts.filler, random) }
   const costs = costsOf({ chainId: facts.chainId, ...said, feeMin: fee, feeRate: 0 })
   const wish = { coins: freeCoins(coins, height), to: addressText(key, facts), costs, asked: true }
   return conclude(key, facts, said, consolidate(wish))

@@ -69,8 +69,11 @@ const begun = (changes: Json = {}): TestChain => {
   chain.mine()
   return chain
 }
-const pay = (nonce: number) =>
-  transfer({ from: 0, to: 9, nonce, amount: 1, fee: 0, chainId: "ccoin-7", time: Number(specOf().genesis.time) })
+const pay = (nonce: number, text = "none") =>
+  transfer({
+    ...{ from: 0, to: 9, nonce, amount: 1, fee: 0, chainId: "ccoin-7", time: Number(specOf().genesis.time) },
+    data: utf8(text)
+  })
 
 describe("a genesis file of ccoin", () => {
   test("with remarks and without a transaction key is read, whole (defect 17)", () => {
@@ -80,7 +83,13 @@ describe("a genesis file of ccoin", () => {
     expect(notes).toEqual(["genesis_block.coinbase is empty: nobody gets genesis_block.coinbase_reward."])
     expect(addresses.size).toBe(3)
     expect(spec).toMatchObject({
-      ledger: { chainId: "ccoin-1", reward: 100, filler: { rule: "random", characters: 15 } },
+      ledger: {
+        chainId: "ccoin-1",
+        reward: 100,
+        noteBytesMax: 0,
+        payloadBytesMax: 512,
+        filler: { rule: "random", characters: 15 }
+      },
       difficulty: { rule: "fixed", bits: 20, blockMs: 5_000 },
       authority: { allowEmpty: true, pace: { pendingMin: 10, idleMs: 600_000 }, voteBlocks: 0 },
       block: { transactionsMax: 100, filler: { rule: "random", characters: 15 } },
@@ -91,7 +100,7 @@ describe("a genesis file of ccoin", () => {
       [100, undefined],
       [9_999, 7]
     ])
-    expect(makeRules(spec).genesis.header.id).toBe("6686859da9a4720d809933ebd8f34e1981c5da48e70c5799524c9081275f87a6")
+    expect(makeRules(spec).genesis.header.id).toBe("36675af4ea51b4d836840172616ba25c4bf5182f11bca19104afac52c9796578")
   })
 
   test("is known by its keys, and a chain spec is none", () => {
@@ -222,6 +231,25 @@ describe("of its fields is enforced", () => {
     expect(fromUtf8(said.store.block(said.store.tip().header.id)!.extra)).toBe("hello")
   })
 
+  test("placeholder_data of transactions: none is without data, which may be the sender's own", () => {
+    const codeOf = (text: string, changes: Json = {}): string | undefined => {
+      const decoded = makeRules(specOf(changes)).ledger.decode(pay(7, text).bytes)
+      return Result.isFailure(decoded) ? decoded.failure.code : undefined
+    }
+    expect(["", "none", "hello world!", "x".repeat(512)].map((text) => codeOf(text))).toEqual([
+      "data-missing",
+      ...Array(3).fill(undefined)
+    ])
+    for (const form of [
+      ["rnd", 0],
+      ["predef", ""]
+    ])
+      expect(codeOf("", { transaction: { placeholder_data: form } })).toBeUndefined()
+    const chain = begun()
+    chain.now += 600_000
+    expect(chain.take(chain.next([pay(7)]))).toBeUndefined()
+  })
+
   test("alloc with balance and nonce: the next transfer has the nonce above", () => {
     const chain = begun()
     const held = (i: number) => decodeAccount(chain.store.readEntry(entryOf(keyOf(i).address)))
@@ -284,9 +312,10 @@ describe("is refused by name", () => {
     ],
     [{ transaction: { placeholder_data: 15 } }, ["transaction.placeholder_data is no placeholder"]],
     [
-      { transaction: { placeholder_data: ["predef", "é".repeat(141)] } },
-      [expect.stringMatching(/^transaction.placeholder_data has 282 bytes/)]
+      { transaction: { placeholder_data: ["predef", "é".repeat(257)] } },
+      [expect.stringMatching(/^transaction.placeholder_data has 514 bytes/)]
     ],
+    [{ transaction: { placeholder_data: ["rnd", 513] } }, ["transaction.placeholder_data is no placeholder"]],
     [{ max_peers: -1 }, ["max_peers is -1"]],
     [{ max_peers: 1e300 }, ["max_peers is 1e+300"]],
     [{ genesis_block: { difficulty: "4" } }, ['genesis_block.difficulty is "4"']],

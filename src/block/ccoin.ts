@@ -6,7 +6,7 @@ import { Result } from "effect"
 import { fromHex } from "../codec/bytes.ts"
 import { type Address, addressOf, formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
 import type { Filler } from "../ledger/filler.ts"
-import { authoritiesMax, blockBytesMax, blockTransactionsMax, extraBytesMax, noteBytesMax } from "../limits.ts"
+import { authoritiesMax, blockBytesMax, blockTransactionsMax, extraBytesMax, payloadBytesMax } from "../limits.ts"
 import { type ChainSpec, parseSpec, type SpecError } from "./genesis.ts"
 
 /** The prefix of addresses on a chain that comes from such a file. */
@@ -243,10 +243,10 @@ export const readCcoin = (json: unknown, map: AddressMap): Result.Result<CcoinRe
   })
   const peersMax = read.whole(file["max_peers"] ?? 0, "max_peers", { min: 0, max: 65_535 })
   const blockData = mining["placeholder_data"] ?? defaults.placeholder_data
-  const noteData = transaction["placeholder_data"] ?? defaults.placeholder_data
+  const ownData = transaction["placeholder_data"] ?? defaults.placeholder_data
   const fillers = {
     block: read.filler(blockData, "block_mining.placeholder_data", extraBytesMax),
-    note: read.filler(noteData, "transaction.placeholder_data", noteBytesMax)
+    transaction: read.filler(ownData, "transaction.placeholder_data", payloadBytesMax)
   }
   const alloc = readAlloc(read, file["alloc"], first)
   if (read.errors.length > 0) return Result.fail(read.errors)
@@ -260,8 +260,9 @@ export const readCcoin = (json: unknown, map: AddressMap): Result.Result<CcoinRe
       decimals: 0,
       supplyMax: Number.MAX_SAFE_INTEGER,
       feeMin: 0,
-      noteBytesMax,
-      filler: fillers.note,
+      noteBytesMax: 0,
+      payloadBytesMax,
+      filler: fillers.transaction,
       reward,
       rewardHalvingBlocks: 0
     },
@@ -283,7 +284,7 @@ export const readCcoin = (json: unknown, map: AddressMap): Result.Result<CcoinRe
 const theirs: ReadonlyArray<readonly [ours: RegExp, theirs: string, hint: string]> = [
   [/^authority\.members/, "miners", "Name each once."],
   [/^genesis\.alloc/, "alloc", "Lower the balances: all together they are at most 9007199254740991."],
-  [/^ledger\.filler/, "transaction.placeholder_data", `Shorten it to ${noteBytesMax} bytes.`],
+  [/^ledger\.filler/, "transaction.placeholder_data", `Shorten it to ${payloadBytesMax} bytes.`],
   [/^block\.filler/, "block_mining.placeholder_data", `Shorten it to ${extraBytesMax} bytes.`]
 ]
 const inTheirWords = (errors: ReadonlyArray<SpecError>): ReadonlyArray<SpecError> =>

@@ -290,7 +290,7 @@ const allocErrors = ({ addressPrefix, genesis, ledger }: SpecText): ReadonlyArra
 /** Filler must fit where it stands. */
 const fillerErrors = ({ ledger, block }: SpecText): ReadonlyArray<SpecError> => {
   const places = [
-    { path: "ledger.filler", filler: ledger.filler, most: ledger.noteBytesMax, of: "ledger.noteBytesMax" },
+    { path: "ledger.filler", filler: ledger.filler, most: ledger.payloadBytesMax ?? 0, of: "ledger.payloadBytesMax" },
     { path: "block.filler", filler: block.filler, most: block.extraBytesMax, of: "block.extraBytesMax" }
   ]
   return places.flatMap(({ path, filler, most, of }) =>

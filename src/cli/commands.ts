@@ -460,7 +460,6 @@ export const makeRoot = (startedAt: number) =>
       authorityCommand,
       verifyCommand,
       proofCommand,
-      authorityCommand,
       snapshotCommand,
       lightCommand,
       replayCommand,

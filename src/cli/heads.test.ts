@@ -57,6 +57,7 @@ const view = (url: string, wish: Partial<HeadView>): HeadView => ({
   hash: "ab".repeat(32),
   work: "90",
   peers: 2,
+  final_height: null,
   fork_height: 9,
   since: 1_000,
   error: null,
@@ -68,6 +69,7 @@ const away = {
   hash: null,
   work: null,
   peers: null,
+  final_height: null,
   fork_height: null,
   error: "gone"
 } as const
@@ -75,6 +77,8 @@ const round = (...nodes: ReadonlyArray<HeadView>): Round => ({ time: 66_000, equ
 
 test("a round in a line", () => {
   expect(summaryOf({ ...round(view("a", {}), view("b", {})), equal: true })).toBe("one head at height 9")
+  const finals = [4, null, 2].map((final_height, i) => view(String(i), { final_height }))
+  expect(summaryOf({ ...round(...finals), equal: true })).toBe("one head at height 9, final up to 2")
   expect(summaryOf(round(view("a", away), view("b", away)))).toBe("no node answers")
   expect(summaryOf(round(view("a", {}), view("b", away)))).toBe("a at height 9; b away")
   const all = [view("b", { state: "behind" }), view("c", { state: "forked" }), view("d", { state: "other-chain" })]
@@ -94,5 +98,19 @@ test("a round as a table: a column is as wide as its widest, and what is away ha
     "http://c            –  –                –      –  1 min 5 s  away",
     "",
     "http://a at height 9; http://b:8081 on another branch; http://c away; they share the blocks up to height 4"
+  ])
+})
+
+test("a table has a column of what is final where there is some", () => {
+  const nodes = [view("http://a", { final_height: 8 }), view("http://b", { final_height: 0 }), view("http://c", away)]
+  expect(
+    tableOf(round(...nodes))
+      .slice(0, 4)
+      .map((line) => Bun.stripANSI(line))
+  ).toEqual([
+    "node      height  head          final  work  peers        for",
+    "http://a       9  abababababab      8    90      2  1 min 5 s  best head",
+    "http://b       9  abababababab      0    90      2  1 min 5 s  best head",
+    "http://c       –  –                 –     –      –  1 min 5 s  away"
   ])
 })

@@ -18,6 +18,8 @@ interface Head {
   readonly hash: string
   readonly work: bigint
   readonly peers: number
+  /** Height up to which its blocks are final; null where authorities do not vote on that. */
+  readonly final: number | null
 }
 
 /** `best`: has the head with the most work. `behind`: that branch, without its end. `forked`: another branch. */
@@ -33,6 +35,8 @@ export interface HeadView {
   /** Cumulative, decimal: it outgrows numbers. */
   readonly work: string | null
   readonly peers: number | null
+  /** Height up to which its blocks are final; null also where the chain has no finality. */
+  readonly final_height: number | null
   /** The highest block it shares with the best head; null also where there is none. */
   readonly fork_height: number | null
   /** Milliseconds since 1970 when it was first seen with this head, or first seen away. */
@@ -101,7 +105,8 @@ const headOf = async (url: string): Promise<Head | ApiError> => {
       height: locator.height,
       hash: locator.tip_hash,
       work: BigInt(locator.cumulative_work),
-      peers: stats.peers
+      peers: stats.peers,
+      final: stats.final_height ?? null
     }
   } catch (error) {
     if (error instanceof ApiError) return error
@@ -165,16 +170,17 @@ export class HeadWatch {
   }
 
   private present(head: Head, state: HeadState, fork: number | undefined | ApiError): HeadView {
-    const { url, nodeId, height, hash, work, peers } = head
+    const { url, nodeId, height, hash, work, peers, final: final_height } = head
     const [shared, error] = fork instanceof ApiError ? [null, fork.message] : [fork ?? null, null]
-    const shown = { node_id: nodeId, height, hash, work: String(work), peers, fork_height: shared, error }
+    const own = { node_id: nodeId, height, hash, work: String(work), peers, final_height }
+    const shown = { ...own, fork_height: shared, error }
     return { url, state, ...shown, since: this.since(url, hash) }
   }
 
   private away(url: string, { message }: ApiError): HeadView {
     const since = this.since(url, "away")
-    const nothing = { node_id: null, height: null, hash: null, work: null, peers: null, fork_height: null }
-    return { url, state: "away", ...nothing, since, error: message }
+    const nothing = { node_id: null, height: null, hash: null, work: null, peers: null, final_height: null }
+    return { url, state: "away", ...nothing, fork_height: null, since, error: message }
   }
 
   private since(url: string, what: string): number {
@@ -190,7 +196,10 @@ export class HeadWatch {
 export const summaryOf = ({ nodes, fork_height, equal }: Round): string => {
   const best = nodes.find(({ state }) => state === "best")
   if (best === undefined) return "no node answers"
-  if (equal) return `one head at height ${best.height}`
+  if (equal) {
+    const finals = nodes.flatMap(({ final_height }) => final_height ?? [])
+    return `one head at height ${best.height}${finals.length === 0 ? "" : `, final up to ${Math.min(...finals)}`}`
+  }
   const names = (state: HeadState): string =>
     nodes.flatMap((node) => (node.state === state ? [node.url] : [])).join(", ")
   const parts = [

@@ -3,6 +3,7 @@ import { type Address, formatAddress, isAddress, parseAddress } from "../crypto/
 import type { Keypair } from "../crypto/keys.ts"
 import { call } from "../http/client.ts"
 import type { Amount } from "../ledger/amount.ts"
+import { dataOrFiller } from "../ledger/payload.ts"
 import type { Millis, Nonce } from "../ledger/transaction.ts"
 import { signTransfer } from "../ledger/transfer.ts"
 import { formatTransfer } from "../ledger/transfer-text.ts"
@@ -34,7 +35,8 @@ export const send = async (options: SendOptions): Promise<void> => {
     if (address !== undefined && !isAddress(address))
       throw failure("usage", "address-invalid", `--${flag}: the address ${address.wrong}.`)
   }
-  const data = dataOf(options.dataText, "data", meta.limits["max_transaction_data_bytes"] ?? 0)
+  const own = dataOf(options.dataText, "data", meta.limits["max_transaction_data_bytes"] ?? 0)
+  const data = dataOrFiller(own, meta.data_filler ?? undefined, options.random)
   if (meta.model === "utxo") return payWithCoins({ ...options, data }, meta)
   if (options.changeTo !== undefined)
     throw failure("usage", "change-unneeded", "--change-to is of chains of coins: on accounts nothing is left over.")

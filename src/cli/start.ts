@@ -9,6 +9,7 @@ import type { TreeOptions } from "../../actors/base.ts"
 import { startTree, type Tree } from "../../actors/tree.ts"
 import type { ChainSpec } from "../block/genesis.ts"
 import { slotOf } from "../consensus/rota.ts"
+import { devAccountsOf } from "../chain/dev-accounts.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
 import { formatAddress, isAddress, parseAddress, type Address } from "../crypto/address.ts"
@@ -156,8 +157,7 @@ const needModel = ({ spec }: Rules, { system }: NonNullable<StartOptions["compat
 /** Whose coins the routes of a reference system spend: the first development account's, or the node's own. */
 const walletOf = (rules: Rules, key: Keypair, dev: boolean): Keypair => {
   const first = accountKey(devMnemonic, 0)
-  const { alloc } = rules.spec.genesis
-  return dev && alloc[0] !== undefined && equal(alloc[0].address, first.address) ? first : key
+  return dev && rules.spec.genesis.alloc.some(({ address }) => equal(address, first.address)) ? first : key
 }
 
 /** Flags as they hold for a role: a basic node seals nothing by itself. */
@@ -196,8 +196,8 @@ const banner = (tree: Tree, { config, startedAt, now, signer }: Start): void => 
   const idle = author && signer?.idle?.(slotOf(author.rota, now))
   const { spec } = facts.rules
   const accounts = config.dev
-    ? spec.genesis.alloc.map(({ address, balance }, i) => ({
-        name: `dev:${i}`,
+    ? devAccountsOf(spec).map(({ index, address, balance }) => ({
+        name: `dev:${index}`,
         address: formatAddress(address, spec.addressPrefix),
         balance: `${format(balance, spec.ledger.decimals)} ${spec.ledger.symbol}`
       }))
@@ -222,7 +222,7 @@ const banner = (tree: Tree, { config, startedAt, now, signer }: Start): void => 
           `  ${paint("red", "Public: anyone can spend what they hold. Never use them on another chain.")}`,
           ...rows(accounts.map(({ name, address, balance }) => [name, `${address}  ${balance}`] as const)),
           "",
-          `  Try: cairn send --from dev:0 --to ${accounts[1]?.address ?? "…"} --amount 1.5 --node ${facts.httpUrl}`
+          `  Try: cairn send --from ${accounts[0]!.name} --to ${accounts[1]?.address ?? "…"} --amount 1.5 --node ${facts.httpUrl}`
         ]
       : []
   print(value, [

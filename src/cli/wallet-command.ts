@@ -2,7 +2,6 @@
 import { Clock, Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { Keypair } from "../crypto/keys.ts"
-import { noData } from "../ledger/payload.ts"
 import { failure } from "./failure.ts"
 import { keyFlags, nodeUrl, optional, passphraseOf, undefinedIfNone, withKeys, yes } from "./flags.ts"
 import { addressNamed, devKey, type KeyOptions, openKey } from "./keys.ts"
@@ -89,7 +88,7 @@ const coinsCommand = Command.make(
 
 const consolidateCommand = Command.make("consolidate", { from, ...fees, note, node: nodeUrl, ...keyFlags }, (input) =>
   withPayer(input, (key, { random }) =>
-    joinCoins({ node: input.node, key, note: input.note, data: noData, random, ...feesOf(input) })
+    joinCoins({ node: input.node, key, note: input.note, random, ...feesOf(input) })
   )
 ).pipe(Command.withDescription("Joins the smallest coins of a key, as many as fit one payment, to one coin"))
 

@@ -7,6 +7,7 @@ import { formatAddress, isAddress, parseAddress } from "../crypto/address.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { call } from "../http/client.ts"
 import type { ReplyOf } from "../http/contract.ts"
+import { dataOrFiller, noData } from "../ledger/payload.ts"
 import { signPayment } from "../ledger/payment.ts"
 import { formatPayment } from "../ledger/payment-text.ts"
 import { httpPageMax, walletCoinsMax } from "../limits.ts"
@@ -153,8 +154,10 @@ export const payWithCoins = async (
 }
 
 /** Joins the smallest coins of the key's address, as many as fit a payment, to one of its own. */
-export const joinCoins = async (options: WalletOptions): Promise<void> => {
-  const session = await open(options, await metaOf(options.node))
+export const joinCoins = async (options: Omit<WalletOptions, "data">): Promise<void> => {
+  const meta = await metaOf(options.node)
+  const data = dataOrFiller(noData, meta.data_filler ?? undefined, options.random)
+  const session = await open({ ...options, data }, meta)
   const { sender: to, free: coins } = session
   const outcome = consolidate({ coins, to, costs: costs(session), asked: true })
   await conclude(session, outcome, ({ inputs }) => {

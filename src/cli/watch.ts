@@ -29,21 +29,23 @@ const remarkOf = ({ state, fork_height }: HeadView): string => {
 
 /** The table of a round: columns aligned, numbers to the right. */
 export const tableOf = (round: Round): ReadonlyArray<string> => {
-  const titles = ["node", "height", "head", "work", "peers", "for", ""]
+  const isFinal = round.nodes.some(({ final_height }) => final_height !== null)
+  const titles = ["node", "height", "head", ...(isFinal ? ["final"] : []), "work", "peers", "for", ""]
   const cells = round.nodes.map((node) => [
     node.url,
     String(node.height ?? "–"),
     node.hash?.slice(0, 12) ?? "–",
+    ...(isFinal ? [String(node.final_height ?? "–")] : []),
     node.work ?? "–",
     String(node.peers ?? "–"),
     formatDuration(round.time - node.since),
     remarkOf(node)
   ])
-  const isNumber = [false, true, false, true, true, true, false]
+  const isNumber = (column: number): boolean => ["height", "final", "work", "peers", "for"].includes(titles[column]!)
   const widths = titles.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)))
   const line = (row: ReadonlyArray<string>): string =>
     row
-      .map((cell, i) => (isNumber[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .map((cell, i) => (isNumber(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
       .join("  ")
       .trimEnd()
   return [

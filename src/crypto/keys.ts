@@ -32,9 +32,19 @@ export const isMnemonic = (text: string): boolean => bip39.validateMnemonic(text
 /** Where account `index` lies: the path of test networks, purpose 44. */
 export const accountPath = (index: number): string => `m/44'/1'/0'/0/${index}`
 
-/** The key of account `index` of a valid mnemonic. */
-export const accountKey = (mnemonic: string, index: number): Keypair => {
-  const node = HDKey.fromMasterSeed(bip39.mnemonicToSeedSync(mnemonic)).derive(accountPath(index))
+const seedOf = (mnemonic: string): HDKey => HDKey.fromMasterSeed(bip39.mnemonicToSeedSync(mnemonic))
+
+const keyAt = (seed: HDKey, index: number): Keypair => {
+  const node = seed.derive(accountPath(index))
   assert(node.privateKey !== null, "a private derivation has a private key")
   return keypairOf(node.privateKey)
+}
+
+/** The key of account `index` of a valid mnemonic. */
+export const accountKey = (mnemonic: string, index: number): Keypair => keyAt(seedOf(mnemonic), index)
+
+/** The keys of its first accounts. The words are stretched once, which is most of the work. */
+export const accountKeys = (mnemonic: string, count: number): ReadonlyArray<Keypair> => {
+  const seed = seedOf(mnemonic)
+  return Array.from({ length: count }, (_, index) => keyAt(seed, index))
 }

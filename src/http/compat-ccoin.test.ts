@@ -6,11 +6,10 @@ import { keyOf, transfer } from "../../test/fixtures.ts"
 import { startNode, type TestNode } from "../../test/network.ts"
 import { readCcoin } from "../block/ccoin.ts"
 import { type ChainSpec, specHash } from "../block/genesis.ts"
-import { fromHex, toHex, utf8 } from "../codec/bytes.ts"
+import { toHex, utf8 } from "../codec/bytes.ts"
 import { formatAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import { formatTransfer } from "../ledger/transfer-text.ts"
-import { compatBlocksBackMax } from "../limits.ts"
 import type { NodeShape } from "../node.ts"
 import { makeDice } from "../sim/dice.ts"
 import { makeApp } from "./app.ts"
@@ -169,7 +168,28 @@ describe("ccoin", () => {
     expect(sent.data).toMatch(/^[A-Za-z0-9]{15}$/)
     const none = (await (await spend({ sendto_address: friend, amount: 1, data: null })).json()) as Sent
     expect(none.data).not.toBe(sent.data)
+    const empty = (await (await spend({ sendto_address: friend, amount: 1, data: "" })).json()) as Sent
+    expect(empty.data).toMatch(/^[A-Za-z0-9]{15}$/)
+    const info = await get<{ meta: { data_filler: unknown } }>("/api/info")
+    expect(info.meta.data_filler).toEqual({ rule: "random", characters: 15 })
     await mine()
+  })
+
+  test("shows data as text, and what is no text in hex; it is what is signed, and no note", async () => {
+    const { nonce } = (await block(await get<number>(`/${sender}/blk/cnt/`))).state[sender]!
+    const data = Uint8Array.of(255, 0)
+    const made = transfer({ from: 0, to: 1, nonce: nonce + 1, fee: 0, chainId: "ccoin-1", time: Date.now(), data })
+    expect(await codeOf(ask("POST", "/api/transactions", formatTransfer(made, "ccoin")))).toBe("201")
+    const look = async (id: string) => (await (await ask("POST", `/${sender}/txn/${id}/`, {})).json()) as Sent
+    expect((await look(toHex(made.id))).data).toBe("ff00")
+    const { id } = (await (await spend({ sendto_address: friend, amount: 1, data: "größer" })).json()) as Sent
+    const native = await get<{ transaction: { data: string; note: string } }>(`/api/transactions/${id}`)
+    expect([native.transaction.data, native.transaction.note]).toEqual([toHex(utf8("größer")), ""])
+    await mine()
+    expect((await block(await get<number>(`/${sender}/blk/cnt/`))).body.map((sent) => sent.data)).toEqual([
+      "ff00",
+      "größer"
+    ])
   })
 
   test("tells the state of each block: what all blocks up to it make", async () => {
@@ -192,7 +212,7 @@ describe("ccoin", () => {
       sums.push(next)
     }
     for (let n = 1; n <= count; n++) expect(held(await block(n))).toEqual(sums[n - 1]!)
-    expect(count).toBe(6)
+    expect(count).toBe(7)
   })
 
   test("spends the nonces one after the other, however many ask at once", async () => {
@@ -240,7 +260,8 @@ describe("ccoin refuses", () => {
     [{ sendto_address: sender }, "400 recipient-is-sender"],
     [{ sendto_address: "me" }, "400 address-invalid"],
     [{ sendto_address: "2d2d2d2d2d424547494e205055424c4943204b45592d2d2d2d2d0a" }, "400 address-invalid"],
-    [{ data: "x".repeat(281) }, "400 note-too-long"],
+    [{ data: "x".repeat(513) }, "400 data-too-long"],
+    [{ data: "é".repeat(257) }, "400 data-too-long"],
     [{ data: 5 }, "400 body-invalid"],
     [{ more: 1 }, "400 body-invalid"]
   ])("%j (defect 13)", async (changes, code) => {
@@ -253,11 +274,12 @@ describe("ccoin refuses", () => {
   test("by the node's own routes, too: a nonce that is equal or lower, and one after a gap is not mined (defect 15)", async () => {
     await mine()
     const { nonce, balance } = (await block(await get<number>(`/${sender}/blk/cnt/`))).state[sender]!
-    const submit = (wish: { nonce: number; amount?: number }, fields: object = {}) => {
+    const submit = (wish: { nonce: number; amount?: number; data?: Uint8Array }, fields: object = {}) => {
       const time = Date.now()
-      const made = transfer({ from: 0, to: 1, fee: 0, chainId: "ccoin-1", time, ...wish })
+      const made = transfer({ from: 0, to: 1, fee: 0, chainId: "ccoin-1", time, data: utf8("own"), ...wish })
       return codeOf(ask("POST", "/api/transactions", { ...formatTransfer(made, "ccoin"), ...fields }))
     }
+    expect(await submit({ nonce: nonce + 1, data: new Uint8Array(0) })).toBe("400 data-missing")
     expect(await submit({ nonce })).toBe("409 nonce-too-low")
     expect(await submit({ nonce: nonce - 1 })).toBe("409 nonce-too-low")
     expect(await submit({ nonce: nonce + 77 })).toBe("400 nonce-too-high")
@@ -310,28 +332,30 @@ describe("ccoin refuses", () => {
     expect(await codeOf(ask("GET", `/${sender}/txn/`))).toBe("405 method-not-allowed")
   })
 
-  test("a state that is too far back, and one that moves while it is read", async () => {
+  test("a state that is too far back, of another branch by now, or larger than an answer", async () => {
     const shape = node.tree.node
-    const tip = node.store.tip()
-    const height = compatBlocksBackMax + 1
-    const far = { ...shape, tip: () => Effect.succeed({ ...tip, header: { ...tip.header, height } }) } as never
-    expect(await codeOf(ask("GET", `/${sender}/blk/1/`, undefined, undefined, appOf(far)))).toBe("404 state-too-old")
-    let looks = 0
-    const moving = {
-      ...shape,
-      tip: () => Effect.sync(() => ({ ...tip, header: { ...tip.header, id: String(looks++) } }))
+    const stateOf = (stateAt: unknown): Promise<string> =>
+      codeOf(ask("GET", `/${sender}/blk/1/`, undefined, undefined, appOf({ ...shape, stateAt } as NodeShape)))
+    for (const [absence, code] of [
+      ["state-too-old", "410 state-too-old"],
+      ["state-moved", "503 busy"],
+      ["block-not-found", "503 busy"]
+    ] as const)
+      expect(await stateOf(() => Effect.succeed(absence))).toBe(code)
+    const header = (await Effect.runPromise(shape.blockAt(1)))!.block.header
+    expect(await stateOf(() => Effect.succeed({ header, rows: [], next: undefined }))).toBe("503 busy")
+    const { header: first } = (await Effect.runPromise(shape.blockAt(0)))!.block
+    const rows = (pages: number) => {
+      let page = 0
+      return () =>
+        Effect.sync(() => {
+          const at = 256 * page++
+          const keys = Array.from({ length: 256 }, (_, i) => (at + i).toString(16).padStart(40, "0"))
+          const value = new Uint8Array(16)
+          return { header: first, rows: keys.map((key) => ({ key, value })), next: page < pages ? "on" : undefined }
+        })
     }
-    expect(await codeOf(ask("GET", `/${sender}/blk/1/`, undefined, undefined, appOf(moving as never)))).toBe("503 busy")
-    const rows = (from: number) =>
-      Array.from({ length: 256 }, (_, i) => ({
-        address: fromHex((from + i).toString(16).padStart(40, "0")),
-        balance: 0,
-        nonce: 1
-      }))
-    let from = 0
-    const many = { ...shape, accounts: () => Effect.sync(() => ({ rows: rows((from += 256)), next: "on" })) }
-    expect(await codeOf(ask("GET", `/${sender}/blk/1/`, undefined, undefined, appOf(many as never)))).toBe(
-      "400 state-too-large"
-    )
+    expect(await stateOf(rows(16))).toBe("200")
+    expect(await stateOf(rows(17))).toBe("400 state-too-large")
   })
 })

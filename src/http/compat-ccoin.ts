@@ -7,21 +7,24 @@ import { Clock, Effect, Result, Schema, Semaphore } from "effect"
 import type { Context, Hono } from "hono"
 import { readAddress } from "../block/ccoin.ts"
 import { canonicalSpec } from "../block/genesis.ts"
-import { concat, fromHex, fromUtf8, toHex, utf8 } from "../codec/bytes.ts"
+import type { Header } from "../block/header.ts"
+import { fromHex, fromUtf8, toHex, utf8 } from "../codec/bytes.ts"
 import { bitsOf } from "../consensus/difficulty.ts"
 import { type Address, formatAddress, isAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import type { Keypair } from "../crypto/keys.ts"
+import { decodeAccount } from "../ledger/account.ts"
 import type { Amount } from "../ledger/amount.ts"
-import { makeFiller } from "../ledger/filler.ts"
+import { checkData, dataOrFiller } from "../ledger/payload.ts"
 import type { Millis, Transaction, TransactionId, TransferTransaction } from "../ledger/transaction.ts"
 import { signTransfer } from "../ledger/transfer.ts"
-import type { BlockView } from "../node.ts"
-import { type StateAt, stateByUndoing } from "./compat-ccoin-state.ts"
+import { compatAccountsMax, httpPageMax } from "../limits.ts"
+import type { Answer, BlockView, StateAbsence, StatePage } from "../node.ts"
 import type { Desk, Handled } from "./compat-desk.ts"
 import { isProblem } from "./exchange.ts"
 import { problem, type Problem } from "./problem.ts"
 import { text } from "./shapes.ts"
+import { stateAbsences } from "./state-handlers.ts"
 
 /** An account that this node may spend of. */
 export interface Spender {
@@ -36,8 +39,6 @@ export type Spenders = (address: string) => Spender | undefined
 export interface CcoinPorts {
   readonly spenders: Spenders
   readonly random: (length: number) => Uint8Array
-  /** The accounts after a block; from the tip back if nothing better is at hand. */
-  readonly stateAt?: StateAt
 }
 
 const Spending = Schema.Struct({
@@ -66,6 +67,9 @@ const checkToken =
     return problem(403, "account-token-wrong", detail)
   }
 
+/** Bytes as text; what is no text, in hex. */
+const textOf = (bytes: Uint8Array): string => fromUtf8(bytes) ?? toHex(bytes)
+
 /** A transfer as that system writes it. Whom it pays is known by address only, so `to` is one. */
 const transferJson = (desk: Desk, { id, transfer }: TransferTransaction) => ({
   id: toHex(id),
@@ -74,15 +78,22 @@ const transferJson = (desk: Desk, { id, transfer }: TransferTransaction) => ({
   to: formatAddress(transfer.recipient, desk.node.facts.rules.spec.addressPrefix),
   time: transfer.time / 1000,
   amount: transfer.amount,
-  data: transfer.note,
+  data: textOf(transfer.data),
   signature: Buffer.from(transfer.signature).toString("base64")
 })
 
+/** An account as a block's state shows it. */
+interface Held {
+  readonly address: string
+  readonly nonce: number
+  readonly balance: number
+}
+
 const isTransfer = (transaction: Transaction): transaction is TransferTransaction => transaction.kind === "transfer"
 
-/** The data of a block as text; what is no text, in hex. Of the genesis: the chain spec, whose hash its data is. */
+/** The data of a block. Of the genesis: the chain spec, whose hash its data is. */
 const dataOf = ({ node }: Desk, { block }: BlockView): string =>
-  block.header.height === 0 ? canonicalSpec(node.facts.rules.spec) : (fromUtf8(block.extra) ?? toHex(block.extra))
+  block.header.height === 0 ? canonicalSpec(node.facts.rules.spec) : textOf(block.extra)
 
 const blockJson = (desk: Desk, view: BlockView) => {
   const { header, transactions } = view.block
@@ -105,22 +116,45 @@ const blockJson = (desk: Desk, view: BlockView) => {
 
 const blockMissing = (number: string): Problem =>
   problem(404, "block-not-found", `There is no block ${number.slice(0, 20)}: the first is 1, blk/cnt/ tells the last.`)
+const tooMany = (height: number): Problem =>
+  problem(
+    400,
+    "state-too-large",
+    `There are more than ${compatAccountsMax} accounts: no answer holds them all. GET /api/blocks/${height}/state has pages.`
+  )
+/** Since the block was found, or between two pages, another branch has won. */
+const moved = problem(503, "busy", "The chain moved on while its accounts were read.", {
+  headers: { "retry-after": "1" }
+})
 const transactionMissing = problem(404, "transaction-not-found", "No transaction with this id is known here.")
 
-const showBlock = (desk: Desk, stateAt: StateAt, number: string): Handled =>
+/** Every account after a block, or why they are not told. Small chains only: one answer holds them all. */
+const stateOf = ({ node }: Desk, { height, id }: Header): Answer<Readonly<Record<string, Held>> | Problem> =>
+  Effect.gen(function* () {
+    const { spec } = node.facts.rules
+    const rows: Array<readonly [string, Held]> = []
+    for (let cursor: string | undefined = undefined; ; ) {
+      const page: StatePage | StateAbsence = yield* node.stateAt(height, cursor, httpPageMax)
+      if (page === "state-too-old") return stateAbsences(spec)[page]
+      if (typeof page === "string" || page.header.id !== id) return moved
+      for (const { key, value } of page.rows) {
+        const address = formatAddress(fromHex(key) as Uint8Array as Address, spec.addressPrefix)
+        const { balance, nonce } = decodeAccount(value)
+        rows.push([address, { address, nonce, balance }])
+      }
+      if (rows.length > compatAccountsMax) return tooMany(height)
+      cursor = page.next
+      if (cursor === undefined) return Object.fromEntries(rows.sort(([a], [b]) => (a < b ? -1 : 1)))
+    }
+  })
+
+const showBlock = (desk: Desk, number: string): Handled =>
   Effect.gen(function* () {
     const height = /^\d{1,15}$/.test(number) ? Number(number) - 1 : -1
     const view = height < 0 ? undefined : yield* desk.node.blockAt(height)
     if (view === undefined) return blockMissing(number)
-    const accounts = yield* stateAt(view.block.header)
-    if (isProblem(accounts)) return accounts
-    const prefix = desk.node.facts.rules.spec.addressPrefix
-    const rows = [...accounts].map(([hex, { balance, nonce }]) => {
-      const address = formatAddress(fromHex(hex) as Uint8Array as Address, prefix)
-      return [address, { address, nonce, balance }] as const
-    })
-    const state = Object.fromEntries(rows.sort(([a], [b]) => (a < b ? -1 : 1)))
-    return { json: { ...blockJson(desk, view), state } }
+    const state = yield* stateOf(desk, view.block.header)
+    return isProblem(state) ? state : { json: { ...blockJson(desk, view), state } }
   })
 
 const showTransaction = (desk: Desk, id: string, { block_number: number }: typeof Lookup.Type): Handled => {
@@ -138,7 +172,7 @@ const showTransaction = (desk: Desk, id: string, { block_number: number }: typeo
 const readSpending = (
   { node }: Desk,
   { sendto_address: to, amount, data }: typeof Spending.Type,
-  noise: Uint8Array
+  random: CcoinPorts["random"]
 ) => {
   const { addressPrefix, ledger } = node.facts.rules.spec
   const recipient = readAddress(to, addressPrefix)
@@ -148,12 +182,11 @@ const readSpending = (
   }
   if (!Number.isSafeInteger(amount) || amount < 1)
     return problem(400, "amount-invalid", "amount must be a whole number of at least 1.")
-  const { filler, noteBytesMax } = ledger
-  const note = data ?? (filler === undefined ? "" : fromUtf8(makeFiller(filler, noise))!)
-  if (!note.isWellFormed()) return problem(400, "body-invalid", "data must be text of whole characters.")
-  if (utf8(note).length > noteBytesMax)
-    return problem(400, "note-too-long", `data has at most ${noteBytesMax} bytes on this chain.`)
-  return { recipient, amount: amount as Amount, note }
+  if (data?.isWellFormed() === false) return problem(400, "body-invalid", "data must be text of whole characters.")
+  const payload = dataOrFiller(utf8(data ?? ""), ledger.filler, random)
+  const unfit = checkData(ledger, payload)
+  if (unfit !== undefined) return problem(400, unfit.code, unfit.message)
+  return { recipient, amount: amount as Amount, note: "", data: payload }
 }
 
 /** Signs with the account's key and submits; the nonce is the pool's. One at a time: two would take the same. */
@@ -176,7 +209,7 @@ const makeSpend = (desk: Desk, { spenders, random }: CcoinPorts) => {
   return (c: Context, body: typeof Spending.Type): Handled =>
     turn.withPermits(1)(
       Effect.gen(function* () {
-        const wish = readSpending(desk, body, concat(utf8("cairn/filler"), random(32)))
+        const wish = readSpending(desk, body, random)
         if (isProblem(wish)) return wish
         const spender = spenders(c.req.param("account") ?? "")
         const key = yield* Effect.promise(async () => spender?.unlock(tokenOf(c) ?? ""))
@@ -190,7 +223,6 @@ const makeSpend = (desk: Desk, { spenders, random }: CcoinPorts) => {
 export const addCcoin = (app: Hono, desk: Desk, ports: CcoinPorts): void => {
   const { node } = desk
   const { addressPrefix } = node.facts.rules.spec
-  const stateAt = ports.stateAt ?? stateByUndoing(node)
   const base = `/:account{${addressPrefix}1[02-9ac-hj-np-z]+}`
   const both = (path: string): Array<string> => [`${base}${path}`, `${base}${path}/`]
   /** Behind an address that is one. */
@@ -215,7 +247,7 @@ export const addCcoin = (app: Hono, desk: Desk, ports: CcoinPorts): void => {
   app.on(
     "GET",
     both("/blk/:n"),
-    desk.route({}, (c) => of(c, () => showBlock(desk, stateAt, c.req.param("n") ?? "")))
+    desk.route({}, (c) => of(c, () => showBlock(desk, c.req.param("n") ?? "")))
   )
   app.on(
     "POST",

@@ -5,6 +5,7 @@ import { type Address, formatAddress } from "../crypto/address.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import type { Amount } from "../ledger/amount.ts"
 import { coinKey } from "../ledger/coin.ts"
+import { dataOrFiller, noData } from "../ledger/payload.ts"
 import { paymentBytes, signPayment } from "../ledger/payment.ts"
 import type { Outpoint, PaymentTransaction } from "../ledger/transaction.ts"
 import { httpPageMax, transactionBytesMax, walletCoinsMax } from "../limits.ts"
@@ -17,6 +18,12 @@ export interface WalletPorts {
   readonly node: NodeShape
   readonly key: Keypair
   readonly random: (length: number) => Uint8Array
+}
+
+interface Wish {
+  readonly to: Address
+  readonly amount: Amount
+  readonly data: Uint8Array
 }
 
 export class Wallet {
@@ -39,35 +46,41 @@ export class Wallet {
     // Two at a time would choose the same coins.
     return this.turn.withPermits(1)(
       Effect.flatMap(this.spendable(), (coins): Answer<PaymentTransaction | Problem, TransactionRefused> => {
-        const chosen = this.choose(coins, to, amount)
+        const wish = { to, amount: amount as Amount, data: this.data() }
+        const chosen = this.choose(coins, wish)
         if ("detail" in chosen) return Effect.succeed(chosen)
-        const transaction = this.sign(chosen, coins, to, amount)
+        const transaction = this.sign(chosen, coins, wish)
         return Effect.map(this.node.submit(transaction), () => transaction)
       })
     )
   }
 
-  private choose(coins: ReadonlyMap<string, NamedCoin>, to: Address, amount: number): Selection | Problem {
-    const { spec } = this.node.facts.rules
-    const fixedBytes = paymentBytes({ chainId: spec.ledger.chainId, note: "", inputs: 0, outputs: 0, witnesses: 0 })
+  /** None, unless the chain asks for some: those systems have no such field. */
+  private data(): Uint8Array {
+    return dataOrFiller(noData, this.node.facts.rules.spec.ledger.filler, this.random)
+  }
+
+  private choose(coins: ReadonlyMap<string, NamedCoin>, { to, amount, data }: Wish): Selection | Problem {
+    const { chainId, feeMin } = this.node.facts.rules.spec.ledger
+    const fixedBytes = paymentBytes({ chainId, note: "", data, inputs: 0, outputs: 0, witnesses: 0 })
     const room = transactionBytesMax - fixedBytes - 2 * outputBytes - witnessBytes
     const chosen = select({
       coins: [...coins].map(([id, coin]) => ({ id, units: coin.amount, owner: this.address, height: coin.height })),
-      amount: amount as Amount,
+      amount,
       recipient: toHex(to),
       changeTo: this.address,
-      costs: { feeRate: 0, feeMin: spec.ledger.feeMin, fixedBytes, inputsMax: Math.floor(room / inputBytes) },
+      costs: { feeRate: 0, feeMin, fixedBytes, inputsMax: Math.floor(room / inputBytes) },
       dice: { int: (n) => this.throwDie(n) }
     })
     return Result.isSuccess(chosen) ? chosen.success : problem(400, chosen.failure.code, chosen.failure.message)
   }
 
-  private sign(chosen: Selection, coins: ReadonlyMap<string, NamedCoin>, to: Address, amount: number) {
+  private sign(chosen: Selection, coins: ReadonlyMap<string, NamedCoin>, { to, amount, data }: Wish) {
     const inputs = chosen.inputs.map(({ id }): Outpoint => coins.get(id)!)
-    const payment = { recipient: to, amount: amount as Amount }
+    const payment = { recipient: to, amount }
     const change = chosen.change > 0 ? [{ recipient: this.key.address, amount: chosen.change }] : []
     const { chainId } = this.node.facts.rules.spec.ledger
-    return signPayment({ chainId, inputs, outputs: [payment, ...change], note: "" }, [this.key])
+    return signPayment({ chainId, inputs, outputs: [payment, ...change], note: "", data }, [this.key])
   }
 
   /** A number below n, of as many bytes as keep it even enough. */

@@ -2,6 +2,7 @@
 import { Effect, Result } from "effect"
 import type { BlockHash } from "../block/header.ts"
 import { fromHex, toHex, utf8 } from "../codec/bytes.ts"
+import { devAccountsOf } from "../chain/dev-accounts.ts"
 import { formatAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import { formatTransaction, parseTransaction } from "../ledger/transaction-text.ts"
@@ -84,6 +85,10 @@ const nodeHandlers = (
   const { facts } = node
   const { rules } = facts
   const prefix = rules.spec.addressPrefix
+  let known: ReadonlyArray<string> | undefined
+  /** Looked for once, when first asked. */
+  const devAccounts = (): ReadonlyArray<string> =>
+    (known ??= facts.dev ? devAccountsOf(rules.spec).map(({ address }) => formatAddress(address, prefix)) : [])
   return {
     health: () =>
       Effect.succeed({
@@ -135,7 +140,7 @@ const nodeHandlers = (
             openapi: "GET /openapi.json"
           },
           meta: metaJson(facts, header),
-          dev_accounts: facts.dev ? rules.spec.genesis.alloc.map(({ address }) => formatAddress(address, prefix)) : []
+          dev_accounts: devAccounts()
         }
       })),
     stats: () => Effect.map(statsAndMeta(node), (reply) => ({ reply })),

@@ -369,6 +369,7 @@ export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"sta
       min_transaction_fee: spec.ledger.feeMin,
       p2p_max_message_bytes: frameBytesMax
     },
+    data_filler: spec.ledger.filler ?? null,
     mining_reward: ledger.rewardAt(tip.height + 1),
     transports: { http: facts.httpUrl, p2p: { protocol: "cairn/1", endpoint: facts.p2pEndpoint ?? null, tls: true } },
     updated_at: iso(tip.time)

@@ -288,6 +288,13 @@ export const Meta = Schema.Struct({
   node_url: text,
   difficulty: Schema.Record(text, Schema.Unknown),
   limits: Schema.Record(text, count),
+  /** What a sender without data of his own writes; null: transactions need none. */
+  data_filler: nullable(
+    Schema.Union([
+      Schema.Struct({ rule: Schema.Literal("random"), characters: count }),
+      Schema.Struct({ rule: Schema.Literal("text"), text })
+    ])
+  ),
   mining_reward: count,
   transports: Schema.Record(text, Schema.Unknown),
   updated_at: text

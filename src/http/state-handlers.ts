@@ -1,18 +1,19 @@
 /** The state after a block, page by page, and why there is none to show. */
 import { Effect } from "effect"
-import { stateBlocksOf } from "../block/genesis.ts"
+import { type ChainSpec, stateBlocksOf } from "../block/genesis.ts"
 import type { NodeShape, StateAbsence } from "../node.ts"
 import type { Handlers } from "./exchange.ts"
 import { badCursor, cursorOf, limitOf } from "./input.ts"
 import { pastStateJson } from "./json.ts"
 import { problem, type Problem } from "./problem.ts"
 
-const absences = (blocks: number): Readonly<Record<StateAbsence, Problem>> => ({
+/** What is said where there is no state to show. */
+export const stateAbsences = (spec: ChainSpec): Readonly<Record<StateAbsence, Problem>> => ({
   "block-not-found": problem(404, "block-not-found", "The best branch has no block at this height yet."),
   "state-too-old": problem(
     410,
     "state-too-old",
-    `The state is told of the tip and of at most ${blocks} blocks below it; of fewer, where very much has changed since, and after a snapshot.`
+    `The state is told of the tip and of at most ${stateBlocksOf(spec)} blocks below it; of fewer, where very much has changed since, and after a snapshot.`
   ),
   "state-moved": problem(
     409,
@@ -23,7 +24,7 @@ const absences = (blocks: number): Readonly<Record<StateAbsence, Problem>> => ({
 })
 
 export const stateHandlers = (node: NodeShape): Pick<Handlers, "stateAt"> => {
-  const why = absences(stateBlocksOf(node.facts.rules.spec))
+  const why = stateAbsences(node.facts.rules.spec)
   return {
     stateAt: (input) =>
       Effect.map(node.stateAt(Number(input.params["height"]), cursorOf(input), limitOf(input)), (page) =>

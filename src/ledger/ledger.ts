@@ -22,7 +22,7 @@ export interface MoneyRules {
   readonly noteBytesMax: number
   /** Bytes of data that a transaction may carry beside its note; absent or 0: none. */
   readonly payloadBytesMax?: number
-  /** What who sends puts where he has nothing to say (C `transaction.placeholder_data`). No rule asks for it. */
+  /** Each transaction carries data, and this is what senders put who have nothing to say (C `transaction.placeholder_data`). */
   readonly filler?: Filler
   /** Paid to the proposer of height 1; halved every `rewardHalvingBlocks` (0: never), until `supplyMax` is issued. */
   readonly reward: Amount

@@ -1,11 +1,13 @@
 /**
- * The data of a transaction: bytes that its sender signs and no rule looks into (C-T6), where the chain's spec allows some.
+ * The data of a transaction: bytes that its sender signs and no rule looks into (C-T6), where the chain's spec allows some. Where
+ * the spec has a filler, too, no transaction is without.
  *
  * Transfers and payments with data have a form of their own: as the form without, and `u16 length ‖ data` right after the
  * note. The data is then never empty, so a transaction has one encoding, and chains that allow none know the old forms alone.
  */
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { payloadBytesMax } from "../limits.ts"
+import { type Filler, fillerBytes, makeFiller } from "./filler.ts"
 import type { MoneyRules } from "./ledger.ts"
 import { reject, type TransactionReject } from "./reject.ts"
 
@@ -28,11 +30,20 @@ export const writeData = (out: Uint8Array, offset: number, data: Uint8Array): nu
 export const tooLong = (): TransactionReject =>
   reject("data-too-long", `Data has at most ${payloadBytesMax} bytes. Shorten it.`)
 
-/** Why the chain does not take this data, if it does not. */
+/** What a sender signs as data: his own, or if he has none what the chain's filler makes of so many random bytes. */
+export const dataOrFiller = (
+  data: Uint8Array,
+  filler: Filler | undefined,
+  random: (length: number) => Uint8Array
+): Uint8Array => (data.length > 0 || filler === undefined ? data : makeFiller(filler, random(32)))
+
+/** Why the chain does not take this data, or takes no transaction without any. */
 export const checkData = (
-  { payloadBytesMax: most = 0 }: MoneyRules,
+  { payloadBytesMax: most = 0, filler }: Pick<MoneyRules, "payloadBytesMax" | "filler">,
   data: Uint8Array
 ): TransactionReject | undefined => {
+  if (data.length === 0 && fillerBytes(filler) > 0)
+    return reject("data-missing", "Each transaction of this chain carries data. Write some, or the chain's filler.")
   if (data.length <= most) return undefined
   return most === 0
     ? reject("data-not-allowed", "Transactions of this chain carry no data. Leave it out.")

@@ -108,9 +108,9 @@ describe("a payment", () => {
 describe("a payment with data", () => {
   const data = new Uint8Array([0, 1, 0xff])
   const told = changed({ note: "é", data })
-  const judge = (payloadBytesMax: number | undefined, length: number): unknown => {
+  const judge = (payloadBytesMax: number | undefined, length: number, more: Partial<CoinRules> = {}): unknown => {
     const { ledger: rules } = specOf({ model: "utxo", ...(payloadBytesMax === undefined ? {} : { payloadBytesMax }) })
-    const decoded = makeCoinLedger(rules as CoinRules, amount(0)).decode(
+    const decoded = makeCoinLedger({ ...(rules as CoinRules), ...more }, amount(0)).decode(
       changed({ data: new Uint8Array(length) }).bytes
     )
     return Result.isFailure(decoded) && decoded.failure.code
@@ -145,6 +145,11 @@ describe("a payment with data", () => {
     ["as much as it says", 8, 8, false],
     ["as much as any may say", 512, 512, false]
   ])("%s", (_, most, length, code) => expect(judge(most, length)).toBe(code))
+
+  test("there is none without data where the chain has a filler", () => {
+    const filler = { rule: "random", characters: 4 } as const
+    expect([0, 1, 8].map((length) => judge(8, length, { filler }))).toEqual(["data-missing", false, false])
+  })
 })
 
 describe("signatures", () => {

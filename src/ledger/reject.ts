@@ -17,6 +17,7 @@ export const blame = {
   "note-too-long": "sender",
   "data-too-long": "sender",
   "data-not-allowed": "sender",
+  "data-missing": "sender",
   "recipient-is-sender": "sender",
   "inputs-missing": "sender",
   "outputs-missing": "sender",

@@ -7,6 +7,7 @@ import { toHex, utf8 } from "../../src/codec/bytes.ts"
 import { formatAddress } from "../../src/crypto/address.ts"
 import { accountKey, devMnemonic } from "../../src/crypto/keys.ts"
 import { call } from "../../src/http/client.ts"
+import type { Filler } from "../../src/ledger/filler.ts"
 import { until } from "../network.ts"
 import { run, type Running, suite } from "./binary.ts"
 import { chromium, open } from "./browser.ts"
@@ -16,12 +17,15 @@ const address = (i: number): string => formatAddress(accountKey(devMnemonic, i).
 /** What a page that trusted what it shows would run. */
 const markup = `<img src=x onerror="document.title='owned'">`
 
-const specFile = (model: "account" | "utxo"): string => {
+const specFile = (
+  model: "account" | "utxo",
+  { filler, order = [0, 1] }: { readonly filler?: Filler; readonly order?: ReadonlyArray<number> } = {}
+): string => {
   const dev = structuredClone(presets["dev"]) as { ledger: object; genesis: object }
   const coins = model === "utxo" ? { model, coinbaseMaturity: 1 } : {}
-  const ledger = { ...dev.ledger, ...coins, chainId: `data-${model}`, payloadBytesMax: 64 }
-  const alloc = [0, 1].map((i) => ({ address: address(i), balance: 5_000_000_000 }))
-  const file = join(home.path, `${model}.json`)
+  const ledger = { ...dev.ledger, ...coins, chainId: `data-${model}`, payloadBytesMax: 64, ...(filler && { filler }) }
+  const alloc = order.map((i) => ({ address: address(i), balance: 5_000_000_000 }))
+  const file = join(home.path, `${model}-${order.join("")}.json`)
   const history = { stateBlocks: 3 }
   writeFileSync(file, JSON.stringify({ ...dev, ledger, history, genesis: { ...dev.genesis, alloc } }))
   return file
@@ -73,6 +77,36 @@ describe.each(["account", "utxo"] as const)("on the ledger of model %s", (model)
   }, 60_000)
 })
 
+/** A chain with a filler, whose genesis names the development accounts in another order. */
+const filled = (model: "account" | "utxo"): string =>
+  specFile(model, { filler: { rule: "text", text: "größer" }, order: [1, 0] })
+
+test.each(["account", "utxo"] as const)(
+  "on a chain with a filler (%s) nothing is sent without data, and accounts have the numbers of the mnemonic",
+  async (model) => {
+    const node = await begin("--dev", "--seal-every", "3600", "--spec", filled(model))
+    const accounts = node.ready["dev_accounts"] as ReadonlyArray<{ readonly name: string; readonly address: string }>
+    expect(accounts.map((account) => [account.name, account.address])).toEqual([
+      ["dev:0", address(0)],
+      ["dev:1", address(1)]
+    ])
+    expect((await call(node.http, "info")).dev_accounts).toEqual([address(0), address(1)])
+    const to = ["send", "--from", "dev:0", "--to", address(1), "--amount", "1"]
+    expect(await json(node, ...to)).toMatchObject({ data: toHex(utf8("größer")) })
+    await call(node.http, "mine", { body: {} })
+    expect(await json(node, ...to, "--data", "own")).toMatchObject({ data: toHex(utf8("own")) })
+    await call(node.http, "mine", { body: {} })
+    const { stats } = await call(node.http, "stats")
+    expect(stats.blocks).toBe(3)
+    if (model === "utxo")
+      expect(await json(node, "wallet", "consolidate", "--from", "dev:1", "--fee", "0.001")).toMatchObject({
+        data: toHex(utf8("größer"))
+      })
+    await node.stop()
+  },
+  60_000
+)
+
 test("where the chain takes none it is refused, and so are blocks with more than they may have", async () => {
   const node = await begin("--dev", "--seal-every", "3600")
   const wish = ["send", "--from", "dev:0", "--to", address(1), "--amount", "1", "--data", "x"]
@@ -123,6 +157,30 @@ test.if(chromium !== undefined)(
     const png = await page.picture({ width: 390, height: 1500 })
     if (place !== undefined) writeFileSync(join(place, "data.png"), png)
     expect(await value<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390)
+    expect(page.problems).toEqual([])
+    await page.close()
+    await node.stop()
+  },
+  60_000
+)
+
+test.if(chromium !== undefined)(
+  "the page writes the filler where nothing is typed, and says so; its buttons are the right accounts",
+  async () => {
+    const node = await begin("--dev", "--seal-every", "3600", "--spec", filled("account"))
+    const page = await open(node.http)
+    const value = <A>(expression: string): Promise<A> => page.evaluate<A>(expression)
+    await until("the page is live", () => value<boolean>(`document.getElementById("live").textContent === "live"`))
+    expect(await value<string>(`document.getElementById("data").placeholder`)).toContain('if empty, the text "größer"')
+    await value(`[...document.querySelectorAll("#keys button")].find((b) => b.textContent === "dev:0").click()`)
+    await until("the form is there", () => value<boolean>(`!document.getElementById("send").hidden`))
+    await value(`for (const [id, text] of Object.entries({ to: "${address(1)}", amount: "1" }))
+      document.getElementById(id).value = text;
+      document.getElementById("send").requestSubmit()`)
+    const view = (): Promise<string> => value<string>(`document.getElementById("view").textContent`)
+    await until("it is sent with data", async () => (await view()).includes("data “größer”"))
+    const { pending_transactions: pending } = await call(node.http, "pending")
+    expect(pending).toMatchObject([{ sender: address(0), data: toHex(utf8("größer")) }])
     expect(page.problems).toEqual([])
     await page.close()
     await node.stop()

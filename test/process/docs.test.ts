@@ -150,10 +150,10 @@ test("the commands of docs/ccoin.md work as they are written, and its example be
   cpSync(join(root, "docs/examples"), join(home.path, "docs/examples"), { recursive: true })
   const nodes: Array<Subprocess> = []
   for (const command of commandsOf("docs/ccoin.md")) {
-    if (command.startsWith("cairn start")) nodes.push(await start(command))
+    if (/^cairn (start|discovery)/.test(command)) nodes.push(await start(command))
     else await run(command)
   }
-  expect(nodes.length).toBe(1)
+  expect(nodes.length).toBe(3)
   for (const node of nodes) {
     node.kill("SIGTERM")
     expect(await node.exited).toBe(0)

@@ -145,9 +145,14 @@ test("a testnet of authorities: each node seals in its turns, and the heads are 
   }
   await until("all three have sealed", async () => (await sealers()) === 3, 20_000)
   expect((await run("testnet", "watch", ...names, ...quick, "--timeout", "20s")).code).toBe(0)
+  const watch = follow("testnet", "watch", ...names, "--interval", "500ms")
+  const isFinal = (): boolean => watch.last()?.nodes.every(({ final_height }) => final_height! >= 8) === true
+  await until("all know of blocks that are final", isFinal, 60_000)
+  watch.child.kill("SIGINT")
+  await watch.child.exited
   child.kill("SIGINT")
   expect(await child.exited).toBe(0)
-}, 60_000)
+}, 120_000)
 
 test("a testnet in one command: joined, one mines, and all end together", async () => {
   const ports = ["--http-port", "0", "--p2p-port", "0"]
