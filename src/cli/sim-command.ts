@@ -46,10 +46,14 @@ const flags = {
     minimum: 0,
     maximum: payloadBytesMax
   }).pipe(Flag.optional),
-  checkpoints: between("checkpoints", "Blocks between two checkpoints on which authorities vote, so that blocks become final", {
-    minimum: 2,
-    maximum: 10_000
-  }).pipe(Flag.optional),
+  checkpoints: between(
+    "checkpoints",
+    "Blocks between two checkpoints on which authorities vote, so that blocks become final",
+    {
+      minimum: 2,
+      maximum: 10_000
+    }
+  ).pipe(Flag.optional),
   preempt: between("preempt", "Probability that a fiber is interrupted between two operations", {
     minimum: 0,
     maximum: 1

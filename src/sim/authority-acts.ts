@@ -280,7 +280,12 @@ const forged: Acts = Object.fromEntries(
 /** Acts on a chain of authorities, beside those on every chain. */
 export const authorityActs: Acts = {
   ...forged,
-  "seal-twice": visit("two valid blocks of one slot, to two nodes, until it is convicted", "ignore", undefined, sealTwice),
+  "seal-twice": visit(
+    "two valid blocks of one slot, to two nodes, until it is convicted",
+    "ignore",
+    undefined,
+    sealTwice
+  ),
   "seal-withheld": visit("blocks of its turns, slots later", "ignore", undefined, inSlot(true, withheld, 4)),
   "seal-spoiled": {
     about: "a valid block under a false seal",

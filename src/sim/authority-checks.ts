@@ -200,7 +200,11 @@ export const makeConvictions = (rules: Rules): Checker => {
     looked: innocent,
     quiet: (nodes) =>
       Effect.gen(function* () {
-        for (let waited = 0; waited < convictedMs(rules.spec.difficulty) && escaped(nodes) !== undefined; waited += 1_000)
+        for (
+          let waited = 0;
+          waited < convictedMs(rules.spec.difficulty) && escaped(nodes) !== undefined;
+          waited += 1_000
+        )
           yield* Effect.sleep(1_000)
         return nodes.map(innocent).find((wrong) => wrong !== undefined) ?? escaped(nodes)
       })

@@ -1,10 +1,10 @@
 /** What an authority can do that votes falsely on checkpoints, and what those can do who would like to be one. */
-import { loadAnchors } from "../store/finality.ts"
-import { type Checkpoint, makeVote, signVote } from "../consensus/checkpoint.ts"
+import { Effect } from "effect"
 import type { BlockHash } from "../block/header.ts"
 import { toHex } from "../codec/bytes.ts"
+import { type Checkpoint, makeVote, signVote } from "../consensus/checkpoint.ts"
 import type { Keypair } from "../crypto/keys.ts"
-import { Effect } from "effect"
+import { loadAnchors } from "../store/finality.ts"
 import { accompliceOf } from "./forge.ts"
 import { traitorAt } from "./keys.ts"
 import { type Acts, bannedFor, call, type Liar, second, sybil, type Talk, type Victim, visit } from "./liar.ts"
@@ -25,7 +25,7 @@ const nowhere = ({ dice }: Liar, height: number): Checkpoint => {
 }
 
 const sourceOf = ({ rules }: Liar, { store }: Victim): Checkpoint =>
-  loadAnchors(store.db)?.justified ?? rules.genesis.header
+  loadAnchors(store.db)?.final ?? rules.genesis.header
 
 const vote = ({ rules }: Liar, key: Keypair, source: Checkpoint, target: Checkpoint): Uint8Array =>
   signVote(rules.genesis.header.hash, { source, target }, key).bytes

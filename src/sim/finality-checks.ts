@@ -9,7 +9,7 @@ import type { Rules } from "../chain/rules.ts"
 import { toHex } from "../codec/bytes.ts"
 import type { Checkpoint, Link } from "../consensus/checkpoint.ts"
 import type { Address } from "../crypto/address.ts"
-import { loadAnchors, loadFinality } from "../store/finality.ts"
+import { loadAnchors } from "../store/finality.ts"
 import { graceMs } from "./authority-checks.ts"
 import type { Checker } from "./check.ts"
 import { traitorAt } from "./keys.ts"
@@ -108,14 +108,20 @@ export const makeFinalBlocks = (rules: Rules, { checkpointBlocks }: Finality): C
       return undefined
     },
     moved: wrong,
-    looked: (node) => wrong(node) ?? accused(node, genesis.hash)
+    looked: (node) => wrong(node) ?? accused(node)
   }
 }
 
-const accused = ({ name, store }: SimNode, genesis: Uint8Array): string | undefined => {
-  const { offences } = loadFinality(store.db, genesis)
-  const honest = offences.find(({ voter }) => traitorAt(Uint8Array.fromHex(voter) as Address) === undefined)
-  return honest && `${name} names ${honest.voter}, which is honest, for two votes`
+/** Those whom a node names for two votes that exclude each other. */
+export const namedAt = ({ store }: Pick<SimNode, "store">): ReadonlyArray<Address> =>
+  store.db
+    .query<{ voter: Uint8Array }, []>("SELECT voter FROM vote_offences")
+    .all()
+    .map(({ voter }) => voter as Address)
+
+const accused = (node: SimNode): string | undefined => {
+  const honest = namedAt(node).find((voter) => traitorAt(voter) === undefined)
+  return honest && `${node.name} names ${toHex(honest)}, which is honest, for two votes`
 }
 
 /** Checkpoints after which something new is final, when all is well. */
