@@ -12,6 +12,7 @@ import type { Authorities, AuthorRules } from "../src/consensus/consensus.ts"
 import { encodeEvidence, type Evidence, readEvidence } from "../src/consensus/evidence.ts"
 import { type Address, formatAddress } from "../src/crypto/address.ts"
 import { evidenceMax, evidenceToldMax, wishesMax } from "../src/limits.ts"
+import { reached } from "../src/marks.ts"
 import { ballotOf, counts, nextWish, unpunished } from "../src/miner/ballot.ts"
 import type { Ballot } from "../src/miner/template.ts"
 import {
@@ -164,12 +165,14 @@ export const makeBallots = (ports: BallotsPorts): ActorSpec<State, BallotsMessag
   const nowOf = ({ clock }: State): number => clock.currentTimeMillisUnsafe()
   const text = (address: Address): string => formatAddress(address, rules.spec.addressPrefix)
 
-  const confess = (slot: number | undefined): Effect.Effect<void> =>
-    Effect.logError("this node's own authority key has sealed two blocks of one slot: it seals no more", {
+  const confess = (slot: number | undefined): Effect.Effect<void> => {
+    reached("own-double-sign")
+    return Effect.logError("this node's own authority key has sealed two blocks of one slot: it seals no more", {
       code: "own-double-sign",
       ...(slot === undefined ? {} : { slot }),
       hint: "Another process uses the same key: find it and stop it. The key will be convicted and can never come back."
     })
+  }
 
   /** What is on disk, and new here: said, shown, told to peers. */
   const found = (evidence: Evidence, from: SessionId | undefined): Effect.Effect<void> => {
@@ -196,7 +199,9 @@ export const makeBallots = (ports: BallotsPorts): ActorSpec<State, BallotsMessag
     if (placeOf(standings.now(), read.authority) < 0) return
     if (author.evidence(bytes) === undefined) return refused()
     const kept = disk.try(writer, nowOf(state), () => store.evidence.add(read, nowOf(state)))
-    return Result.isSuccess(kept) && kept.success ? found(read, from) : undefined
+    if (Result.isFailure(kept) || !kept.success) return
+    reached("double-sign-told")
+    return found(read, from)
   }
 
   /** Who is convicted since the last tip. */
@@ -207,6 +212,7 @@ export const makeBallots = (ports: BallotsPorts): ActorSpec<State, BallotsMessag
     drop(state)
     for (const one of fresh) ports.said(fromHex(one)! as Uint8Array as Address, "convicted", undefined)
     if (fresh.length === 0) return
+    reached("authority-convicted")
     return Effect.forEach(
       fresh,
       (one) =>
@@ -226,6 +232,7 @@ export const makeBallots = (ports: BallotsPorts): ActorSpec<State, BallotsMessag
     const before = standings.now(2 * now.members.length)
     const over = (then: Authorities, wish: Wished): boolean => voteFault(then, author, wish) !== undefined
     const gone = wishes.filter((wish) => over(now, wish) && over(before, wish))
+    if (gone.length > 0) reached("wish-dropped")
     disk.try(writer, nowOf(state), () => gone.forEach(({ subject }) => store.wishes.drop(subject)))
   }
 
@@ -274,6 +281,7 @@ export const makeBallots = (ports: BallotsPorts): ActorSpec<State, BallotsMessag
     step: (state, message) => {
       switch (message._tag) {
         case "Caught":
+          reached("double-sign-caught")
           return found(message.evidence, undefined)
         case "Told":
           return told(state, message)

@@ -112,8 +112,10 @@ export const makeChain = (ports: ChainPorts): ActorSpec<State, ChainMessage> => 
     if (parent === undefined) return reject("parent-unknown", "the parent is not known here")
     if (store.invalidCode(parent.header.id) !== undefined)
       return reject("parent-invalid", "the parent was refused before")
-    if (state.choice.leavesFinal(parent, find))
+    if (state.choice.leavesFinal(parent, find)) {
+      reached("final-left")
       return reject("final-left", `the branch leaves the final block at height ${state.choice.anchors?.final.height}`)
+    }
     const ancestry = ancestryOf({ find, bestAt: store.bestAt }, parent.header)
     const refused = checkHeader(rules, header, { ancestry, now: state.clock.currentTimeMillisUnsafe() })
     if (refused !== undefined) return refused
@@ -296,6 +298,7 @@ const land = (ports: ChainPorts, state: State, reader: ChainReader): Effect.Effe
       const plan = firstPart(choosePlan(reader, best))
       if (state.resume && !plan.attach.some((id) => offers.has(id))) reached("stored-resumed")
       yield* verifyInSlices(ports, plan, reader)
+      if (best.work <= store.tip().work) reached("lighter-won")
       const now = state.clock.currentTimeMillisUnsafe()
       const outcome = yield* whenRoom(ports, state, () => commit(ports, { state, plan, reader, now }))
       if (Result.isSuccess(outcome)) {

@@ -23,6 +23,7 @@ import { Finality } from "../src/consensus/finality.ts"
 import { slotOf } from "../src/consensus/rota.ts"
 import type { Address } from "../src/crypto/address.ts"
 import { authoritiesMax, finalityInboxMax, openSessionsMax, votesPerMessageMax } from "../src/limits.ts"
+import { reached } from "../src/marks.ts"
 import type { FinalityView } from "../src/node.ts"
 import { priceOf } from "../src/peer/directory.ts"
 import { type KeptFinality, loadFinality, saveFinality } from "../src/store/finality.ts"
@@ -101,6 +102,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     state.dirty = true
     for (const vote of news) if (state.outbox.length < votesPerMessageMax) state.outbox.push({ vote, from })
     if (offences.length === 0) return
+    reached("votes-contradict")
     return Effect.forEach(
       offences,
       ({ voter, first, second }) =>
@@ -124,7 +126,10 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
       return
     }
     for (const { target } of fresh)
-      if (!state.points.isKnown(target) && state.ahead.size < openSessionsMax) state.ahead.set(session, target)
+      if (!state.points.isKnown(target) && state.ahead.size < openSessionsMax) {
+        reached("vote-early")
+        state.ahead.set(session, target)
+      }
     return hear(state, fresh, session)
   }
 
@@ -156,6 +161,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     if (link.target.height === state.asked.target) state.asked = { ...state.asked, open: false }
     if (Result.isSuccess(answer)) return hear(state, [makeVote(link, answer.success)], undefined)
     const { code, message } = answer.failure
+    reached("vote-refused")
     return Effect.logWarning(`checkpoint ${link.target.height} is not voted for: ${message}`, { code })
   }
 
@@ -188,6 +194,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     vote(state)
     const lag = store.tip().header.height - state.finality.final.height
     if (lag > lagMax * every && now - state.askedAt >= askMs) {
+      reached("finality-late")
       state.askedAt = now
       const all: Array<ActorRef<SessionMessage>> = []
       ports.sessions.each((session) => all.push(session))
@@ -201,6 +208,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     const { conflict } = state.finality
     if (conflict === undefined || state.complained) return
     state.complained = true
+    reached("final-twice")
     return Effect.logError("two blocks are final that exclude each other: this node stays with the first", {
       ours: state.finality.final.height,
       theirs: `${conflict.source.height} ${conflict.source.id}`

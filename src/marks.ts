@@ -58,6 +58,18 @@ export const marks = {
   "signature-refused": "a signer refused to sign a seal or a vote",
   "doppelganger-seen": "another process seals with the key of this one",
   "turn-taken": "an authority sealed in a slot whose leader stayed away",
+  "double-sign-caught": "a header was the second one of an authority in a slot",
+  "double-sign-told": "a peer told proof against an authority that was not known here",
+  "authority-convicted": "a block convicted an authority",
+  "own-double-sign": "a node has proof against its own key, and seals no more",
+  "wish-dropped": "an operator's wish came true, or never can",
+  "vote-early": "a vote named a checkpoint that is not known here",
+  "vote-refused": "a signer refused to vote on a checkpoint",
+  "votes-contradict": "an authority signed two votes that exclude each other",
+  "finality-late": "nothing became final for a while, and a peer was asked for votes",
+  "final-left": "a header was refused that leaves the final block behind",
+  "final-twice": "two blocks are final that exclude each other",
+  "lighter-won": "a branch won by what is justified on it, and not by its work",
   "seal-other": "a block came under another seal than its known header has",
   "thread-replaced": "a mining thread failed and another was started in its place",
   "thread-given-up": "a mining thread could not be started, and was given up"
@@ -71,6 +83,9 @@ export const unsimulated: Readonly<Partial<Record<Mark, string>>> = {
   "stored-resumed":
     "needs a crash after bodies were stored and before they landed, which are one commit by now: actors/chain.test.ts",
   "doppelganger-seen": "needs two processes with one key: src/validator/watch.test.ts",
+  "own-double-sign": "needs two processes with one key: actors/ballots.test.ts",
+  "wish-dropped": "needs an operator, and a simulated node has none: actors/ballots.test.ts",
+  "final-twice": "needs more than a third of the authorities to lie: src/consensus/finality.test.ts",
   "inbox-dropped-new": "needs an inbox filled by others while its actor stands still: actors/inbox.test.ts",
   "body-lost": "needs a peer that is mute for longer than a session may be: src/peer/sync.test.ts"
 }

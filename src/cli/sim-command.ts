@@ -46,6 +46,14 @@ const flags = {
     minimum: 0,
     maximum: payloadBytesMax
   }).pipe(Flag.optional),
+  checkpoints: between(
+    "checkpoints",
+    "Blocks between two checkpoints on which authorities vote, so that blocks become final",
+    {
+      minimum: 2,
+      maximum: 10_000
+    }
+  ).pipe(Flag.optional),
   preempt: between("preempt", "Probability that a fiber is interrupted between two operations", {
     minimum: 0,
     maximum: 1
@@ -105,6 +113,7 @@ const fixedOf = (input: Input): Partial<SimOptions> => {
     ["paysPerMinute", input.pays],
     ["blockMs", Option.map(input.blockSeconds, (seconds) => seconds * 1000)],
     ["payloadBytesMax", input.payload],
+    ["checkpointBlocks", input.checkpoints],
     ["preempt", input.preempt],
     ["strategy", input.strategy]
   ]

@@ -15,7 +15,7 @@ import type { Address } from "../crypto/address.ts"
 import type { Millis } from "../ledger/transaction.ts"
 import { packHeaders } from "../peer/message.ts"
 import { forgery, offer } from "./byzantine.ts"
-import { draft, type Forged, given, proposerOf, seal, untilTurn } from "./forge.ts"
+import { accompliceOf, draft, type Forged, given, proposerOf, seal, untilTurn } from "./forge.ts"
 import { traitorAt } from "./keys.ts"
 import { headersOn } from "./lies.ts"
 import { type Act, type Acts, call, type Liar, persist, second, sybil, type Talk, visit } from "./liar.ts"
@@ -187,12 +187,13 @@ export const authorityForgeries: Readonly<Record<string, AuthorityForgery>> = {
   }
 }
 
-/** Waits for a slot as it is asked for, and says something in it. */
+/** Waits for a slot as it is asked for, and says something in it, while its authority is one. */
 const inSlot = (led: boolean, say: (talk: Talk, liar: Liar) => Effect.Effect<void, unknown>, rounds: number) =>
   function (talk: Talk, liar: Liar): Effect.Effect<void, unknown> {
     return Effect.gen(function* () {
       for (let i = 0; i < rounds && !talk.over; i++) {
         yield* talk.converse(untilTurn(liar, led))
+        if (accompliceOf(liar) === undefined) return
         yield* say(talk, liar)
       }
     })
@@ -283,7 +284,12 @@ const forged: Acts = Object.fromEntries(
 /** Acts on a chain of authorities, beside those on every chain. */
 export const authorityActs: Acts = {
   ...forged,
-  "seal-twice": visit("two valid blocks of one slot, to two nodes", "ignore", undefined, sealTwice),
+  "seal-twice": visit(
+    "two valid blocks of one slot, to two nodes, until it is convicted",
+    "ignore",
+    undefined,
+    sealTwice
+  ),
   "seal-withheld": visit("blocks of its turns, slots later", "ignore", undefined, inSlot(true, withheld, 4)),
   "seal-spoiled": {
     about: "a valid block under a false seal",

@@ -5,14 +5,15 @@
 import { Effect } from "effect"
 import { assert } from "../assert.ts"
 import type { AuthorityRule, ChainSpec } from "../block/genesis.ts"
-import type { Header, VoteKind } from "../block/header.ts"
-import { parentId } from "../chain/reader.ts"
+import { decodeHeader, type Header, type VoteKind } from "../block/header.ts"
+import { ancestryOf, parentId } from "../chain/reader.ts"
 import type { Rules } from "../chain/rules.ts"
 import { toHex } from "../codec/bytes.ts"
-import { addressOf } from "../crypto/address.ts"
+import { type Address, addressOf } from "../crypto/address.ts"
 import { taggedHash } from "../crypto/hash.ts"
 import { verify } from "../crypto/signature.ts"
 import type { Checker } from "./check.ts"
+import { traitorAt } from "./keys.ts"
 import type { SimNode } from "./node.ts"
 
 /** Who the authorities are after a header, and what they have voted. Addresses are hex. */
@@ -137,7 +138,7 @@ export const makeSealedOnce = ({ spec }: Rules): Checker => {
 }
 
 /** Virtual milliseconds after which nobody's clock was wrong long enough ago: blocks of a clock ahead are in time by then. */
-const graceMs = 120_000
+export const graceMs = 120_000
 /** Slots that are looked at, and how many of them may pass without a block. */
 const slotsLooked = 20
 export const slotsLost = 1
@@ -157,5 +158,57 @@ export const makeLiveness = ({ spec }: Rules): Checker => ({
         : `${nameOf(nodes, slow)} has ${grown[slow]} blocks more after ${slotsLooked} slots of calm`
     })
 })
+
+/** The authorities after a node's tip. */
+export const membersOf = ({ consensus }: Rules, { store }: SimNode): ReadonlyArray<Address> =>
+  consensus.author!.authorities(ancestryOf(store, store.tip().header)).members
+
+/** Who has sealed two headers of one slot that a node has, or is proven there to have done so. */
+const caughtAt = ({ spec }: Rules, { store }: SimNode): ReadonlyMap<string, string> => {
+  const caught = new Map(store.evidence.all().map(({ authority, slot }) => [toHex(authority), `slot ${slot}`]))
+  const seen = new Map<string, string>()
+  for (const { header: bytes } of store.db.query<{ header: Uint8Array }, []>("SELECT header FROM headers").all()) {
+    const { proposer, time, id, height } = decodeHeader(bytes)!
+    if (height === 0) continue
+    const [who, slot] = [toHex(proposer), `slot ${slotAt(spec, time)}`]
+    if ((seen.get(`${who} ${slot}`) ?? id) !== id) caught.set(who, slot)
+    seen.set(`${who} ${slot}`, id)
+  }
+  return caught
+}
+
+/** Virtual milliseconds until an authority that is caught is out: everyone has a turn, and each takes one block to convict. */
+const convictedMs = ({ blockMs }: ChainSpec["difficulty"]): number => graceMs + 40 * blockMs
+
+/**
+ * Whoever is caught sealing twice is no authority within a bound, on every node: both headers at one node are enough, and so is
+ * proof at one node. Nobody honest is ever accused.
+ */
+export const makeConvictions = (rules: Rules): Checker => {
+  const innocent = (node: SimNode): string | undefined => {
+    const accused = node.store.evidence.all().find(({ authority }) => traitorAt(authority as Address) === undefined)
+    return accused && `${node.name} has proof against an honest authority, ${toHex(accused.authority)}`
+  }
+  const escaped = (nodes: ReadonlyArray<SimNode>): string | undefined => {
+    const caught = new Map(nodes.flatMap((node) => [...caughtAt(rules, node)]))
+    for (const node of nodes)
+      for (const who of membersOf(rules, node).map(toHex))
+        if (caught.has(who)) return `${node.name} has ${who} for an authority, caught in ${caught.get(who)}`
+    return undefined
+  }
+  return {
+    looked: innocent,
+    quiet: (nodes) =>
+      Effect.gen(function* () {
+        for (
+          let waited = 0;
+          waited < convictedMs(rules.spec.difficulty) && escaped(nodes) !== undefined;
+          waited += 1_000
+        )
+          yield* Effect.sleep(1_000)
+        return nodes.map(innocent).find((wrong) => wrong !== undefined) ?? escaped(nodes)
+      })
+  }
+}
 
 const nameOf = (nodes: ReadonlyArray<SimNode>, i: number): string => nodes[i]!.name

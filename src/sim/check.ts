@@ -1,13 +1,16 @@
 /** What must hold in every run, whatever happens in it. A checker gives what is wrong in words, or nothing. */
 import { type Effect, Result } from "effect"
 import type { Header } from "../block/header.ts"
+import { ForkChoice } from "../chain/choose.ts"
 import { isBest, parentId } from "../chain/reader.ts"
 import type { Rules } from "../chain/rules.ts"
 import { toHex } from "../codec/bytes.ts"
+import type { Link } from "../consensus/checkpoint.ts"
 import { toTarget } from "../consensus/difficulty.ts"
 import type { Transaction } from "../ledger/transaction.ts"
 import { auditChain } from "../store/audit.ts"
 import { inconsistency } from "../store/consistency.ts"
+import { loadAnchors } from "../store/finality.ts"
 import { loadPending } from "../store/pending.ts"
 import type { SimNode } from "./node.ts"
 
@@ -36,15 +39,21 @@ export const checkHistory = (node: SimNode, rules: Rules): string | undefined =>
 const heavierSql = `SELECT hash FROM headers h WHERE work > ? AND has_body = 1
   AND NOT EXISTS (SELECT 1 FROM invalid i WHERE i.hash = h.hash) ORDER BY work DESC LIMIT 16`
 
-/** The tip of a branch that is here as a whole and has more work than the tip; while the chain decides there may be one. */
+/**
+ * The tip of a branch that is here as a whole and wins over the tip: it has more of what votes have made final and justified,
+ * or as much of that and more work. While the chain decides there may be one.
+ */
 export const heavierBranch = ({ store }: SimNode): string | undefined => {
   const whole = (id: string): boolean => {
     let row = store.find(id)
     while (row?.hasBody === true && !isBest(store, row.header)) row = store.find(parentId(row.header))
     return row?.hasBody === true
   }
-  const rows = store.db.query<{ hash: Uint8Array }, [Uint8Array]>(heavierSql).all(toTarget(store.tip().work))
-  return rows.map(({ hash }) => toHex(hash)).find(whole)
+  const tip = store.tip()
+  const choice = new ForkChoice(store, loadAnchors(store.db))
+  const above = choice.rankOf(tip) < 2 ? 0n : tip.work
+  const rows = store.db.query<{ hash: Uint8Array }, [Uint8Array]>(heavierSql).all(toTarget(above))
+  return rows.map(({ hash }) => toHex(hash)).find((id) => whole(id) && choice.wins(store.find(id)!, tip))
 }
 
 /** No block that an honest node has had as its tip is held invalid. */
@@ -94,8 +103,12 @@ export interface Promises {
 export interface Checker {
   /** A node's key has sealed a header, of which nobody else has the seal yet. */
   readonly sealed?: (node: SimNode, header: Header) => string | undefined
+  /** A node's key has signed a vote on a checkpoint, which nobody else has yet. */
+  readonly voted?: (node: SimNode, link: Link) => string | undefined
   /** A node's tip has moved. */
   readonly moved?: (node: SimNode, nodes: ReadonlyMap<string, SimNode>) => string | undefined
+  /** A virtual second has passed, and the node runs. */
+  readonly looked?: (node: SimNode) => string | undefined
   /** Faults are over and all agree; may let time pass. */
   readonly quiet?: (nodes: ReadonlyArray<SimNode>) => Effect.Effect<string | undefined>
 }

@@ -1,13 +1,22 @@
 /** Checkers of a simulated chain beside those that every chain has: a rule of its own, that watches every run, stands here. */
 import type { Rules } from "../chain/rules.ts"
-import { makeLiveness, makeSealedOnce, makeTurns } from "./authority-checks.ts"
+import { makeConvictions, makeLiveness, makeSealedOnce, makeTurns } from "./authority-checks.ts"
 import type { Checker } from "./check.ts"
+import { makeFinalBlocks, makeFinalityResumes, makeVotedOnce } from "./finality-checks.ts"
 
 /** Those for a chain with these rules. */
 export const checkersOf = (rules: Rules): ReadonlyArray<Checker> => {
   const { authority, difficulty } = rules.spec
   if (authority === undefined) return []
-  const always = [makeSealedOnce(rules), makeTurns(rules)]
   // Who works for a block has it when the work is done.
-  return difficulty.rule === "fixed" && difficulty.bits === 0 ? [...always, makeLiveness(rules)] : always
+  const isPrompt = difficulty.rule === "fixed" && difficulty.bits === 0
+  return [
+    makeSealedOnce(rules),
+    makeTurns(rules),
+    ...(isPrompt ? [makeLiveness(rules)] : []),
+    makeConvictions(rules),
+    ...(authority.finality === undefined
+      ? []
+      : [makeVotedOnce(), makeFinalBlocks(rules, authority.finality), makeFinalityResumes(rules, authority.finality)])
+  ]
 }

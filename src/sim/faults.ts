@@ -2,6 +2,7 @@
 import { Deferred, Effect, Exit } from "effect"
 import type { Rules } from "../chain/rules.ts"
 import { authorityActs } from "./authority-acts.ts"
+import { finalityActs } from "./finality-acts.ts"
 import { acts } from "./byzantine.ts"
 import { makeDice } from "./dice.ts"
 import type { Weather } from "./net.ts"
@@ -244,7 +245,8 @@ export class Faults {
   }
 
   private actOfAuthority(name: string): Act | undefined {
-    return this.parts.rules.consensus.author === undefined ? undefined : authorityActs[name]
+    const { authority } = this.parts.rules.spec
+    return authority && (authorityActs[name] ?? (authority.finality && finalityActs[name]))
   }
 
   private lie(action: Extract<FaultAction, { do: "byzantine" }>): Effect.Effect<void, unknown> {

@@ -48,11 +48,12 @@ export const seal = (block: Block, fields: Partial<HeaderFields> = {}, key?: Key
 const rollOf = ({ rules, victim: { store } }: Liar): ReadonlyArray<Address> | undefined =>
   rules.consensus.author?.authorities(ancestryOf(store, store.tip().header)).members
 
+/** The authority that lies with a liar; undefined: there is none, or none any more. */
+export const accompliceOf = (liar: Liar): Address | undefined =>
+  rollOf(liar)?.find((member) => traitorAt(member) !== undefined)
+
 /** In whose name a liar makes blocks: of an authority that lies with it, else of one that knows nothing of it, else its own. */
-export const proposerOf = (liar: Liar): Address => {
-  const members = rollOf(liar)
-  return members?.find((member) => traitorAt(member) !== undefined) ?? members?.[0] ?? liar.key.address
-}
+export const proposerOf = (liar: Liar): Address => accompliceOf(liar) ?? rollOf(liar)?.[0] ?? liar.key.address
 
 /** Milliseconds until a slot begins above the victim's tip that the liar's authority leads, or one that it does not. */
 export const untilTurn = (liar: Liar, led: boolean): number => {

@@ -6,6 +6,7 @@ import { Deferred, Effect, Exit, type Fiber, Result } from "effect"
 import type { Tagged } from "../../actors/actor.ts"
 import { startTree, type Tree } from "../../actors/tree.ts"
 import type { Header } from "../block/header.ts"
+import type { Link } from "../consensus/checkpoint.ts"
 import type { Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
 import type { Keypair } from "../crypto/keys.ts"
@@ -95,6 +96,8 @@ export class SimNode {
   died: (why: string) => void = () => {}
   /** Called when its key has sealed a header, before anyone else has that seal. */
   sealed: (header: Header) => void = () => {}
+  /** Called when its key has signed a vote on a checkpoint, before anyone else has it. */
+  voted: (link: Link) => void = () => {}
   /** Called when its tip has moved. */
   moved: () => void = () => {}
   private requests = 0
@@ -301,7 +304,13 @@ export class SimNode {
             answered(answer)
           })
         ),
-      vote: (ask, answered) => signing(answered, () => local.vote(ask, answered))
+      vote: (ask, answered) =>
+        signing(answered, () =>
+          local.vote(ask, (answer) => {
+            if (Result.isSuccess(answer)) this.voted(ask)
+            answered(answer)
+          })
+        )
     }
   }
 

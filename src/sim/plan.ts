@@ -7,6 +7,7 @@ import { actNamesOf, coinActNames } from "./byzantine.ts"
 import type { Strategy } from "./choices.ts"
 import { authorityActNames } from "./authority-acts.ts"
 import { type Dice, makeDice } from "./dice.ts"
+import { finalityActNames } from "./finality-acts.ts"
 import { traitorsMax } from "./keys.ts"
 import { workLies } from "./lies.ts"
 
@@ -54,6 +55,8 @@ export interface SimOptions {
   /** See Plan. */
   readonly squeeze?: number
   readonly payloadBytesMax?: number
+  /** See PlannedAuthority. */
+  readonly checkpointBlocks?: number
 }
 
 export interface PlannedNode {
@@ -112,6 +115,8 @@ export interface PlannedAuthority {
   readonly bits: number
   /** Authorities more, which no node is: liars have their keys. Fewer than the honest ones, if those are more than one. */
   readonly traitors: number
+  /** Blocks between two checkpoints that authorities vote on; absent: nothing becomes final. */
+  readonly checkpointBlocks?: number
 }
 
 export interface Plan {
@@ -213,6 +218,23 @@ const planAuthorities = ({ options, ledger, names, actions }: Sketch, blockMs: n
   if (!options.faults.includes("byzantine")) return 0
   each(own, minuteMs, () => ({ do: "byzantine", act: dice.pick(authorityActNames), seed: dice.int(1_000_000) }))
   return Math.min(traitorsMax, 1 + dice.int(Math.max(1, (honest - 1) >> 1)))
+}
+
+/** What only those can meet who vote on checkpoints; from dice of its own, so that a plan without votes is as it was. */
+const planVotes = ({ options, ledger, names, actions }: Sketch): void => {
+  if (!options.faults.includes("byzantine")) return
+  const dice = makeDice(Math.imul(options.seed, 2_246_822_519) ^ 0xf1a1)
+  const own: Sketch = { dice, options, ledger, names, actions }
+  each(own, minuteMs, () => ({ do: "byzantine", act: dice.pick(finalityActNames), seed: dice.int(1_000_000) }))
+}
+
+const planAuthority = (sketch: Sketch, blockMs: number, honest: number): PlannedAuthority => {
+  const { consensus, checkpointBlocks } = sketch.options
+  const bits = consensus === "poa" ? 0 : workBits
+  const traitors = planAuthorities(sketch, blockMs, honest)
+  if (checkpointBlocks === undefined) return { bits, traitors }
+  planVotes(sketch)
+  return { bits, traitors, checkpointBlocks }
 }
 
 /** How far ahead of our clock a header of authorities may be. */
@@ -333,10 +355,7 @@ export const makePlan = (options: SimOptions): Plan => {
   if (ledger === "utxo") planCoins(sketch, wallets, paysPerMinute)
   for (const kind of faults) if (options.faults.includes(kind)) fault[kind](sketch)
   const honest = nodes.filter(({ hashesPerSecond }) => hashesPerSecond > 0).length
-  const authority =
-    consensus === "pow"
-      ? {}
-      : { authority: { bits: consensus === "poa" ? 0 : workBits, traitors: planAuthorities(sketch, blockMs, honest) } }
+  const authority = consensus === "pow" ? {} : { authority: planAuthority(sketch, blockMs, honest) }
   return {
     seed: options.seed,
     ledger,
@@ -358,6 +377,7 @@ export const swarmOptions = (seed: number, ms: number): SimOptions => {
   const dice = makeDice(Math.imul(seed, 40_503) ^ 0x5a5a)
   // Dice of its own: what else a seed draws is as it was before there was data.
   const payloadBytesMax = makeDice(Math.imul(seed, 374_761_393) ^ 0xda7a).pick([undefined, undefined, 1, 40])
+  const checkpointBlocks = makeDice(Math.imul(seed, 374_761_393) ^ 0xf1a1).pick([undefined, undefined, 2, 5])
   return {
     seed,
     nodes: between(dice, 1, 6),
@@ -369,6 +389,7 @@ export const swarmOptions = (seed: number, ms: number): SimOptions => {
     preempt: dice.pick([0, 0.02, 0.2]),
     squeeze: dice.pick([1, 1, 1, 16, 64]),
     ...(payloadBytesMax === undefined ? {} : { payloadBytesMax }),
+    ...(checkpointBlocks === undefined ? {} : { checkpointBlocks }),
     consensus: makeDice(Math.imul(seed, 374_761_393) ^ 0xc025).pick(["pow", "pow", "pow", "poa", "poa", "poa+pow"])
   }
 }

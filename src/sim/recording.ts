@@ -50,7 +50,9 @@ const PlanForm = Schema.Struct({
   authority: Schema.optionalKey(
     Schema.Struct({
       bits: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 16 })),
-      traitors: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: traitorsMax }))
+      traitors: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: traitorsMax })),
+      /** Left out: nothing becomes final, as before there were votes. */
+      checkpointBlocks: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 10_000 })))
     })
   ),
   nodes: Schema.Array(

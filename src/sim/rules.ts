@@ -31,6 +31,7 @@ const sealing = (plan: Plan, prefix: string, block: object): object => {
       time: { medianBlocks: 11, futureMsMax }
     }
   }
+  const { checkpointBlocks } = authority
   const keys = [
     ...nodes.flatMap((_, i) => (isAuthority(plan, i) ? [nodeKey(i)] : [])),
     ...Array.from({ length: authority.traitors }, (_, i) => traitorKey(i))
@@ -41,7 +42,8 @@ const sealing = (plan: Plan, prefix: string, block: object): object => {
     authority: {
       members: keys.map(({ address }) => formatAddress(address, prefix)),
       outOfTurnMs: Math.floor(blockMs / 2),
-      voteBlocks
+      voteBlocks,
+      ...(checkpointBlocks === undefined ? {} : { finality: { checkpointBlocks } })
     },
     block: { ...block, extraBytesMax: Math.max(1_024, evidenceBytes) }
   }

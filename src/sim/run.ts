@@ -135,6 +135,7 @@ class Simulation {
       })
       node.moved = () => this.tipMoved(node)
       node.sealed = (header) => this.checkers.forEach((one) => this.violated(one.sealed?.(node, header)))
+      node.voted = (link) => this.checkers.forEach((one) => this.violated(one.voted?.(node, link)))
       node.crashed = (what) => this.crashed(name, what)
       node.died = (why) => this.violated(`${name}: a call died: ${why}`)
       this.nodes.set(name, node)
@@ -307,6 +308,7 @@ class Simulation {
         if (heavier !== undefined && last.get(node.name) === heavier && !this.lacksRoom(node.name, choiceLookMs))
           this.violated(`${node.name}: ${heavier} has more work than the tip, and all its blocks are here`)
         last.set(node.name, heavier ?? "")
+        for (const checker of this.checkers) this.violated(checker.looked?.(node))
       }
     })
     return Effect.forever(Effect.andThen(Effect.sleep(choiceLookMs), look))

@@ -289,6 +289,16 @@ export const plants: ReadonlyArray<Plant> = [
     shows: /holds an honest block invalid, as signature-wrong|not within 30 minutes of quiet/
   },
   {
+    name: "half-is-enough",
+    what: "A link counts with more than half of the votes, where more than two thirds are needed.",
+    file: "src/consensus/finality.ts",
+    find: `3 * electorate.intersection(voters).size > 2 * electorate.size`,
+    replace: `2 * electorate.intersection(voters).size > electorate.size`,
+    needs: [],
+    consensus: "poa",
+    shows: /final on \d+ votes of|where \w+ is final/
+  },
+  {
     name: "slot-shared",
     what: "A block may stand in its parent's slot.",
     file: "src/consensus/poa.ts",
