@@ -8,7 +8,8 @@ import type { Address } from "../src/crypto/address.ts"
 import { DiskRoom } from "../src/store/room.ts"
 import { replyWith } from "./actor.ts"
 import { makeBallots, Standings } from "./ballots.ts"
-import type { BallotsMessage, TipMoved } from "./protocol.ts"
+import type { BallotsMessage } from "./authority-protocol.ts"
+import type { TipMoved } from "./protocol.ts"
 
 const addressOf = (i: number): Address => keyOf(firstAuthority + i).address
 

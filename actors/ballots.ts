@@ -29,7 +29,8 @@ import type { ChainStore } from "../src/store/store.ts"
 import { Actor, type ActorRef, type ActorSpec, type ActorWatch } from "./actor.ts"
 import type { EventHub } from "./event-hub.ts"
 import type { Metrics } from "./metrics.ts"
-import { type BallotsMessage, ballotsOverflow, type SessionId } from "./protocol.ts"
+import { type BallotsMessage, ballotsOverflow } from "./authority-protocol.ts"
+import { type SessionId } from "./protocol.ts"
 
 export interface BallotsPorts {
   readonly rules: Rules

@@ -11,7 +11,8 @@ import { firstAuthority, keyOf, specOf, TestChain } from "../test/fixtures.ts"
 import { within } from "../test/sim/counter.ts"
 import { Actor, type ActorRef } from "./actor.ts"
 import { makeFinality } from "./finality.ts"
-import type { ChainMessage, FinalityMessage, SessionMessage, SyncMessage } from "./protocol.ts"
+import type { FinalityMessage } from "./authority-protocol.ts"
+import type { ChainMessage, SessionMessage, SyncMessage } from "./protocol.ts"
 
 const every = 2
 const chainOf = (): TestChain =>
@@ -44,8 +45,7 @@ const rigOf = (chain: TestChain, more: { readonly signer?: Signer; readonly disk
       chain: to,
       sync,
       self: () => actor,
-      session: (id) => sessions.get(id),
-      sessions: (f) => sessions.forEach((session, id) => f(session, id)),
+      sessions: { find: (id) => sessions.get(id), each: (f) => sessions.forEach((session, id) => f(session, id)) },
       signer: more.signer
     })
   ) as never
@@ -187,6 +187,62 @@ test("the signer is asked once for each new checkpoint, from the highest justifi
         yield* Effect.sleep(60_000)
         yield* tick
         expect(asked).toHaveLength(3)
+      })
+    )
+  }))
+
+test("a signer that is idle is not asked, and asked once it is there; what an earlier run voted for is not contradicted", () =>
+  forSeeds(2, () => {
+    const chain = chainOf()
+    const asked: Array<readonly [source: number, target: number, slot: number]> = []
+    let isIdle = true
+    const signer: Signer = {
+      address: keyOf(firstAuthority).address,
+      seal: () => {},
+      idle: () => (isIdle ? { code: "signer-away", message: "gone" } : undefined),
+      vote: ({ source, target, slot }, answered) => {
+        asked.push([source.height, target.height, slot])
+        answered(Result.fail({ code: "vote-signed", message: "no" }))
+      }
+    }
+    const { actor } = rigOf(chain, { signer })
+    const mine = (count: number) =>
+      Effect.andThen(
+        Effect.sleep(1_000 * count),
+        Effect.sync(() => chain.mine(count))
+      )
+    const tick = Effect.andThen(
+      Effect.sync(() => actor.tell({ _tag: "Tick" })),
+      Effect.sleep(10)
+    )
+    return within([actor], () =>
+      Effect.gen(function* () {
+        yield* mine(2)
+        yield* tick
+        expect(asked).toEqual([])
+        isIdle = false
+        yield* tick
+        const { genesisTime, slotMs } = chain.rules.consensus.author!.rota
+        expect(asked).toEqual([[0, 2, Math.floor((point(chain, 2).time - genesisTime) / slotMs)]])
+        yield* mine(3)
+        // Our own, from before the restart.
+        yield* hear(actor, [voteOf(chain, 0, 0, 4)])
+        yield* tick
+        expect(asked).toHaveLength(1)
+        yield* mine(1)
+        yield* hear(actor, [voteOf(chain, 0, 2, 6)])
+        yield* tick
+        expect(asked).toHaveLength(1)
+        // As far as is known here it would lead from 0 to 8: around what was said from 2 to 6.
+        yield* mine(2)
+        yield* tick
+        expect(asked).toHaveLength(1)
+        yield* hear(
+          actor,
+          [0, 1, 2].map((i) => voteOf(chain, i, 0, 2))
+        )
+        yield* tick
+        expect(asked.slice(1).map(([source, target]) => [source, target])).toEqual([[2, 8]])
       })
     )
   }))

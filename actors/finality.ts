@@ -20,6 +20,7 @@ import {
   makeVote
 } from "../src/consensus/checkpoint.ts"
 import { Finality } from "../src/consensus/finality.ts"
+import { slotOf } from "../src/consensus/rota.ts"
 import type { Address } from "../src/crypto/address.ts"
 import { authoritiesMax, finalityInboxMax, openSessionsMax, votesPerMessageMax } from "../src/limits.ts"
 import type { FinalityView } from "../src/node.ts"
@@ -29,15 +30,8 @@ import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { Signer } from "../src/validator/signer.ts"
 import type { ActorRef, ActorSpec } from "./actor.ts"
-import {
-  type ChainMessage,
-  type FinalityMessage,
-  finalityOverflow,
-  type SessionId,
-  type SessionMessage,
-  type Source,
-  type SyncMessage
-} from "./protocol.ts"
+import { type FinalityMessage, finalityOverflow } from "./authority-protocol.ts"
+import { type ChainMessage, type SessionId, type SessionMessage, type Source, type SyncMessage } from "./protocol.ts"
 
 export interface FinalityPorts {
   readonly rules: Rules
@@ -46,9 +40,11 @@ export interface FinalityPorts {
   readonly chain: ActorRef<ChainMessage>
   readonly sync: ActorRef<SyncMessage>
   readonly self: () => ActorRef<FinalityMessage>
-  readonly session: (id: SessionId) => ActorRef<SessionMessage> | undefined
-  /** Calls for each session that stands. */
-  readonly sessions: (f: (session: ActorRef<SessionMessage>, id: SessionId) => void) => void
+  /** Those that stand. */
+  readonly sessions: {
+    readonly find: (id: SessionId) => ActorRef<SessionMessage> | undefined
+    readonly each: (f: (session: ActorRef<SessionMessage>, id: SessionId) => void) => void
+  }
   /** Votes for an authority; undefined: this node is none. */
   readonly signer?: Signer | undefined
 }
@@ -124,7 +120,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     if (!fresh.every((vote) => isVoteSigned(genesis.hash, vote))) {
       const code = "checkpoint-vote-forged"
       const message = "a vote is not signed by its key"
-      ports.session(session)?.tell({ _tag: "Punish", code, message, points: priceOf(code) })
+      ports.sessions.find(session)?.tell({ _tag: "Punish", code, message, points: priceOf(code) })
       return
     }
     for (const { target } of fresh)
@@ -140,10 +136,17 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     const target = points.newest()
     const isOld = now - store.tip().header.time > 2 * every * rules.spec.difficulty.blockMs
     if (target.height <= state.asked.target || isOld || !points.mayVote(us, finality.final, target)) return
+    const slot = slotOf(author.rota, target.time)
     const link = finality.choice(target)
-    if (link === undefined) return
+    if (link === undefined || signer.idle?.(slot) !== undefined) return
+    // What an earlier run of ours voted for, and peers tell: a protection file from a backup does not know it.
+    const own = finality.newest(us)
+    if (own !== undefined && (target.height <= own.target.height || link.source.height < own.source.height)) return
     state.asked = { target: target.height, at: now, open: true }
-    signer.vote({ genesis: genesis.hash, ...link }, (answer) => void ports.self().tell({ _tag: "Voted", link, answer }))
+    signer.vote(
+      { genesis: genesis.hash, source: link.source, target, slot },
+      (answer) => void ports.self().tell({ _tag: "Voted", link, answer })
+    )
   }
 
   const voted = (
@@ -168,7 +171,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
       else messages.push([...part])
     }
     for (const votes of messages.slice(0, answersMax))
-      ports.session(id)?.tell({ _tag: "TellVotes", votes: votes.map(({ bytes }) => bytes) })
+      ports.sessions.find(id)?.tell({ _tag: "TellVotes", votes: votes.map(({ bytes }) => bytes) })
   }
 
   const ask = ({ finality }: State, session: ActorRef<SessionMessage> | undefined): void =>
@@ -187,7 +190,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     if (lag > lagMax * every && now - state.askedAt >= askMs) {
       state.askedAt = now
       const all: Array<ActorRef<SessionMessage>> = []
-      ports.sessions((session) => all.push(session))
+      ports.sessions.each((session) => all.push(session))
       ask(state, all[state.turn++ % Math.max(1, all.length)])
     }
     return complain(state)
@@ -226,7 +229,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
     state.dirty = false
     const outbox = state.outbox.splice(0)
     if (outbox.length > 0)
-      ports.sessions((session, id) => {
+      ports.sessions.each((session, id) => {
         const votes = outbox.filter(({ from }) => from !== id).map(({ vote: one }) => one.bytes)
         if (votes.length > 0) session.tell({ _tag: "TellVotes", votes })
       })
@@ -273,7 +276,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
       ports.chain.tell({ _tag: "Anchored", anchors })
       ports.sync.tell({ _tag: "Anchored", anchors })
     }
-    ports.sessions((session) => session.tell({ _tag: "AskVotes", above: finality.final.height }))
+    ports.sessions.each((session) => session.tell({ _tag: "AskVotes", above: finality.final.height }))
     return {
       clock,
       finality,
@@ -300,7 +303,7 @@ export const makeFinality = (ports: FinalityPorts): ActorSpec<State, FinalityMes
       case "Asked":
         return answer(state, message)
       case "Joined":
-        return ask(state, ports.session(message.session))
+        return ask(state, ports.sessions.find(message.session))
       case "Voted":
         return voted(state, message)
       case "Tick":

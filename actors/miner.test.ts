@@ -168,9 +168,12 @@ test("an order is not answered with a block that came second: another is sealed"
     ) as never
     return within([miner], () =>
       Effect.map(
-        miner.ask((reply: Reply<Block, BlockRefused | Busy | Unavailable>) => ({
-          ...{ _tag: "MineNow", proposer: undefined, reply }
-        } as const)),
+        miner.ask(
+          (reply: Reply<Block, BlockRefused | Busy | Unavailable>) =>
+            ({
+              ...{ _tag: "MineNow", proposer: undefined, reply }
+            }) as const
+        ),
         () => expect(offers).toBe(3)
       )
     )

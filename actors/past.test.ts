@@ -37,7 +37,7 @@ const chainOf = (store: ChainStore) => {
   const { rules, verified } = chain
   const actor = new Actor(makeChain({ rules, store, verified, disk: new DiskRoom(), moved: () => Effect.void }))
   const offer = (block: Block) =>
-    actor.ask<BlockVerdict>((reply): ChainMessage => ({ _tag: "OfferBlock", block, from: undefined, reply } as never))
+    actor.ask<BlockVerdict>((reply): ChainMessage => ({ _tag: "OfferBlock", block, from: undefined, reply }) as never)
   const missing = (limit: number, head = pastHead) =>
     Effect.map(
       actor.ask<Lacking | undefined>((reply): ChainMessage => ({ _tag: "MissingBodies", head, limit, reply })),

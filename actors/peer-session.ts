@@ -8,8 +8,6 @@ import { decodeHeader, type Header, headerLengthAt, splitHeaders } from "../src/
 import { reject as blockReject } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
 import { concat, fromHex, toHex } from "../src/codec/bytes.ts"
-import { decodeVote } from "../src/consensus/checkpoint.ts"
-import { evidenceId } from "../src/consensus/evidence.ts"
 import { fromTarget, toTarget } from "../src/consensus/difficulty.ts"
 import type { Wire } from "../src/io/tcp.ts"
 import { blame } from "../src/ledger/reject.ts"
@@ -31,19 +29,16 @@ import type { ChainStore } from "../src/store/store.ts"
 import type { Channel, ChannelOutput, Remote } from "../src/transport/channel.ts"
 import { capabilities } from "../src/transport/hello.ts"
 import { type ActorRef, type ActorSpec, replyWith } from "./actor.ts"
+import { type AuthorityPorts, hearEvidence, hearVotes, isNews } from "./session-authority.ts"
 import {
-  type BallotsMessage,
-  type FinalityMessage,
   type MaintenanceMessage,
   type MempoolMessage,
-  type SessionId,
   type SessionMessage,
   sessionOverflow,
   type SyncMessage
 } from "./protocol.ts"
 
-export interface SessionPorts {
-  readonly id: SessionId
+export interface SessionPorts extends AuthorityPorts {
   readonly direction: "inbound" | "outbound"
   /** What we dialled, if we did. */
   readonly dialled: string | undefined
@@ -56,15 +51,8 @@ export interface SessionPorts {
   readonly sync: ActorRef<SyncMessage>
   readonly mempool: ActorRef<MempoolMessage>
   readonly maintenance: ActorRef<MaintenanceMessage>
-  /** Who judges authorities, and what there is against those of now; undefined: the chain has none. */
-  readonly judge?: {
-    readonly ballots: ActorRef<BallotsMessage>
-    readonly unpunished: () => ReadonlyArray<Uint8Array>
-  }
   /** May the log hear of a stranger who was refused? */
   readonly mayTell: (code: string, now: number) => boolean
-  /** Undefined: the chain's authorities do not vote on checkpoints. */
-  readonly finality: ActorRef<FinalityMessage> | undefined
   /** The reason of the end, for whoever supervises. */
   readonly ended: (reason: string) => void
 }
@@ -145,6 +133,12 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
     if (state.remote !== undefined) ports.maintenance.tell({ _tag: "Misbehaved", session: id, code, points })
   }
 
+  const punishAs = (state: State, code: string, priced = code): void => punish(state, { code, points: priceOf(priced) })
+
+  const tellEvidence = (state: State, evidence: Uint8Array): void => {
+    if (!isLight(state) && isNews(state.session, evidence)) send({ tag: "EVD", evidence })
+  }
+
   const output = (state: State, out: ChannelOutput): Effect.Effect<void> | void => {
     switch (out._tag) {
       case "Send":
@@ -212,7 +206,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       case "ServeVotes":
         return void ports.finality?.tell({ _tag: "Asked", session: id, above: effect.above })
       case "Votes":
-        return votes(state, effect.votes)
+        return hearVotes(ports, effect.votes, () => punishAs(state, "checkpoint-vote-malformed", "message-malformed"))
       case "ServePeers":
         return void ports.maintenance.tell({
           _tag: "Advertise",
@@ -248,7 +242,7 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
           height: undefined
         })
       case "Evidence":
-        return evidence(state, effect.evidence)
+        return hearEvidence(ports, { session: state.session, bytes: effect.evidence }, (code) => punishAs(state, code))
       case "Misbehaved":
         return punish(state, effect)
       case "End":
@@ -353,27 +347,6 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
       from: id,
       refused: ({ code }) => (blame[code] === "sender" ? punish(state, { code, points: priceOf(code) }) : undefined)
     })
-  }
-
-  /** What proves nothing no honest node tells: it would not have believed it. */
-  const evidence = (state: State, bytes: Uint8Array): void => {
-    state.session.know(evidenceId(bytes))
-    const code = "evidence-false"
-    const refused = (): void => punish(state, { code, points: priceOf(code) })
-    if (ports.judge === undefined) return refused()
-    ports.judge.ballots.tell({ _tag: "Told", bytes: bytes.slice(), from: id, refused })
-  }
-
-  const tellEvidence = (state: State, bytes: Uint8Array): void => {
-    if (!isLight(state) && state.session.news([evidenceId(bytes)]).length > 0) send({ tag: "EVD", evidence: bytes })
-  }
-
-  const votes = (state: State, list: ReadonlyArray<Uint8Array>): void => {
-    const decoded = list.map(decodeVote)
-    const whole = decoded.filter((vote) => vote !== undefined)
-    if (whole.length < list.length || ports.finality === undefined)
-      return punish(state, { code: "checkpoint-vote-malformed", points: priceOf("message-malformed") })
-    ports.finality.tell({ _tag: "Votes", session: id, votes: whole })
   }
 
   const announceTip = (state: State, message: Extract<SessionMessage, { _tag: "AnnounceTip" }>): void => {

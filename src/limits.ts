@@ -192,7 +192,7 @@ export const finalityInboxMax = 1_024
 export const mineOrdersMax = 64
 /** Seals that a process remembers to have asked for, to know its own blocks by: hours of slots in turn. */
 export const sealsRememberedMax = 1_024
-/** Bytes of a line of the signing socket: a header of 339 bytes in hex, and some words. Longer: the connection ends. */
+/** Bytes of a line of the signing socket: a vote of 379 bytes in hex, and some words. Longer: the connection ends. */
 export const signerLineBytesMax = 1_024
 /** Connections to one signing socket; only its owner can make any. Beyond: refused. */
 export const signerLinksMax = 8

@@ -55,7 +55,7 @@ export const marks = {
   "disk-recovered": "a write found room again",
   "template-refreshed": "a block template grew old while it was searched, and was made anew",
   "template-outrun": "the tip moved while a block was being made on the old one",
-  "signature-refused": "a signer refused to seal a slot",
+  "signature-refused": "a signer refused to sign a seal or a vote",
   "doppelganger-seen": "another process seals with the key of this one",
   "turn-taken": "an authority sealed in a slot whose leader stayed away",
   "seal-other": "a block came under another seal than its known header has",

@@ -60,6 +60,8 @@ describe("the states of a node", () => {
     const late = nextState(early, saw(0, 0, 0), 5 + bootMsMax)
     expect([early.name, late.name, late.reason, late.since]).toEqual(["boot", "ready", "alone", 5 + bootMsMax])
     expect(nextState(late, saw(0, 50), 60_000).name).toBe("syncing")
+    const found = nextState(late, saw(0, 0), 60_000)
+    expect([found.name, found.reason, found.since]).toEqual(["ready", "in-step", late.since])
   })
 
   test("ready is not for ever: a node that missed blocks is syncing again, and ready again, each with its time", () => {
@@ -134,6 +136,12 @@ test("no order of events leads another way than these, and the time is that of t
       const event = dice.int(60) === 0 ? dice.pick([stopping, ended]) : dice.pick(events)
       const next = nextState(state, event, now)
       if (next === state) continue
+      // Ready for another reason, it is so since as long as before.
+      if (next.name === "ready" && state.name === "ready") {
+        expect([next.since, next.reason === state.reason]).toEqual([state.since, false])
+        state = next
+        continue
+      }
       expect(ways[state.name]).toContain(next.name)
       expect(next.since).toBe(now)
       seen.add(`${state.name} ${next.name}`)

@@ -97,8 +97,9 @@ export const nextState = (state: NodeState, event: StateEvent, now: number): Nod
     }
     case "Saw": {
       const place = isLive(state) ? placeOf(state, event, now) : undefined
-      // Within one state the reason of its beginning stays: it changes with the state, not with each peer that comes.
-      return place === undefined || place.name === state.name ? state : to(place.name, place.reason, place.message)
+      if (place === undefined || place.reason === state.reason) return state
+      // Whoever was alone and has company now is as ready as before, for another reason.
+      return place.name === state.name ? { ...state, ...place } : to(place.name, place.reason, place.message)
     }
   }
 }
@@ -118,7 +119,8 @@ export class Readiness {
   readonly hear = (event: StateEvent): NodeState => {
     const before = this.state
     this.state = nextState(before, event, this.now())
-    if (this.state !== before) this.changed(before, this.state)
+    const { name, since } = this.state
+    if (name !== before.name || since !== before.since) this.changed(before, this.state)
     return this.state
   }
 }

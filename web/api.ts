@@ -38,6 +38,7 @@ export const accountProof = (address: string): Promise<ReplyOf<"accountProof">> 
 export const transactionProof = (id: string): Promise<ReplyOf<"transactionProof">> =>
   ask(`/api/transactions/${id}/proof`)
 export const authorities = (): Promise<ReplyOf<"authorities">> => ask("/api/authorities?slots=8")
+export const offences = (): Promise<ReplyOf<"evidence">> => ask("/api/authorities/evidence")
 export const peers = (): Promise<ReplyOf<"peers">> => ask("/api/peers")
 export const submit = (transaction: unknown): Promise<ReplyOf<"submit">> => ask("/api/transactions", transaction)
 export const mine = (): Promise<ReplyOf<"mine">> => ask("/api/mine", {})
@@ -50,7 +51,7 @@ export const listen = (on: {
   const source = new EventSource("/api/events")
   source.onopen = () => on.live(true)
   source.onerror = () => on.live(false)
-  for (const kind of ["tip", "transaction", "peer", "state", "resync"]) {
+  for (const kind of ["tip", "transaction", "peer", "state", "double-sign", "resync"]) {
     source.addEventListener(kind, (event) =>
       on.change(kind, JSON.parse((event as MessageEvent<string>).data) as { height?: number })
     )

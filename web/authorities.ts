@@ -4,6 +4,7 @@ import { drawLane, type Mark } from "./draw.ts"
 import { counted, element, fill, link, make, row, short } from "./text.ts"
 
 type View = ReplyOf<"authorities">
+type Offences = ReplyOf<"evidence">["evidence"]
 
 /** Slots shown before the present one and after it. */
 const before = 15
@@ -35,14 +36,25 @@ const laneOf = (view: View, member: View["members"][number]): HTMLLIElement => {
   return lane
 }
 
-const extrasOf = (view: View): ReadonlyArray<HTMLLIElement> => {
+/** What is known against authorities; the page has room for the last ones. */
+const offenceRows = (offences: Offences): ReadonlyArray<HTMLLIElement> =>
+  offences.slice(-lanesMax).map(({ authority, slot, standing }) => {
+    const left = standing === "member" ? "no block has convicted it yet" : "seals no more"
+    return row(short(authority), `sealed twice in slot ${slot}: ${left}`, `#at/${authority}`, authority)
+  })
+
+const extrasOf = (view: View, offences: Offences): ReadonlyArray<HTMLLIElement> => {
   const more = view.members.length - lanesMax
+  const known = new Set(offences.map(({ authority }) => authority))
   return [
     ...(more > 0 ? [row(`and ${more} more`, "")] : []),
     ...view.tallies.map(({ vote, subject, votes, needed }) =>
       row(`${vote} ${short(subject)}`, `${votes} of ${counted(needed, "vote")}`, `#at/${subject}`, subject)
     ),
-    ...view.convicted.map((address) => row(short(address), "convicted", `#at/${address}`, address))
+    ...offenceRows(offences),
+    ...view.convicted
+      .filter((address) => !known.has(address))
+      .map((address) => row(short(address), "convicted", `#at/${address}`, address))
   ]
 }
 
@@ -59,8 +71,8 @@ const sayNow = ({ present, next }: View, now: number): string => {
   return `Slot ${present.slot}: ${short(present.leader)} leads, ${seconds(present.end - now)} left${then}.${wait}`
 }
 
-/** The panel, from the first view on. `ask` gets the next. */
-export const makePanel = (ask: () => Promise<View>): { readonly show: () => Promise<void> } => {
+/** The panel, from the first view on. `ask` gets the next, `askOffences` what is known against authorities. */
+export const makePanel = (ask: () => Promise<View>, askOffences: () => Promise<ReplyOf<"evidence">>): { readonly show: () => Promise<void> } => {
   let view: View | undefined
   let askedAt = 0
   /** How far the node's clock is ahead of ours. */
@@ -68,12 +80,12 @@ export const makePanel = (ask: () => Promise<View>): { readonly show: () => Prom
 
   const show = async (): Promise<void> => {
     askedAt = Date.now()
-    const got = await ask()
+    const [got, { evidence }] = await Promise.all([ask(), askOffences()])
     view = got
     ahead = got.time - Date.now()
     element("authorities").hidden = false
     const lanes = got.members.slice(0, lanesMax).map((member) => laneOf(got, member))
-    fill(element("rota"), [...lanes, ...extrasOf(got)], "nobody")
+    fill(element("rota"), [...lanes, ...extrasOf(got, evidence)], "nobody")
   }
 
   const look = (): void => {

@@ -30,7 +30,7 @@ export class ChainCheckpoints implements Checkpoints {
   }
 
   /** The newest on the best branch. */
-  newest(): Checkpoint {
+  newest(): Header {
     const { height } = this.reader.tip().header
     return this.reader.bestAt(height - (height % this.every))!.header
   }

@@ -286,7 +286,12 @@ class Schedule {
   vote(one: Honest, target: Checkpoint): void {
     const link = one.it.choice(target)
     if (link === undefined || !this.tree.descends(target, one.it.justified)) return
-    const next = mayBeSigned(one.book, { kind: "vote", source: link.source.height, target: link.target.height })
+    const next = mayBeSigned(one.book, {
+      kind: "vote",
+      source: link.source.height,
+      target: link.target.height,
+      slot: 0
+    })
     if (Result.isFailure(next)) return
     one.book = next.success
     const [signed] = votes([one.i], link.source, link.target)

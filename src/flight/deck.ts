@@ -43,12 +43,7 @@ export interface Outside {
     hear: Hear
   ) => { readonly port: number; readonly fault: string; readonly close: () => void }
   /** Gives what calls the dial off. */
-  readonly dial: (
-    dial: number,
-    to: Parameters<Tcp["dial"]>[0],
-    identity: TlsIdentity,
-    hear: Hear
-  ) => () => void
+  readonly dial: (dial: number, to: Parameters<Tcp["dial"]>[0], identity: TlsIdentity, hear: Hear) => () => void
   /** What to do with a connection that was told of. Asked once. */
   readonly wire: (wire: number) => Omit<Wire, "remoteHost" | "binding">
   readonly thread: (thread: number, file: string, hear: Hear) => Thread<unknown, unknown>

@@ -10,7 +10,7 @@ import { chmodSync, constants, existsSync, mkdirSync, readdirSync, rmSync } from
 import { copyFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { Data, Effect, Exit, Result, Schema } from "effect"
-import type { TreeOptions } from "../../actors/tree.ts"
+import type { TreeOptions } from "../../actors/base.ts"
 import { type ChainSpec, formatSpec, parseSpec } from "../block/genesis.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import type { NodeConfig } from "../config.ts"
@@ -108,8 +108,7 @@ const epochsIn = (folder: string): ReadonlyArray<number> =>
         .sort((a, b) => a - b)
     : []
 
-const epochFolder = (folder: string, number: number): string =>
-  join(folder, `epoch-${String(number).padStart(6, "0")}`)
+const epochFolder = (folder: string, number: number): string => join(folder, `epoch-${String(number).padStart(6, "0")}`)
 
 /** Epochs to replay: those of a recording, oldest first, or the one that is named. Throws FlightFault. */
 export const findEpochs = (folder: string): ReadonlyArray<string> => {

@@ -168,9 +168,7 @@ class Replayer {
     }
     if (until === undefined) return
     this.stopped =
-      "entry" in until
-        ? this.reader.entries >= until.entry
-        : entry.kind === "tip" && this.height >= until.height
+      "entry" in until ? this.reader.entries >= until.entry : entry.kind === "tip" && this.height >= until.height
   }
 
   private wordsOf(entry: Entry | Found): string {

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test"
 import type { MaintenanceMessage } from "../../actors/protocol.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { nobleEngine, useEngine } from "../crypto/signature.ts"
+import { marksReached } from "../marks.ts"
 import { nodeIdOf } from "../transport/hello.ts"
 import { authorityActNames, authorityActs } from "./authority-acts.ts"
 import { liarKey, nodeKey } from "./keys.ts"
@@ -90,5 +91,11 @@ describe("an honest authority", () => {
     const { expects, about } = authorityActs[act]!
     test(`${expects}s ${act}: ${about}`, () => check(act, "account"), 30_000)
   }
+  test("keeps the seal that it has checked, whatever seal a body brings", () => {
+    const before = marksReached()["seal-other"]
+    check("vote-cast", "account")
+    expect(marksReached()["seal-other"]).toBeGreaterThan(before)
+  }, 30_000)
+
   test("holds on a chain of coins too", () => check("block-unsealed", "utxo"), 30_000)
 })

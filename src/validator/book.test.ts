@@ -1,4 +1,4 @@
-/** The book: what its file must be; and over any crashes, restarts and restored backups, one seal a slot. */
+/** The book: what its file must be; and over any crashes, restarts and restored backups, one seal a slot and one vote a height. */
 import { describe, expect, test } from "bun:test"
 import { Result } from "effect"
 import { epoch } from "../../test/fixtures.ts"
@@ -103,5 +103,54 @@ describe("one key, many lives", () => {
     const seeds = Array.from({ length: 3_000 }, (_, seed) => seed)
     expect(seeds.some((seed) => twice(lives(seed, () => -1)))).toBe(true)
     expect(seeds.some((seed) => twice(lives(seed, (now) => startSlotOf(rota, now, 0))))).toBe(true)
+  })
+})
+
+/**
+ * The votes of one key through many lives on one chain with a checkpoint every other slot. The source is justified when
+ * somebody says so, which everybody hears; a life may read any older state of the file.
+ */
+const votingLives = (seed: number, startsAt: (now: number) => number) => {
+  const dice = makeDice(seed)
+  const history: Array<Signed> = [nothingSigned]
+  const votes: Array<{ readonly source: number; readonly target: number }> = []
+  let now = epoch
+  let justified = 0
+  for (let life = 0; life < 12; life++) {
+    const saved = history[dice.int(3) === 0 ? dice.int(history.length) : history.length - 1]!
+    const startSlot = startsAt(now)
+    const book = startedBook(saved, startSlot, (signed) => void history.push(signed))
+    for (let ask = 0; ask < dice.int(8); ask++) {
+      now += dice.int(1_500)
+      // The height of a block is its slot here. A sealer's clock may be half a slot ahead.
+      const target = 2 * Math.floor((now + dice.int(500) - epoch) / rota.slotMs / 2)
+      if (dice.int(2) === 0) justified = Math.max(justified, target - 2)
+      const next = mayBeSigned(book.load(), { kind: "vote", source: justified, target, slot: target }, book.startSlot)
+      if (Result.isFailure(next)) continue
+      book.save(next.success)
+      votes.push({ source: justified, target })
+    }
+  }
+  const isOffence = votes.some((a, i) =>
+    votes.some((b, j) => i !== j && (a.target === b.target || (a.source < b.source && b.target < a.target)))
+  )
+  return { votes, isOffence }
+}
+
+describe("one voter, many lives", () => {
+  test("never votes twice for a height on one chain, whatever backup was restored", () => {
+    let votes = 0
+    for (let seed = 0; seed < 2_000; seed++) {
+      const life = votingLives(seed, (now) => startSlotOf(rota, now, 500))
+      expect(life.isOffence).toBe(false)
+      votes += life.votes.length
+    }
+    expect(votes).toBeGreaterThan(5_000)
+  })
+
+  test("without the start slot, or with one that forgets what clocks may differ by, it would", () => {
+    const seeds = Array.from({ length: 2_000 }, (_, seed) => seed)
+    expect(seeds.some((seed) => votingLives(seed, () => -1).isOffence)).toBe(true)
+    expect(seeds.some((seed) => votingLives(seed, (now) => startSlotOf(rota, now, 0)).isOffence)).toBe(true)
   })
 })

@@ -1,7 +1,7 @@
 /**
  * The book of a key as a file has it, and what a process may do with it. The file alone is not enough: a backup of it is
- * older than what was signed since. So nothing is sealed in the slot in which the process started, or before: an earlier
- * run may have signed up to then. See docs/decisions/0023.
+ * older than what was signed since. So no header of the slot in which the process started, or before, is sealed or voted for:
+ * an earlier run may have signed up to then. See docs/decisions/0023.
  */
 import { Result } from "effect"
 import { toHex, utf8 } from "../codec/bytes.ts"
@@ -78,6 +78,7 @@ export const startedBook = (saved: Signed, startSlot: number, write: (signed: Si
   let signed: Signed = { ...saved, slot: Math.max(saved.slot, startSlot) }
   return {
     load: () => signed,
+    startSlot,
     save: (next) => {
       write(next)
       signed = next

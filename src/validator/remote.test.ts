@@ -2,12 +2,14 @@
 import { describe, expect, test } from "bun:test"
 import { Result } from "effect"
 import { makeHeader } from "../block/header.ts"
+import { sealHash } from "../block/seal.ts"
+import { sign } from "../crypto/signature.ts"
 import { signerAnswerMsMax, signerRetryMs, signerRetryMsMax } from "../limits.ts"
 import { firstAuthority, keyOf, leaderAt, specOf, TestChain } from "../../test/fixtures.ts"
 import { nothingSigned } from "./protection.ts"
 import { type LineHandlers, RemoteSigner } from "./remote.ts"
 import { answerTo, type Holder } from "./serve.ts"
-import { formatGreeting, formatQuestion, parseAnswer } from "./signing-lines.ts"
+import { encodeVoteAsk, formatAnswer, formatGreeting, formatQuestion, parseAnswer } from "./signing-lines.ts"
 
 const chain = new TestChain(specOf({ authorities: 3 }))
 const expected = { chainId: "test", genesis: chain.rules.genesis.header.id }
@@ -72,6 +74,12 @@ describe("who signs", () => {
   })
 })
 
+/** A chain whose authorities vote, and a checkpoint of it. */
+const voting = new TestChain(specOf({ authorities: 3, authority: { finality: { checkpointBlocks: 2 } } }))
+voting.mine(2)
+const target = voting.store.tip().header
+const votingHolder = (): Holder => ({ ...holderOf(first, voting.now), rules: voting.rules })
+
 /** A wire and a clock: dials wait until the test opens or fails them. */
 const makeWorld = () => {
   let now = 0
@@ -116,7 +124,15 @@ const makeWorld = () => {
     })
     return { code: () => code }
   }
-  return { remote, dials, last, openLast, greet, pass, seal, timers }
+  const vote = (): { readonly code: () => string } => {
+    let code = "unanswered"
+    const genesis = voting.rules.genesis.header
+    remote.signer()!.vote({ genesis: genesis.hash, source: genesis, target, slot: 1 }, (answer) => {
+      code = Result.isSuccess(answer) ? "voted" : answer.failure.code
+    })
+    return { code: () => code }
+  }
+  return { remote, dials, last, openLast, greet, pass, seal, vote, timers }
 }
 
 describe("who asks", () => {
@@ -147,6 +163,69 @@ describe("who asks", () => {
     const { seal, last } = begin()
     seal()
     expect([seal().code(), last().written.length]).toEqual(["signer-away", 1])
+  })
+
+  test("asks for a vote, and takes a signature that is one of this vote", () => {
+    const { vote, last } = begin()
+    const asked = vote()
+    const bytes = encodeVoteAsk({ source: voting.rules.genesis.header, target })
+    expect(last().written).toEqual([formatQuestion({ kind: "vote", id: 1, bytes })])
+    last().line(answerTo(votingHolder(), last().written[0]!)!)
+    expect(asked.code()).toBe("voted")
+    const other = vote()
+    const seal = sign(sealHash(target.hash), keyOf(first).secret)
+    last().line(formatAnswer({ id: 2, signature: seal }))
+    expect(other.code()).toBe("signer-refused")
+  })
+
+  test("a seal and a vote at one moment: the later one waits for its turn, and neither takes the other's answer", () => {
+    for (const isVoteFirst of [true, false]) {
+      const { seal, vote, last, pass, timers } = begin()
+      const [one, two] = isVoteFirst ? [vote(), seal()] : [seal(), vote()]
+      const holders = isVoteFirst ? [votingHolder(), holderOf()] : [holderOf(), votingHolder()]
+      expect([last().written.length, seal().code(), vote().code()]).toEqual([1, "signer-away", "signer-away"])
+      pass(signerAnswerMsMax - 1)
+      last().line(answerTo(holders[0]!, last().written[0]!)!)
+      expect([one.code(), two.code(), last().written.length]).toEqual([
+        isVoteFirst ? "voted" : "sealed",
+        "unanswered",
+        2
+      ])
+      // The time to answer begins when it is asked.
+      pass(signerAnswerMsMax - 1)
+      last().line(answerTo(holders[1]!, last().written[1]!)!)
+      expect([two.code(), timers.length]).toEqual([isVoteFirst ? "sealed" : "voted", 0])
+    }
+  })
+
+  test("who asks again when it hears the answer comes after who waited", () => {
+    const { remote, vote, last } = begin()
+    const codes: Array<string> = []
+    const again = (): void =>
+      remote.signer()!.seal({ slot: 1, header: open }, (answer) => {
+        if (Result.isFailure(answer)) codes.push(answer.failure.code)
+        if (codes.length < 2) again()
+      })
+    again()
+    const waited = vote()
+    last().line("refused 1 slot-signed no")
+    expect(last().written.map((line) => line.slice(0, 6))).toEqual(["seal 1", "vote 2"])
+    last().line("refused 2 vote-signed no")
+    expect([waited.code(), last().written.at(-1)!.slice(0, 6)]).toEqual(["vote-signed", "seal 3"])
+  })
+
+  test("who waits hears too that the signer does not answer, and nothing of it is asked of the next connection", () => {
+    const { seal, vote, pass, openLast, greet, last } = begin()
+    const [one, two] = [seal(), vote()]
+    pass(signerAnswerMsMax)
+    expect([one.code(), two.code()]).toEqual(["signer-away", "signer-away"])
+    pass(signerRetryMs)
+    openLast()
+    greet()
+    const next = seal()
+    expect([last().written.length, next.code()]).toEqual([1, "unanswered"])
+    last().line(answerTo(holderOf(), last().written[0]!)!)
+    expect([next.code(), last().written.length]).toEqual(["sealed", 1])
   })
 
   test("gives up on who does not answer in time, dials again, and hears nothing of the old connection any more", () => {

@@ -1,17 +1,19 @@
 /**
- * A signer in another process, over a socket: one question at a time, each with an end in sight; a connection that fails is
- * made anew, later each time. While it is away nothing is asked, and slots pass.
+ * A signer in another process, over a socket: one question at a time, each with an end in sight. A new tip can ask for a seal
+ * and a vote at one moment: one of each may be there, and the later one waits. A connection that fails is made anew, later
+ * each time. While it is away nothing is asked, and slots pass.
  */
 import { Result } from "effect"
 import { assert } from "../assert.ts"
 import { equal } from "../codec/bytes.ts"
 import { sealHash } from "../block/seal.ts"
+import { voteHash } from "../consensus/checkpoint.ts"
 import { addressOf, type Address } from "../crypto/address.ts"
 import { verify } from "../crypto/signature.ts"
 import { signerAnswerMsMax, signerRetryMs, signerRetryMsMax } from "../limits.ts"
 import type { Unsigned } from "./protection.ts"
 import type { Answered, Seal, Signer } from "./signer.ts"
-import { formatQuestion, type Greeting, parseAnswer, parseGreeting } from "./signing-lines.ts"
+import { encodeVoteAsk, formatQuestion, type Greeting, parseAnswer, parseGreeting } from "./signing-lines.ts"
 
 /** A connection. `write` false: it is over. */
 export interface LineLink {
@@ -38,10 +40,17 @@ export interface Expected {
   readonly genesis: string
 }
 
-interface Asked {
-  readonly id: number
+/** A question to be put. */
+interface Wanted {
+  readonly kind: "seal" | "vote"
+  readonly bytes: Uint8Array
+  /** What the signature has to be of. */
   readonly hash: Uint8Array
   readonly answered: Answered
+}
+
+interface Asked extends Wanted {
+  readonly id: number
   readonly lapse: () => void
 }
 
@@ -53,6 +62,8 @@ export class RemoteSigner {
   private greeting: Greeting | undefined
   private address: Address | undefined
   private asked: Asked | undefined
+  /** Of the other kind than what is asked. */
+  private waiting: Wanted | undefined
   private lastId = 0
   private failures = 0
   /** Counts connections: what an earlier one still says is not heard. */
@@ -77,8 +88,12 @@ export class RemoteSigner {
     if (address === undefined) return undefined
     return {
       address,
-      seal: ({ header }, answered) => this.ask(header, answered),
-      vote: (_, answered) => answered(Result.fail({ code: "signer-refused", message: "the signer gives seals only" })),
+      seal: ({ header }, answered) =>
+        this.want({ kind: "seal", bytes: header.bytes, hash: sealHash(header.hash), answered }),
+      vote: ({ genesis, source, target }, answered) => {
+        const link = { source, target }
+        this.want({ kind: "vote", bytes: encodeVoteAsk(link), hash: voteHash(genesis, link), answered })
+      },
       idle: () => (this.away === undefined ? undefined : this.awayFor(this.away))
     }
   }
@@ -110,14 +125,21 @@ export class RemoteSigner {
     return { code: "signer-away", message: `the signer is away: ${message}` }
   }
 
-  private ask(header: { readonly bytes: Uint8Array; readonly hash: Uint8Array }, answered: Answered): void {
-    const { link, away } = this
-    if (away !== undefined || link === undefined) return answered(Result.fail(this.awayFor(away ?? "not connected")))
-    if (this.asked !== undefined) return answered(Result.fail(this.awayFor("it has not answered the last question")))
+  private want(wanted: Wanted): void {
+    const { away, asked, waiting } = this
+    const refuse = (message: string): void => wanted.answered(Result.fail(this.awayFor(message)))
+    if (away !== undefined) return refuse(away)
+    if (asked === undefined) return this.ask(wanted)
+    if (asked.kind === wanted.kind || waiting !== undefined) return refuse("it has not answered the last question")
+    this.waiting = wanted
+  }
+
+  private ask(wanted: Wanted): void {
+    assert(this.link !== undefined, "who has greeted has a link")
     const id = ++this.lastId
     const lapse = this.ports.after(signerAnswerMsMax, () => this.lost("it did not answer in time"))
-    this.asked = { id, hash: header.hash, answered, lapse }
-    if (!link.write(formatQuestion({ kind: "seal", id, bytes: header.bytes }))) this.lost("it does not read")
+    this.asked = { ...wanted, id, lapse }
+    if (!this.link.write(formatQuestion({ kind: wanted.kind, id, bytes: wanted.bytes }))) this.lost("it does not read")
   }
 
   private hear(text: string): void {
@@ -147,18 +169,23 @@ export class RemoteSigner {
     const { asked } = this
     if (answer === undefined || asked === undefined || answer.id !== asked.id)
       return `it says what nobody asked: ${text.slice(0, 100)}`
-    this.asked = undefined
+    const { waiting } = this
+    const outcome = "refused" in answer ? Result.fail(answer.refused) : this.checked(answer.signature, asked)
     asked.lapse()
-    asked.answered("refused" in answer ? Result.fail(answer.refused) : this.checked(answer.signature, asked.hash))
+    this.asked = undefined
+    this.waiting = undefined
+    // First who waits: who hears the answer may ask again at once.
+    if (waiting !== undefined) this.ask(waiting)
+    asked.answered(outcome)
     return undefined
   }
 
-  private checked(signature: Uint8Array, hash: Uint8Array): Result.Result<Seal, Unsigned> {
+  private checked(signature: Uint8Array, { kind, hash }: Asked): Result.Result<Seal, Unsigned> {
     assert(this.greeting !== undefined, "who answers has greeted")
     const { publicKey } = this.greeting
-    return verify(sealHash(hash as never), signature, publicKey)
+    return verify(hash, signature, publicKey)
       ? Result.succeed({ publicKey, signature })
-      : Result.fail({ code: "signer-refused", message: "what the signer gave is no signature of the header" })
+      : Result.fail({ code: "signer-refused", message: `what the signer gave is no signature of the ${kind}` })
   }
 
   /** The connection is over, or never was: another is made after a while. */
@@ -169,15 +196,16 @@ export class RemoteSigner {
   }
 
   private drop(reason: string): void {
-    const { link, asked } = this
+    const { link, asked, waiting } = this
     this.turn++
     this.deadline?.()
     this.link = undefined
     this.greeting = undefined
     this.asked = undefined
+    this.waiting = undefined
     this.away = reason
     asked?.lapse()
-    asked?.answered(Result.fail(this.awayFor(reason)))
+    for (const wanted of [asked, waiting]) wanted?.answered(Result.fail(this.awayFor(reason)))
     link?.end()
   }
 }

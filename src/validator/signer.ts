@@ -2,7 +2,7 @@
 import { Result } from "effect"
 import type { Header } from "../block/header.ts"
 import { sealHash } from "../block/seal.ts"
-import { type Link, voteHash } from "../consensus/checkpoint.ts"
+import { type Checkpoint, voteHash } from "../consensus/checkpoint.ts"
 import type { AuthorRules } from "../consensus/consensus.ts"
 import { slotOf } from "../consensus/rota.ts"
 import type { Address } from "../crypto/address.ts"
@@ -16,6 +16,14 @@ export interface Seal {
   readonly signature: Uint8Array
 }
 
+/** A vote that is asked for, on the chain of a genesis: from a justified checkpoint to a later one, whose slot it is. */
+export interface VoteAsk {
+  readonly genesis: Uint8Array
+  readonly source: Checkpoint
+  readonly target: Header
+  readonly slot: number
+}
+
 export type Answered = (answer: Result.Result<Seal, Unsigned>) => void
 
 /** Answers once, at once or later, or never if it is gone. */
@@ -24,10 +32,9 @@ export interface Signer {
   readonly seal: (ask: { readonly slot: number; readonly header: Header }, answered: Answered) => void
   /** Hears each header that the chain takes: another may seal with this key. */
   readonly saw?: (header: Header) => void
-  /** Why it would not seal a slot whatever the header is; undefined: it would, or only asking can tell. */
+  /** Why it would sign nothing of a slot, block or checkpoint; undefined: it would, or only asking can tell. */
   readonly idle?: (slot: number) => Unsigned | undefined
-  /** Signs a vote on the chain of a genesis: from a justified checkpoint to a later one. */
-  readonly vote: (ask: Link & { readonly genesis: Uint8Array }, answered: Answered) => void
+  readonly vote: (ask: VoteAsk, answered: Answered) => void
 }
 
 /** Why an authority seals nothing now, if somebody has to do something about it. */
@@ -44,6 +51,8 @@ export const unsealing = (
 export interface SignedBook {
   readonly load: () => Signed
   readonly save: (signed: Signed) => void
+  /** No vote for a target up to this slot: an earlier run may have voted on it. Absent: there was none. */
+  readonly startSlot?: number
 }
 
 /** Signs a hash if the book allows what it stands for; the book is written first, and if it cannot be, nothing is signed. */
@@ -52,7 +61,7 @@ export const signOnce = (
   book: SignedBook,
   { next, hash }: { readonly next: ToSign; readonly hash: Uint8Array }
 ): Result.Result<Seal, Unsigned> =>
-  Result.flatMap(mayBeSigned(book.load(), next), (signed) => {
+  Result.flatMap(mayBeSigned(book.load(), next, book.startSlot), (signed) => {
     try {
       book.save(signed)
     } catch (error) {
@@ -67,10 +76,10 @@ export const localSigner = (key: Keypair, book: SignedBook): Signer => ({
   address: key.address,
   seal: ({ slot, header }, answered) =>
     answered(signOnce(key, book, { next: { kind: "seal", slot }, hash: sealHash(header.hash) })),
-  vote: ({ genesis, source, target }, answered) =>
+  vote: ({ genesis, source, target, slot }, answered) =>
     answered(
       signOnce(key, book, {
-        next: { kind: "vote", source: source.height, target: target.height },
+        next: { kind: "vote", source: source.height, target: target.height, slot },
         hash: voteHash(genesis, { source, target })
       })
     )

@@ -1,6 +1,7 @@
 /** The lines of the signing socket, as bytes have them. See docs/protocol.md, "Signing socket". */
-import { fromHex, toHex } from "../codec/bytes.ts"
-import { authorityHeaderBytes } from "../block/header.ts"
+import { concat, fromHex, readU64, toHex, writeU64 } from "../codec/bytes.ts"
+import { authorityHeaderBytes, type BlockHash, decodeHeader, type Header } from "../block/header.ts"
+import type { Checkpoint } from "../consensus/checkpoint.ts"
 import { type Unsigned, unsignedCodes } from "./protection.ts"
 
 export const signingVersion = 1
@@ -24,7 +25,7 @@ export const parseGreeting = (line: string): Greeting | undefined => {
   return { chainId: match[1]!, genesis: match[2]!, publicKey: fromHex(match[3]!, 33)! }
 }
 
-/** A question. What is asked for is the kind's own: for a seal, the bytes of the header. */
+/** A question. What is asked for is the kind's own: for a seal, the bytes of the header; for a vote, see `encodeVoteAsk`. */
 export interface Question {
   readonly kind: string
   /** The asker's number for it, which the answer repeats. */
@@ -38,7 +39,36 @@ const idForm = /^(?:0|[1-9]\d{0,15})$/
 const idOf = (text: string | undefined): number | undefined =>
   text !== undefined && idForm.test(text) && Number(text) <= Number.MAX_SAFE_INTEGER ? Number(text) : undefined
 
-const questionForm = new RegExp(`^([a-z]{1,16}) (\\d+) ((?:[0-9a-f]{2}){1,${authorityHeaderBytes}})$`)
+const sourceBytes = 40
+/** Bytes of what is asked for, at most: those of a vote. */
+const askBytesMax = sourceBytes + authorityHeaderBytes
+
+/** What is asked for in a vote: u64 height and 32 bytes hash of the source, the bytes of the target's header. */
+export const encodeVoteAsk = ({
+  source,
+  target
+}: {
+  readonly source: Checkpoint
+  readonly target: Pick<Header, "bytes">
+}): Uint8Array => {
+  const height = new Uint8Array(8)
+  writeU64(height, 0, source.height)
+  return concat(height, source.hash, target.bytes)
+}
+
+/** Undefined: the bytes are no vote's, or their target no header. */
+export const decodeVoteAsk = (
+  bytes: Uint8Array
+): { readonly source: Checkpoint; readonly target: Header } | undefined => {
+  if (bytes.length !== askBytesMax) return undefined
+  const height = readU64(bytes, 0)
+  const hash = bytes.slice(8, sourceBytes)
+  const target = decodeHeader(bytes.slice(sourceBytes))
+  if (height === undefined || target === undefined) return undefined
+  return { source: { height, hash: hash as BlockHash, id: toHex(hash) }, target }
+}
+
+const questionForm = new RegExp(`^([a-z]{1,16}) (\\d+) ((?:[0-9a-f]{2}){1,${askBytesMax}})$`)
 
 /** Undefined: no question in any version. */
 export const parseQuestion = (line: string): Question | undefined => {

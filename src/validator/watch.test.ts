@@ -42,7 +42,15 @@ const begin = (wish: {
     })
     return code
   }
-  return { signer, found, seal, idle: (slot: number) => signer.idle!(slot)?.code }
+  const vote = (target: Header): string => {
+    let code = "unanswered"
+    const source = chain.rules.genesis.header
+    signer.vote({ genesis: source.hash, source, target, slot: slotIn(target) }, (answer) => {
+      code = Result.isSuccess(answer) ? "voted" : answer.failure.code
+    })
+    return code
+  }
+  return { signer, found, seal, vote, idle: (slot: number) => signer.idle!(slot)?.code }
 }
 
 describe("a watched signer", () => {
@@ -70,6 +78,15 @@ describe("a watched signer", () => {
     })
     signer.saw!(later)
     expect([lost, found]).toEqual([["slot-signed"], []])
+  })
+
+  test("votes for no target of the slots in which it listens, nor with a signer that is idle, nor once it has stopped", () => {
+    const { signer, vote } = begin({ startSlot: slotIn(early) - 1, listenSlots: 2 })
+    expect([vote(early), vote(later)]).toEqual(["signer-listening", "voted"])
+    signer.saw!(last)
+    expect(vote(last)).toBe("doppelganger")
+    const away = begin({ startSlot: 0, idle: () => ({ code: "signer-away", message: "gone" }) })
+    expect(away.vote(later)).toBe("signer-away")
   })
 
   test("stops for good when it sees a block of its key that it did not ask for, also while it listens", () => {

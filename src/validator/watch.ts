@@ -1,6 +1,6 @@
 /**
- * Looks out for another process that seals with our key. Before it seals for the first time it listens for one round of the
- * rota, in which the other would have had its turn; a sealed header of our key that we never asked for stops us for good,
+ * Looks out for another process that seals with our key. Before it signs for the first time, seal or vote, it listens for one
+ * round of the rota, in which the other would have had its turn; a sealed header of our key that we never asked for stops us for good,
  * until the operator says otherwise.
  */
 import { Result } from "effect"
@@ -68,6 +68,11 @@ export const watched = (inner: Signer, wish: WatchWish): Signer => {
         known = Math.max(known, oldest![1])
       }
       inner.seal(ask, answered)
+    },
+    vote: (ask, answered) => {
+      const why = idle(ask.slot)
+      if (why !== undefined) return answered(Result.fail(why))
+      inner.vote(ask, answered)
     },
     saw: (header) => {
       if (seen !== undefined || !equal(header.proposer, inner.address)) return

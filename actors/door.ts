@@ -1,0 +1,175 @@
+/** Opens sessions, whoever dialled, and holds the maintenance actor that decides over them; finds whom to dial elsewhere. */
+import { Effect, Exit } from "effect"
+import { peersMaxOf } from "../src/block/genesis.ts"
+import { formatEndpoint, parseEndpoint } from "../src/config.ts"
+import { placeOf } from "../src/discovery/place.ts"
+import type { TcpFault, Wire, WireHandlers } from "../src/io/tcp.ts"
+import { helloNoncesMax, openSessionsMax } from "../src/limits.ts"
+import { reached } from "../src/marks.ts"
+import type { PeerRecord } from "../src/peer/directory.ts"
+import { loadPeers, savePeers } from "../src/store/peers.ts"
+import { capabilities, SeenNonces } from "../src/transport/hello.ts"
+import { makeNativeChannel } from "../src/transport/native.ts"
+import { Actor, type ActorRef } from "./actor.ts"
+import type { Base, Core } from "./base.ts"
+import { makeSeekers } from "./discovery.ts"
+import { makeMaintenance } from "./maintenance.ts"
+import type { HeldBound } from "./metrics.ts"
+import { makeSession } from "./peer-session.ts"
+import type { MaintenanceMessage, SessionId, SessionMessage } from "./protocol.ts"
+import { sessionInboxLeast, squeezed } from "./squeeze.ts"
+
+const dialMsMax = 5_000
+
+export class Door {
+  readonly maintenance: Actor<never, MaintenanceMessage>
+  private readonly base: Base
+  private readonly core: Core
+  private readonly seen = new SeenNonces()
+
+  constructor(base: Base, core: Core) {
+    this.base = base
+    this.core = core
+    const { sessions, events, options, nodeId, clock, disk } = base
+    const { db } = options.store
+    const save = (records: ReadonlyArray<PeerRecord>): void =>
+      savePeers(db, new Map(records.map((record) => [record.nodeId, record])))
+    this.maintenance = new Actor(
+      makeMaintenance({
+        ourId: nodeId,
+        seeds: options.config.peers?.seeds ?? [],
+        dials: options.config.peers !== undefined,
+        sessionsMax: peersMaxOf(options.rules.spec),
+        session: sessions.find,
+        begin: () => sessions.each((session) => session.tell({ _tag: "Close", reason: "the directory begins anew" })),
+        dial: (endpoint) => void base.fork(this.dial(endpoint)),
+        load: () => [...loadPeers(db).values()] as ReadonlyArray<PeerRecord>,
+        // Without room the directory of the last time stays; there will be a next.
+        save: (records) => void disk.try("peers", clock.currentTimeMillisUnsafe(), () => save(records)),
+        changed: (peer, change, reason) => events.publish({ type: "peer", nodeId: peer, change, reason })
+      }),
+      base.watch
+    ) as never
+  }
+
+  /** Is there anybody to look for? Who only waits to be found need not wait to be ready. */
+  readonly looks = (): boolean => {
+    const { config, store } = this.base.options
+    if (config.peers === undefined) return false
+    const known = [...loadPeers(store.db).values()] as ReadonlyArray<PeerRecord>
+    const { seeds, discovery = [] } = config.peers
+    return seeds.length + discovery.length > 0 || known.some(({ endpoint }) => endpoint !== undefined)
+  }
+
+  /** Hears peers, if the operator wants any. */
+  readonly listen = (): Effect.Effect<() => void, TcpFault> => {
+    const { config, doors, tls } = this.base.options
+    const { peers } = config
+    if (peers === undefined) return Effect.succeed(() => {})
+    const heard = doors.tcp.listen(peers, tls, (wire) => this.open(wire, "inbound", undefined))
+    return Effect.map(heard, ({ port, close }) => {
+      const endpoint = peers.advertise ?? formatEndpoint(peers.host, port)
+      this.base.endpoint = endpoint
+      this.base.advertised = placeOf(endpoint) === "unspecified" ? "" : endpoint
+      return close
+    })
+  }
+
+  /** Who looks for peers elsewhere; to be made when we listen. */
+  readonly seekers = (): ReturnType<typeof makeSeekers> => {
+    const { options, advertised: endpoint, fork, watch } = this.base
+    const { config, rules, key, doors } = options
+    const { fetch } = doors
+    if (fetch === undefined) return []
+    const seeker = { chainId: rules.spec.ledger.chainId, genesis: rules.genesis.header.hash, key, endpoint }
+    const services = config.peers?.discovery ?? []
+    return makeSeekers({ services, seeker, fetch, fork, maintenance: this.maintenance }, watch)
+  }
+
+  private dial(to: string): Effect.Effect<void> {
+    const { doors, tls } = this.base.options
+    const at = parseEndpoint(to)
+    const failed = (reason: string): void => void this.maintenance.tell({ _tag: "DialFailed", endpoint: to, reason })
+    if (at === undefined) return Effect.sync(() => failed("not host:port"))
+    return doors.tcp
+      .dial({ ...at, timeoutMs: dialMsMax }, tls, (wire) => this.open(wire, "outbound", to))
+      .pipe(Effect.catch((fault) => Effect.sync(() => failed(fault.message))))
+  }
+
+  readonly bounds = (): ReadonlyArray<HeldBound> => [
+    { actor: "door", of: "hello-nonces", used: this.seen.size, max: helloNoncesMax },
+    { actor: "door", of: "sessions", used: this.base.sessions.size, max: openSessionsMax }
+  ]
+
+  private channelOver(wire: Wire) {
+    const { options, nodeId, advertised, random } = this.base
+    const { rules, key, facts } = options
+    return makeNativeChannel({
+      chainId: rules.spec.ledger.chainId,
+      genesis: rules.genesis.header.hash,
+      key,
+      nodeId,
+      endpoint: advertised,
+      agent: facts.agent,
+      capabilities: [
+        capabilities.headersFirst,
+        capabilities.transactions,
+        capabilities.servesLight,
+        ...(options.config.filters === false ? [] : [capabilities.servesFilters])
+      ],
+      binding: wire.binding,
+      nonce: random(16),
+      seen: this.seen
+    })
+  }
+
+  /** One actor for one connection. It is never restarted; its end is told to those who count on it. */
+  private open(wire: Wire, direction: "inbound" | "outbound", dialled: string | undefined): WireHandlers {
+    const { sessions, options, watch, fork } = this.base
+    const { rules, store, snapshot } = options
+    if (sessions.size >= openSessionsMax) {
+      wire.terminate()
+      return { data: () => {}, drained: () => {}, closed: () => {} }
+    }
+    const id = sessions.nextId()
+    let reason = "ended"
+    const ended = (why: string): void => {
+      reason = why
+      actor.stop()
+    }
+    const { actors, standings } = this.core.ballots
+    const judge = standings === undefined ? {} : { judge: { ballots: actors[0]!, unpunished: standings.unpunished } }
+    const { mayTell } = sessions
+    const { sync, mempool, finality } = this.core
+    const around = { sync, mempool, finality, maintenance: this.maintenance, mayTell, ...judge }
+    const channel = this.channelOver(wire)
+    const self = (): ActorRef<SessionMessage> => actor
+    const spec = makeSession({ id, direction, dialled, rules, store, snapshot, channel, wire, self, ended, ...around })
+    const actor: Actor<never, SessionMessage> = new Actor(
+      squeezed(options.squeeze ?? 1, spec, sessionInboxLeast),
+      watch
+    ) as never
+    const fiber = fork(actor.run)
+    sessions.add(id, actor, fiber)
+    fiber.addObserver((exit) => {
+      sessions.remove(id)
+      actor.bury()
+      wire.end()
+      this.report(id, exit, reason)
+    })
+    return {
+      data: (bytes) => void (actor.tell({ _tag: "Bytes", bytes }) || wire.terminate()),
+      drained: () => void actor.tell({ _tag: "Drained" }),
+      closed: (why) => void actor.tell({ _tag: "Closed", reason: why })
+    }
+  }
+
+  private report(id: SessionId, exit: Exit.Exit<void, unknown>, reason: string): void {
+    const { fork, health } = this.base
+    const crashed = Exit.isFailure(exit) && !health.stopping
+    if (crashed) reached("session-crashed")
+    // Whoever counts on a session must hear of its end: it waits for room.
+    fork(this.core.sync.offer({ _tag: "Left", session: id }))
+    fork(this.maintenance.offer({ _tag: "SessionEnded", session: id, reason: crashed ? "failed" : reason }))
+  }
+}
