@@ -275,7 +275,8 @@ const begin = async (): Promise<void> => {
   element("chain").textContent = `${meta.chain_id} · ${meta.consensus} · ${service.mode}`
   element("version").textContent = `cairn ${service.version}`
   input("fee").value = format((meta.limits["min_transaction_fee"] ?? 0) as Amount, facts.decimals)
-  element("keys").append(keyButton("New key", makeKey), ...devNames(dev, facts).map((i) => keyButton(`dev:${i}`, () => devKey(i))))
+  const names = devNames(dev, facts)
+  element("keys").append(keyButton("New key", makeKey), ...names.map((i) => keyButton(`dev:${i}`, () => devKey(i))))
   if (meta.consensus.startsWith("proof-of-authority")) rota = makePanel(api.authorities, api.offences)
   element("mine").hidden = service.mode !== "development"
   await all()

@@ -21,8 +21,9 @@ import { nothingSigned } from "../../src/validator/protection.ts"
 import { answerTo, lineRefused } from "../../src/validator/serve.ts"
 import { encodeVoteAsk, formatGreeting, formatQuestion } from "../../src/validator/signing-lines.ts"
 
-const preset = presets["dev-authorities"] as { readonly authority: object }
-const rules = makeRules(Result.getOrThrow(parseSpec(preset)))
+const preset = presets["dev-authorities"] as { readonly authority: { readonly finality: object } }
+const { finality: _, ...silent } = preset.authority
+const rules = makeRules(Result.getOrThrow(parseSpec({ ...preset, authority: silent })))
 /** Heights of a multiple of two are checkpoints. */
 const authority = { ...preset.authority, finality: { checkpointBlocks: 2 } }
 const voting = makeRules(Result.getOrThrow(parseSpec({ ...preset, authority })))
@@ -118,7 +119,7 @@ const votes = (): ReadonlyArray<string> => {
 /** The file `signing.json`. */
 export const signings = (): object => ({
   about:
-    "The signing socket, docs/protocol.md. The key is dev:0 of address.json; the signer started in slot 4, and it is slot 7 now. Votes: another connection, of the chain whose spec has the key `authority.finality` more.",
+    "The signing socket, docs/protocol.md. The key is dev:0 of address.json; the signer started in slot 4, and it is slot 7 now. The chain is the preset dev-authorities without the key `authority.finality`. Votes: another connection, of the chain with that key as `votes.finality` says.",
   now,
   ...connectionOf(rules, seals()),
   votes: { finality: authority.finality, ...connectionOf(voting, votes()) }
