@@ -255,7 +255,7 @@ const vote = (talk: Talk, liar: Liar): Effect.Effect<void> => {
   return offer(talk, liar, { header, bytes: other })
 }
 
-/** A valid block of its own turn, given to another node, and for the victim first under a false seal. */
+/** A valid block of its own turn, for the victim under a false seal; another node has the true one with its header before. */
 const spoilSeal = (liar: Liar): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
     const twin = yield* twinOf(liar)
@@ -266,8 +266,9 @@ const spoilSeal = (liar: Liar): Effect.Effect<void, unknown> =>
           const block = seal(draft(liar))
           const { authority } = block.header
           const spoiled = makeHeader({ ...block.header, authority: { ...authority!, signature: liar.dice.bytes(64) } })
-          const spoil = offer(talk, liar, { header: spoiled, bytes: encodeBlock({ ...block, header: spoiled }) })
-          return Effect.all([spoil, offer(twin, liar, given(block))], { concurrency: 2, discard: true })
+          const bytes = encodeBlock({ ...block, header: spoiled })
+          const offers = [offer(talk, liar, { header: spoiled, bytes }), offer(twin, liar, { header: block.header, bytes })]
+          return Effect.all(offers, { concurrency: 2, discard: true })
         }
       )
     )

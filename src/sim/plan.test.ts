@@ -1,6 +1,7 @@
 /** Plans: a function of the seed, in order, within their time, and of every fault that was asked for. */
 import { expect, test } from "bun:test"
-import { consensuses, faults, makePlan, swarmOptions } from "./plan.ts"
+import { finalityActNames } from "./finality-acts.ts"
+import { type Action, consensuses, faults, makePlan, swarmOptions } from "./plan.ts"
 
 test("the same options are the same plan, in the order of time and within it", () => {
   for (let seed = 0; seed < 50; seed++) {
@@ -49,5 +50,22 @@ test("of authorities that lie there are fewer than honest ones, and none without
     expect(authority!.traitors).toBeGreaterThan(0)
     if (honest > 1) expect(authority!.traitors).toBeLessThan(honest)
     expect(makePlan({ ...wish, faults: ["crash"] }).authority!.traitors).toBe(0)
+  }
+})
+
+test("votes on checkpoints add their lies and change nothing else; those who lie cannot make two blocks final", () => {
+  const isOfVotes = (action: Action): boolean => action.do === "byzantine" && finalityActNames.includes(action.act)
+  for (let seed = 0; seed < 50; seed++) {
+    const wish = { seed, nodes: 1 + (seed % 6), ms: 600_000, consensus: "poa", faults } as const
+    const { authority: bare, actions: bareActions, ...bareRest } = makePlan(wish)
+    const { authority, actions, ...rest } = makePlan({ ...wish, checkpointBlocks: 3 })
+    const others = actions.filter((action) => !isOfVotes(action))
+    expect(rest).toEqual(bareRest)
+    expect(others).toEqual([...bareActions])
+    expect(authority).toEqual({ ...bare!, checkpointBlocks: 3 })
+    expect(others.length).toBeLessThan(actions.length)
+    const honest = rest.nodes.filter(({ hashesPerSecond }) => hashesPerSecond > 0).length
+    const { traitors } = authority!
+    expect(3 * traitors <= honest + traitors || honest + traitors === 2).toBe(true)
   }
 })
