@@ -1,8 +1,8 @@
 /** What must hold in every run, whatever happens in it. A checker gives what is wrong in words, or nothing. */
 import { type Effect, Result } from "effect"
 import type { Header } from "../block/header.ts"
-import { ForkChoice } from "../chain/choose.ts"
-import { isBest, parentId } from "../chain/reader.ts"
+import type { Anchors } from "../chain/choose.ts"
+import { isBest, parentId, type Row } from "../chain/reader.ts"
 import type { Rules } from "../chain/rules.ts"
 import { toHex } from "../codec/bytes.ts"
 import type { Link } from "../consensus/checkpoint.ts"
@@ -39,21 +39,38 @@ export const checkHistory = (node: SimNode, rules: Rules): string | undefined =>
 const heavierSql = `SELECT hash FROM headers h WHERE work > ? AND has_body = 1
   AND NOT EXISTS (SELECT 1 FROM invalid i WHERE i.hash = h.hash) ORDER BY work DESC LIMIT 16`
 
+/** How much a branch has of what votes have settled: 2, all of it; 1, what is final; 0. Found without the code that is on trial. */
+const settledOn = ({ store }: SimNode, row: Row): number => {
+  const anchors = loadAnchors(store.db)
+  if (anchors === undefined) return 2
+  const has = ({ height, id }: Anchors["final"]): boolean => {
+    let walk = row
+    while (walk.header.height > height) walk = store.find(parentId(walk.header))!
+    return walk.header.id === id
+  }
+  return has(anchors.final) ? (has(anchors.justified) ? 2 : 1) : 0
+}
+
 /**
  * The tip of a branch that is here as a whole and wins over the tip: it has more of what votes have made final and justified,
  * or as much of that and more work. While the chain decides there may be one.
  */
-export const heavierBranch = ({ store }: SimNode): string | undefined => {
+export const heavierBranch = (node: SimNode): string | undefined => {
+  const { store } = node
   const whole = (id: string): boolean => {
     let row = store.find(id)
     while (row?.hasBody === true && !isBest(store, row.header)) row = store.find(parentId(row.header))
     return row?.hasBody === true
   }
   const tip = store.tip()
-  const choice = new ForkChoice(store, loadAnchors(store.db))
-  const above = choice.rankOf(tip) < 2 ? 0n : tip.work
+  const settled = settledOn(node, tip)
+  const wins = (row: Row): boolean => {
+    const more = settledOn(node, row) - settled
+    return more > 0 || (more === 0 && row.work > tip.work)
+  }
+  const above = settled < 2 ? 0n : tip.work
   const rows = store.db.query<{ hash: Uint8Array }, [Uint8Array]>(heavierSql).all(toTarget(above))
-  return rows.map(({ hash }) => toHex(hash)).find((id) => whole(id) && choice.wins(store.find(id)!, tip))
+  return rows.map(({ hash }) => toHex(hash)).find((id) => whole(id) && wins(store.find(id)!))
 }
 
 /** No block that an honest node has had as its tip is held invalid. */
