@@ -35,8 +35,8 @@ interface Proof {
   readonly clean: Hunt | undefined
 }
 
-const prove = async ({ name, consensus = "pow" }: Plant): Promise<Proof> => {
-  const planted = await hunt(name, { from: 1, count: seedsMax, consensus })
+const prove = async ({ name, consensus = "pow", from = 1 }: Plant): Promise<Proof> => {
+  const planted = await hunt(name, { from, count: seedsMax, consensus })
   const { found } = planted
   return { planted, clean: found && (await hunt("", { from: found.seed, count: 1, consensus })) }
 }
