@@ -226,7 +226,7 @@ const banner = (tree: Tree, { config, startedAt, now, signer }: Start): void => 
         ]
       : []
   print(value, [
-    `${paint("green", "cairn")} ${version} is ready in ${now - startedAt} ms`,
+    `${paint("green", "cairn")} ${version} is ready in ${Math.round(now - startedAt)} ms`,
     "",
     ...rows([
       ["page and API", paint("blue", facts.httpUrl)],
@@ -260,7 +260,9 @@ const logStates = ({ node }: Tree, context: Context.Context<never>): void => {
     if (event.type !== "state") return
     const { from, state, reason, message } = event
     // At once and not in a fiber: the last line is written while the program ends.
-    Effect.runSyncWith(context)(Effect.logInfo(`${from} → ${state}: ${message}`, { from, state, reason }))
+    const line = `${from} → ${state}: ${message}`
+    // Who reads has it all in the words; who parses wants the codes.
+    Effect.runSyncWith(context)(isTerminal() ? Effect.logInfo(line) : Effect.logInfo(line, { from, state, reason }))
   }
   for (const event of node.listen(0, log)?.replay ?? []) log(event)
 }
