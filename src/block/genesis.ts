@@ -98,7 +98,7 @@ export type DifficultyRule = typeof DifficultyRuleSchema.Type
 const AuthorityRuleSchema = Schema.Struct({
   members: Schema.Array(Schema.String).check(Schema.isMinLength(1), Schema.isMaxLength(authoritiesMax)),
   outOfTurnMs: between(0, 86_400_000),
-  voteBlocks: between(0, 10_000_000),
+  voteBlocks: Schema.optionalKey(between(0, 10_000_000)),
   allowEmpty: Schema.optionalKey(Schema.Boolean),
   pace: Schema.optionalKey(
     Schema.Struct({ pendingMin: between(1, blockTransactionsMax), idleMs: between(1, 7 * 86_400_000) })
@@ -169,7 +169,7 @@ export interface AuthorityRule {
   /** Milliseconds into a slot, which is `difficulty.blockMs` long, from which others than its leader may seal. */
   readonly outOfTurnMs: number
   /** Blocks for which a vote to admit or expel counts; 0: the list is fixed, but for who is convicted. */
-  readonly voteBlocks: number
+  readonly voteBlocks?: number
   /** May blocks have no transactions? True if absent (C `allow_empty`). */
   readonly allowEmpty?: boolean
   /** A block has so many transactions, or comes so late after its parent (C `min_bound`, `interval`). */

@@ -29,6 +29,11 @@ const newFlags = {
   supply: text("supply", "Coins that can ever be", "21000000"),
   fee: text("fee", "The least fee, in coins", "0.00001"),
   authorities: optional("authorities", "Addresses that seal in turn, separated by commas; else whoever does the work"),
+  voteBlocks: Flag.Int("vote-blocks").pipe(
+    Flag.withSchema(whole(10_000_000)),
+    Flag.withDescription("Blocks for which a vote to admit or expel an authority counts; 0: the list is fixed"),
+    Flag.withDefault(0)
+  ),
   interval: Flag.Finite("interval").pipe(
     Flag.withDescription("Seconds from block to block; of authorities, of a slot"),
     Flag.withDefault(10)

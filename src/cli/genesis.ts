@@ -130,6 +130,8 @@ export interface NewGenesis {
   readonly authorities: string | undefined
   /** Seconds from block to block, or of a slot. */
   readonly interval: number
+  /** Blocks for which a vote of the authorities counts; 0: their list is fixed. */
+  readonly voteBlocks: number
   readonly bits: number | undefined
   /** ADDRESS=COINS, separated by commas. */
   readonly alloc: string | undefined
@@ -164,7 +166,7 @@ const sealingOf = (wish: NewGenesis) => {
     const half = Math.floor(blockMs / 2)
     return {
       difficulty: { rule: "fixed", blockMs, bits: wish.bits ?? 0 },
-      authority: { members: parts(wish.authorities), outOfTurnMs: half, voteBlocks: 1_000 },
+      authority: { members: parts(wish.authorities), outOfTurnMs: half, voteBlocks: wish.voteBlocks },
       time: { futureMsMax: half }
     }
   }

@@ -4,6 +4,7 @@ import { specOf, TestChain } from "../../test/fixtures.ts"
 import type { Block } from "../block/block.ts"
 import { checkHeader } from "../chain/check.ts"
 import { ancestryOf } from "../chain/reader.ts"
+import { makeRules } from "../chain/rules.ts"
 
 const chainOf = (count = 5, authority = {}): TestChain => new TestChain(specOf({ authorities: count, authority }))
 
@@ -22,4 +23,12 @@ describe("the rota", () => {
     expect(chain.store.tip().work).toBe(21n)
     for (const block of blocks) expect(verdict(chain, block)).toBeUndefined()
   })
+})
+
+test("a spec that says nothing of votes has a fixed list, and is another chain than one that says so", () => {
+  const { authority, ...spec } = specOf({ authorities: 3 })
+  const { voteBlocks: _, ...silent } = authority!
+  const [without, fixed] = [makeRules({ ...spec, authority: silent }), makeRules({ ...spec, authority: authority! })]
+  expect([without, fixed].map(({ consensus }) => consensus.author!.voteBlocks)).toEqual([0, 0])
+  expect(without.genesis.header.id).not.toBe(fixed.genesis.header.id)
 })

@@ -37,7 +37,8 @@ const makeAuthor = (spec: ChainSpec, rule: AuthorityRule): AuthorRules => {
     slotMs: spec.difficulty.blockMs,
     outOfTurnMs: rule.outOfTurnMs
   }
-  const rolls = new Rolls(rule.members, rule)
+  const { voteBlocks = 0 } = rule
+  const rolls = new Rolls(rule.members, { voteBlocks })
   const authorities: AuthorRules["authorities"] = (ancestry) => rolls.at(ancestry)
   const evidence: AuthorRules["evidence"] = (bytes) => decodeEvidence(rota, spec.ledger.chainId, bytes)
 
@@ -54,7 +55,7 @@ const makeAuthor = (spec: ChainSpec, rule: AuthorityRule): AuthorRules => {
       )
     if (header.time < turn.from)
       return fault("turn-early", `sealed at ${header.time}; in slot ${turn.slot} its sealer may from ${turn.from} on`)
-    const wrong = voteFault(now, rule, { vote, subject })
+    const wrong = voteFault(now, { voteBlocks }, { vote, subject })
     if (wrong !== undefined) return fault("vote-wrong", `the header carries ${wrong}`)
     if (lastVote !== lastVoteOf(ancestry.parent))
       return fault("vote-wrong", `the last vote is not at height ${lastVote}`)
@@ -78,7 +79,7 @@ const makeAuthor = (spec: ChainSpec, rule: AuthorityRule): AuthorRules => {
 
   return {
     rota,
-    voteBlocks: rule.voteBlocks,
+    voteBlocks,
     authorities,
     evidence,
     turn: (ancestry, address, now) => {

@@ -21,7 +21,7 @@ export const withoutAuthorities = problem(
 type Reply = ReplyOf<"authorities">
 
 const ruleJson = ({ spec, consensus }: NodeFacts["rules"]): Reply["rule"] => {
-  const { outOfTurnMs, voteBlocks, allowEmpty = true, pace, finality } = spec.authority!
+  const { outOfTurnMs, voteBlocks = 0, allowEmpty = true, pace, finality } = spec.authority!
   return {
     slot_ms: consensus.author!.rota.slotMs,
     out_of_turn_ms: outOfTurnMs,

@@ -45,7 +45,7 @@ const dropping = (roll: Roll, who: string): Roll => ({
 })
 
 /** The roll after a header that follows it. */
-export const nextRoll = (roll: Roll, { voteBlocks }: AuthorityRule, header: Header): Roll => {
+export const nextRoll = (roll: Roll, { voteBlocks = 0 }: AuthorityRule, header: Header): Roll => {
   const { vote, subject: about } = header.authority!
   if (vote === "none") return roll
   const { height } = header

@@ -79,7 +79,7 @@ describe("cairn genesis", () => {
     expect((await run("genesis", "new", ...flags)).code).toBe(0)
     const made = readFileSync(out, "utf8")
     expect(JSON.parse(made)).toMatchObject({
-      authority: { members: [address] },
+      authority: { members: [address], voteBlocks: 0 },
       genesis: { alloc: [{ balance: 1_250_000_000 }] }
     })
     const twice = await run("genesis", "new", ...flags)
