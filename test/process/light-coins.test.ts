@@ -6,6 +6,7 @@ import { accountKey, devMnemonic } from "../../src/crypto/keys.ts"
 import { call } from "../../src/http/client.ts"
 import { until } from "../network.ts"
 import { binary, run, type Running, suite } from "./binary.ts"
+import { atTerminal } from "./terminal.ts"
 
 const { home, begin } = suite()
 const at = (name: string): string => join(home.path, name)
@@ -127,26 +128,17 @@ test("cairn light alone shows each new tip until it is told to stop", async () =
   expect(await child.exited).toBe(0)
 }, 60_000)
 
-test.if(Bun.which("script") !== null)(
-  "on a terminal it says what is proven and what is not, and lists coins when it is asked to",
-  async () => {
-    const told = async (...args: ReadonlyArray<string>): Promise<string> => {
-      const command = `${binary} light ${args.join(" ")} --peer ${first!.peers} --data-dir ${at("phone")}`
-      const child = Bun.spawn(["script", "-qec", command, "/dev/null"], {
-        stdin: "ignore",
-        stdout: "pipe",
-        stderr: "inherit"
-      })
-      const text = await new Response(child.stdout).text()
-      expect(await child.exited).toBe(0)
-      return text
-    }
-    const short = await told("balance", address(2))
-    for (const words of ["1000040.00000000 CRN in 2 coins", "not proven", "One peer can leave payments out"])
-      expect(short).toContain(words)
-    const name = /[0-9a-f]{64}:[01] {2}40\.00000000 CRN/
-    expect([name.test(short), name.test(await told("balance", address(2), "--coins"))]).toEqual([false, true])
-    expect(await told("scan", address(5))).toContain(`${address(5)} paid ${address(2)} 40.00000000 CRN`)
-  },
-  60_000
-)
+test("on a terminal it says what is proven and what is not, and lists coins when it is asked to", async () => {
+  const told = async (...args: ReadonlyArray<string>): Promise<string> => {
+    const wish = ["light", ...args, "--peer", first!.peers, "--data-dir", at("phone")]
+    const { text, code } = await atTerminal([binary, ...wish])
+    expect(code).toBe(0)
+    return text
+  }
+  const short = await told("balance", address(2))
+  for (const words of ["1000040.00000000 CRN in 2 coins", "not proven", "One peer can leave payments out"])
+    expect(short).toContain(words)
+  const name = /[0-9a-f]{64}:[01] {2}40\.00000000 CRN/
+  expect([name.test(short), name.test(await told("balance", address(2), "--coins"))]).toEqual([false, true])
+  expect(await told("scan", address(5))).toContain(`${address(5)} paid ${address(2)} 40.00000000 CRN`)
+}, 60_000)

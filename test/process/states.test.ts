@@ -3,6 +3,7 @@ import { expect, test } from "bun:test"
 import { join } from "node:path"
 import { call } from "../../src/http/client.ts"
 import { binary, folder } from "./binary.ts"
+import { atTerminal } from "./terminal.ts"
 
 const home = folder()
 
@@ -44,24 +45,12 @@ test("the first line is that it is ready, then comes one for each state, to the 
   home.remove()
 }, 30_000)
 
-const script = Bun.which("script")
-
-test.if(script !== null)(
-  "on a terminal it speaks to people: whole milliseconds, and each state in one line of words",
-  async () => {
-    const quoted = [binary, "start", "--dev", "--http-port", "0", "--no-p2p"].join(" ")
-    const shell = Bun.spawn([script!, "-qec", `timeout -s INT 3 ${quoted}`, "/dev/null"], {
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "inherit"
-    })
-    const text = Bun.stripANSI(await new Response(shell.stdout).text())
-    await shell.exited
-    expect(text).toMatch(/^cairn \S+ is ready in \d+ ms\r?$/m)
-    expect(text).toMatch(/INFO .*: boot → ready: No peer is known or configured\.\r?$/m)
-    expect(text).toContain("stopping → dead")
-    expect(text).not.toContain("{")
-  },
-  30_000
-)
-if (script === null) console.warn("test/process/states: no `script` here to make a terminal with")
+test("on a terminal it speaks to people: whole milliseconds, and each state in one line of words", async () => {
+  const args = ["start", "--dev", "--http-port", "0", "--no-p2p"]
+  const { text, code } = await atTerminal([binary, ...args], "boot → ready")
+  expect(code).toBe(0)
+  expect(text).toMatch(/^cairn \S+ is ready in \d+ ms\r?$/m)
+  expect(text).toMatch(/INFO .*: boot → ready: No peer is known or configured\.\r?$/m)
+  expect(text).toContain("stopping → dead")
+  expect(text).not.toContain("{")
+}, 30_000)
