@@ -1,8 +1,9 @@
 /** Flags that several commands share, and what a command needs to open a key. */
 import { homedir } from "node:os"
 import { join } from "node:path"
-import { Effect, Option } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { Flag, Prompt } from "effect/cli"
+import { presets } from "../chain/presets.ts"
 import { defaults } from "../config.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { useEngine } from "../crypto/signature.ts"
@@ -23,6 +24,18 @@ export const optional = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
 export const yes = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+
+export const presetNames = Object.keys(presets).join(", ")
+
+/** Where a node lives that is told no other place. */
+export const usualFolder = "cairn-data"
+export const dataDir = Flag.String("data-dir").pipe(
+  Flag.withDescription("Folder of the chain, the keys and the lock"),
+  Flag.withDefault(usualFolder)
+)
+export const whole = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+export const port = (name: string, description: string, value: number) =>
+  Flag.Int(name).pipe(Flag.withSchema(whole(65_535)), Flag.withDescription(description), Flag.withDefault(value))
 
 export const undefinedIfNone = <A>(option: Option.Option<A>): A | undefined => Option.getOrUndefined(option)
 
