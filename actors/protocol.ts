@@ -413,6 +413,12 @@ export interface PeerFacts {
   readonly agent: string
   /** The endpoint that we dialled, if we did. */
   readonly dialled: string | undefined
+  /** What its signed hello says beside that: where it hears announcements by UDP and with which X25519 key, and its URL. */
+  readonly gossipEndpoint?: string | undefined
+  readonly gossipKey?: Uint8Array | undefined
+  readonly nodeUrl?: string | undefined
+  /** SHA-256 of the certificate that its TLS session showed, in hex. */
+  readonly tlsFingerprint?: string | undefined
 }
 
 export type MaintenanceMessage =

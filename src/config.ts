@@ -1,11 +1,88 @@
 /** What an operator chooses for one node: addresses, ports, threads. What a whole chain agrees on stands in its chain spec. */
 
+/** Requests that one client may make in a minute, by the class of the route (L-H4); 0: as many as it likes. */
+export interface RateConfig {
+  readonly public: number
+  readonly admin: number
+  readonly peer: number
+}
+
 export interface HttpConfig {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
-  /** Admin routes need it; undefined: only a dev node on loopback answers them. */
+  /** A token of admin routes beside those of the data folder; undefined: only those. */
   readonly adminToken: string | undefined
+  /** What peers show on `/api/network/*`; undefined: nobody may ask there. */
+  readonly peerSecret?: string | undefined
+  /** Where others reach page and API, as a URL; undefined: they do not. */
+  readonly nodeUrl?: string | undefined
+  /** A socket of mode 0600 that answers admin routes without a token. */
+  readonly adminSocket?: string | undefined
+  /** Host names that requests may carry beside the loopback ones and that of `nodeUrl`; empty: any. */
+  readonly hosts?: ReadonlyArray<string>
+  /** Origins of pages that may read and post here beside our own. */
+  readonly corsOrigins?: ReadonlyArray<string>
+  /** Addresses or networks (10.0.0.0/8) of proxies whose word on the client's address is taken. */
+  readonly trustedProxies?: ReadonlyArray<string>
+  /** Undefined: `defaults.rates`. */
+  readonly rates?: RateConfig
+  /** Does `GET /mine_block` mine, as in the reference system? */
+  readonly mineOnGet?: boolean
+  /** Does `POST /api/wallets` make keys? */
+  readonly serverWallets?: boolean
+}
+
+/** What peers may cost and how they are chosen (L 1.3, L-E3 to L-E6). */
+export interface PeerPolicy {
+  /** Peers that the book holds as tried; and sessions in all, if the chain's spec does not say fewer. */
+  readonly peersMax: number
+  /** Peers that are asked for theirs in a round of maintenance. */
+  readonly discoveryFanout: number
+  /** Peers that one answer tells of. */
+  readonly advertisedMax: number
+  /** Milliseconds of the first wait after a failure; twice as long after each further one. */
+  readonly backoffBaseMs: number
+  /** Milliseconds of a ban, and the longest wait. */
+  readonly banMs: number
+  /** Failures in a row after which a peer is banned. */
+  readonly failuresMax: number
+  /** Peers of one address, and of one network: IPv4 /24, IPv6 /48. Loopback counts for none. */
+  readonly perIpMax: number
+  readonly perSubnetMax: number
+  /** Only these hosts, with or without a port, any case; empty: all. */
+  readonly allowedHosts: ReadonlyArray<string>
+  /** Only these node ids; empty: all. */
+  readonly allowedIds: ReadonlyArray<string>
+  /** Are peers dialled that only others have named? */
+  readonly dialDiscovered: boolean
+  /** Milliseconds between two rounds of maintenance; undefined: none are made. */
+  readonly maintenanceMs: number | undefined
+  /** Milliseconds between two looks for somebody to dial. */
+  readonly connectMs: number
+  /** Milliseconds between two looks for news at peers asked by HTTP. */
+  readonly pollMs: number
+  /** Milliseconds that a peer may take to be reached and to answer. */
+  readonly timeoutMs: number
+}
+
+/** Where nothing is said: the reference system's figures, and a longer ban. */
+export const peerPolicy: PeerPolicy = {
+  peersMax: 64,
+  discoveryFanout: 8,
+  advertisedMax: 16,
+  backoffBaseMs: 1_000,
+  banMs: 60 * 60 * 1000,
+  failuresMax: 5,
+  perIpMax: 4,
+  perSubnetMax: 8,
+  allowedHosts: [],
+  allowedIds: [],
+  dialDiscovered: true,
+  maintenanceMs: 30_000,
+  connectMs: 1_000,
+  pollMs: 2_000,
+  timeoutMs: 5_000
 }
 
 export interface PeerConfig {
@@ -18,6 +95,40 @@ export interface PeerConfig {
   readonly seeds: ReadonlyArray<string>
   /** Discovery services to register with and to look in, as URLs. */
   readonly discovery?: ReadonlyArray<string>
+  /** Nodes that are asked for blocks by HTTP when no session brings any, as URLs. */
+  readonly bootstrap?: ReadonlyArray<string>
+  /** Undefined: `peerPolicy`. */
+  readonly policy?: PeerPolicy
+}
+
+/** Announcements by UDP (L 1.8). */
+export interface GossipConfig {
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+  /** What others should send to, host:port; undefined: host and port as listened on. */
+  readonly advertise: string | undefined
+  /** Nodes to announce to that we have not met, host:port. They get the plain form. */
+  readonly seeds: ReadonlyArray<string>
+  /** How many others an announcement is sent to. */
+  readonly fanout: number
+  /** Milliseconds between two announcements of our own. */
+  readonly everyMs: number
+  /** Milliseconds after which an announcement is stale. */
+  readonly ttlMs: number
+  /** How often an announcement is passed on. */
+  readonly hopsMax: number
+  /** Is the form that anybody can read sent and heard? Without it only met peers are spoken to. */
+  readonly plaintext: boolean
+}
+
+export interface BackupConfig {
+  /** Undefined: `backups` in the data folder. */
+  readonly folder: string | undefined
+  /** Milliseconds between two backups; undefined: only when asked to. */
+  readonly everyMs: number | undefined
+  /** Backups of one label that are kept; the oldest goes first. */
+  readonly keep: number
 }
 
 export interface MiningConfig {
@@ -36,22 +147,34 @@ export interface MiningConfig {
 export interface NodeConfig {
   readonly dataDir: string
   readonly dev: boolean
+  /** `production` is refused unless it is safe (settings/production.ts). Undefined: development. */
+  readonly mode?: "development" | "production"
+  /** What the operator calls the node; undefined: its node id. */
+  readonly name?: string | undefined
   readonly http: HttpConfig
   /** Undefined: this node speaks to no peers. */
   readonly peers: PeerConfig | undefined
+  /** Undefined: nothing is announced by UDP. */
+  readonly gossip?: GossipConfig | undefined
+  /** Undefined: `defaults.backup`. */
+  readonly backup?: BackupConfig
   readonly mining: MiningConfig
   /** Block filters for light clients are made and served; undefined: they are. */
   readonly filters?: boolean | undefined
   readonly signatureEngine: "auto" | "libsecp256k1" | "secp256k1-node" | "noble"
 }
 
-/** Ports and hosts where nothing is said; the peer port is that of the reference system (L 1.3), that of discovery too (C-C3). */
+/** Ports and hosts where nothing is said; ports and rates are those of the reference systems (L 1.3, C-C3). */
 export const defaults = {
   httpHost: "127.0.0.1",
   httpPort: 8080,
   peerHost: "127.0.0.1",
   peerPort: 19100,
-  discoveryPort: 4444
+  discoveryPort: 4444,
+  gossipPort: 19090,
+  rates: { public: 240, admin: 60, peer: 600 },
+  gossip: { fanout: 3, everyMs: 5_000, ttlMs: 30_000, hopsMax: 3 },
+  backup: { folder: undefined, everyMs: undefined, keep: 7 }
 } as const
 
 /** Splits host:port; brackets around IPv6. Undefined if it is not that. */

@@ -27,6 +27,7 @@ const order = [
   "src/transport",
   "src/gossip",
   "src/discovery",
+  "src/settings",
   "src/io",
   "src/store",
   "src/node.ts",
@@ -85,7 +86,8 @@ const pure = [
   "src/libp2p",
   "src/transport",
   "src/gossip",
-  "src/discovery"
+  "src/discovery",
+  "src/settings"
 ]
 const effectData = /^(Result|Data|Schema|Brand|Option|SchemaIssue)$/
 const impure =

@@ -93,6 +93,13 @@ const checkAdmin = (c: HonoContext, { adminToken, node }: AppOptions): Problem |
   )
 }
 
+/** Whoever a route is not open to. Peers have no secret yet, so nobody is one. */
+const checkAccess = (c: HonoContext, auth: Route["auth"], options: AppOptions): Problem | undefined => {
+  if (auth === "admin") return checkAdmin(c, options)
+  if (auth === "peer") return problem(401, "peer-secret-required", "Send the peers' secret: X-Blockchain-Peer-Secret.")
+  return undefined
+}
+
 /** Query parameters that schemas want as numbers. */
 const numeric = new Set(["limit", "from_height", "start", "slots"])
 
@@ -129,7 +136,7 @@ interface Serving {
 }
 
 const serve = async (c: HonoContext, { name, route, handlers, options }: Serving): Promise<Response> => {
-  const denied = route.auth === "admin" ? checkAdmin(c, options) : undefined
+  const denied = checkAccess(c, route.auth, options)
   if (denied !== undefined) return answer(c, denied)
   const query = readQuery(c, route)
   if (isProblem(query)) return answer(c, query)
@@ -138,7 +145,8 @@ const serve = async (c: HonoContext, { name, route, handlers, options }: Serving
   const input: Input = {
     params: c.req.param() as Record<string, string>,
     query: query.value as Input["query"],
-    body: body.value
+    body: body.value,
+    remote: remoteOf(c)
   }
   const handle = handlers[name] as (input: Input) => Answer<Outcome, TransactionRefused | BlockRefused | VoteRefused>
   const exit = await Effect.runPromiseExitWith(options.context)(Effect.result(handle(input)))

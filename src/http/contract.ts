@@ -40,7 +40,8 @@ export interface Route {
   readonly method: "GET" | "POST"
   /** With Hono's parameters. */
   readonly path: string
-  readonly auth: "public" | "admin"
+  /** Who may call it, and which rate holds: `health` is never limited, `peer` shows the peers' secret. */
+  readonly auth: "health" | "public" | "admin" | "peer"
   readonly summary: string
   readonly query?: Schema.Top
   /** A body that the schema decodes; transactions are read by ledger/transaction-text.ts. */
@@ -60,7 +61,7 @@ export const routes = {
   health: route({
     method: "GET",
     path: "/api/health",
-    auth: "public",
+    auth: "health",
     summary: "Is the process alive?",
     status: 200,
     ...noBody,
@@ -80,7 +81,7 @@ export const routes = {
   ready: route({
     method: "GET",
     path: "/api/ready",
-    auth: "public",
+    auth: "health",
     summary: "May traffic be sent here? 503 with the reasons if not.",
     status: 200,
     refusals: { 503: "not ready; `errors` lists the reasons" },

@@ -8,6 +8,8 @@ export interface Input {
   readonly params: Readonly<Record<string, string>>
   readonly query: Readonly<Record<string, unknown>>
   readonly body: unknown
+  /** The client's address, as far as somebody can tell. */
+  readonly remote: string | undefined
 }
 
 /** What a handler gives: a reply, maybe with headers, or a problem. */
