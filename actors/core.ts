@@ -87,7 +87,7 @@ export const makeCore = (base: Base): Core => {
   const admitted = (list: ReadonlyArray<Admittance>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
   const retell = (ids: ReadonlyArray<string>): void =>
     sessions.each((session) => session.tell({ _tag: "AnnounceTransactions", ids, from: undefined, again: true }))
-  const pool = squeezedPool(squeeze)
+  const pool = squeezedPool(squeeze, options.config.pendingMax)
   const mempool = new Actor(
     squeezed(squeeze, makeMempool({ rules, store, verified, disk, admitted, retell, pool })),
     watch

@@ -9,8 +9,9 @@ export const squeezed = <S extends { readonly inboxMax: number }>(by: number, sp
 /** More than the messages at which a session stops reading. */
 export const sessionInboxLeast = 96
 
-export const squeezedPool = (by: number): PoolBounds => ({
-  transactionsMax: Math.floor(poolBounds.transactionsMax / (by * by)),
+/** `pendingMax`: what the operator lets it hold. */
+export const squeezedPool = (by: number, pendingMax: number = poolBounds.transactionsMax): PoolBounds => ({
+  transactionsMax: Math.floor(pendingMax / (by * by)),
   bytesMax: poolBounds.bytesMax,
   waitMsMax: Math.floor(poolBounds.waitMsMax / (by * by))
 })

@@ -64,6 +64,8 @@ export interface PeerPolicy {
   readonly pollMs: number
   /** Milliseconds that a peer may take to be reached and to answer. */
   readonly timeoutMs: number
+  /** Is a peer asked by HTTP only at an https URL? Undefined: no. */
+  readonly requireHttps?: boolean
 }
 
 /** Where nothing is said: the reference system's figures, and a longer ban. */
@@ -101,6 +103,14 @@ export interface PeerConfig {
   readonly policy?: PeerPolicy
 }
 
+/** Nodes that are asked by HTTP, also by a node that speaks to no peers. */
+export interface HttpPeersConfig {
+  /** Beside `bootstrap` of the peers, as URLs. Nobody else's word ever adds one. */
+  readonly urls: ReadonlyArray<string>
+  /** May they stand at loopback and private addresses? Undefined: those of a development node may. */
+  readonly allowPrivate?: boolean
+}
+
 /** Announcements by UDP (L 1.8). */
 export interface GossipConfig {
   readonly host: string
@@ -129,6 +139,19 @@ export interface BackupConfig {
   readonly everyMs: number | undefined
   /** Backups of one label that are kept; the oldest goes first. */
   readonly keep: number
+  /** Of the copies of keys in the backups that the node makes by itself; undefined: they are left out. */
+  readonly passphrase?: string | undefined
+}
+
+/** Paths of files that do not stand in the data folder; undefined: they stand there. */
+export interface FilesConfig {
+  /** The node's own key. */
+  readonly identityKey: string | undefined
+  /** Where its public key is written; undefined: nowhere. */
+  readonly identityPublic: string | undefined
+  /** The certificate and its key: both, or none. */
+  readonly tlsCert: string | undefined
+  readonly tlsKey: string | undefined
 }
 
 export interface MiningConfig {
@@ -154,10 +177,16 @@ export interface NodeConfig {
   readonly http: HttpConfig
   /** Undefined: this node speaks to no peers. */
   readonly peers: PeerConfig | undefined
+  /** Undefined: only `bootstrap` of the peers. Without peers what comes in here is posted to these nodes, too. */
+  readonly httpPeers?: HttpPeersConfig | undefined
   /** Undefined: nothing is announced by UDP. */
   readonly gossip?: GossipConfig | undefined
   /** Undefined: `defaults.backup`. */
   readonly backup?: BackupConfig
+  /** Undefined: all in the data folder. */
+  readonly files?: FilesConfig
+  /** Pending transactions that are held; undefined: `pendingTransactionsMax`, which is also the most. */
+  readonly pendingMax?: number
   readonly mining: MiningConfig
   /** Block filters for light clients are made and served; undefined: they are. */
   readonly filters?: boolean | undefined

@@ -51,6 +51,11 @@ export const justifiedMax = 16
 export const finalLinksMax = 1_024
 /** Votes in one message: any certificate goes into one. */
 export const votesPerMessageMax = 2 * authoritiesMax
+/** Characters of one setting's text: a list of a thousand peers. Longer: refused. */
+export const settingCharsMax = 65_536
+/** Bytes of a file of settings, of one with a secret, and of one that a node's key stands in. Larger: refused. */
+export const settingsBytesMax = 256 * 1024
+export const secretBytesMax = 4_096
 /** Bytes of a chain spec file; a genesis of some ten thousand accounts. */
 export const specBytesMax = 2 * 1024 * 1024
 

@@ -5,6 +5,7 @@ import { loadEngine } from "../crypto/native.ts"
 import { useEngine } from "../crypto/signature.ts"
 import { attempt } from "./attempt.ts"
 import { authorityCommand } from "./authority-command.ts"
+import { configCommand } from "./config-command.ts"
 import { discoveryCommand } from "./discovery.ts"
 import { failure } from "./failure.ts"
 import { dataDir, nodeUrl, optional, presetNames, undefinedIfNone, usualFolder, whole, yes } from "./flags.ts"
@@ -183,6 +184,7 @@ export const makeRoot = (startedAt: number) =>
     Command.withDescription("A blockchain node: cairn start --dev starts one to play with"),
     Command.withSubcommands([
       makeStartCommand(startedAt),
+      configCommand,
       initCommand,
       genesisCommand,
       keysCommand,

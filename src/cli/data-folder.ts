@@ -8,6 +8,7 @@ import { isCcoin } from "../block/ccoin.ts"
 import { type ChainSpec, formatSpec, parseSpec } from "../block/genesis.ts"
 import { presets } from "../chain/presets.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
+import type { FilesConfig } from "../config.ts"
 import { parseJsonc } from "../codec/jsonc.ts"
 import { makeCertificate } from "../crypto/certificate.ts"
 import { type Keypair, keypairOf } from "../crypto/keys.ts"
@@ -88,15 +89,49 @@ export const specOf = (folder: string): ChainSpec => {
 export const saveSpec = (folder: string, spec: ChainSpec): void =>
   writeFile(specPath(folder), `${JSON.stringify(formatSpec(spec), null, 2)}\n`)
 
+/** PEM, as the reference system and OpenSSL write keys. */
+const pem = /^-----BEGIN [A-Z ]+-----/
+
+/** Another system's key is not read as damaged: its owner must know that it will never be one of ours. */
+const refuseForeign = (path: string, text: string): void => {
+  if (!pem.test(text.trimStart())) return
+  throw failure(
+    "dataFolder",
+    "identity-foreign",
+    `${path} is a PEM file, such as lua-blockchain has: its keys are of the curve P-256, and a node of cairn has one of secp256k1.`,
+    "Name another path, or leave the setting out: the node makes a key, and its id is a new one."
+  )
+}
+
+/** Writes the public key where the operator wants it, or checks the one that is there. */
+const savePublic = (path: string, publicKey: Uint8Array): void => {
+  if (!exists(path)) return writeFile(path, `${toHex(publicKey)}\n`)
+  const text = readText(path, smallFileBytesMax)
+  refuseForeign(path, text)
+  if (text.trim() === toHex(publicKey)) return
+  throw failure(
+    "dataFolder",
+    "identity-other",
+    `${path} holds another public key than the node's.`,
+    "Remove that file, or name another."
+  )
+}
+
 /** The node's own key, made at the first start. */
-export const loadIdentity = (folder: string, random: (length: number) => Uint8Array): Keypair => {
-  const path = join(folder, "identity", "node.key")
+export const loadIdentity = (
+  folder: string,
+  random: (length: number) => Uint8Array,
+  files?: Pick<FilesConfig, "identityKey" | "identityPublic">
+): Keypair => {
+  const path = files?.identityKey ?? join(folder, "identity", "node.key")
   if (!exists(path)) {
     let secret = random(32)
     while (!isSecret(secret)) secret = random(32)
     writeFile(path, `${toHex(secret)}\n`, secretMode)
   }
-  const secret = fromHex(readText(path, smallFileBytesMax).trim(), 32)
+  const text = readText(path, smallFileBytesMax)
+  refuseForeign(path, text)
+  const secret = fromHex(text.trim(), 32)
   if (secret === undefined || !isSecret(secret)) {
     throw failure(
       "dataFolder",
@@ -105,15 +140,26 @@ export const loadIdentity = (folder: string, random: (length: number) => Uint8Ar
       "Restore it from a backup, or remove it: the node then gets a new identity."
     )
   }
-  return keypairOf(secret)
+  const key = keypairOf(secret)
+  if (files?.identityPublic !== undefined) savePublic(files.identityPublic, key.publicKey)
+  return key
 }
 
-/** The node's TLS certificate, made at the first start. */
+/** The node's TLS certificate, made at the first start. One that the operator has named is never written over. */
 export const loadTls = (
   folder: string,
-  facts: { readonly now: number; readonly random: (length: number) => Uint8Array }
+  facts: { readonly now: number; readonly random: (length: number) => Uint8Array },
+  files?: Pick<FilesConfig, "tlsCert" | "tlsKey">
 ): TlsIdentity => {
-  const [keyPath, certPath] = [join(folder, "identity", "tls.key.pem"), join(folder, "identity", "tls.cert.pem")]
+  const keyPath = files?.tlsKey ?? join(folder, "identity", "tls.key.pem")
+  const certPath = files?.tlsCert ?? join(folder, "identity", "tls.cert.pem")
+  if (files?.tlsKey !== undefined && exists(keyPath) !== exists(certPath))
+    throw failure(
+      "dataFolder",
+      "certificate-incomplete",
+      `Of ${certPath} and ${keyPath} only one is there.`,
+      "Bring the other, or remove both names: the node then makes a certificate."
+    )
   if (!exists(keyPath) || !exists(certPath)) {
     const { key, cert } = makeCertificate("cairn", { now: facts.now, serial: facts.random(16) })
     writeFile(keyPath, key, secretMode)

@@ -24,8 +24,34 @@ export class Failure extends Data.TaggedError("Failure")<{
   readonly code: string
   readonly message: string
   readonly hint: string | undefined
+  /** All that was wrong, where it was several things. */
+  readonly errors?: ReadonlyArray<FailureDetail>
 }> {}
+
+/** One of several things that were wrong. */
+export interface FailureDetail {
+  readonly code: string
+  readonly name: string
+  readonly message: string
+  readonly said?: string
+  readonly hint?: string
+}
 
 /** Makes a failure. */
 export const failure = (exit: keyof typeof exits, code: string, message: string, hint?: string): Failure =>
   new Failure({ exit, code, message, hint })
+
+/** One failure of several errors. Of one alone it is that one. */
+export const failureOfAll = (
+  exit: keyof typeof exits,
+  code: string,
+  message: string,
+  errors: ReadonlyArray<FailureDetail>
+): Failure => {
+  const [first] = errors
+  const inWords = ({ message: text, said }: FailureDetail): string => (said === undefined ? text : `${text} ${said}`)
+  const lines = errors.map((error) => `${inWords(error)}${error.hint === undefined ? "" : ` ${error.hint}`}`)
+  return errors.length === 1 && first !== undefined
+    ? new Failure({ exit, code: first.code, message: inWords(first), hint: first.hint, errors })
+    : new Failure({ exit, code, message: `${message}\n  ${lines.join("\n  ")}`, hint: undefined, errors })
+}

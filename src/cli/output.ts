@@ -47,6 +47,15 @@ const write = (text: string): void => {
 export const print = (value: unknown, lines: ReadonlyArray<string>): void =>
   write(isTerminal() ? `${lines.join("\n")}\n` : `${JSON.stringify(value)}\n`)
 
+/** Prints a text as it is, to people and programs. */
+export const printText = (text: string): void => write(text)
+
+/** Tells something beside what a command prints: on standard error, a JSON value a line in a pipe. */
+export const remark = (name: string, message: string): void =>
+  void process.stderr.write(
+    process.stderr.isTTY === true ? `  ${name}: ${message}\n` : `${JSON.stringify({ remark: { name, message } })}\n`
+  )
+
 /** Rows of aligned `name  value`, for people. */
 export const rows = (pairs: ReadonlyArray<readonly [name: string, value: string]>): ReadonlyArray<string> => {
   const width = Math.max(...pairs.map(([name]) => name.length))
@@ -56,8 +65,8 @@ export const rows = (pairs: ReadonlyArray<readonly [name: string, value: string]
 /** Prints a failure to standard error. */
 export const printFailure = (error: Failure): void => {
   if (process.stderr.isTTY !== true) {
-    const { code, message, hint } = error
-    process.stderr.write(`${JSON.stringify({ error: { code, message, hint } })}\n`)
+    const { code, message, hint, errors } = error
+    process.stderr.write(`${JSON.stringify({ error: { code, message, hint, errors } })}\n`)
     return
   }
   const red = coloured(process.stderr) ? "\u001b[31m" : ""

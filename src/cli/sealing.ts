@@ -1,7 +1,6 @@
 /** Who signs for a node that seals: the role that the operator chose, the key or the socket, and the file that protects it. */
 import { dirname, join, resolve } from "node:path"
 import { Effect, Option, type Scope } from "effect"
-import { Flag } from "effect/cli"
 import { ancestryOf } from "../chain/reader.ts"
 import type { Rules } from "../chain/rules.ts"
 import type { NodeConfig } from "../config.ts"
@@ -21,7 +20,7 @@ import { localSigner, type Signer } from "../validator/signer.ts"
 import { type Sighting, watched } from "../validator/watch.ts"
 import { attempt } from "./attempt.ts"
 import { type Failure, failure } from "./failure.ts"
-import { optional, passphraseOf, undefinedIfNone, yes } from "./flags.ts"
+import { optional, passphraseOf, yes } from "./flags.ts"
 import { devKey, openKeyFile } from "./keys.ts"
 
 export const roles = ["basic", "validator"] as const
@@ -61,52 +60,9 @@ export const bookFlags = {
   passphraseFile: optional("passphrase-file", "File with the key file's passphrase; else it is asked for")
 }
 
-export const sealingFlags = {
-  role: Flag.Literals("role", roles).pipe(
-    Flag.withDescription(
-      "Where authorities seal: validator seals with a key, basic never does. Default: basic; with --dev the first account seals"
-    ),
-    Flag.optional
-  ),
-  authorityKey: optional("authority-key", "With --role validator: the key file that seals; with --dev: dev:N"),
-  signer: optional("signer", "With --role validator: unix:PATH of the socket of cairn signer, which has the key"),
-  ...bookFlags,
-  resumeSealing: yes(
-    "resume-sealing",
-    "Seal again after another process was seen to seal with this key: once it is stopped"
-  )
-}
-
-interface SealingInput {
-  readonly role: Option.Option<(typeof roles)[number]>
-  readonly authorityKey: Option.Option<string>
-  readonly signer: Option.Option<string>
-  readonly signed: Option.Option<string>
-  readonly newSignedFile: boolean
-  readonly passphraseFile: Option.Option<string>
-  readonly resumeSealing: boolean
-}
-
 /** The passphrase of a key, if it has one. */
 export const passphraseFor = (key: string | undefined, file: Option.Option<string>) =>
   key === undefined || devKey(key) !== undefined ? Effect.succeed("") : passphraseOf(file, false)
-
-/** Flags as a wish; asks for the passphrase if no file has it. */
-export const sealingOf = (input: SealingInput) => {
-  const key = undefinedIfNone(input.authorityKey)
-  return Effect.map(
-    passphraseFor(key, input.passphraseFile),
-    (passphrase): SealingWish => ({
-      role: undefinedIfNone(input.role),
-      key,
-      passphrase,
-      signer: undefinedIfNone(input.signer),
-      signed: undefinedIfNone(input.signed),
-      newSigned: input.newSignedFile,
-      resume: input.resumeSealing
-    })
-  )
-}
 
 const usage = (code: string, message: string, hint?: string): Failure => failure("usage", code, message, hint)
 

@@ -57,8 +57,8 @@ import { version } from "./version.ts"
 
 export interface StartOptions {
   readonly config: NodeConfig
-  /** Initialises an empty folder with this spec; undefined: it must have been initialised. */
-  readonly spec: string | undefined
+  /** Initialises an empty folder with this spec, or the one of this name; undefined: it must have been initialised. */
+  readonly spec: string | ChainSpec | undefined
   /** Journals every input, for `cairn replay`; undefined: nothing is recorded. */
   readonly recording: Recording | undefined
   /** Serves the routes of a reference system, too. */
@@ -77,8 +77,8 @@ export interface StartOptions {
 /** A fresh folder for a development node that names none. */
 export const freshFolder = (): string => mkdtempSync(join(tmpdir(), "cairn-dev-"))
 
-const prepareRules = (folder: string, spec: string | undefined): Rules => {
-  if (!isInitialised(folder) && spec !== undefined) saveSpec(folder, loadSpec(spec))
+const prepareRules = (folder: string, spec: StartOptions["spec"]): Rules => {
+  if (!isInitialised(folder) && spec !== undefined) saveSpec(folder, typeof spec === "string" ? loadSpec(spec) : spec)
   return makeRules(specOf(folder))
 }
 
@@ -306,8 +306,8 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
       })
       const { store, snapshot } = yield* openStore(folder, rules, config.filters !== false)
       const { key, tls, adminToken } = yield* attempt(() => ({
-        key: loadIdentity(folder, random),
-        tls: loadTls(folder, { now: clock.currentTimeMillisUnsafe(), random }),
+        key: loadIdentity(folder, random, config.files),
+        tls: loadTls(folder, { now: clock.currentTimeMillisUnsafe(), random }, config.files),
         adminToken: config.http.adminToken ?? loadToken(folder, random)
       }))
       const now = (): number => clock.currentTimeMillisUnsafe()

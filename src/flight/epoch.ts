@@ -37,6 +37,25 @@ const factsOf = (epoch: string): string => join(epoch, "epoch.json")
 const Text = Schema.String
 const optional = <S extends Schema.Top>(schema: S) => Schema.optionalKey(schema)
 
+const Policy = Schema.Struct({
+  peersMax: Schema.Int,
+  discoveryFanout: Schema.Int,
+  advertisedMax: Schema.Int,
+  backoffBaseMs: Schema.Finite,
+  banMs: Schema.Finite,
+  failuresMax: Schema.Int,
+  perIpMax: Schema.Int,
+  perSubnetMax: Schema.Int,
+  allowedHosts: Schema.Array(Text),
+  allowedIds: Schema.Array(Text),
+  dialDiscovered: Schema.Boolean,
+  maintenanceMs: optional(Schema.Finite),
+  connectMs: Schema.Finite,
+  pollMs: Schema.Finite,
+  timeoutMs: Schema.Finite,
+  requireHttps: optional(Schema.Boolean)
+})
+
 /** The options of a node that its actors read, as JSON gives them back: what was undefined is absent. */
 const Config = Schema.Struct({
   dataDir: Text,
@@ -48,9 +67,12 @@ const Config = Schema.Struct({
       port: Schema.Int,
       advertise: optional(Text),
       seeds: Schema.Array(Text),
-      discovery: optional(Schema.Array(Text))
+      discovery: optional(Schema.Array(Text)),
+      bootstrap: optional(Schema.Array(Text)),
+      policy: optional(Policy)
     })
   ),
+  pendingMax: optional(Schema.Int),
   mining: Schema.Struct({
     threads: Schema.Int,
     proposer: optional(Text),
@@ -153,8 +175,8 @@ export const beginEpoch = (
 
 const formatFacts = ({ config, facts, key, proposer, rules }: TreeOptions, now: number): string => {
   // Named one by one: a secret that an option may hold one day is not taken along.
-  const { dataDir, dev, http, peers, mining, filters } = config
-  const kept = { dataDir, dev, http: { host: http.host, port: http.port }, peers, mining, filters }
+  const { dataDir, dev, http, peers, mining, filters, pendingMax } = config
+  const kept = { dataDir, dev, http: { host: http.host, port: http.port }, peers, mining, filters, pendingMax }
   const value = {
     format: formatNow,
     runtime,
