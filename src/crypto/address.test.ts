@@ -4,7 +4,7 @@ import { bech32m } from "@scure/base"
 import { makeDice } from "../sim/dice.ts"
 import { Bug } from "../assert.ts"
 import { toHex } from "../codec/bytes.ts"
-import { type Address, addressOf, formatAddress, formatName, isAddress, parseAddress } from "./address.ts"
+import { type Address, addressOf, formatAddress, formatName, isAddress, isName, parseAddress } from "./address.ts"
 
 const dice = makeDice(11)
 const some = (): Address => dice.bytes(20) as Uint8Array as Address
@@ -27,7 +27,8 @@ test("a text that is not the very form is no address: one character changed, two
     const [before, after] = [text.slice(0, at), text.slice(at + 1)]
     const typos = [before + letter + after, before + after, before + letter + text.slice(at)]
     if (after !== "") typos.push(before + after[0] + text[at] + after.slice(1))
-    for (const typo of typos) expect([typo, typo !== text && isAddress(parseAddress(typo, "crn"))]).toEqual([typo, false])
+    for (const typo of typos)
+      expect([typo, typo !== text && isAddress(parseAddress(typo, "crn"))]).toEqual([typo, false])
   }
 })
 
@@ -53,4 +54,18 @@ test("what is wrong is said: case, typo, another chain, another kind, length", (
 
 test("an address comes from 33 bytes; another length is our bug, never the address of what was hashed before", () => {
   for (const length of [0, 32, 34, 65]) expect(() => addressOf(new Uint8Array(length))).toThrow(Bug)
+})
+
+test("a name is one under its own prefix, whole, and no address", () => {
+  const name = formatName("node", dice.bytes(20))
+  expect(isName("node", name)).toBe(true)
+  for (const [prefix, text] of [
+    ["crn", name],
+    ["node", name.slice(0, -1)],
+    ["node", formatName("node", dice.bytes(19))],
+    ["node", formatAddress(some(), "node")],
+    ["node", "peer-node-1"],
+    ["node", "n".repeat(91)]
+  ] as const)
+    expect([text, isName(prefix, text)]).toEqual([text, false])
 })

@@ -46,3 +46,9 @@ export const isAddress = (parsed: Address | { readonly wrong: string }): parsed 
 
 /** Bech32m of 20 bytes under another prefix: names that are not addresses. */
 export const formatName = (prefix: string, bytes: Uint8Array): string => bech32m.encode(prefix, bech32m.toWords(bytes))
+
+/** Is the text such a name? */
+export const isName = (prefix: string, text: string): boolean => {
+  const decoded = text.length > 90 ? undefined : bech32m.decodeUnsafe(text, 90)
+  return decoded?.prefix === prefix && bech32m.fromWordsUnsafe(decoded.words)?.length === addressBytes
+}

@@ -1,4 +1,5 @@
 /** Rules that join several settings, and remarks on what is understood in another way than where it comes from. */
+import { isName } from "../crypto/address.ts"
 import { frameBytesMax } from "../limits.ts"
 import type { Resolved, SettingError } from "./resolve.ts"
 import { type Key, table, type Values } from "./table.ts"
@@ -158,8 +159,8 @@ export interface Remark {
   readonly message: string
 }
 
-/** 33 bytes in hex, as `cairn start` prints it. */
-const isNodeId = (id: string): boolean => /^0[23][0-9a-f]{64}$/i.test(id)
+/** As `cairn start` prints it. */
+const isNodeId = (id: string): boolean => isName("node", id.toLowerCase())
 
 /** Remarks on what is said; none on what is not. */
 export const remarks = (found: Found): ReadonlyArray<Remark> => {
@@ -182,7 +183,7 @@ export const remarks = (found: Found): ReadonlyArray<Remark> => {
   say(
     strange !== undefined,
     "allowedIds",
-    `"${strange}" is no node id of cairn (66 hex digits, node_id of a ready node) and lets nobody in.`
+    `"${strange}" is no node id of cairn (node1…, as a ready node prints it) and lets nobody in.`
   )
   say(
     !values.peerTls && !values.p2pEnabled,
