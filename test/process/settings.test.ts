@@ -5,9 +5,8 @@ import { join } from "node:path"
 import type { Subprocess } from "bun"
 import { productionCodes } from "../../src/settings/production.ts"
 import { until } from "../network.ts"
-import { folder } from "./binary.ts"
+import { binary, folder } from "./binary.ts"
 
-const main = join(import.meta.dir, "../../src/main.ts")
 const home = folder()
 const started: Array<Subprocess> = []
 afterAll(async () => {
@@ -29,7 +28,7 @@ const environment = (wish: Words): Words => ({
 })
 
 const spawn = (args: ReadonlyArray<string>, wish: Words) => {
-  const child = Bun.spawn([process.execPath, "--no-env-file", main, ...args], {
+  const child = Bun.spawn([binary, ...args], {
     cwd: home.path,
     env: environment(wish),
     stdin: "ignore",
