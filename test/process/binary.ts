@@ -8,6 +8,11 @@ import { until } from "../network.ts"
 
 export const binary = join(import.meta.dir, "../../dist/cairn")
 
+/** Without what would be settings of a node: some names that begin as those do are of the tests. */
+export const plainEnvironment: Readonly<Record<string, string | undefined>> = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^(BLOCKCHAIN|CAIRN)_/.test(name))
+)
+
 /** A folder that goes with the test. */
 export const folder = (): { readonly path: string; readonly remove: () => void } => {
   const path = mkdtempSync(join(tmpdir(), "cairn-journey-"))
@@ -33,6 +38,7 @@ export const readyLine = (text: string): string | undefined =>
 export const start = async (...args: ReadonlyArray<string>): Promise<Running> => {
   const child = Bun.spawn([binary, "start", "--http-port", "0", "--p2p-port", "0", ...args], {
     cwd: tmpdir(),
+    env: plainEnvironment,
     stdin: "ignore",
     stdout: "pipe",
     stderr: "inherit"
@@ -88,7 +94,13 @@ export const suite = (): { readonly home: ReturnType<typeof folder>; readonly be
 export const run = async (
   ...args: ReadonlyArray<string>
 ): Promise<{ readonly code: number; readonly out: string; readonly err: string }> => {
-  const child = Bun.spawn([binary, ...args], { cwd: tmpdir(), stdin: "ignore", stdout: "pipe", stderr: "pipe" })
+  const child = Bun.spawn([binary, ...args], {
+    cwd: tmpdir(),
+    env: plainEnvironment,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe"
+  })
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
   return { code: await child.exited, out, err }
 }

@@ -11,12 +11,12 @@ import { lightLies } from "../../src/light/effect.ts"
 import { productionCodes } from "../../src/settings/production.ts"
 import { unsignedCodes } from "../../src/validator/protection.ts"
 import { until } from "../network.ts"
-import { binary, folder, readyLine } from "./binary.ts"
+import { binary, folder, plainEnvironment, readyLine } from "./binary.ts"
 
 const root = join(import.meta.dir, "../..")
 const home = folder()
 const started: Array<Subprocess> = []
-const environment = { ...process.env, HOME: home.path, PATH: `${join(home.path, "bin")}:${process.env["PATH"]}` }
+const environment = { ...plainEnvironment, HOME: home.path, PATH: `${join(home.path, "bin")}:${process.env["PATH"]}` }
 
 beforeAll(() => {
   mkdirSync(join(home.path, "bin"))

@@ -198,6 +198,21 @@ describe("--serve-unready", () => {
   })
 })
 
+test("no more transactions wait than the operator lets wait", async () => {
+  const node = await begin(["--dev", "--data-dir", "full", "--seal-every", "3600"], {
+    BLOCKCHAIN_MAX_PENDING_TRANSACTIONS: "1"
+  })
+  const [from, to] = ["dev:0", "dev:1"].map(
+    (name) => (node.line["dev_accounts"] as ReadonlyArray<Words>).find((one) => one["name"] === name)!["address"]!
+  )
+  const send = (who: string, whom: string) =>
+    run(["send", "--from", who, "--to", whom, "--amount", "1", "--node", node.http])
+  expect((await send("dev:0", to!)).code).toBe(0)
+  const second = await send("dev:1", from!)
+  expect([second.code, second.error?.code]).toEqual([3, "pool-full"])
+  expect(await node.stop()).toBe(0)
+})
+
 describe("a chain from the environment", () => {
   const dataDir = join(home.path, "env")
   const chain = {
