@@ -34,7 +34,7 @@ export const decodeWith = (schema: Schema.Top, value: unknown, code: string): { 
 /** The JSON of a body, or what is wrong with it. */
 export const readJson = async (c: Context): Promise<{ readonly value: unknown } | Problem> => {
   const text = await c.req.text()
-  if (!/^application\/json\b/i.test(c.req.header("content-type") ?? ""))
+  if (!/^application\/json\s*(;|$)/i.test(c.req.header("content-type") ?? ""))
     return problem(415, "content-type-unsupported", "Send JSON with content-type: application/json.")
   try {
     return { value: JSON.parse(text) }
