@@ -123,15 +123,14 @@ const checkHost = (c: HonoContext, origins: Origins): Problem | undefined => {
 const foreign = problem(403, "origin-not-allowed", "A page of another origin may not do this here.")
 const safe: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"])
 
-const mayWrite = (origin: string, { cors = [] }: Origins): boolean => cors.includes(origin)
+const mayWrite = (origin: string, { cors = [] }: Origins): boolean => origin !== "*" && cors.includes(origin)
 const mayRead = (origin: string, { cors = [] }: Origins): boolean => cors.includes("*") || cors.includes(origin)
 
 /** A form or script of another origin changes nothing here. */
 const checkOrigin = (c: HonoContext, origins: Origins): Problem | undefined => {
   const origin = c.req.header("origin")
   if (origin === undefined || safe.has(c.req.method) || mayWrite(origin, origins)) return undefined
-  const host = originHost(origin)
-  return host !== undefined && (host === hostOf(c) || isListed(host, origins)) ? undefined : foreign
+  return originHost(origin) === hostOf(c) ? undefined : foreign
 }
 
 /** Lets a page of another origin read the answer. Cookies are never asked for, so none is sent. */
