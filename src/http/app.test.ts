@@ -12,7 +12,7 @@ import { asHash } from "../crypto/hash.ts"
 import { formatTransfer } from "../ledger/transfer-text.ts"
 import { eventsKeptMax } from "../limits.ts"
 import { makeApp } from "./app.ts"
-import { aliases, type ReplyOf, type RouteName, routes } from "./contract.ts"
+import { aliases, type ReplyOf, type Route, type RouteName, routes } from "./contract.ts"
 import { pathOf } from "./openapi.ts"
 
 let node: TestNode
@@ -220,6 +220,21 @@ describe("a bad request", () => {
       400,
       "body-invalid"
     ])
+  })
+
+  test("with a body that is no object is refused by every route that takes one, and by none with a bug", async () => {
+    const takers = (Object.values(routes) as ReadonlyArray<Route>).filter(({ body }) => body !== undefined)
+    expect(takers.length).toBeGreaterThan(2)
+    for (const { path } of takers)
+      for (const body of ["7", '"text"', "null", "true", "[]", "[{}]"]) {
+        const [status] = await problemOf(post(path, body, { authorization: `Bearer ${token}` }))
+        expect([path, body, status]).toEqual([path, body, 400])
+      }
+    for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/json-patch+json", ""])
+      for (const { path } of takers) {
+        const headers = { authorization: `Bearer ${token}`, "content-type": type }
+        expect([type, path, (await problemOf(post(path, '{"a":1}', headers)))[0]]).toEqual([type, path, 415])
+      }
   })
 
   test("to submit has the code of the rule that it breaks", async () => {
