@@ -234,6 +234,8 @@ export const compatAccountsMax = 4_096
 export const eventsKeptMax = 1_024
 /** Open event streams. Beyond: 503. */
 export const eventStreamsMax = 256
+/** Of these, streams of one client; this machine's own are not counted. Beyond: 503. */
+export const eventStreamsPerClientMax = 32
 
 /** Pages of the state tree held in memory. */
 export const statePagesMax = 16_384

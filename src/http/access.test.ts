@@ -5,7 +5,7 @@ import { Hono } from "hono"
 import { keyOf } from "../../test/fixtures.ts"
 import { startNode, type TestNode } from "../../test/network.ts"
 import { parseCidr } from "../codec/ip.ts"
-import { httpGuessesPerMinute, httpGuessLinesPerMinute } from "../limits.ts"
+import { eventStreamsPerClientMax, httpGuessesPerMinute, httpGuessLinesPerMinute } from "../limits.ts"
 import { Access, type AccessOptions, isGuard } from "./access.ts"
 import { makeApp } from "./app.ts"
 import { compatSystems, makeCompat } from "./compat.ts"
@@ -325,6 +325,24 @@ describe("rates", () => {
     const proxied = { remote: "127.0.0.1", headers: { "x-forwarded-for": remote } }
     for (let i = 0; i < 3; i++) await ask(spared, "/docs", proxied)
     expect((await ask(spared, "/docs", proxied)).status).toBe(429)
+  })
+})
+
+describe("event streams", () => {
+  test("of one client are few, so that others have some, and one that ended counts no more", async () => {
+    const made = make()
+    const opened: Array<Response> = []
+    const stream = (remote: string) => ask(made, "/api/events", { remote })
+    for (let i = 0; i < eventStreamsPerClientMax; i++) opened.push(await stream("2001:db8::1"))
+    expect(opened.every(({ status }) => status === 200)).toBe(true)
+    expect(await codeOf(await stream("2001:db8::2"))).toEqual([503, "streams-full"])
+    const other = await stream("2001:db8:0:1::1")
+    expect(other.status).toBe(200)
+    await opened.pop()!.body!.cancel()
+    opened.push(await stream("2001:db8::3"))
+    expect(opened.at(-1)!.status).toBe(200)
+    expect((await stream("2001:db8::3")).status).toBe(503)
+    for (const { body } of [...opened, other]) await body!.cancel()
   })
 })
 

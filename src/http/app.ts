@@ -13,7 +13,7 @@ import { Access, type AccessOptions, isGuard } from "./access.ts"
 import { answer, decodeWith, readJson } from "./answer.ts"
 import { remoteOf } from "./caller.ts"
 import { aliases, type Route, type RouteName, routes } from "./contract.ts"
-import { streamEvents } from "./events.ts"
+import { StreamCrowd, streamEvents } from "./events.ts"
 import { type Handlers, type Input, isProblem } from "./exchange.ts"
 import { makeHandlers } from "./handlers.ts"
 import { closed, guards, internal } from "./guards.ts"
@@ -77,6 +77,7 @@ const addPages = (app: Hono, access: Access, options: AppOptions): void => {
   const openApi = JSON.stringify(makeOpenApi(version, httpUrl === "" ? "/" : httpUrl))
   const style = [...options.page.keys()].find((path) => path.endsWith(".css")) ?? "/style.css"
   const docs = makeDocsPage(version, style)
+  const crowd = new StreamCrowd()
   const get = (path: string, handler: Handler): void => {
     access.admit("GET", path, "public")
     app.get(path, handler)
@@ -84,8 +85,13 @@ const addPages = (app: Hono, access: Access, options: AppOptions): void => {
   get(
     "/api/events",
     (c) =>
-      streamEvents(c, options.node) ??
-      answer(c, problem(503, "streams-full", "Too many event streams are open.", { headers: { "retry-after": "30" } }))
+      streamEvents(c, options.node, crowd) ??
+      answer(
+        c,
+        problem(503, "streams-full", "Too many event streams are open, of all or of you.", {
+          headers: { "retry-after": "30" }
+        })
+      )
   )
   get("/metrics", async (c) => {
     const exit = await Effect.runPromiseExitWith(options.context)(options.node.metrics())

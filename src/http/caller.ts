@@ -4,6 +4,7 @@
  *   socket's address → is it a trusted proxy's? → Forwarded or X-Forwarded-For, from the right, up to the first that is none
  */
 import type { Context } from "hono"
+import { toHex } from "../codec/bytes.ts"
 import { type Cidr, formatIp, inCidr, type Ip, isLoopback, networkOf, parseIp } from "../codec/ip.ts"
 
 /** What the server knows of a request beside its bytes. */
@@ -96,4 +97,10 @@ export const remoteOf = (c: Context): string | undefined => {
   if (caller === undefined) return ((c.env ?? {}) as Arrival).remote
   // Who comes through a proxy on this machine that nobody has vouched for is not this machine.
   return caller.ip === undefined || (isLoopback(caller.ip) && !caller.near) ? undefined : formatIp(caller.ip)
+}
+
+/** One client as a text; undefined: it is on this machine, or nobody can tell. */
+export const strangerOf = (c: Context): string | undefined => {
+  const caller = c.get(key) as Caller | undefined
+  return caller === undefined || caller.near ? undefined : toHex(caller.client)
 }

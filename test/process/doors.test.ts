@@ -63,6 +63,15 @@ describe("tokens", () => {
     await lookedAt()
     expect([await mine("another token of the operator"), await mine(first)]).toEqual(["", "admin-token-required"])
     expect(printed()).toMatch(/"admin call".*"token":"anna"/)
+    // As the page for operators shows them.
+    const shown = [
+      ...readFileSync(join(import.meta.dir, "../../docs/runbook.md"), "utf8").matchAll(/^cairn (token .*)$/gm)
+    ]
+    expect(shown.length).toBe(3)
+    for (const [, command] of shown) {
+      const { code } = await run(...command!.replace("DIR", dataDir).split(" "))
+      expect([command, code]).toEqual([command, 0])
+    }
     expect(printed().includes(anna) || printed().includes(first)).toBe(false)
   }, 30_000)
 })
