@@ -25,7 +25,7 @@ import {
   type TransactionRefused,
   Unavailable
 } from "../src/node.ts"
-import type { NodeState, Readiness } from "../src/ready.ts"
+import type { Readiness } from "../src/ready.ts"
 import { readLeaders } from "../src/store/leaders.ts"
 import type { Snapshot, SnapshotRow } from "../src/store/snapshot.ts"
 import type { ActorRef, Reply } from "./actor.ts"
@@ -117,15 +117,16 @@ const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["st
 }
 
 /** The state after a look around: what is asked now is answered of now, and not of the last second. */
-const lookAround = (ports: NodePorts): Answer<NodeState> => {
+const lookAround = (ports: NodePorts): Answer<Pick<ReadyView, "state" | "sync">> => {
   const { readiness, sync } = ports
   ports.check()
   const { name } = readiness.state
   // The download may wait for the chain, which waits for room: what it has to say can wait, too.
-  if (name === "failed" || name === "stopping" || name === "dead") return Effect.succeed(readiness.state)
+  if (name === "failed" || name === "stopping" || name === "dead")
+    return Effect.succeed({ state: readiness.state, sync: undefined })
   return Effect.map(
     sync.ask<Stats["sync"]>((reply) => ({ _tag: "View", reply })),
-    (view) => readiness.hear({ _tag: "Saw", ...view })
+    (sync) => ({ state: readiness.hear({ _tag: "Saw", ...sync }), sync })
   )
 }
 
@@ -137,7 +138,7 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
     Effect.gen(function* () {
       const reasons: Array<ReadyView["reasons"][number]> = []
       const consistent = yield* makeValidate(ports)
-      const state = yield* lookAround(ports)
+      const { state, sync } = yield* lookAround(ports)
       const { name, reason, message } = state
       if (name !== "ready") reasons.push({ code: name === "failed" ? reason : notReady[name], message })
       if (!consistent.valid) reasons.push({ code: "store-inconsistent", message: consistent.reason })
@@ -150,7 +151,7 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
           code: "finality-broken",
           message: "What the authorities have made final contradicts this node."
         })
-      return { ready: reasons.length === 0, state, reasons }
+      return { ready: reasons.length === 0, state, reasons, sync }
     })
 }
 

@@ -222,6 +222,15 @@ export const diskRetryMsMax = 15_000
 export const httpBodyBytesMax = 256 * 1024
 /** Rows of one HTTP page. */
 export const httpPageMax = 256
+/** Clients whose rate of HTTP requests is kept, of each class of routes: 16 bytes each. Others share the debts of those. A multiple of 8. */
+export const httpClientsMax = 32_768
+/** Wrong admin tokens and peer secrets that a client may show in a minute. Beyond: 429, before anything is compared. */
+export const httpGuessesPerMinute = 10
+/** Lines about wrong tokens that the log takes in a minute. */
+export const httpGuessLinesPerMinute = 60
+/** Named tokens of one node, and bytes of their file. */
+export const adminTokensMax = 64
+export const adminTokensBytesMax = 64 * 1024
 /** Accounts of the public mnemonic that a development node looks for in its genesis: each costs a key derivation. */
 export const devAccountsMax = 10
 /** Accounts that one answer of ccoin's routes tells all of. More: refused. */
@@ -230,6 +239,8 @@ export const compatAccountsMax = 4_096
 export const eventsKeptMax = 1_024
 /** Open event streams. Beyond: 503. */
 export const eventStreamsMax = 256
+/** Of these, streams of one client; this machine's own are not counted. Beyond: 503. */
+export const eventStreamsPerClientMax = 32
 
 /** Pages of the state tree held in memory. */
 export const statePagesMax = 16_384

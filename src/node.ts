@@ -362,6 +362,8 @@ export interface ReadyView {
   readonly ready: boolean
   readonly state: NodeState
   readonly reasons: ReadonlyArray<{ readonly code: string; readonly message: string }>
+  /** Undefined: the node cannot say at this moment, and is not ready. */
+  readonly sync: SyncView | undefined
 }
 
 export interface NodeShape {

@@ -22,6 +22,7 @@ import { makeStartCommand } from "./start-command.ts"
 import { stateAt } from "./state.ts"
 import { status } from "./status.ts"
 import { makeTestnetCommand } from "./testnet-command.ts"
+import { tokenCommand } from "./token-command.ts"
 import { verify } from "./verify.ts"
 import { verifyPast } from "./verify-past.ts"
 import { sendCommand, walletCommand } from "./wallet-command.ts"
@@ -188,6 +189,7 @@ export const makeRoot = (startedAt: number) =>
       initCommand,
       genesisCommand,
       keysCommand,
+      tokenCommand,
       sendCommand,
       walletCommand,
       statusCommand,

@@ -1,6 +1,6 @@
 /**
  * The data folder of a node: spec.json (the chain), chain.db, identity/ (the node's own key and its TLS certificate),
- * keystore/ (people's keys), admin.token, session.token (with --compat: of this start), LOCK.db. Secret files have mode 0600.
+ * keystore/ (people's keys), admin.token, admin.tokens, session.token (with --compat: of this start), LOCK.db. Secret files have mode 0600.
  */
 import { join } from "node:path"
 import { Result } from "effect"
@@ -25,6 +25,8 @@ export const specPath = (folder: string): string => join(folder, "spec.json")
 export const databasePath = (folder: string): string => join(folder, "chain.db")
 export const keystorePath = (folder: string): string => join(folder, "keystore")
 export const tokenPath = (folder: string): string => join(folder, "admin.token")
+/** Named tokens of admin routes, by their hashes. */
+export const tokensPath = (folder: string): string => join(folder, "admin.tokens")
 
 /** Is there a chain in this folder? */
 export const isInitialised = (folder: string): boolean => exists(specPath(folder))
@@ -178,8 +180,7 @@ export const newSession = (folder: string, random: (length: number) => Uint8Arra
   return secret
 }
 
-/** The token of admin routes, made at the first start; whoever can read the file may use it. */
-export const loadToken = (folder: string, random: (length: number) => Uint8Array): string => {
+/** Makes the first token of admin routes, at the first start; whoever can read the file may use it. */
+export const makeFirstToken = (folder: string, random: (length: number) => Uint8Array): void => {
   if (!exists(tokenPath(folder))) writeFile(tokenPath(folder), `${toHex(random(32))}\n`, secretMode)
-  return readText(tokenPath(folder), smallFileBytesMax).trim()
 }

@@ -17,7 +17,7 @@ import type { KeyOptions } from "./keys.ts"
 const home = join(homedir(), ".cairn")
 
 export const nodeUrl = Flag.String("node").pipe(
-  Flag.withDescription("URL of the node to talk to"),
+  Flag.withDescription("URL of the node to talk to, or unix: and the path of its admin socket"),
   Flag.withDefault(`http://${defaults.httpHost}:${defaults.httpPort}`)
 )
 export const optional = (name: string, description: string) =>

@@ -21,10 +21,11 @@ import { type Recording, startRecorded } from "../flight/record.ts"
 import { makeApp } from "../http/app.ts"
 import { compatModel, type CompatSystem, makeCompat } from "../http/compat.ts"
 import { loadPage } from "../http/page.ts"
-import { type HttpServer, serveHttp } from "../http/server.ts"
+import { type HttpAddress, type HttpServer, serveHttp } from "../http/server.ts"
 import { bunFetch } from "../io/fetch.ts"
 import { Random } from "../io/random.ts"
 import { bunTcp } from "../io/tcp.ts"
+import { bindUnix } from "../io/unix.ts"
 import { startBunThread } from "../io/worker.ts"
 import { format } from "../ledger/amount.ts"
 import type { NodeEvent, NodeFacts } from "../node.ts"
@@ -43,12 +44,13 @@ import {
   loadIdentity,
   loadSpec,
   loadTls,
-  loadToken,
+  makeFirstToken,
   newSession,
   saveSpec,
   sessionPath,
   specOf
 } from "./data-folder.ts"
+import { doorsOf } from "./doors.ts"
 import { failure, type Failure } from "./failure.ts"
 import { dataOf } from "./money.ts"
 import { isTerminal, paint, print, rows } from "./output.ts"
@@ -267,6 +269,13 @@ const logStates = ({ node }: Tree, context: Context.Context<never>): void => {
   for (const event of node.listen(0, log)?.replay ?? []) log(event)
 }
 
+/** Where the HTTP door is. */
+const addressOf = ({ http: { host, port, adminSocket } }: NodeConfig): HttpAddress => ({
+  host,
+  port,
+  own: adminSocket === undefined ? undefined : { path: adminSocket, bind: bindUnix }
+})
+
 /** Starts the actors, recorded or not. */
 const launch = (options: TreeOptions, recording: Recording | undefined): Effect.Effect<Tree, Failure> =>
   Effect.mapError(recording === undefined ? startTree(options) : startRecorded(options, recording), (fault) =>
@@ -305,11 +314,15 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
         return proposerOf(rules, config)
       })
       const { store, snapshot } = yield* openStore(folder, rules, config.filters !== false)
-      const { key, tls, adminToken } = yield* attempt(() => ({
-        key: loadIdentity(folder, random, config.files),
-        tls: loadTls(folder, { now: clock.currentTimeMillisUnsafe(), random }, config.files),
-        adminToken: config.http.adminToken ?? loadToken(folder, random)
-      }))
+      const context = yield* Effect.context<never>()
+      const { key, tls, doors } = yield* attempt(() => {
+        makeFirstToken(folder, random)
+        return {
+          key: loadIdentity(folder, random, config.files),
+          tls: loadTls(folder, { now: clock.currentTimeMillisUnsafe(), random }, config.files),
+          doors: doorsOf(config, { context, random, now: () => performance.now() })
+        }
+      })
       const now = (): number => clock.currentTimeMillisUnsafe()
       const opening = openSigner({ rules, store, config, now }, sealing)
       const signer = yield* Effect.raceFirst(opening, Effect.as(untilSignal, "stopped" as const))
@@ -317,9 +330,8 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
       if (signer !== undefined) yield* refuseRecording(recording)
       const sessionSecret = compat === undefined ? "" : yield* attempt(() => newSession(folder, random))
       const page = loadPage()
-      const context = yield* Effect.context<never>()
       const built = Deferred.makeUnsafe<Tree, Failure>()
-      const server: HttpServer = yield* serveHttp(config.http, (url) =>
+      const server: HttpServer = yield* serveHttp(addressOf(config), (url) =>
         Effect.runPromiseWith(context)(
           Effect.gen(function* () {
             const options: TreeOptions = {
@@ -346,7 +358,7 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
             }
             const tree = yield* launch(options, recording)
             Deferred.doneUnsafe(built, Exit.succeed(tree))
-            const hosts = config.http.host === "127.0.0.1" || config.http.host === "::1" ? ["localhost"] : []
+            const { hosts } = doors
             const session = { secret: sessionSecret, file: sessionPath(folder), port: Number(new URL(url).port), hosts }
             const routes =
               compat === undefined
@@ -361,7 +373,8 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
                     spenders: spendersIn(folder)
                   })
             const files = yield* Effect.promise(() => page)
-            return makeApp({ node: tree.node, context, adminToken, page: files, hosts, compat: routes })
+            const { adminToken } = config.http
+            return makeApp({ node: tree.node, context, adminToken, page: files, compat: routes, ...doors })
           }).pipe(Effect.tapError((fault) => Effect.sync(() => Deferred.doneUnsafe(built, Exit.fail(fault)))))
         ).catch(() => ({ fetch: () => new Response("failed", { status: 500 }) }))
       ).pipe(

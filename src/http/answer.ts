@@ -4,7 +4,7 @@ import type { Context } from "hono"
 import { type Problem, problem } from "./problem.ts"
 
 /** A refusal as application/problem+json (RFC 9457). */
-export const answer = (c: Context, { status, code, title, detail, headers, errors }: Problem): Response => {
+export const answer = (c: Context, { status, code, title, detail, headers, errors, extra }: Problem): Response => {
   const body = {
     type: `urn:cairn:error:${code}`,
     title,
@@ -12,7 +12,8 @@ export const answer = (c: Context, { status, code, title, detail, headers, error
     code,
     detail,
     instance: c.req.path,
-    ...(errors === undefined ? {} : { errors })
+    ...(errors === undefined ? {} : { errors }),
+    ...extra
   }
   return c.body(JSON.stringify(body), status as 400, { "content-type": "application/problem+json", ...headers })
 }
@@ -34,7 +35,7 @@ export const decodeWith = (schema: Schema.Top, value: unknown, code: string): { 
 /** The JSON of a body, or what is wrong with it. */
 export const readJson = async (c: Context): Promise<{ readonly value: unknown } | Problem> => {
   const text = await c.req.text()
-  if (!/^application\/json\b/i.test(c.req.header("content-type") ?? ""))
+  if (!/^application\/json\s*(;|$)/i.test(c.req.header("content-type") ?? ""))
     return problem(415, "content-type-unsupported", "Send JSON with content-type: application/json.")
   try {
     return { value: JSON.parse(text) }

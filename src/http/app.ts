@@ -1,37 +1,40 @@
 /**
  * The Hono app: contract, guards, handlers.
  *
- *   request → id, headers → Host (a page of another origin must not reach us by DNS) → route or 404/405 → admin guard
+ *   request → id, headers → Host, Origin → the gate: its class, how often, who → route or 404/405
  *           → parameters and body (size, type, shape) → Node → JSON, or a problem
  */
-import { timingSafeEqual } from "node:crypto"
 import { type Context, Effect, Exit, Result } from "effect"
-import { type Context as HonoContext, Hono } from "hono"
-import { sha256 } from "../crypto/hash.ts"
-import { utf8 } from "../codec/bytes.ts"
+import { type Context as HonoContext, type Handler, Hono } from "hono"
+import { assert } from "../assert.ts"
 import { httpBodyBytesMax } from "../limits.ts"
 import type { Answer, BlockRefused, NodeShape, TransactionRefused, VoteRefused } from "../node.ts"
+import { Access, type AccessOptions, isGuard } from "./access.ts"
 import { answer, decodeWith, readJson } from "./answer.ts"
+import { remoteOf } from "./caller.ts"
 import { aliases, type Route, type RouteName, routes } from "./contract.ts"
-import { streamEvents } from "./events.ts"
+import { StreamCrowd, streamEvents } from "./events.ts"
 import { type Handlers, type Input, isProblem } from "./exchange.ts"
 import { makeHandlers } from "./handlers.ts"
 import { closed, guards, internal } from "./guards.ts"
-import { isLoopbackAddress, isLoopbackHost } from "./loopback.ts"
 import { makeDocsPage, makeOpenApi } from "./openapi.ts"
-import { remoteOf } from "./own-session.ts"
 import { type Problem, problem, problemOf } from "./problem.ts"
+import { hashToken } from "./tokens.ts"
 
 export interface AppOptions {
   readonly node: NodeShape
   /** The services and scheduler that answers run with. */
   readonly context: Context.Context<never>
-  /** Undefined: admin routes answer only a development node's own page and loopback. */
+  /** A token of admin routes beside those of `access`. With none at all they answer only a development node's own machine. */
   readonly adminToken: string | undefined
+  /** Who may pass, and how often; undefined: `adminToken` alone counts, and nobody is limited. */
+  readonly access?: AccessOptions
   /** Files of the page by path. */
   readonly page: ReadonlyMap<string, { readonly type: string; readonly body: string | Uint8Array }>
-  /** Host names that requests may carry beside loopback ones; empty: any (the operator listens on a public address). */
+  /** Names that requests may carry in Host beside loopback ones and addresses; empty: any (the operator listens publicly). */
   readonly hosts: ReadonlyArray<string>
+  /** Origins of pages that may read and post here beside our own; `*` lets any read. */
+  readonly cors?: ReadonlyArray<string>
   /** Routes of a reference system beside ours. */
   readonly compat?: Hono | undefined
 }
@@ -39,65 +42,72 @@ export interface AppOptions {
 /** The app. `fetch` it without a socket in tests. */
 export const makeApp = (options: AppOptions): Hono => {
   const app = new Hono()
+  const access = makeAccess(options)
+  const origins = { hosts: options.hosts, cors: options.cors ?? [] }
+  for (const guard of guards(origins, httpBodyBytesMax)) app.use(guard)
+  app.use(access.gate)
+  addRoutes(app, access, options)
+  addPages(app, access, options)
+  for (const route of app.routes)
+    assert(isGuard(route) || access.classOf(route) !== undefined, `${route.method} ${route.path} is in a class`)
+  return closed(app, "See /docs.", origins)
+}
+
+const makeAccess = ({ node, adminToken, access = {} }: AppOptions): Access => {
+  const own = adminToken === undefined ? [] : [{ name: "config", hash: hashToken(adminToken), created: 0 }]
+  const { tokens = () => [] } = access
+  return new Access({ ...access, tokens: (now) => [...own, ...tokens(now)] }, node.facts.dev)
+}
+
+/** The routes of the contract. */
+const addRoutes = (app: Hono, access: Access, options: AppOptions): void => {
   const handlers = makeHandlers(options.node)
+  for (const [name, route] of Object.entries(routes) as ReadonlyArray<readonly [RouteName, Route]>) {
+    const paths = [route.path, ...Object.entries(aliases).flatMap(([path, target]) => (target === name ? [path] : []))]
+    for (const path of paths) {
+      access.admit(route.method, path, route.auth)
+      app.on(route.method, path, (c) => serve(c, { name, route, handlers, options }))
+    }
+  }
+}
+
+/** What is no JSON of the contract: events, metrics, documents, the page, and the routes of a reference system. */
+const addPages = (app: Hono, access: Access, options: AppOptions): void => {
   const { version, httpUrl } = options.node.facts
   const openApi = JSON.stringify(makeOpenApi(version, httpUrl === "" ? "/" : httpUrl))
   const style = [...options.page.keys()].find((path) => path.endsWith(".css")) ?? "/style.css"
   const docs = makeDocsPage(version, style)
-
-  for (const guard of guards(options.hosts, httpBodyBytesMax)) app.use(guard)
-
-  for (const [name, route] of Object.entries(routes) as ReadonlyArray<readonly [RouteName, Route]>) {
-    const paths = [route.path, ...Object.entries(aliases).flatMap(([path, target]) => (target === name ? [path] : []))]
-    for (const path of paths) app.on(route.method, path, (c) => serve(c, { name, route, handlers, options }))
+  const crowd = new StreamCrowd()
+  const get = (path: string, handler: Handler): void => {
+    access.admit("GET", path, "public")
+    app.get(path, handler)
   }
-  app.get(
+  get(
     "/api/events",
     (c) =>
-      streamEvents(c, options.node) ??
-      answer(c, problem(503, "streams-full", "Too many event streams are open.", { headers: { "retry-after": "30" } }))
+      streamEvents(c, options.node, crowd) ??
+      answer(
+        c,
+        problem(503, "streams-full", "Too many event streams are open, of all or of you.", {
+          headers: { "retry-after": "30" }
+        })
+      )
   )
-  app.get("/metrics", async (c) => {
+  get("/metrics", async (c) => {
     const exit = await Effect.runPromiseExitWith(options.context)(options.node.metrics())
     return Exit.isSuccess(exit)
-      ? c.text(exit.value, 200, { "content-type": "text/plain; version=0.0.4" })
+      ? c.text(`${exit.value}${access.metrics()}`, 200, { "content-type": "text/plain; version=0.0.4" })
       : answer(c, internal)
   })
-  app.get("/openapi.json", (c) => c.body(openApi, 200, { "content-type": "application/json" }))
-  app.get("/docs", (c) => c.html(docs))
-  if (options.compat !== undefined) app.route("/", options.compat)
-  for (const [path, { type, body }] of options.page) {
-    app.get(path, (c) => c.body(body as string, 200, { "content-type": type, "cache-control": "no-cache" }))
+  get("/openapi.json", (c) => c.body(openApi, 200, { "content-type": "application/json" }))
+  get("/docs", (c) => c.html(docs))
+  if (options.compat !== undefined) {
+    // They ask for more themselves, where they show or use the node's key (own-session.ts).
+    for (const { method, path } of options.compat.routes) access.admit(method, path, "public")
+    app.route("/", options.compat)
   }
-  return closed(app, "See /docs.")
-}
-
-const sameSecret = (a: string, b: string): boolean => timingSafeEqual(sha256(utf8(a)), sha256(utf8(b)))
-
-/** Admin routes: the token, or on a development node without one a request from loopback by its own page or no page. */
-const checkAdmin = (c: HonoContext, { adminToken, node }: AppOptions): Problem | undefined => {
-  const given =
-    c.req.header("x-blockchain-admin-token") ?? /^Bearer (.+)$/.exec(c.req.header("authorization") ?? "")?.[1]
-  if (adminToken !== undefined && given !== undefined && sameSecret(given, adminToken)) return undefined
-  const remote = remoteOf(c)
-  const near = remote === undefined || isLoopbackAddress(remote)
-  const local = near && isLoopbackHost(c.req.header("host") ?? new URL(c.req.url).host)
-  if (node.facts.dev && given === undefined && local) return undefined
-  return problem(
-    401,
-    "admin-token-required",
-    "Send the admin token: Authorization: Bearer … It stands in admin.token of the data folder.",
-    {
-      headers: { "www-authenticate": "Bearer" }
-    }
-  )
-}
-
-/** Whoever a route is not open to. Peers have no secret yet, so nobody is one. */
-const checkAccess = (c: HonoContext, auth: Route["auth"], options: AppOptions): Problem | undefined => {
-  if (auth === "admin") return checkAdmin(c, options)
-  if (auth === "peer") return problem(401, "peer-secret-required", "Send the peers' secret: X-Blockchain-Peer-Secret.")
-  return undefined
+  for (const [path, { type, body }] of options.page)
+    get(path, (c) => c.body(body as string, 200, { "content-type": type, "cache-control": "no-cache" }))
 }
 
 /** Query parameters that schemas want as numbers. */
@@ -136,8 +146,6 @@ interface Serving {
 }
 
 const serve = async (c: HonoContext, { name, route, handlers, options }: Serving): Promise<Response> => {
-  const denied = checkAccess(c, route.auth, options)
-  if (denied !== undefined) return answer(c, denied)
   const query = readQuery(c, route)
   if (isProblem(query)) return answer(c, query)
   const body = await readBody(c, name, route)

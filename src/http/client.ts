@@ -26,7 +26,10 @@ export interface Call {
 /** Milliseconds that a node may take. Mining on order may take long. */
 const slowestMsMax = 130_000
 
-/** Calls a route of the node at `base`. Throws ApiError. */
+/** How a node is reached that is named by its socket file (unix:/path): no name and no port belong to it. */
+const socketOf = (base: string): string | undefined => /^unix:(.+)$/.exec(base)?.[1]
+
+/** Calls a route of the node at `base`, a URL, or unix: and the path of its admin socket. Throws ApiError. */
 export const call = async <N extends RouteName>(
   base: string,
   name: N,
@@ -36,11 +39,13 @@ export const call = async <N extends RouteName>(
   const path = route.path.replace(/:([a-z]+)(\{[^}]*\}(?:\})?)?/g, (_, key: string) =>
     encodeURIComponent(String(params[key] ?? ""))
   )
-  const url = new URL(path, base)
+  const unix = socketOf(base)
+  const url = new URL(path, unix === undefined ? base : "http://localhost")
   for (const [key, value] of Object.entries(query)) url.searchParams.set(key, String(value))
   const headers: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" }
   if (token !== undefined) headers["authorization"] = `Bearer ${token}`
-  const init: RequestInit = { method: route.method, headers, signal: AbortSignal.timeout(answerMsMax) }
+  const init: BunFetchRequestInit = { method: route.method, headers, signal: AbortSignal.timeout(answerMsMax) }
+  if (unix !== undefined) init.unix = unix
   if (body !== undefined) init.body = JSON.stringify(body)
   const response = await fetch(url, init).catch((error: Error) => {
     throw new ApiError(0, "unreachable", `No node answers at ${base}: ${error.message}`)

@@ -8,9 +8,10 @@ import { blockBytesMax, httpPageMax } from "../limits.ts"
 import type { Answer, BlockRefused, BlockView, NodeShape, PeerAdded, TransactionRefused } from "../node.ts"
 import { decodeWith, readJson } from "./answer.ts"
 import type { Wallet } from "./compat-wallet.ts"
+import { remoteOf } from "./caller.ts"
 import { isProblem } from "./exchange.ts"
 import { isLoopbackAddress } from "./loopback.ts"
-import { type OwnSession, remoteOf } from "./own-session.ts"
+import type { OwnSession } from "./own-session.ts"
 import { problem, type Problem, problemOf } from "./problem.ts"
 
 export interface DeskPorts {

@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import { authorityRoutes } from "./authority-contract.ts"
+import { healthRoutes } from "./health-contract.ts"
 import { leaderSlotsMax } from "../limits.ts"
 import {
   Account,
@@ -26,7 +27,6 @@ import {
   PendingCoin,
   Service,
   SpentCoin,
-  State,
   StateAccount,
   StateCoin,
   Stats,
@@ -78,22 +78,7 @@ export const routes = {
       timestamp: text
     })
   }),
-  ready: route({
-    method: "GET",
-    path: "/api/ready",
-    auth: "health",
-    summary: "May traffic be sent here? 503 with the reasons if not.",
-    status: 200,
-    refusals: { 503: "not ready; `errors` lists the reasons" },
-    reply: Schema.Struct({
-      status: Schema.Literal("ready"),
-      state: State,
-      chain_id: text,
-      node_id: text,
-      height: count,
-      timestamp: text
-    })
-  }),
+  ...healthRoutes,
   info: route({
     method: "GET",
     path: "/api/info",
@@ -436,7 +421,6 @@ export type ReplyOf<N extends RouteName> = Schema.Schema.Type<(typeof routes)[N]
 /** Other names of routes (L legacy). */
 export const aliases: Readonly<Record<string, RouteName>> = {
   "/health": "health",
-  "/livez": "health",
   "/readyz": "ready",
   "/configuration": "info",
   "/get_chain": "chain",

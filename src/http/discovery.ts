@@ -13,10 +13,10 @@ import { sourceOf } from "../discovery/place.ts"
 import { advice, type Command, type DiscoveryReject, readCommand } from "../discovery/statement.ts"
 import { discoveryBodyBytesMax, discoveryPageMax } from "../limits.ts"
 import { answer, readJson } from "./answer.ts"
+import { remoteOf } from "./caller.ts"
 import { isProblem } from "./exchange.ts"
 import { closed, guards } from "./guards.ts"
 import { isLoopbackAddress } from "./loopback.ts"
-import { remoteOf } from "./own-session.ts"
 import { type Problem, problem } from "./problem.ts"
 
 export interface DiscoveryOptions {
@@ -67,7 +67,7 @@ export const makeDiscovery = ({ store, version, now, hosts, membersMax }: Discov
   const app = new Hono()
   const registry = new Registry(store, membersMax)
   const rate = new Rate()
-  for (const guard of guards(hosts, discoveryBodyBytesMax)) app.use(guard)
+  for (const guard of guards({ hosts }, discoveryBodyBytesMax)) app.use(guard)
   app.use(async (c, next) => {
     const waitMs = rate.take(callerOf(c).source, now())
     if (waitMs === 0) return next()

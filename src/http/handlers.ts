@@ -11,6 +11,7 @@ import type { BlockView, NodeShape } from "../node.ts"
 import { authorityHandlers } from "./authority-handlers.ts"
 import { coinHandlers } from "./coin-handlers.ts"
 import { aliases, routes } from "./contract.ts"
+import { healthHandlers } from "./health-handlers.ts"
 import type { Handlers, Output } from "./exchange.ts"
 import { addressIn, badCursor, cursorOf, hasCoins, limitOf, withoutAccounts } from "./input.ts"
 import {
@@ -24,7 +25,6 @@ import {
   peerJson,
   peerStates,
   serviceJson,
-  stateJson,
   statsJson,
   transactionJson,
   transactionProofJson
@@ -81,7 +81,7 @@ const statsAndMeta = (node: NodeShape) =>
 /** What this node is and how it is. */
 const nodeHandlers = (
   node: NodeShape
-): Pick<Handlers, "health" | "ready" | "info" | "stats" | "validate" | "finality" | "peers" | "hash"> => {
+): Pick<Handlers, "health" | "info" | "stats" | "validate" | "finality" | "peers" | "hash"> => {
   const { facts } = node
   const { rules } = facts
   const prefix = rules.spec.addressPrefix
@@ -103,24 +103,6 @@ const nodeHandlers = (
           config_valid: true,
           config_errors: [],
           timestamp: now()
-        }
-      }),
-    ready: () =>
-      Effect.gen(function* () {
-        const { ready, state, reasons } = yield* node.ready()
-        const { header } = yield* node.tip()
-        if (!ready)
-          return problem(503, "not-ready", reasons.map(({ message }) => message).join(" "), { errors: reasons })
-        const { nodeId } = facts
-        return {
-          reply: {
-            status: "ready" as const,
-            state: stateJson(state),
-            chain_id: rules.spec.ledger.chainId,
-            node_id: nodeId,
-            height: header.height,
-            timestamp: now()
-          }
         }
       }),
     info: () =>
@@ -325,6 +307,7 @@ const proofHandlers = (node: NodeShape): Pick<Handlers, "transactionProof" | "ac
 /** A handler for every route. */
 export const makeHandlers = (node: NodeShape): Handlers => ({
   ...nodeHandlers(node),
+  ...healthHandlers(node),
   ...chainHandlers(node),
   ...moneyHandlers(node),
   ...coinHandlers(node),

@@ -9,6 +9,7 @@ import type { Context, MiddlewareHandler } from "hono"
 import { getCookie } from "hono/cookie"
 import { utf8 } from "../codec/bytes.ts"
 import { sha256 } from "../crypto/hash.ts"
+import { remoteOf } from "./caller.ts"
 import { isLoopbackAddress, isLoopbackHost } from "./loopback.ts"
 import { problem, type Problem } from "./problem.ts"
 
@@ -24,9 +25,6 @@ export interface SessionOptions {
 }
 
 const same = (a: string, b: string): boolean => timingSafeEqual(sha256(utf8(a)), sha256(utf8(b)))
-
-/** The address that a request comes from, as the socket says; undefined if nobody knows. */
-export const remoteOf = (c: Context): string | undefined => ((c.env ?? {}) as { readonly remote?: string }).remote
 
 const hostOf = (c: Context): string => c.req.header("host") ?? new URL(c.req.url).host
 

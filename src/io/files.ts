@@ -1,5 +1,16 @@
 /** Files: read with a bound before reading, written whole or not at all. */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync
+} from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { utf8 } from "../codec/bytes.ts"
 
@@ -83,6 +94,12 @@ export const writeFile = (path: string, content: string, mode = 0o644): void =>
 const writeAll = (file: number, bytes: Uint8Array): void => {
   for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
   fsyncSync(file)
+}
+
+/** Something that changes whenever a file is written anew; undefined: there is none. */
+export const stampOf = (path: string): string | undefined => {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return stat === undefined ? undefined : `${stat.mtimeNs}-${stat.size}-${stat.ino}`
 }
 
 /** Is there a file or folder? */

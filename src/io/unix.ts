@@ -76,17 +76,30 @@ const isLeft = async (path: string): Promise<boolean> => {
   }
 }
 
-const listen = (path: string, socket: Bun.SocketHandler<Held>): Bun.UnixSocketListener<Held> => {
-  // From its first moment on: a mode that is set later is too late.
-  const before = process.umask(0o177)
+/**
+ * Binds a socket file that only its owner may open: mode 0600 from its first moment on, for one that is set later is too late. A file
+ * that a dead process left is taken over. Throws FileFault.
+ */
+export const bindUnix = async <A>(path: string, bind: () => A): Promise<A> => {
+  const closed = (): A => {
+    const before = process.umask(0o177)
+    try {
+      return bind()
+    } finally {
+      process.umask(before)
+    }
+  }
   try {
-    return Bun.listen<Held>({ unix: path, socket })
-  } finally {
-    process.umask(before)
+    return closed()
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EADDRINUSE" || !(await isLeft(path)))
+      throw new FileFault("file-failed", `Cannot listen on ${path}: ${(error as Error).message}`)
+    rmSync(path, { force: true })
+    return closed()
   }
 }
 
-/** Hears whoever may open the file, which has mode 0600. A file that a dead process left is taken over. Throws FileFault. */
+/** Hears whoever may open the file (bindUnix). Throws FileFault. */
 export const listenUnix = async (
   path: string,
   lineBytesMax: number,
@@ -96,18 +109,8 @@ export const listenUnix = async (
     opened.data = { lines: new Lines(lineBytesMax), handlers: undefined, reason: "" }
     opened.data.handlers = onLink(linkOf(opened))
   })
-  const hear = (): { readonly close: () => void } => {
-    const listener = listen(path, socket)
-    return { close: () => listener.stop(true) }
-  }
-  try {
-    return hear()
-  } catch (error) {
-    if ((error as { code?: string }).code !== "EADDRINUSE" || !(await isLeft(path)))
-      throw new FileFault("file-failed", `Cannot listen on ${path}: ${(error as Error).message}`)
-    rmSync(path, { force: true })
-    return hear()
-  }
+  const listener = await bindUnix(path, () => Bun.listen<Held>({ unix: path, socket }))
+  return { close: () => listener.stop(true) }
 }
 
 /** Connects. `closed` is called once, also if nobody is there; `opened` before any line. */
