@@ -16,7 +16,7 @@ import { aliases, type Route, type RouteName, routes } from "./contract.ts"
 import { streamEvents } from "./events.ts"
 import { type Handlers, type Input, isProblem } from "./exchange.ts"
 import { makeHandlers } from "./handlers.ts"
-import { closed, guards, internal } from "./guards.ts"
+import { checkActing, closed, guards, internal } from "./guards.ts"
 import { isLoopbackAddress, isLoopbackHost } from "./loopback.ts"
 import { makeDocsPage, makeOpenApi } from "./openapi.ts"
 import { remoteOf } from "./own-session.ts"
@@ -39,7 +39,7 @@ export interface AppOptions {
 /** The app. `fetch` it without a socket in tests. */
 export const makeApp = (options: AppOptions): Hono => {
   const app = new Hono()
-  const handlers = makeHandlers(options.node)
+  const handlers = makeHandlers(options.node, { hasPage: options.page.size > 0 })
   const { version, httpUrl } = options.node.facts
   const openApi = JSON.stringify(makeOpenApi(version, httpUrl === "" ? "/" : httpUrl))
   const style = [...options.page.keys()].find((path) => path.endsWith(".css")) ?? "/style.css"
@@ -119,7 +119,7 @@ const readBody = async (
   route: Route
 ): Promise<{ readonly value: unknown } | Problem> => {
   if (route.body === undefined) return { value: undefined }
-  if (name === "mine" && (await c.req.text()) === "") return { value: {} }
+  if (name !== "submit" && (await c.req.text()) === "") return decodeWith(route.body, {}, "body-invalid")
   const json = await readJson(c)
   // Transactions have readers of their own, shared with the page and the command line.
   return isProblem(json) || name === "submit" ? json : decodeWith(route.body, json.value, "body-invalid")
@@ -136,7 +136,7 @@ interface Serving {
 }
 
 const serve = async (c: HonoContext, { name, route, handlers, options }: Serving): Promise<Response> => {
-  const denied = checkAccess(c, route.auth, options)
+  const denied = (route.acts === true ? checkActing(c) : undefined) ?? checkAccess(c, route.auth, options)
   if (denied !== undefined) return answer(c, denied)
   const query = readQuery(c, route)
   if (isProblem(query)) return answer(c, query)

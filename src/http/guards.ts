@@ -66,9 +66,27 @@ const otherMethod = (app: Hono, c: HonoContext): Problem | undefined => {
   })
 }
 
+/**
+ * A GET that changes something: HEAD, which asks for the same without its answer, is none; and no other page may ask, not by
+ * a picture or a link either. Browsers say so themselves; whoever is no browser says nothing.
+ */
+export const checkActing = (c: HonoContext): Problem | undefined => {
+  if (c.req.method !== "GET") {
+    return problem(405, "method-not-allowed", `${c.req.path} answers GET.`, { headers: { allow: "GET" } })
+  }
+  const site = c.req.header("sec-fetch-site")
+  const origin = c.req.header("origin")
+  const isForeign = origin !== undefined && URL.parse(origin)?.host !== hostOf(c)
+  return isForeign || (site !== undefined && site !== "same-origin" && site !== "none")
+    ? problem(403, "origin-not-allowed", "A page of another origin may not ask for this.")
+    : undefined
+}
+
+const hostOf = (c: HonoContext): string => c.req.header("host") ?? new URL(c.req.url).host
+
 /** A page that reaches us under a name of its own (DNS rebinding) is refused; so is a form of another origin. */
 const checkHost = (c: HonoContext, hosts: ReadonlyArray<string>): Problem | undefined => {
-  const host = c.req.header("host") ?? new URL(c.req.url).host
+  const host = hostOf(c)
   if (hosts.length > 0 && !isLoopbackHost(host) && !hosts.includes(host)) {
     return problem(403, "host-not-allowed", `This node does not answer for the host "${host.slice(0, 80)}".`)
   }
