@@ -34,5 +34,8 @@ test("what may be shown has no secret in it, and all else as it was", () => {
   }
   const shown = withoutSecrets(config)
   expect(JSON.stringify(shown)).not.toContain("secret")
-  expect<NodeConfig>({ ...shown, http: { ...shown.http, adminToken: "first secret", peerSecret: "second secret" } }).toEqual(config)
+  expect<NodeConfig>({
+    ...shown,
+    http: { ...shown.http, adminToken: "first secret", peerSecret: "second secret" }
+  }).toEqual(config)
 })
