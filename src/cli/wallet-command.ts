@@ -51,6 +51,7 @@ export const sendCommand = Command.make(
     ...fees,
     changeTo: optional("change-to", "On a chain of coins: address of what is left over; default: the sender's own"),
     note,
+    signOnly: yes("sign-only", "Prints the signed transaction and submits nothing: POST it to /api/transactions"),
     data: optional("data", "Bytes for everyone to read, where the chain takes some: text, or 0x and hex"),
     node: nodeUrl,
     ...keyFlags
@@ -63,7 +64,15 @@ export const sendCommand = Command.make(
         return yield* failure("usage", "amount-missing", "Say how much: --amount, or --all.")
       const { node, to } = input
       const said = { note: input.note, dataText: undefinedIfNone(input.data) }
-      const shared = { node, to, amount, ...said, changeTo: undefinedIfNone(input.changeTo), now }
+      const shared = {
+        node,
+        to,
+        amount,
+        ...said,
+        changeTo: undefinedIfNone(input.changeTo),
+        now,
+        signOnly: input.signOnly
+      }
       yield* withPayer(input, (key, { random }) => send({ ...shared, ...feesOf(input), key, random }))
     })
 ).pipe(
