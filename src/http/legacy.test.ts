@@ -223,6 +223,34 @@ describe("the snapshot", () => {
   })
 })
 
+test("work, its sum and the next difficulty are told as the reference system counts them (L-B5, L-B6)", async () => {
+  const bounds = { prefixStart: 2, prefixMin: 2, prefixMax: 6 }
+  const fast = await startNode({
+    spec: specOf({ difficulty: { rule: "prefix-window", blockMs: 30_000, windowBlocks: 2, ...bounds } })
+  })
+  try {
+    const other = makeApp({
+      node: fast.tree.node,
+      context: Context.empty(),
+      adminToken: token,
+      page: new Map(),
+      hosts: []
+    })
+    for (let i = 0; i < 2; i++) await Effect.runPromise(fast.tree.node.mine(undefined))
+    const { headers } = (await (await ask(other, "/api/headers?start=1")).json()) as ReplyOf<"headers">
+    const told = headers.map((one) => [one.index, one.difficulty_prefix, one.work, one.cumulative_work])
+    expect(told).toEqual([
+      [1, "00", "256", "256"],
+      [2, "00", "256", "512"],
+      [3, "00", "256", "768"]
+    ])
+    const { stats } = (await (await ask(other, "/api/stats")).json()) as ReplyOf<"stats">
+    expect(stats).toMatchObject({ tip_difficulty_prefix: "00", difficulty_prefix: "000", cumulative_work: "768" })
+  } finally {
+    await fast.stop()
+  }
+})
+
 describe("a capability", () => {
   const of = (changed: Partial<NodeFacts>, hasPage = true) =>
     capabilitiesOf({ ...node.tree.node.facts, ...changed }, { hasPage })
