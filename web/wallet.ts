@@ -1,19 +1,20 @@
 /** The wallet of the page: keys in memory, signatures made here, by the very code that the node checks them with. */
 import { Result } from "effect"
-import { fromHex, utf8 } from "../src/codec/bytes.ts"
+import { fromHex } from "../src/codec/bytes.ts"
 import { bytesOfText } from "../src/codec/text.ts"
 import { type Address, formatAddress, isAddress, parseAddress } from "../src/crypto/address.ts"
 import { accountKey, accountKeys, devMnemonic, isMnemonic, type Keypair, keypairOf } from "../src/crypto/keys.ts"
 import { isSecret } from "../src/crypto/signature.ts"
 import { type Amount, parse } from "../src/ledger/amount.ts"
 import type { Filler } from "../src/ledger/filler.ts"
+import { noteFault } from "../src/ledger/note.ts"
 import { dataOrFiller, noData } from "../src/ledger/payload.ts"
 import { signPayment } from "../src/ledger/payment.ts"
 import { formatPayment, type PaymentText } from "../src/ledger/payment-text.ts"
 import type { Millis, Nonce } from "../src/ledger/transaction.ts"
 import { signTransfer } from "../src/ledger/transfer.ts"
 import { formatTransfer, type TransferText } from "../src/ledger/transfer-text.ts"
-import { devAccountsMax, noteBytesMax } from "../src/limits.ts"
+import { devAccountsMax } from "../src/limits.ts"
 import type { WalletReject } from "../src/wallet/coin.ts"
 import { consolidate, select, type Selection } from "../src/wallet/select.ts"
 import { costsOf, diceOf, fieldsOf, freeCoins, type ShownCoin } from "../src/wallet/spend.ts"
@@ -89,13 +90,6 @@ const readData = ({ data: text }: Form, { dataMax, filler }: ChainFacts): Uint8A
   return dataOrFiller(data, filler, random)
 }
 
-/** What is wrong with a note; undefined: nothing. */
-const checkNote = (note: string): Wrong | undefined => {
-  if (!note.isWellFormed()) return { wrong: "The note has half a character in it." }
-  const { length } = utf8(note)
-  return length > noteBytesMax ? { wrong: `The note has ${length} bytes; there may be ${noteBytesMax}.` } : undefined
-}
-
 /** What the form asks for, or what to mend in it. */
 const read = (form: Form, facts: ChainFacts): Wish | Wrong => {
   const recipient = parseAddress(form.to.trim(), facts.prefix)
@@ -105,8 +99,8 @@ const read = (form: Form, facts: ChainFacts): Wish | Wrong => {
     return { wrong: `The amount must be a number with at most ${facts.decimals} decimals.` }
   const fee = readFee(form, facts)
   if (typeof fee === "object") return fee
-  const wrong = checkNote(form.note)
-  if (wrong !== undefined) return wrong
+  const wrong = noteFault(form.note)
+  if (wrong !== undefined) return { wrong }
   const data = readData(form, facts)
   return "wrong" in data ? data : { recipient, amount, fee, data }
 }
