@@ -14,7 +14,7 @@ import { eventsKeptMax } from "../limits.ts"
 import { makeApp } from "./app.ts"
 import { aliases, type ReplyOf, type Route, type RouteName, routes } from "./contract.ts"
 import { legacyRoutes } from "./legacy-contract.ts"
-import { pathOf } from "./openapi.ts"
+import { operationOf, pathOf } from "./openapi.ts"
 import { plainRoutes } from "./plain-contract.ts"
 
 let node: TestNode
@@ -182,6 +182,15 @@ describe("every route", () => {
       const found = reference!.split("/").reduce<unknown>((at, key) => (at as Record<string, unknown>)?.[key], document)
       expect([reference, found !== undefined]).toEqual([reference, true])
     }
+  })
+
+  test("between nodes asks there for the peers' secret, and says so when it is not shown", () => {
+    const one = operationOf("telling", { ...(routes.stats as Route), auth: "peer" }) as unknown as Operation
+    expect([one.security, one.tags, Object.keys(one.responses)]).toEqual([
+      [{ peerSecret: [] }],
+      ["peer"],
+      ["200", "401", "429", "default"]
+    ])
   })
 
   test("of the router has a policy: what is in no contract is not served", () => {

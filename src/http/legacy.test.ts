@@ -164,6 +164,17 @@ describe("the snapshot", () => {
       expect([query, ...(await codeOf(ask(app, `/api/info${query}`)))]).toEqual([query, 400, "query-invalid"])
   })
 
+  test("says what the check of the chain found", async () => {
+    const inside = node.tree.node
+    const ill = { valid: false, reason: "the state tree is not the tip's" }
+    const broken = { ...inside, validate: () => Effect.succeed(ill) }
+    const other = makeApp({ node: broken, context: Context.empty(), adminToken: token, page: new Map(), hosts: [] })
+    for (const path of ["/api/info", "/api/chain"]) {
+      const reply = (await (await ask(other, path)).json()) as ReplyOf<"chain"> & ReplyOf<"info">
+      expect([path, (reply.snapshot ?? reply).validation]).toEqual([path, ill])
+    }
+  })
+
   test("names the node as its operator does, its id among peers beside that, and where it is reached", async () => {
     const { facts, ...calls } = node.tree.node
     const http = { ...facts.config.http, nodeUrl: "https://node.example" }

@@ -84,7 +84,8 @@ const successOf = (auth: Route["auth"], content: Json): Json => ({
   content
 })
 
-const operationOf = (name: string, route: Route, path = route.path): Json => ({
+/** What the document says of one route, under its own path or an older one. */
+export const operationOf = (name: string, route: Route, path = route.path): Json => ({
   operationId:
     path === route.path ? name : `${name}By${path.replace(/\{[^}]*\}|[^A-Za-z0-9]+/g, "_").replace(/_+$/, "")}`,
   summary: route.summary,
