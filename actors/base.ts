@@ -35,7 +35,7 @@ export interface TreeOptions {
   readonly tls: TlsIdentity
   /** Without `fetch` no discovery service is asked. */
   readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread; readonly fetch?: Fetch }
-  readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint">
+  readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint" | "config">
   /** Signs for an authority, where authorities seal; undefined: this node is none. */
   readonly signer?: Signer
   /** Nonces that the miner tries in place before threads are asked: a millisecond, enough for any development target. */

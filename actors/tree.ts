@@ -9,7 +9,7 @@
  */
 import { Effect } from "effect"
 import type { Rules } from "../src/chain/rules.ts"
-import type { NodeConfig } from "../src/config.ts"
+import { type NodeConfig, withoutSecrets } from "../src/config.ts"
 import type { TcpFault } from "../src/io/tcp.ts"
 import { eventsKeptMax, eventStreamsMax, stopMsMax } from "../src/limits.ts"
 import type { FinalityView, NodeShape } from "../src/node.ts"
@@ -115,7 +115,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     showMetrics(base, actors)
     showBounds(metrics, bounds)
 
-    const facts = { ...options.facts, rules, nodeId, p2pEndpoint: endpoint === "" ? undefined : endpoint }
+    const p2pEndpoint = endpoint === "" ? undefined : endpoint
+    const facts = { ...options.facts, rules, nodeId, p2pEndpoint, config: withoutSecrets(config) }
     const node = makeNode({
       facts,
       rules,

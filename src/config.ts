@@ -193,6 +193,12 @@ export interface NodeConfig {
   readonly signatureEngine: "auto" | "libsecp256k1" | "secp256k1-node" | "noble"
 }
 
+/** What may be shown: secrets are left out. */
+export const withoutSecrets = ({ http, ...config }: NodeConfig): NodeConfig => ({
+  ...config,
+  http: { ...http, adminToken: undefined, peerSecret: undefined }
+})
+
 /** Ports and hosts where nothing is said; ports and rates are those of the reference systems (L 1.3, C-C3). */
 export const defaults = {
   httpHost: "127.0.0.1",

@@ -5,6 +5,7 @@ import type { BlockHash, Header, Height } from "./block/header.ts"
 import type { AccountProof, CoinProof, TransactionProof } from "./block/proof.ts"
 import type { BlockReject } from "./chain/reject.ts"
 import type { Rules } from "./chain/rules.ts"
+import type { NodeConfig } from "./config.ts"
 import type { LeaderView } from "./consensus/leaders.ts"
 import type { Address } from "./crypto/address.ts"
 import type { Amount } from "./ledger/amount.ts"
@@ -51,6 +52,8 @@ export interface NodeFacts {
   readonly hashEngine: string
   readonly mineThreads: number
   readonly startedAt: number
+  /** What the operator chose, without the secrets: whoever shows it tells none. */
+  readonly config: NodeConfig
 }
 
 export interface Account {

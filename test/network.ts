@@ -30,6 +30,10 @@ export interface NodeWish {
   readonly folder?: string
   readonly mining?: Partial<NodeConfig["mining"]>
   readonly signer?: Signer
+  /** What the operator chose of the HTTP interface. */
+  readonly http?: Partial<NodeConfig["http"]>
+  /** Divides bounds: see TreeOptions. */
+  readonly squeeze?: number
 }
 
 let keys = 200
@@ -46,7 +50,7 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
   const config: NodeConfig = {
     dataDir: folder,
     dev: true,
-    http: { host: "127.0.0.1", port: 0, adminToken: undefined },
+    http: { host: "127.0.0.1", port: 0, adminToken: undefined, ...wish.http },
     peers: { host: "127.0.0.1", port: 0, advertise: undefined, seeds: wish.seeds ?? [] },
     mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined, ...wish.mining },
     signatureEngine: "auto"
@@ -61,6 +65,7 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
       proposer: key.address,
       tls: makeCertificate("test", { now, serial: crypto.getRandomValues(new Uint8Array(16)) }),
       ...(wish.signer === undefined ? {} : { signer: wish.signer }),
+      ...(wish.squeeze === undefined ? {} : { squeeze: wish.squeeze }),
       doors: { tcp: bunTcp, startThread: startBunThread },
       facts: {
         version: "test",

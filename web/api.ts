@@ -17,7 +17,7 @@ const ask = async <A>(path: string, body?: unknown): Promise<A> => {
   return reply
 }
 
-export const info = (): Promise<ReplyOf<"info">> => ask("/api/info")
+export const info = (): Promise<ReplyOf<"info">> => ask("/api/info?limit=0")
 export const stats = (): Promise<ReplyOf<"stats">> => ask("/api/stats")
 export const blockAt = (height: string): Promise<ReplyOf<"blockAt">> => ask(`/api/blocks/${height}`)
 export const stateAt = (height: number, cursor: string | null): Promise<ReplyOf<"stateAt">> =>

@@ -15,7 +15,18 @@ import { drawCoins } from "./coins.ts"
 import { judgeFile, judgeReply, type Shown, strange } from "./proof.ts"
 import { button, counted, element, fill, money, row, short } from "./text.ts"
 import { placeOf, showView } from "./view.ts"
-import { addressText, type ChainFacts, devKey, devNames, type Form, join, makeKey, pay, readKey, sign } from "./wallet.ts"
+import {
+  addressText,
+  type ChainFacts,
+  devKey,
+  devNames,
+  type Form,
+  join,
+  makeKey,
+  pay,
+  readKey,
+  sign
+} from "./wallet.ts"
 
 const input = (id: string): HTMLInputElement => element<HTMLInputElement>(id)
 
@@ -263,7 +274,7 @@ const refreshSoon = (): void => {
 }
 
 const begin = async (): Promise<void> => {
-  const { meta, service, dev_accounts: dev } = await api.info()
+  const { meta, service, capabilities, dev_accounts: dev } = await api.info()
   const { model, chain_id: chainId, address_prefix: prefix, decimals, symbol } = meta
   const dataMax = meta.limits["max_transaction_data_bytes"] ?? 0
   const filler = meta.data_filler ?? undefined
@@ -278,7 +289,7 @@ const begin = async (): Promise<void> => {
   const names = devNames(dev, facts)
   element("keys").append(keyButton("New key", makeKey), ...names.map((i) => keyButton(`dev:${i}`, () => devKey(i))))
   if (meta.consensus.startsWith("proof-of-authority")) rota = makePanel(api.authorities, api.offences)
-  element("mine").hidden = service.mode !== "development"
+  element("mine").hidden = capabilities["admin_authentication"] === true
   await all()
   api.listen({
     change: (kind, data) => {

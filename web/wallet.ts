@@ -7,6 +7,7 @@ import { accountKey, accountKeys, devMnemonic, isMnemonic, type Keypair, keypair
 import { isSecret } from "../src/crypto/signature.ts"
 import { type Amount, parse } from "../src/ledger/amount.ts"
 import type { Filler } from "../src/ledger/filler.ts"
+import { noteFault } from "../src/ledger/note.ts"
 import { dataOrFiller, noData } from "../src/ledger/payload.ts"
 import { signPayment } from "../src/ledger/payment.ts"
 import { formatPayment, type PaymentText } from "../src/ledger/payment-text.ts"
@@ -98,6 +99,8 @@ const read = (form: Form, facts: ChainFacts): Wish | Wrong => {
     return { wrong: `The amount must be a number with at most ${facts.decimals} decimals.` }
   const fee = readFee(form, facts)
   if (typeof fee === "object") return fee
+  const wrong = noteFault(form.note)
+  if (wrong !== undefined) return { wrong }
   const data = readData(form, facts)
   return "wrong" in data ? data : { recipient, amount, fee, data }
 }

@@ -2,8 +2,10 @@
 import { expect, test } from "bun:test"
 import { Result } from "effect"
 import { type ChainSpec, parseSpec } from "../block/genesis.ts"
+import { makeHeader } from "../block/header.ts"
 import { checkProof, prove, StateTree } from "../block/state-tree.ts"
 import { toHex } from "../codec/bytes.ts"
+import { prefixOf, targetOfPrefix } from "../consensus/difficulty.ts"
 import { zeroHash } from "../crypto/hash.ts"
 import { accountKey, devMnemonic } from "../crypto/keys.ts"
 import { encodeAccount, keyOf } from "../ledger/account.ts"
@@ -60,6 +62,27 @@ test("lua-blockchain keeps the figures of the chain it is named after", () => {
     prefixMax: 6
   })
   expect(block.transactionsMax).toBe(249)
+})
+
+test("lua-blockchain asks for a zero more or fewer as the chain does that it is named after (L-B5, L-B6)", () => {
+  const spec = specOf("lua-blockchain")
+  const difficulty = { ...spec.difficulty, windowBlocks: 2 } as ChainSpec["difficulty"]
+  const { consensus, genesis } = makeRules({ ...spec, difficulty })
+  const after = (gapMs: number): number => {
+    const headers = [genesis.header]
+    for (const height of [1, 2]) {
+      const parent = headers.at(-1)!
+      const target = consensus.nextTarget({ parent, at: (wanted) => headers[wanted]! })
+      const time = (parent.time + gapMs) as typeof parent.time
+      headers.push(makeHeader({ ...parent, height: height as typeof parent.height, time, target }))
+    }
+    return prefixOf(consensus.nextTarget({ parent: headers.at(-1)!, at: (wanted) => headers[wanted]! }))
+  }
+  expect([300_000, 60_000, 30_000, 15_000, 10_000].map(after)).toEqual([3, 3, 4, 5, 5])
+  const works = [2, 3, 4, 5, 6].map((zeros) =>
+    consensus.work(makeHeader({ ...genesis.header, target: targetOfPrefix(zeros) }))
+  )
+  expect(works).toEqual([2n, 3n, 4n, 5n, 6n].map((zeros) => 16n ** zeros))
 })
 
 test("dotcoin keeps the figures of the chain it is named after (D-M6, D-V3, D-V5)", () => {

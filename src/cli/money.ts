@@ -8,7 +8,8 @@ import { failure } from "./failure.ts"
 /** What a node says of its chain. */
 export type ChainMeta = ReplyOf<"info">["meta"]
 
-export const metaOf = async (node: string): Promise<ChainMeta> => (await call(node, "info")).meta
+export const metaOf = async (node: string): Promise<ChainMeta> =>
+  (await call(node, "info", { query: { limit: 0 } })).meta
 
 /** Base units of a flag's text. */
 export const units = (text: string, { decimals }: ChainMeta, flag: string): Amount => {

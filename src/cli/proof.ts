@@ -143,7 +143,7 @@ export const getProof = async (options: {
   readonly node: string
   readonly out: string
 }): Promise<void> => {
-  const { meta } = await call(options.node, "info")
+  const { meta } = await call(options.node, "info", { query: { limit: 0 } })
   const prefix = meta.address_prefix
   const subject = subjectIn(options.subject, prefix)
   const bytes = fromHex(await fetchProof(options.node, subject, prefix)) ?? new Uint8Array(0)

@@ -23,6 +23,8 @@ export interface SendOptions extends FeeWish {
   readonly dataText: string | undefined
   /** Address of the change on a chain of coins; undefined: the sender's. */
   readonly changeTo: string | undefined
+  /** Prints what is signed and submits nothing. */
+  readonly signOnly: boolean
   readonly now: number
   readonly random: (length: number) => Uint8Array
 }
@@ -70,7 +72,9 @@ const transfer = async (options: SendOptions & { readonly data: Uint8Array }, me
   const amount = options.amount === undefined ? held - fee : units(options.amount, meta, "amount")
   if (amount < 1) throw failure("refused", "funds-too-low", `${money(held, meta)} do not pay the fee.`)
   const transaction = signed(amount as Amount, fee)
-  const reply = await call(node, "submit", { body: formatTransfer(transaction, prefix) })
+  const body = formatTransfer(transaction, prefix)
+  if (options.signOnly) return print(body, [JSON.stringify(body)])
+  const reply = await call(node, "submit", { body })
   print(reply.transaction, [
     `Sent ${money(amount, meta)} to ${options.to}.`,
     ...rows([

@@ -2,7 +2,8 @@
 import { Clock, Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { Keypair } from "../crypto/keys.ts"
-import { failure } from "./failure.ts"
+import { noteFault } from "../ledger/note.ts"
+import { type Failure, failure } from "./failure.ts"
 import { keyFlags, nodeUrl, optional, passphraseOf, undefinedIfNone, withKeys, yes } from "./flags.ts"
 import { addressNamed, devKey, type KeyOptions, openKey } from "./keys.ts"
 import { send } from "./send.ts"
@@ -24,6 +25,11 @@ type KeyInput = {
   readonly from: string
   readonly passphraseFile: Parameters<typeof passphraseOf>[0]
 } & Parameters<typeof withKeys>[0]
+
+const checkNote = (text: string): Effect.Effect<void, Failure> => {
+  const fault = noteFault(text)
+  return fault === undefined ? Effect.void : Effect.fail(failure("usage", "note-too-long", `--note: ${fault}`))
+}
 
 /** Opens the key that pays, and does with it what the command is for. */
 const withPayer = (input: KeyInput, f: (key: Keypair, options: KeyOptions) => Promise<void>) =>
@@ -51,6 +57,7 @@ export const sendCommand = Command.make(
     ...fees,
     changeTo: optional("change-to", "On a chain of coins: address of what is left over; default: the sender's own"),
     note,
+    signOnly: yes("sign-only", "Prints the signed transaction and submits nothing: POST it to /api/transactions"),
     data: optional("data", "Bytes for everyone to read, where the chain takes some: text, or 0x and hex"),
     node: nodeUrl,
     ...keyFlags
@@ -61,9 +68,18 @@ export const sendCommand = Command.make(
       const amount = undefinedIfNone(input.amount)
       if ((amount === undefined) !== input.all)
         return yield* failure("usage", "amount-missing", "Say how much: --amount, or --all.")
+      yield* checkNote(input.note)
       const { node, to } = input
       const said = { note: input.note, dataText: undefinedIfNone(input.data) }
-      const shared = { node, to, amount, ...said, changeTo: undefinedIfNone(input.changeTo), now }
+      const shared = {
+        node,
+        to,
+        amount,
+        ...said,
+        changeTo: undefinedIfNone(input.changeTo),
+        now,
+        signOnly: input.signOnly
+      }
       yield* withPayer(input, (key, { random }) => send({ ...shared, ...feesOf(input), key, random }))
     })
 ).pipe(
@@ -87,8 +103,11 @@ const coinsCommand = Command.make(
 ).pipe(Command.withDescription("The coins of an address, largest first, and what is pending of them"))
 
 const consolidateCommand = Command.make("consolidate", { from, ...fees, note, node: nodeUrl, ...keyFlags }, (input) =>
-  withPayer(input, (key, { random }) =>
-    joinCoins({ node: input.node, key, note: input.note, random, ...feesOf(input) })
+  Effect.andThen(
+    checkNote(input.note),
+    withPayer(input, (key, { random }) =>
+      joinCoins({ node: input.node, key, note: input.note, random, ...feesOf(input) })
+    )
   )
 ).pipe(Command.withDescription("Joins the smallest coins of a key, as many as fit one payment, to one coin"))
 

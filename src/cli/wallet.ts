@@ -70,6 +70,8 @@ export interface WalletOptions extends FeeWish {
   /** Empty: none. */
   readonly data: Uint8Array
   readonly random: (length: number) => Uint8Array
+  /** Prints what is signed and submits nothing. */
+  readonly signOnly?: boolean
 }
 
 interface Session {
@@ -101,6 +103,7 @@ const conclude = async (
   const prefix = meta.address_prefix
   const fields = fieldsOf(chosen, { chainId: meta.chain_id, note, data, prefix, dice: diceOf(random) })
   const body = formatPayment(signPayment(fields, [key]), prefix)
+  if (options.signOnly === true) return print(body, [JSON.stringify(body)])
   const { transaction } = await call(node, "submit", { body })
   const { inputs, outputs, fee, change, bytes } = chosen
   const spends = inputs.map(({ id, units: amount }) => ({

@@ -12,6 +12,8 @@ export const answer = (c: Context, { status, code, title, detail, headers, error
     code,
     detail,
     instance: c.req.path,
+    // What the reference system has in place of all this: its clients show it.
+    error: detail,
     ...(errors === undefined ? {} : { errors }),
     ...extra
   }

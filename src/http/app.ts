@@ -16,7 +16,7 @@ import { aliases, type Route, type RouteName, routes } from "./contract.ts"
 import { StreamCrowd, streamEvents } from "./events.ts"
 import { type Handlers, type Input, isProblem } from "./exchange.ts"
 import { makeHandlers } from "./handlers.ts"
-import { closed, guards, internal } from "./guards.ts"
+import { checkActing, closed, guards, internal } from "./guards.ts"
 import { makeDocsPage, makeOpenApi } from "./openapi.ts"
 import { type Problem, problem, problemOf } from "./problem.ts"
 import { hashToken } from "./tokens.ts"
@@ -61,7 +61,7 @@ const makeAccess = ({ node, adminToken, access = {} }: AppOptions): Access => {
 
 /** The routes of the contract. */
 const addRoutes = (app: Hono, access: Access, options: AppOptions): void => {
-  const handlers = makeHandlers(options.node)
+  const handlers = makeHandlers(options.node, { hasPage: options.page.size > 0 })
   for (const [name, route] of Object.entries(routes) as ReadonlyArray<readonly [RouteName, Route]>) {
     const paths = [route.path, ...Object.entries(aliases).flatMap(([path, target]) => (target === name ? [path] : []))]
     for (const path of paths) {
@@ -129,7 +129,7 @@ const readBody = async (
   route: Route
 ): Promise<{ readonly value: unknown } | Problem> => {
   if (route.body === undefined) return { value: undefined }
-  if (name === "mine" && (await c.req.text()) === "") return { value: {} }
+  if (name !== "submit" && (await c.req.text()) === "") return decodeWith(route.body, {}, "body-invalid")
   const json = await readJson(c)
   // Transactions have readers of their own, shared with the page and the command line.
   return isProblem(json) || name === "submit" ? json : decodeWith(route.body, json.value, "body-invalid")
@@ -146,6 +146,8 @@ interface Serving {
 }
 
 const serve = async (c: HonoContext, { name, route, handlers, options }: Serving): Promise<Response> => {
+  const denied = route.acts === true ? checkActing(c) : undefined
+  if (denied !== undefined) return answer(c, denied)
   const query = readQuery(c, route)
   if (isProblem(query)) return answer(c, query)
   const body = await readBody(c, name, route)

@@ -5,6 +5,7 @@
 import { Schema } from "effect"
 import { authorityRoutes } from "./authority-contract.ts"
 import { healthRoutes } from "./health-contract.ts"
+import { legacyRoutes } from "./legacy-contract.ts"
 import { leaderSlotsMax } from "../limits.ts"
 import {
   Account,
@@ -26,6 +27,8 @@ import {
   Peer,
   PendingCoin,
   Service,
+  Snapshot,
+  SnapshotSize,
   SpentCoin,
   StateAccount,
   StateCoin,
@@ -42,6 +45,8 @@ export interface Route {
   readonly path: string
   /** Who may call it, and which rate holds: `health` is never limited, `peer` shows the peers' secret. */
   readonly auth: "health" | "public" | "admin" | "peer"
+  /** A GET that changes something: guarded as a POST is, and HEAD is refused. */
+  readonly acts?: true
   readonly summary: string
   readonly query?: Schema.Top
   /** A body that the schema decodes; transactions are read by ledger/transaction-text.ts. */
@@ -83,26 +88,28 @@ export const routes = {
     method: "GET",
     path: "/api/info",
     auth: "public",
-    summary: "What this node is and can.",
+    summary: "What this node is and can, and how it is.",
+    query: SnapshotSize,
     status: 200,
-    ...noBody,
+    refusals: { 400: "a wrong limit" },
     reply: Schema.Struct({
       service: Service,
       capabilities: Schema.Record(text, Schema.Boolean),
       api: Schema.Record(text, text),
       meta: Meta,
-      dev_accounts: list(text)
+      dev_accounts: list(text),
+      snapshot: Snapshot
     })
   }),
   chain: route({
     method: "GET",
     path: "/api/chain",
     auth: "public",
-    summary: "Blocks of the best branch, newest first, with the state of the node.",
+    summary: "Blocks of the best branch, newest first, with the node as it is and the first rows of its other lists.",
     query: Page,
     status: 200,
     refusals: { 400: "a wrong cursor or limit" },
-    reply: Schema.Struct({ meta: Meta, stats: Stats, validation: Validation, chain: list(Block), page: Backlog })
+    reply: Schema.Struct({ ...Snapshot.fields, page: Backlog })
   }),
   headers: route({
     method: "GET",
@@ -370,7 +377,7 @@ export const routes = {
     status: 201,
     body: Schema.Struct({ miner: Schema.optionalKey(text) }),
     refusals: { 400: "miner is not an address", 401: "no token", 403: "not from here", 503: "busy" },
-    reply: Schema.Struct({ message: text, block: Block })
+    reply: Schema.Struct({ message: text, block: Block, snapshot: Snapshot })
   }),
   authorities: route({
     method: "GET",
@@ -403,9 +410,10 @@ export const routes = {
     })
   }),
   ...authorityRoutes,
+  ...legacyRoutes,
   hash: route({
     method: "GET",
-    path: "/api/hash/sha256/:text",
+    path: "/api/hash/sha256/:text{.+}",
     auth: "public",
     summary: "SHA-256 of a text.",
     status: 200,
@@ -426,5 +434,5 @@ export const aliases: Readonly<Record<string, RouteName>> = {
   "/get_chain": "chain",
   "/validate_chain": "validate",
   "/api/mempool": "pending",
-  "/hashing/sha256/:text": "hash"
+  "/hashing/sha256/:text{.+}": "hash"
 }

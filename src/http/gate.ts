@@ -33,7 +33,7 @@ const message = "node configuration is invalid"
 export const makeGate = (options: GateOptions): Hono => {
   const app = new Hono()
   const { errors } = options
-  for (const guard of guards(options.hosts, httpBodyBytesMax)) app.use(guard)
+  for (const guard of guards({ hosts: options.hosts }, httpBodyBytesMax)) app.use(guard)
 
   const health = (c: Context): Response =>
     c.json({
@@ -66,7 +66,7 @@ export const makeGate = (options: GateOptions): Hono => {
       "cache-control": "no-store"
     })
   }
-  app.get("/livez", (c) => c.json({ status: "live" }))
+  app.get("/livez", (c) => c.json({ status: "ok" }))
   for (const path of ["/health", "/api/health"]) app.get(path, health)
   app.all("*", refused)
   return closed(app, "")

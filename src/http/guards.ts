@@ -142,3 +142,19 @@ const allowOrigin = (c: HonoContext, origins: Origins): void => {
   c.header("access-control-allow-origin", origin)
   c.header("access-control-expose-headers", exposed)
 }
+
+/**
+ * A GET that changes something: HEAD, which asks for the same without its answer, is none; and no other page may ask, not by
+ * a picture or a link either. Browsers say so themselves; whoever is no browser says nothing.
+ */
+export const checkActing = (c: HonoContext): Problem | undefined => {
+  if (c.req.method !== "GET") {
+    return problem(405, "method-not-allowed", `${c.req.path} answers GET.`, { headers: { allow: "GET" } })
+  }
+  const site = c.req.header("sec-fetch-site")
+  const origin = c.req.header("origin")
+  const isForeign = origin !== undefined && originHost(origin) !== hostOf(c)
+  return isForeign || (site !== undefined && site !== "same-origin" && site !== "none")
+    ? problem(403, "origin-not-allowed", "A page of another origin may not ask for this.")
+    : undefined
+}

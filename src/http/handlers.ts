@@ -8,6 +8,7 @@ import { sha256 } from "../crypto/hash.ts"
 import { formatTransaction, parseTransaction } from "../ledger/transaction-text.ts"
 import type { TransactionId } from "../ledger/transaction.ts"
 import type { BlockView, NodeShape } from "../node.ts"
+import { type AppFacts, capabilitiesOf } from "./capabilities.ts"
 import { authorityHandlers } from "./authority-handlers.ts"
 import { coinHandlers } from "./coin-handlers.ts"
 import { aliases, routes } from "./contract.ts"
@@ -18,20 +19,22 @@ import {
   accountJson,
   accountProofJson,
   blockJson,
-  capabilities,
   finalityJson,
   headerJson,
   metaJson,
+  modeOf,
+  namesJson,
   peerJson,
   peerStates,
   serviceJson,
-  statsJson,
   transactionJson,
   transactionProofJson
 } from "./json.ts"
+import { legacyHandlers } from "./legacy-handlers.ts"
 import { pathOf } from "./openapi.ts"
 import { problem } from "./problem.ts"
 import { rotaHandlers } from "./rota-handlers.ts"
+import { snapshotOf, snapshotSize, snapshotWith, statsAndMeta } from "./snapshot.ts"
 import { stateHandlers } from "./state-handlers.ts"
 
 /** Confirmations after which a block's page is told to be kept by caches: a reorganisation that deep is news of another kind. */
@@ -59,28 +62,10 @@ const blockOutput = ({ facts }: NodeShape, view: BlockView | undefined, what: st
     ? problem(404, "block-not-found", `There is no block ${what} on the best branch.`)
     : { reply: { block: blockJson(facts, view) }, headers: cacheOf(view) }
 
-/** What several routes show of the node as it stands. */
-const statsAndMeta = (node: NodeShape) =>
-  Effect.gen(function* () {
-    const { facts } = node
-    const { rules } = facts
-    const stats = yield* node.stats()
-    const tip = yield* node.tip()
-    const peers = yield* node.peers()
-    const parent = tip.header
-    const [window] = [yield* node.headersFrom(Math.max(0, parent.height - 100), 101)]
-    const at = (height: number) => window.find(({ header }) => header.height === height)?.header ?? parent
-    const anchored = rules.spec.difficulty.rule === "asert" && parent.height > 0 ? yield* node.blockAt(0) : undefined
-    const nextTarget = rules.consensus.nextTarget({
-      parent,
-      at: (height) => (height === 0 && anchored !== undefined ? anchored.block.header : at(height))
-    })
-    return { stats: statsJson(facts, { stats, tip: parent, nextTarget, peers }), meta: metaJson(facts, parent) }
-  })
-
 /** What this node is and how it is. */
 const nodeHandlers = (
-  node: NodeShape
+  node: NodeShape,
+  app: AppFacts
 ): Pick<Handlers, "health" | "info" | "stats" | "validate" | "finality" | "peers" | "hash"> => {
   const { facts } = node
   const { rules } = facts
@@ -96,20 +81,20 @@ const nodeHandlers = (
           status: "ok",
           service: "cairn",
           version: facts.version,
-          mode: facts.dev ? "development" : "production",
-          node_id: facts.nodeId,
-          node_url: facts.httpUrl,
+          mode: modeOf(facts),
+          node_id: namesJson(facts).node_id,
+          node_url: namesJson(facts).node_url,
           chain_id: rules.spec.ledger.chainId,
           config_valid: true,
           config_errors: [],
           timestamp: now()
         }
       }),
-    info: () =>
-      Effect.map(node.tip(), ({ header }) => ({
+    info: ({ query }) =>
+      Effect.map(snapshotOf(node, (query["limit"] as number | undefined) ?? snapshotSize), (snapshot) => ({
         reply: {
           service: serviceJson(facts),
-          capabilities,
+          capabilities: capabilitiesOf(facts, app),
           api: {
             ...Object.fromEntries(
               Object.entries(routes).map(([name, { method, path }]) => [name, `${method} ${pathOf(path)}`])
@@ -121,8 +106,9 @@ const nodeHandlers = (
             metrics: "GET /metrics",
             openapi: "GET /openapi.json"
           },
-          meta: metaJson(facts, header),
-          dev_accounts: devAccounts()
+          meta: snapshot.meta,
+          dev_accounts: devAccounts(),
+          snapshot
         }
       })),
     stats: () => Effect.map(statsAndMeta(node), (reply) => ({ reply })),
@@ -162,10 +148,8 @@ const chainHandlers = (node: NodeShape): Pick<Handlers, "chain" | "headers" | "l
         const from = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor)
         const rows = yield* node.blocksDownFrom(from, limitOf(input))
         const last = rows.at(-1)?.block.header.height ?? 0
-        const shared = yield* statsAndMeta(node)
-        const validation = yield* node.validate()
         const page = { rows: rows.length, next_cursor: last === 0 ? null : String(last - 1) }
-        return { reply: { ...shared, validation, chain: rows.map((view) => blockJson(facts, view)), page } }
+        return { reply: { ...(yield* snapshotWith(node, rows, limitOf(input))), page } }
       }),
     headers: (input) =>
       Effect.gen(function* () {
@@ -216,7 +200,7 @@ const chainHandlers = (node: NodeShape): Pick<Handlers, "chain" | "headers" | "l
 /** Transactions and accounts. */
 const moneyHandlers = (
   node: NodeShape
-): Pick<Handlers, "pending" | "transaction" | "submit" | "accounts" | "account" | "mine"> => {
+): Pick<Handlers, "pending" | "transaction" | "submit" | "accounts" | "account"> => {
   const { facts } = node
   const { rules } = facts
   const prefix = rules.spec.addressPrefix
@@ -272,14 +256,6 @@ const moneyHandlers = (
       return "code" in address
         ? Effect.succeed(address)
         : Effect.map(node.account(address), (view) => ({ reply: { account: accountJson(facts, view) } }))
-    },
-    mine: ({ body }) => {
-      const { miner } = body as { readonly miner?: string }
-      const proposer = miner === undefined ? undefined : addressIn(node, miner)
-      if (proposer !== undefined && "code" in proposer) return Effect.succeed(proposer)
-      return Effect.map(node.mine(proposer), (view) => ({
-        reply: { message: "A block was sealed.", block: blockJson(facts, view) }
-      }))
     }
   }
 }
@@ -305,9 +281,10 @@ const proofHandlers = (node: NodeShape): Pick<Handlers, "transactionProof" | "ac
 })
 
 /** A handler for every route. */
-export const makeHandlers = (node: NodeShape): Handlers => ({
-  ...nodeHandlers(node),
+export const makeHandlers = (node: NodeShape, app: AppFacts): Handlers => ({
+  ...nodeHandlers(node, app),
   ...healthHandlers(node),
+  ...legacyHandlers(node),
   ...chainHandlers(node),
   ...moneyHandlers(node),
   ...coinHandlers(node),

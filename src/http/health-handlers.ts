@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { NodeShape, ReadyView, Tip } from "../node.ts"
 import type { Handlers } from "./exchange.ts"
-import { stateJson } from "./json.ts"
+import { namesJson, stateJson } from "./json.ts"
 import { problem } from "./problem.ts"
 
 /** How long an answer holds. */
@@ -21,7 +21,8 @@ const progressJson = ({ sync }: ReadyView, { header: { height } }: Tip) => {
 }
 
 export const healthHandlers = (node: NodeShape): Pick<Handlers, "live" | "ready" | "startup"> => {
-  const { nodeId, rules } = node.facts
+  const { rules } = node.facts
+  const { node_id } = namesJson(node.facts)
   let started = false
   const look = Effect.gen(function* () {
     const view = yield* node.ready()
@@ -39,7 +40,7 @@ export const healthHandlers = (node: NodeShape): Pick<Handlers, "live" | "ready"
         const more = { errors: reasons, extra: { state, sync } }
         if (!ready) return problem(503, "not-ready", reasons.map(({ message }) => message).join(" "), more)
         const { chainId } = rules.spec.ledger
-        const reply = { state, chain_id: chainId, node_id: nodeId, height: sync.height, sync, timestamp }
+        const reply = { state, chain_id: chainId, node_id, height: sync.height, sync, timestamp }
         return { reply: { status: "ready" as const, ...reply } }
       }),
     startup: () =>

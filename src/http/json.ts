@@ -5,6 +5,7 @@ import type { VoteKind } from "../block/header.ts"
 import { concat, equal, fromHex, toHex, utf8 } from "../codec/bytes.ts"
 import { type AccountProof, type CoinProof, encodeProof } from "../block/proof.ts"
 import { pathOf } from "../block/state-tree.ts"
+import { parseEndpoint, peerPolicy } from "../config.ts"
 import { bitsOf } from "../consensus/difficulty.ts"
 import { inTurnWeight, slotOf } from "../consensus/rota.ts"
 import { type Address, formatAddress } from "../crypto/address.ts"
@@ -267,6 +268,14 @@ const pastJson = (past: PastView): NonNullable<Json<"stats", "stats">["past"]> =
   eta_ms: past.etaMs ?? null
 })
 
+/** Blocks after which the difficulty is looked at again. */
+const windowOf = (difficulty: ChainSpec["difficulty"]): number =>
+  difficulty.rule === "prefix-window"
+    ? difficulty.windowBlocks
+    : difficulty.rule === "interval-bits"
+      ? difficulty.intervalBlocks
+      : 1
+
 export const statsJson = (
   facts: NodeFacts,
   context: {
@@ -278,12 +287,6 @@ export const statsJson = (
 ): Json<"stats", "stats"> => {
   const { stats, tip } = context
   const { difficulty } = facts.rules.spec
-  const window =
-    difficulty.rule === "prefix-window"
-      ? difficulty.windowBlocks
-      : difficulty.rule === "interval-bits"
-        ? difficulty.intervalBlocks
-        : 1
   return {
     blocks: stats.blocks,
     pending_transactions: stats.pendingTransactions,
@@ -298,7 +301,7 @@ export const statsJson = (
     difficulty_prefix: prefixOf(context.nextTarget),
     tip_difficulty_prefix: prefixOf(tip.target),
     target_block_seconds: difficulty.blockMs / 1000,
-    difficulty_adjustment_window: window,
+    difficulty_adjustment_window: windowOf(difficulty),
     cumulative_work: String(stats.work),
     average_block_time_seconds: stats.averageBlockMs === undefined ? null : stats.averageBlockMs / 1000,
     committed_value: stats.committedValue,
@@ -340,8 +343,50 @@ export const finalityJson = ({ rules }: NodeFacts, view: FinalityView): ReplyOf<
   }))
 })
 
+/** How the operator and others name this node, and where it is (L-H1, L-B15). */
+export const namesJson = ({ config, httpUrl, nodeId }: NodeFacts) => ({
+  node_id: config.name ?? nodeId,
+  peer_id: nodeId,
+  node_url: config.http.nodeUrl ?? httpUrl
+})
+
+/** `production` only where the operator says so. */
+export const modeOf = ({ config }: NodeFacts): "development" | "production" => config.mode ?? "development"
+
+/** The rule of difficulty as it stands in the spec, and by the names of the reference system. */
+const difficultyJson = ({ spec, genesis }: NodeFacts["rules"]) => {
+  const { difficulty } = spec
+  const isPrefix = difficulty.rule === "prefix-window"
+  return {
+    difficulty: { ...difficulty },
+    difficulty_prefix: prefixOf(genesis.header.target),
+    min_difficulty_prefix_length: isPrefix ? difficulty.prefixMin : null,
+    max_difficulty_prefix_length: isPrefix ? difficulty.prefixMax : null,
+    target_block_seconds: difficulty.blockMs / 1000,
+    difficulty_adjustment_window: windowOf(difficulty)
+  }
+}
+
+const transportsJson = (facts: NodeFacts): Json<"stats", "meta">["transports"] => {
+  const { p2pEndpoint, config } = facts
+  const portOf = (endpoint: string | undefined): number | null => parseEndpoint(endpoint ?? "")?.port ?? null
+  const { gossip } = config
+  return {
+    http: { endpoint: namesJson(facts).node_url },
+    p2p:
+      config.peers === undefined
+        ? null
+        : { protocol: "cairn/1", endpoint: p2pEndpoint ?? null, port: portOf(p2pEndpoint), tls: true },
+    gossip:
+      gossip === undefined
+        ? null
+        : { protocol: "udp", endpoint: gossip.advertise ?? null, port: gossip.port, fanout: gossip.fanout }
+  }
+}
+
 export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"stats", "meta"> => {
   const { spec, genesis, ledger } = facts.rules
+  const policy = facts.config.peers?.policy ?? peerPolicy
   return {
     name: "cairn",
     version: facts.version,
@@ -356,11 +401,12 @@ export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"sta
     symbol: spec.ledger.symbol,
     decimals: spec.ledger.decimals,
     address_prefix: spec.addressPrefix,
-    node_id: facts.nodeId,
-    node_url: facts.httpUrl,
-    difficulty: { ...spec.difficulty },
+    ...namesJson(facts),
+    ...difficultyJson(facts.rules),
     limits: {
-      max_peers: peersMaxOf(spec),
+      max_peers: Math.min(peersMaxOf(spec), policy.peersMax),
+      max_peers_per_ip: policy.perIpMax,
+      max_peers_per_subnet: policy.perSubnetMax,
       max_pending_transactions: pendingTransactionsMax,
       max_transactions_per_block: spec.block.transactionsMax,
       max_block_bytes: spec.block.bytesMax,
@@ -371,7 +417,7 @@ export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"sta
     },
     data_filler: spec.ledger.filler ?? null,
     mining_reward: ledger.rewardAt(tip.height + 1),
-    transports: { http: facts.httpUrl, p2p: { protocol: "cairn/1", endpoint: facts.p2pEndpoint ?? null, tls: true } },
+    transports: transportsJson(facts),
     updated_at: iso(tip.time)
   }
 }
@@ -380,36 +426,9 @@ export const serviceJson = (facts: NodeFacts): Json<"info", "service"> => ({
   name: "cairn",
   version: facts.version,
   runtime: "bun",
-  mode: facts.dev ? "development" : "production",
-  node_id: facts.nodeId,
-  node_url: facts.httpUrl,
+  mode: modeOf(facts),
+  ...namesJson(facts),
   chain_id: facts.rules.spec.ledger.chainId,
   signature_engine: facts.signatureEngine,
   hash_engine: facts.hashEngine
 })
-
-/** What the reference system asks of a node, by its names (L 1.2); false: not this one. */
-export const capabilities: Readonly<Record<string, boolean>> = {
-  signed_transactions: true,
-  nonce_enforcement: true,
-  account_balances: true,
-  peer_propagation: true,
-  peer_discovery: true,
-  peer_reputation: true,
-  inventory_announcements: true,
-  native_p2p_transport: true,
-  gossip_transport: false,
-  block_fetch_by_hash: true,
-  headers_first_sync: true,
-  retargeted_prefix_pow: true,
-  most_cumulative_work_consensus: true,
-  background_maintenance: true,
-  admin_authentication: true,
-  peer_authentication: true,
-  rate_limiting: false,
-  frontend_console: true,
-  frontend_learn: false,
-  event_stream: true,
-  state_proofs: true,
-  openapi: true
-}

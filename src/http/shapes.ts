@@ -284,9 +284,18 @@ export const Meta = Schema.Struct({
   symbol: text,
   decimals: count,
   address_prefix: text,
+  /** What the operator calls the node; its id among peers if nothing. */
   node_id: text,
+  /** Its id among peers. */
+  peer_id: text,
   node_url: text,
   difficulty: Schema.Record(text, Schema.Unknown),
+  /** Leading hex zeros of the genesis, and between which they stay; null where the rule has no such bounds. */
+  difficulty_prefix: text,
+  min_difficulty_prefix_length: nullable(count),
+  max_difficulty_prefix_length: nullable(count),
+  target_block_seconds: Schema.Finite,
+  difficulty_adjustment_window: count,
   limits: Schema.Record(text, count),
   /** What a sender without data of his own writes; null: transactions need none. */
   data_filler: nullable(
@@ -296,7 +305,14 @@ export const Meta = Schema.Struct({
     ])
   ),
   mining_reward: count,
-  transports: Schema.Record(text, Schema.Unknown),
+  transports: Schema.Struct({
+    http: Schema.Struct({ endpoint: text }),
+    /** Null: this node speaks to no peers, or not in that way. */
+    p2p: nullable(
+      Schema.Struct({ protocol: text, endpoint: nullable(text), port: nullable(count), tls: Schema.Boolean })
+    ),
+    gossip: nullable(Schema.Struct({ protocol: text, endpoint: nullable(text), port: nullable(count), fanout: count }))
+  }),
   updated_at: text
 })
 export const Service = Schema.Struct({
@@ -305,12 +321,31 @@ export const Service = Schema.Struct({
   runtime: text,
   mode: text,
   node_id: text,
+  peer_id: text,
   node_url: text,
   chain_id: text,
   signature_engine: text,
   hash_engine: text
 })
+/**
+ * The node as the reference system shows it on one page. Its lists are whole there; here they are first pages, blocks
+ * newest first: the routes of each list have the rest.
+ */
+export const Snapshot = Schema.Struct({
+  meta: Meta,
+  stats: Stats,
+  validation: Validation,
+  chain: list(Block),
+  pending_transactions: list(Transaction),
+  peers: list(text),
+  peer_records: list(Peer),
+  accounts: list(Account)
+})
 export const Backlog = Schema.Struct({ rows: count, next_cursor: nullable(text) })
 
 export const Limit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: httpPageMax }))
 export const Page = Schema.Struct({ limit: Schema.optionalKey(Limit), cursor: Schema.optionalKey(text) })
+/** How many rows each list of a snapshot has; 0: none. */
+export const SnapshotSize = Schema.Struct({
+  limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: httpPageMax })))
+})

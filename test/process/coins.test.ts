@@ -164,8 +164,14 @@ describe("wrong wishes", () => {
     expect(await code("send", ...to, "--amount", "0.00000001", "--fee-rate", "9")).toEqual([3, "amount-is-dust"])
     expect(await code("send", ...to, "--amount", "1", "--change-to", "crn1q")).toEqual([2, "address-invalid"])
     expect(await code("wallet", "coins", "nobody")).toEqual([2, "address-invalid"])
+    const long = ["--note", "x".repeat(281)]
+    expect(await code("send", ...to, "--amount", "1", ...long)).toEqual([2, "note-too-long"])
+    expect(await code("wallet", "consolidate", "--from", "dev:1", ...long)).toEqual([2, "note-too-long"])
+    const { code: _, ...signed } = await send(...to, "--amount", "1", "--sign-only")
+    expect([signed.kind, signed.id.length]).toEqual(["payment", 64])
     const { stats } = await call(node.http, "stats")
     expect(stats.pending_transactions).toBe(0)
+    expect((await call(node.http, "submit", { body: signed })).transaction.id).toBe(signed.id)
     await node.stop()
   }, 60_000)
 
@@ -175,8 +181,13 @@ describe("wrong wishes", () => {
     expect((await json("wallet", "consolidate", "--from", "dev:0")).error.code).toBe("ledger-without-coins")
     const to = ["--from", "dev:0", "--to", address(1)]
     expect((await send(...to, "--amount", "1", "--change-to", address(0))).error.code).toBe("change-unneeded")
+    const { code: _, ...signed } = await send(...to, "--amount", "1", "--note", "a/b", "--sign-only")
+    expect([signed.note, (await call(node.http, "stats")).stats.pending_transactions]).toEqual(["a/b", 0])
+    expect((await call(node.http, "submit", { body: signed })).transaction.id).toBe(signed.id)
+    await mine()
     const { id, fee, amount } = await send(...to, "--all", "--fee-rate", "100")
-    expect([fee, amount]).toEqual([100 * transferBytes, 1_000_000 * unit - 100 * transferBytes])
+    const held = (1_000_000 - 1) * unit - signed.fee
+    expect([fee, amount]).toEqual([100 * transferBytes, held - 100 * transferBytes])
     await mine()
     expect(await balance(0)).toMatchObject({ confirmed_balance: 0, coins: null })
     expect((await call(node.http, "transaction", { params: { id } })).status).toBe("confirmed")

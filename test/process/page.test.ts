@@ -48,9 +48,10 @@ test.if(chromium !== undefined)(
       page!.evaluate(
         `for (const [id, value] of Object.entries(${JSON.stringify(fields)})) document.getElementById(id).value = value; document.getElementById("send").requestSubmit()`
       )
+    const note = '<img src=x onerror=alert(1)> / \\ "stone" 🪨 \u0001\u007f\u2028'
     await fill({ to: "crn1nonsense", amount: "2" })
     await until("the typo is told", async () => (await text("outcome")).includes("checksum"))
-    await fill({ to: fresh, amount: "2.5", note: '<img src=x onerror=alert(1)> / "stone"' })
+    await fill({ to: fresh, amount: "2.5", note })
     await until("it is sent", async () => (await text("outcome")).startsWith("Sent."))
     await until("the block comes by itself", async () => (await text("height")) === "1")
     await until("the blocks are listed", async () => (await text("blocks")).includes("1 transfer"))
@@ -64,7 +65,8 @@ test.if(chromium !== undefined)(
     const proofFile = join(home.path, "kept.json")
     writeFileSync(proofFile, kept)
     const checked = await run("proof", "verify", proofFile)
-    expect([checked.code, JSON.parse(checked.out).transaction.recipient]).toEqual([0, fresh])
+    const { transaction: paid } = JSON.parse(checked.out)
+    expect([checked.code, paid.recipient, paid.note]).toEqual([0, fresh, note])
     const choose = (content: string) =>
       page!.evaluate(
         `{ const files = new DataTransfer(); files.items.add(new File([${JSON.stringify(content)}], "p.json"));
@@ -72,9 +74,13 @@ test.if(chromium !== undefined)(
       )
     await choose(kept.replace("cairn-proof-1", "cairn-proof-2"))
     await until("another file is refused", async () => (await text("proof-verdict")).includes("(proof-malformed)"))
-    const strangers = JSON.parse(readFileSync(join(import.meta.dir, "../../docs/vectors/proof.json"), "utf8")).transactions
+    const strangers = JSON.parse(
+      readFileSync(join(import.meta.dir, "../../docs/vectors/proof.json"), "utf8")
+    ).transactions
     await choose(JSON.stringify({ format: "cairn-proof-1", proof: strangers[3].proof }))
-    await until("a header of another branch is no proof", async () => (await text("proof-verdict")).includes("does not know"))
+    await until("a header of another branch is no proof", async () =>
+      (await text("proof-verdict")).includes("does not know")
+    )
     expect(await page.evaluate<boolean>(`document.querySelector("#proof-way svg") === null`)).toBe(true)
     await choose(kept)
     await until("the kept file holds", async () => (await text("proof-verdict")).includes(`paid ${fresh} 2.5`))
