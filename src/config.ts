@@ -144,6 +144,14 @@ export interface MiningConfig {
   readonly blockData?: string | undefined
 }
 
+/** Nodes that are asked by HTTP, also by a node that speaks to no peers. */
+export interface HttpPeersConfig {
+  /** Beside `bootstrap` of the peers, as URLs. Nobody else's word ever adds one. */
+  readonly urls: ReadonlyArray<string>
+  /** May they stand at loopback and private addresses? Undefined: those of a development node may. */
+  readonly allowPrivate?: boolean
+}
+
 export interface NodeConfig {
   readonly dataDir: string
   readonly dev: boolean
@@ -154,6 +162,8 @@ export interface NodeConfig {
   readonly http: HttpConfig
   /** Undefined: this node speaks to no peers. */
   readonly peers: PeerConfig | undefined
+  /** Undefined: only `bootstrap` of the peers. Without peers what comes in here is posted to these nodes, too. */
+  readonly httpPeers?: HttpPeersConfig | undefined
   /** Undefined: nothing is announced by UDP. */
   readonly gossip?: GossipConfig | undefined
   /** Undefined: `defaults.backup`. */
