@@ -332,6 +332,7 @@ assert(
 )
 assert(retoldMax <= hashesPerMessageMax, "what is named again fits one message")
 assert(frameBytesMax > blockBytesMax, "a block fits a frame")
+assert(2 * rawBlocksMax <= rawUnjudgedMax, "blocks are fetched while others are judged")
 assert(2 * rawHeadersMax * 512 <= rawAnswerBytesMax, "a raw page of headers fits an answer")
 assert(2 * blockBytesMax < Math.min(httpBlockBytesMax, rawBlocksBytesMax), "a block in hex fits a body and an answer")
 assert(2 * blockTransactionsMax + 1 <= filterElementsMax, "a filter has room for proposer, senders and recipients")
