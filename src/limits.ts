@@ -225,12 +225,14 @@ export const nodeUrlCharsMax = 200
 export const rawHeadersMax = 512
 export const rawLocatorMax = 32
 /** Blocks asked for in one raw page. As many are given as one longest block has bytes, and the first in any case. */
-export const rawBlocksMax = 16
+export const rawBlocksMax = 64
 /** Bytes of an answer with raw blocks, and of any other that one node gives another by HTTP. A longer one is not read. */
 export const rawBlocksBytesMax = 2 * blockBytesMax + 64 * 1024
 export const rawAnswerBytesMax = 1024 * 1024
 /** Blocks fetched by HTTP that the chain has not judged. Beyond: no more are asked for until it has. */
-export const rawUnjudgedMax = 32
+export const rawUnjudgedMax = 128
+/** Milliseconds before a node that has had too many requests of ours is asked again, and between two looks at what one lacks. */
+export const httpPauseMs = 1_000
 /** Times in one run that a node may leave the branch whose headers it gives. */
 export const rawRestartsMax = 3
 /** Milliseconds of the longest wait for a node that fails to answer, or that lies. */

@@ -102,8 +102,7 @@ export const makeCallNode =
   (lookup: Lookup): CallNode =>
   (call) =>
     Effect.tryPromise({
-      try: (interrupted) =>
-        perform(call, lookup, AbortSignal.any([interrupted, AbortSignal.timeout(call.timeoutMs)])),
+      try: (interrupted) => perform(call, lookup, AbortSignal.any([interrupted, AbortSignal.timeout(call.timeoutMs)])),
       catch: (error) =>
         error instanceof CallFault
           ? error

@@ -405,6 +405,24 @@ describe("who is asked", () => {
     expect(bench.said[0]).toBe("not-reached")
   })
 
+  test("who has had too many requests of ours is asked the same again a second later, and given up in the end", () => {
+    let full = true
+    const bench = new Bench(new TestChain(spec), {
+      "http://a": (url) => (full && url.includes("/blocks/") ? { status: 429, body: "{}" } : honest(url))
+    })
+    bench.tick(0)
+    bench.tick(999)
+    expect(bench.asks("/blocks/raw")).toBe(1)
+    bench.tick(1)
+    expect([bench.asks("/blocks/raw"), bench.asked.at(-1) === bench.asked.at(-2), bench.said]).toEqual([2, true, []])
+    full = false
+    bench.tick(1_000)
+    expect(bench.height).toBe(50)
+    const other = new Bench(new TestChain(spec), { "http://a": () => ({ status: 429, body: "{}" }) })
+    for (let i = 0; i < 62; i++) other.tick(1_000)
+    expect([other.said, other.asked.length > 30]).toEqual([["not-reached"], true])
+  })
+
   test("a late answer of a run that is over changes nothing", () => {
     const bench = new Bench(new TestChain(spec), { "http://a": honest })
     const [ask] = bench.machine.tick(0, quiet)

@@ -14,6 +14,7 @@ import type { Rules } from "../chain/rules.ts"
 import {
   headersAheadMax,
   httpBackoffMsMax,
+  httpPauseMs,
   httpSeldomPolls,
   peersPerMessageMax,
   rawBlocksMax,
@@ -124,6 +125,9 @@ interface Run {
   phase: "directory" | "headers" | "judging" | "looking" | "bodies" | "waiting"
   /** When something happened last. */
   at: number
+  /** The question that is out, and when it may be asked again, if the node had too many of ours. */
+  url: string
+  againAt: number | undefined
   /** Our headers as they were when it began, and what the last page was asked with. */
   readonly ours: ReadonlyArray<string>
   locator: ReadonlyArray<string>
@@ -175,8 +179,10 @@ export class HttpSync {
   tick(now: number, sessions: SessionsNow): ReadonlyArray<HttpSyncEffect> {
     this.sessions = sessions
     const { run } = this
-    if (run !== undefined) return now - run.at > this.wish.lostMs ? this.fail(run, "not-reached", now) : []
-    return this.next(now)
+    if (run === undefined) return this.next(now)
+    if (now - run.at > this.wish.lostMs) return this.fail(run, "not-reached", now)
+    const isAgain = run.againAt !== undefined && run.againAt <= now
+    return isAgain ? this.ask(run, run.phase as "headers" | "bodies", run.url) : []
   }
 
   /** Looks at every node now, those in backoff too: an operator's word. */
@@ -203,6 +209,11 @@ export class HttpSync {
   answered(ask: number, outcome: CallOutcome, now: number): ReadonlyArray<HttpSyncEffect> {
     const { run } = this
     if (run === undefined || run.ask !== ask) return []
+    // Too many requests of ours: it is as long as any other silence.
+    if ("status" in outcome && outcome.status === 429 && run.phase !== "directory") {
+      run.againAt = now + httpPauseMs
+      return []
+    }
     run.at = now
     if (run.phase === "directory") return this.directoryCame(run, outcome, now)
     if ("code" in outcome) return this.fail(run, outcome.code, now, outcome.message)
@@ -275,6 +286,8 @@ export class HttpSync {
       ask: 0,
       phase: "headers",
       at: now,
+      url: "",
+      againAt: undefined,
       ours,
       locator: ours,
       claim: undefined,
@@ -305,6 +318,8 @@ export class HttpSync {
   ): ReadonlyArray<HttpSyncEffect> {
     run.phase = what
     run.ask = ++this.count
+    run.url = url
+    run.againAt = undefined
     return [{ _tag: "Ask", ask: run.ask, url, what }]
   }
 
