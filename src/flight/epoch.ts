@@ -48,9 +48,12 @@ const Config = Schema.Struct({
       port: Schema.Int,
       advertise: optional(Text),
       seeds: Schema.Array(Text),
-      discovery: optional(Schema.Array(Text))
+      discovery: optional(Schema.Array(Text)),
+      bootstrap: optional(Schema.Array(Text)),
+      policy: optional(Schema.Unknown)
     })
   ),
+  httpPeers: optional(Schema.Struct({ urls: Schema.Array(Text), allowPrivate: optional(Schema.Boolean) })),
   mining: Schema.Struct({
     threads: Schema.Int,
     proposer: optional(Text),
@@ -153,8 +156,8 @@ export const beginEpoch = (
 
 const formatFacts = ({ config, facts, key, proposer, rules }: TreeOptions, now: number): string => {
   // Named one by one: a secret that an option may hold one day is not taken along.
-  const { dataDir, dev, http, peers, mining, filters } = config
-  const kept = { dataDir, dev, http: { host: http.host, port: http.port }, peers, mining, filters }
+  const { dataDir, dev, http, peers, httpPeers, mining, filters } = config
+  const kept = { dataDir, dev, http: { host: http.host, port: http.port }, peers, httpPeers, mining, filters }
   const value = {
     format: formatNow,
     runtime,

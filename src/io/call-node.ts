@@ -32,6 +32,16 @@ export interface Call {
 
 export type CallNode = (call: Call) => Effect.Effect<FetchAnswer, CallFault>
 
+/** A fault as a line of a journal, and back. */
+export const formatCallFault = ({ code, message }: CallFault): string => `${code}: ${message}`
+export const callFaultOf = (text: string): CallFault => {
+  const [, code, message] = /^(url-invalid|name-unknown|address-private): (.*)$/s.exec(text) ?? []
+  return new CallFault({
+    code: (code as CallFault["code"]) ?? "not-reached",
+    message: message ?? text.replace(/^not-reached: /, "")
+  })
+}
+
 /** The addresses of a host name. */
 type Lookup = (host: string) => Promise<ReadonlyArray<string>>
 
