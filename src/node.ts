@@ -46,6 +46,8 @@ export interface NodeFacts {
   readonly dev: boolean
   readonly dataDir: string
   readonly p2pEndpoint: string | undefined
+  /** Where announcements are heard; undefined: nowhere. */
+  readonly gossipEndpoint?: string | undefined
   readonly httpUrl: string
   readonly signatureEngine: string
   readonly hashEngine: string

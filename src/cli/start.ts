@@ -362,7 +362,8 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
                     spenders: spendersIn(folder)
                   })
             const files = yield* Effect.promise(() => page)
-            return makeApp({ node: tree.node, context, adminToken, page: files, hosts, compat: routes })
+            const { peerSecret } = config.http
+            return makeApp({ node: tree.node, context, adminToken, peerSecret, page: files, hosts, compat: routes })
           }).pipe(Effect.tapError((fault) => Effect.sync(() => Deferred.doneUnsafe(built, Exit.fail(fault)))))
         ).catch(() => ({ fetch: () => new Response("failed", { status: 500 }) }))
       ).pipe(

@@ -4,7 +4,7 @@ import type { Context } from "hono"
 import { type Problem, problem } from "./problem.ts"
 
 /** A refusal as application/problem+json (RFC 9457). */
-export const answer = (c: Context, { status, code, title, detail, headers, errors }: Problem): Response => {
+export const answer = (c: Context, { status, code, title, detail, headers, errors, also }: Problem): Response => {
   const body = {
     type: `urn:cairn:error:${code}`,
     title,
@@ -12,7 +12,8 @@ export const answer = (c: Context, { status, code, title, detail, headers, error
     code,
     detail,
     instance: c.req.path,
-    ...(errors === undefined ? {} : { errors })
+    ...(errors === undefined ? {} : { errors }),
+    ...also
   }
   return c.body(JSON.stringify(body), status as 400, { "content-type": "application/problem+json", ...headers })
 }

@@ -13,6 +13,7 @@ import { formatTransfer } from "../ledger/transfer-text.ts"
 import { eventsKeptMax } from "../limits.ts"
 import { makeApp } from "./app.ts"
 import { aliases, type ReplyOf, type Route, type RouteName, routes } from "./contract.ts"
+import type { networkRoutes } from "./network-contract.ts"
 import { pathOf } from "./openapi.ts"
 
 let node: TestNode
@@ -54,10 +55,18 @@ const problemOf = async (response: Response | Promise<Response>): Promise<readon
   return [answer.status, body.code]
 }
 
-/** A request that each route answers well; others are in coins.test.ts, authorities.test.ts, rota-handlers.test.ts and finality.test.ts. */
+/** A request that each route answers well; others are in coins.test.ts, authorities.test.ts, rota-handlers.test.ts, finality.test.ts and network.test.ts. */
 type Sampled = Exclude<
   RouteName,
-  "coins" | "coin" | "coinProof" | "votes" | "vote" | "evidence" | "authorities" | "finality"
+  | "coins"
+  | "coin"
+  | "coinProof"
+  | "votes"
+  | "vote"
+  | "evidence"
+  | "authorities"
+  | "finality"
+  | keyof typeof networkRoutes
 >
 const samples = async (): Promise<Readonly<Record<Sampled, () => Response | Promise<Response>>>> => {
   const { header } = node.store.tip()

@@ -28,6 +28,8 @@ export interface AppOptions {
   readonly context: Context.Context<never>
   /** Undefined: admin routes answer only a development node's own page and loopback. */
   readonly adminToken: string | undefined
+  /** What peers show on their routes; undefined: nobody is one. */
+  readonly peerSecret?: string | undefined
   /** Files of the page by path. */
   readonly page: ReadonlyMap<string, { readonly type: string; readonly body: string | Uint8Array }>
   /** Host names that requests may carry beside loopback ones; empty: any (the operator listens on a public address). */
@@ -45,7 +47,12 @@ export const makeApp = (options: AppOptions): Hono => {
   const style = [...options.page.keys()].find((path) => path.endsWith(".css")) ?? "/style.css"
   const docs = makeDocsPage(version, style)
 
-  for (const guard of guards(options.hosts, httpBodyBytesMax)) app.use(guard)
+  const larger = new Map(
+    (Object.values(routes) as ReadonlyArray<Route>).flatMap(({ path, bodyBytesMax }) =>
+      bodyBytesMax === undefined ? [] : [[path, bodyBytesMax] as const]
+    )
+  )
+  for (const guard of guards(options.hosts, httpBodyBytesMax, larger)) app.use(guard)
 
   for (const [name, route] of Object.entries(routes) as ReadonlyArray<readonly [RouteName, Route]>) {
     const paths = [route.path, ...Object.entries(aliases).flatMap(([path, target]) => (target === name ? [path] : []))]
@@ -93,9 +100,13 @@ const checkAdmin = (c: HonoContext, { adminToken, node }: AppOptions): Problem |
   )
 }
 
-/** Whoever a route is not open to. Peers have no secret yet, so nobody is one. */
+/** Whoever a route is not open to. Without a secret nobody is a peer. */
 const checkAccess = (c: HonoContext, auth: Route["auth"], options: AppOptions): Problem | undefined => {
   if (auth === "admin") return checkAdmin(c, options)
+  const given = c.req.header("x-blockchain-peer-secret")
+  const { peerSecret } = options
+  if (auth === "peer" && peerSecret !== undefined && given !== undefined && sameSecret(given, peerSecret))
+    return undefined
   if (auth === "peer") return problem(401, "peer-secret-required", "Send the peers' secret: X-Blockchain-Peer-Secret.")
   return undefined
 }
@@ -107,7 +118,7 @@ const readQuery = (c: HonoContext, route: Route): { readonly value: unknown } | 
   if (route.query === undefined) return { value: {} }
   const query: Record<string, unknown> = {}
   for (const [name, values] of Object.entries(c.req.queries())) {
-    if (name === "locator") query[name] = values.flatMap((value) => value.split(","))
+    if (name === "locator" || name === "hashes") query[name] = values.flatMap((value) => value.split(","))
     else query[name] = numeric.has(name) && /^\d{1,16}$/.test(values[0]!) ? Number(values[0]) : values[0]
   }
   return decodeWith(route.query, query, "query-invalid")
@@ -126,7 +137,9 @@ const readBody = async (
 }
 
 /** A handler's output, whatever its route. */
-type Outcome = { readonly reply: unknown; readonly headers?: Readonly<Record<string, string>> } | Problem
+type Outcome =
+  | { readonly reply: unknown; readonly headers?: Readonly<Record<string, string>>; readonly status?: number }
+  | Problem
 
 interface Serving {
   readonly name: RouteName
@@ -157,5 +170,6 @@ const serve = async (c: HonoContext, { name, route, handlers, options }: Serving
   const { headers } = output
   const etag = headers?.["etag"]
   if (etag !== undefined && c.req.header("if-none-match") === etag) return c.body(null, 304, headers)
-  return c.body(JSON.stringify(output.reply), route.status as 200, { "content-type": "application/json", ...headers })
+  const status = (output.status ?? route.status) as 200
+  return c.body(JSON.stringify(output.reply), status, { "content-type": "application/json", ...headers })
 }

@@ -29,6 +29,7 @@ import {
   transactionJson,
   transactionProofJson
 } from "./json.ts"
+import { networkHandlers } from "./network-handlers.ts"
 import { pathOf } from "./openapi.ts"
 import { problem } from "./problem.ts"
 import { rotaHandlers } from "./rota-handlers.ts"
@@ -330,6 +331,7 @@ export const makeHandlers = (node: NodeShape): Handlers => ({
   ...coinHandlers(node),
   ...stateHandlers(node),
   ...authorityHandlers(node),
+  ...networkHandlers(node),
   ...rotaHandlers(node),
   ...proofHandlers(node)
 })

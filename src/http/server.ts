@@ -1,7 +1,7 @@
 /** The HTTP door: the app behind Bun's server. */
 import { Data, Effect } from "effect"
 import type { Hono } from "hono"
-import { httpBodyBytesMax } from "../limits.ts"
+import { httpBlockBytesMax } from "../limits.ts"
 
 export class HttpFault extends Data.TaggedError("HttpFault")<{ readonly message: string }> {}
 
@@ -29,7 +29,8 @@ export const serveHttp = (
           hostname: at.host,
           port: at.port,
           idleTimeout: idleSeconds,
-          maxRequestBodySize: httpBodyBytesMax + 1024,
+          // The app has the narrower limits, route by route.
+          maxRequestBodySize: httpBlockBytesMax + 1024,
           fetch: (request, connection) => {
             const remote = connection.requestIP(request)?.address
             return app === undefined ? starting() : app.fetch(request, { remote })
