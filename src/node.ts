@@ -46,7 +46,7 @@ export interface NodeFacts {
   readonly dev: boolean
   readonly dataDir: string
   readonly p2pEndpoint: string | undefined
-  /** Where announcements are heard; undefined: nowhere. */
+  /** Where announcements are heard by UDP; undefined: they are not. */
   readonly gossipEndpoint?: string | undefined
   readonly httpUrl: string
   readonly signatureEngine: string
@@ -204,14 +204,17 @@ export interface InventoryClaim {
 /** We have it; our session with the node has brought it, or has not; or no session is with that node, and it is noted. */
 export type InventoryOutcome = "known" | "updated" | "failed" | "noted"
 
-/** What became of a signed announcement. */
-export interface AnnounceOutcome {
-  readonly accepted: boolean
-  /** Is it new, and does it claim more than we have? */
-  readonly updated: boolean
-  /** A stable code. */
-  readonly status: string
-  readonly message: string
+/** What became of an announcement that a caller brought. */
+export interface GossipVerdict {
+  /** Why it was not heard; undefined: it was. */
+  readonly refused: string | undefined
+  readonly nodeId: string | undefined
+  readonly endpoint: string | undefined
+  readonly gossipEndpoint: string | undefined
+  /** Endpoints that the directory was told of. */
+  readonly found: number
+  /** A session with the node is asked for its branch. */
+  readonly isAhead: boolean
 }
 
 /**
@@ -467,8 +470,8 @@ export interface NodeShape {
   readonly inventory: (claim: InventoryClaim) => Answer<InventoryOutcome>
   /** Where a node has signed that it is: dialled like what peers tell of. */
   readonly heard: (peer: { readonly nodeId: string; readonly endpoint: string }) => Answer<void>
-  /** Takes the bytes of an announcement, as a datagram would bring them. Undefined: none are heard. */
-  readonly announce?: (bytes: Uint8Array, remote: string | undefined) => Answer<AnnounceOutcome>
+  /** Hears an announcement as it travels by UDP in the plain form, from a caller at an address. Absent: gossip is off. */
+  readonly announce?: ((bytes: Uint8Array, remote: string) => Answer<GossipVerdict>) | undefined
   readonly peers: () => Answer<ReadonlyArray<PeerView>>
   readonly stats: () => Answer<Stats>
   /** The cheap consistency check: tip, state root and supply agree with each other. */

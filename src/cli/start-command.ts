@@ -7,7 +7,8 @@ import { parseService } from "../discovery/client.ts"
 import type { Recording } from "../flight/record.ts"
 import { compatSystems } from "../http/compat.ts"
 import { readText } from "../io/files.ts"
-import { discoveryServicesMax } from "../limits.ts"
+import { bootstrapMax, discoveryServicesMax } from "../limits.ts"
+import { parseNodeUrl } from "../peer/raw-page.ts"
 import { attempt } from "./attempt.ts"
 import { failure } from "./failure.ts"
 import { optional, port, presetNames, undefinedIfNone, usualFolder, whole, yes } from "./flags.ts"
@@ -34,6 +35,8 @@ const startFlags = {
     Flag.withDescription(`Discovery service to find peers in, such as http://127.0.0.1:4444; up to ${discoveryServicesMax} times`),
     Flag.atMost(discoveryServicesMax)
   ),
+  bootstrapPeers: optional("bootstrap-peers", "Nodes to ask for blocks by HTTP: URLs, separated by commas"),
+  peerSecretFile: optional("peer-secret-file", "File with what peers show at /api/network"),
   noP2p: yes("no-p2p", "Speak to no peers"),
   noFilters: yes("no-filters", "Make and serve no block filters: light clients that scan ask others"),
   mineThreads: Flag.Int("mine-threads").pipe(
@@ -88,6 +91,16 @@ const servicesOf = (texts: ReadonlyArray<string>): ReadonlyArray<string> =>
     return service
   })
 
+const urlsOf = (text: string | undefined): ReadonlyArray<string> => {
+  const urls = (text ?? "").split(",").flatMap((one) => (one.trim() === "" ? [] : [parseNodeUrl(one)]))
+  const known = urls.filter((url) => url !== undefined)
+  if (known.length === urls.length && known.length <= bootstrapMax) return known
+  throw failure("usage", "node-url-invalid", `--bootstrap-peers: up to ${bootstrapMax} URLs such as http://host:port.`)
+}
+
+const secretOf = (path: string | undefined): string | undefined =>
+  path === undefined ? undefined : readText(path, 4096).trim()
+
 const configOf = (input: StartInput): NodeConfig => {
   const folder = undefinedIfNone(input.dataDir) ?? (input.dev ? freshFolder() : usualFolder)
   const tokenFile = undefinedIfNone(input.adminTokenFile)
@@ -98,8 +111,10 @@ const configOf = (input: StartInput): NodeConfig => {
     http: {
       host: input.httpHost,
       port: input.httpPort,
-      adminToken: tokenFile === undefined ? undefined : readText(tokenFile, 4096).trim()
+      adminToken: secretOf(tokenFile),
+      peerSecret: secretOf(undefinedIfNone(input.peerSecretFile))
     },
+    httpPeers: { urls: urlsOf(undefinedIfNone(input.bootstrapPeers)) },
     peers: input.noP2p
       ? undefined
       : {

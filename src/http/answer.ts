@@ -4,7 +4,7 @@ import type { Context } from "hono"
 import { type Problem, problem } from "./problem.ts"
 
 /** A refusal as application/problem+json (RFC 9457). */
-export const answer = (c: Context, { status, code, title, detail, headers, errors, also }: Problem): Response => {
+export const answer = (c: Context, { status, code, title, detail, headers, errors, extra }: Problem): Response => {
   const body = {
     type: `urn:cairn:error:${code}`,
     title,
@@ -13,7 +13,7 @@ export const answer = (c: Context, { status, code, title, detail, headers, error
     detail,
     instance: c.req.path,
     ...(errors === undefined ? {} : { errors }),
-    ...also
+    ...extra
   }
   return c.body(JSON.stringify(body), status as 400, { "content-type": "application/problem+json", ...headers })
 }

@@ -179,8 +179,24 @@ export const networkRoutes = {
     summary: "Takes a signed announcement, the bytes of a datagram in hex.",
     body: Schema.Struct({ announcement: bytes }),
     status: 202,
-    refusals: { ...refusals, 503: "busy, or this node hears no announcements" },
-    reply: Schema.Struct({ accepted: Schema.Boolean, updated: Schema.Boolean, status: text, message: text })
+    refusals: {
+      ...refusals,
+      409: "not heard; the code says why",
+      429: "too often",
+      503: "busy, or this node hears no announcements"
+    },
+    reply: Schema.Struct({
+      accepted: Schema.Boolean,
+      updated: Schema.Boolean,
+      status: text,
+      message: text,
+      source_peer: nullable(text),
+      source_gossip_endpoint: nullable(text),
+      node_id: nullable(text),
+      /** Endpoints that the directory was told of. */
+      found: count,
+      snapshot: Tip
+    })
   },
   peerUpdate: {
     method: "POST",

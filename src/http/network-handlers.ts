@@ -189,7 +189,7 @@ const under = (body: unknown, name: string): unknown => {
 }
 
 const refusedBlock = (code: string, message: string) =>
-  problem(409, code, message, { also: { accepted: false, error: message } })
+  problem(409, code, message, { extra: { accepted: false, error: message } })
 
 /** Offers a block, and tells what that has made of the tip. */
 const offer = (node: NodeShape, block: Block): Answer<Output<"networkBlocks">> =>
@@ -267,17 +267,38 @@ const transactionsHandler =
     })
   }
 
+/** What was heard before, comes too late or from ourselves is nobody's fault: it travels several ways. */
+const isStale = (code: string): boolean => /^announcement-(own|stale|seen|overtaken|hops)$/.test(code)
+const isTooOften = (code: string): boolean => /too-often$|too-many$/.test(code)
+
 const announceHandler =
   (node: NodeShape): Handlers["gossipAnnounce"] =>
-  ({ body, remote }) => {
-    const { announcement } = body as { readonly announcement: string }
-    if (node.announce === undefined)
-      return Effect.succeed(problem(503, "gossip-off", "This node hears no announcements: gossip is not turned on."))
-    return Effect.map(node.announce(fromHex(announcement)!, remote), (outcome) => ({
-      ...(outcome.updated ? {} : { status: 200 }),
-      reply: outcome
-    }))
-  }
+  ({ body, remote }) =>
+    Effect.gen(function* () {
+      const { announcement } = body as { readonly announcement: string }
+      if (node.announce === undefined)
+        return problem(503, "gossip-off", "This node hears no announcements: gossip is not turned on.")
+      const { refused, isAhead, ...heard } = yield* node.announce(fromHex(announcement)!, remote ?? "127.0.0.1")
+      if (refused !== undefined && !isStale(refused))
+        return problem(isTooOften(refused) ? 429 : 409, refused, "The announcement is not heard.", {
+          extra: { accepted: false, error: refused },
+          headers: isTooOften(refused) ? { "retry-after": "1" } : {}
+        })
+      return {
+        ...(isAhead ? {} : { status: 200 }),
+        reply: {
+          accepted: refused === undefined,
+          updated: isAhead,
+          status: refused ?? (isAhead ? "asked" : "heard"),
+          message: isAhead ? "Our session with that node is asked." : "Nobody is asked for it.",
+          source_peer: textOf(heard.endpoint),
+          source_gossip_endpoint: textOf(heard.gossipEndpoint),
+          node_id: textOf(heard.nodeId),
+          found: heard.found,
+          snapshot: tipJson(yield* node.tip())
+        }
+      }
+    })
 
 const statuses: Readonly<Record<string, number>> = { "peer-word-replayed": 409 }
 

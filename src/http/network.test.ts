@@ -339,15 +339,27 @@ test("an announcement goes to who hears them, with where it came from; without a
   const bring = (body: unknown, by = app) => post("/api/network/gossip/announce", body, withSecret, by)
   expect(await codeOf(bring({ announcement: "00" }))).toEqual([503, "gossip-off"])
   const heard: Array<string> = []
+  const verdict = { refused: undefined, nodeId: "node1x", endpoint: "a:1", gossipEndpoint: "", found: 2, isAhead: true }
+  const answers = [
+    verdict,
+    { ...verdict, isAhead: false },
+    { ...verdict, refused: "announcement-seen", isAhead: false }
+  ]
   const by = make({
-    announce: (bytes) => {
-      heard.push(toHex(bytes))
-      return Effect.succeed({ accepted: true, updated: heard.length === 1, status: "new", message: "heard" })
+    announce: (bytes, remote) => {
+      const found = answers[heard.push(`${toHex(bytes)} ${remote}`) - 1]
+      return Effect.succeed(
+        found ?? { ...verdict, refused: heard.length > 4 ? "source-too-often" : "announcement-forged", isAhead: false }
+      )
     }
   })
-  await replyOf("gossipAnnounce", bring({ announcement: "0102" }, by), 202)
+  const first = await replyOf("gossipAnnounce", bring({ announcement: "0102" }, by), 202)
+  expect([first.updated, first.source_peer, first.source_gossip_endpoint]).toEqual([true, "a:1", null])
   await replyOf("gossipAnnounce", bring({ announcement: "0102" }, by), 200)
-  expect(heard).toEqual(["0102", "0102"])
+  expect((await replyOf("gossipAnnounce", bring({ announcement: "0102" }, by), 200)).accepted).toBe(false)
+  expect(await codeOf(bring({ announcement: "0102" }, by))).toEqual([409, "announcement-forged"])
+  expect(await codeOf(bring({ announcement: "0102" }, by))).toEqual([429, "source-too-often"])
+  expect(heard).toEqual(Array.from({ length: 5 }, () => "0102 127.0.0.1"))
   for (const body of [{ announcement: "xyz" }, {}, { announcement: "00", source_peer: "http://evil.test" }])
     expect(await codeOf(bring(body, by))).toEqual([400, "body-invalid"])
 })

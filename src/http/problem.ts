@@ -9,8 +9,8 @@ export interface Problem {
   readonly detail: string
   readonly headers?: Readonly<Record<string, string>>
   readonly errors?: ReadonlyArray<unknown>
-  /** Fields of the reference system beside ours. */
-  readonly also?: Readonly<Record<string, unknown>>
+  /** Members beside those of the RFC. */
+  readonly extra?: Readonly<Record<string, unknown>>
 }
 
 export const problem = (status: number, code: string, detail: string, more: Partial<Problem> = {}): Problem => ({
