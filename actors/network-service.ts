@@ -9,11 +9,10 @@ import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ActorRef } from "./actor.ts"
 import type { HttpSyncMessage, Looked } from "./http-sync-protocol.ts"
 import type { MaintenanceMessage, SessionId, SyncMessage } from "./protocol.ts"
-import type { Sessions } from "./sessions.ts"
 
 export interface NetworkPorts {
   readonly snapshot: Snapshot
-  readonly sessions: Pick<Sessions, "each">
+  readonly sessions: { readonly each: (f: (session: unknown, id: SessionId) => void) => void }
   readonly sync: ActorRef<SyncMessage>
   readonly maintenance: ActorRef<MaintenanceMessage>
   /** Undefined: the operator has named no nodes. */

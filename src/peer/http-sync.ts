@@ -24,12 +24,16 @@ import {
   rawUnjudgedMax
 } from "../limits.ts"
 import type { Claim } from "./claims.ts"
-import { blocksUrl, headersUrl, readBlocksPage, readDirectory, readHeadersPage } from "./raw-page.ts"
+import { blocksUrl, headersUrl, type RawFault, readBlocksPage, readDirectory, readHeadersPage } from "./raw-page.ts"
 
-/** What became of a question. `code`: as `CallFault` has it. */
+/** Why there is no answer, as io/call-node.ts has it. */
+export const callCodes = ["url-invalid", "name-unknown", "address-private", "not-reached"] as const
+export type CallCode = (typeof callCodes)[number]
+
+/** What became of a question. */
 export type CallOutcome =
   | { readonly status: number; readonly body: string }
-  | { readonly code: string; readonly message: string }
+  | { readonly code: CallCode; readonly message: string }
 
 /** What was found at a node. */
 export interface Inspected {
@@ -37,7 +41,7 @@ export interface Inspected {
   /** It gave blocks, it had nothing heavier, or something was wrong. */
   readonly status: "updated" | "noop" | "failed"
   /** What was wrong. */
-  readonly code: string | undefined
+  readonly code: RawFault | CallCode | undefined
   readonly claim: Claim | undefined
   /** How many headers were new, and how many blocks came. */
   readonly headers: number
@@ -209,7 +213,7 @@ export class HttpSync {
   answered(ask: number, outcome: CallOutcome, now: number): ReadonlyArray<HttpSyncEffect> {
     const { run } = this
     if (run === undefined || run.ask !== ask) return []
-    // Too many requests of ours: it is as long as any other silence.
+    // It has had too many requests of ours. That may last no longer than another silence.
     if ("status" in outcome && outcome.status === 429 && run.phase !== "directory") {
       run.againAt = now + httpPauseMs
       return []
@@ -413,7 +417,7 @@ export class HttpSync {
     return [...this.say(target, "", "it answers again"), ...this.ended(run, isNew ? "updated" : "noop", undefined, now)]
   }
 
-  private fail(run: Run, code: string, now: number, message: string = code): ReadonlyArray<HttpSyncEffect> {
+  private fail(run: Run, code: RawFault | CallCode, now: number, message: string = code): ReadonlyArray<HttpSyncEffect> {
     const { target } = run
     const { backoffBaseMs, chance } = this.wish
     const waitMs = Math.min(httpBackoffMsMax, backoffBaseMs * 2 ** Math.min(target.failures, 20))
@@ -432,7 +436,7 @@ export class HttpSync {
   private ended(
     { target, claim, headers, blocks }: Run,
     status: Inspected["status"],
-    code: string | undefined,
+    code: Inspected["code"],
     now: number
   ): ReadonlyArray<HttpSyncEffect> {
     this.run = undefined

@@ -11,16 +11,18 @@ import { nodeUrlCharsMax, rawBlocksMax, rawHeadersMax } from "../limits.ts"
 import type { Claim } from "./claims.ts"
 
 /** Why an answer is not used. In docs/errors.md. */
-export type RawFault =
-  | "answer-refused"
-  | "answer-malformed"
-  | "chain-mismatch"
-  | "headers-unlinked"
-  | "headers-endless"
-  | "headers-refused"
-  | "body-missing"
-  | "body-wrong"
-  | "body-refused"
+export const rawFaults = [
+  "answer-refused",
+  "answer-malformed",
+  "chain-mismatch",
+  "headers-unlinked",
+  "headers-endless",
+  "headers-refused",
+  "body-missing",
+  "body-wrong",
+  "body-refused"
+] as const
+export type RawFault = (typeof rawFaults)[number]
 
 /** A URL of a node, without what stands behind its path: as it is shown, compared and asked. Undefined: it is none. */
 export const parseNodeUrl = (text: string): string | undefined => {

@@ -6,8 +6,11 @@ import type { Subprocess } from "bun"
 import { proofRejectCodes } from "../../src/block/proof.ts"
 import { blame } from "../../src/ledger/reject.ts"
 import { verdicts } from "../../src/chain/reject.ts"
+import { peerWordAdvice } from "../../src/discovery/peer-word.ts"
 import { advice } from "../../src/discovery/statement.ts"
 import { lightLies } from "../../src/light/effect.ts"
+import { callCodes } from "../../src/peer/http-sync.ts"
+import { rawFaults } from "../../src/peer/raw-page.ts"
 import { unsignedCodes } from "../../src/validator/protection.ts"
 import { until } from "../network.ts"
 import { binary, folder, readyLine } from "./binary.ts"
@@ -135,6 +138,11 @@ test("the commands of docs/discovery.md work as they are written", async () => {
   expect(await follow("docs/discovery.md")).toBe(3)
 }, 60_000)
 
+test("the commands of docs/http-sync.md work as they are written", async () => {
+  await freePorts()
+  expect(await follow("docs/http-sync.md")).toBe(2)
+}, 60_000)
+
 test("the commands of docs/ccoin.md work as they are written, and its example begins a chain (defect 17)", async () => {
   cpSync(join(root, "docs/examples"), join(home.path, "docs/examples"), { recursive: true })
   expect(await follow("docs/ccoin.md")).toBe(3)
@@ -172,6 +180,7 @@ test.each(["docs/testing.md", "docs/exploring.md"])("the examples in %s run", as
 test("every code that can be given is in docs/errors.md", () => {
   const page = readFileSync(join(root, "docs/errors.md"), "utf8")
   const given = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes, ...lightLies]
-  const codes = [...given, ...Object.keys(advice), ...unsignedCodes]
+  const nodes = [...Object.keys(peerWordAdvice), ...rawFaults, ...callCodes]
+  const codes = [...given, ...Object.keys(advice), ...nodes, ...unsignedCodes]
   expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])
 })
