@@ -152,14 +152,16 @@ class Bench {
 /** Test chains are dear: one long one for all, whose blocks others take. */
 const spec = specOf({ difficulty: { rule: "fixed", blockMs: 1000, bits: 0 } })
 const long = new TestChain(spec)
-long.mine(700)
+long.mine(1_100)
 
 describe("an honest node", () => {
   test("gives all that it has, over several pages, and is asked no more than it must", () => {
     const bench = new Bench(new TestChain(spec), { "http://a": honestNode(long) })
     bench.tick(0)
-    expect([bench.height, bench.chain.dump() === long.dump()]).toEqual([700, true])
-    expect([bench.asks("/headers/raw"), bench.asks("/blocks/raw")]).toEqual([2, Math.ceil(700 / rawBlocksMax)])
+    expect([bench.height, bench.chain.dump() === long.dump()]).toEqual([1_100, true])
+    // The chain names so many bodies that it lacks at a time.
+    const blockPages = bodiesAheadMax / rawBlocksMax + Math.ceil((1_100 - bodiesAheadMax) / rawBlocksMax)
+    expect([bench.asks("/headers/raw"), bench.asks("/blocks/raw")]).toEqual([3, blockPages])
     const before = bench.asked.length
     bench.tick(1_999)
     expect(bench.asked.length).toBe(before)
@@ -327,6 +329,18 @@ describe("a node that", () => {
     bench.tick(0)
     expect([bench.height, bench.asks("/blocks/raw"), bench.said]).toEqual([0, 0, ["headers-endless"]])
     expect(bench.asks("/headers/raw")).toBeLessThan(headersAheadMax / rawHeadersMax)
+  })
+
+  test("gives page after page of a branch that never gets heavier is left", () => {
+    // We know a header that is heavier than all of theirs, which are right, and lead nowhere.
+    const ours = new TestChain(spec)
+    const other = long.fork(0)
+    other.now += 500
+    const [heavy] = other.mine(1)
+    ours.store.saveHeaders([{ header: heavy!.header, work: 2n ** 40n, hasBody: false }])
+    const bench = new Bench(ours, { "http://a": honestNode(long) }, { idlePagesMax: 0 })
+    bench.tick(0)
+    expect([bench.said, bench.asks("/headers/raw"), bench.asks("/blocks/raw")]).toEqual([["headers-endless"], 2, 0])
   })
 
   test("gives a body that its header does not commit to is left, and another gives the true one", () => {

@@ -92,6 +92,8 @@ export interface HttpSyncWish {
   readonly isEndpoint: ((text: string) => boolean) | undefined
   /** A number from 0 up to 1. */
   readonly chance: () => number
+  /** Pages in a row without a heavier header; if nothing is said, as many as the longest fork we would hold can take. */
+  readonly idlePagesMax?: number
 }
 
 /** Of our sessions: how many have said what they have, and whether they bring something now. */
@@ -149,8 +151,7 @@ interface Run {
   blocks: number
 }
 
-/** Pages without a heavier header that the longest fork we would hold can take. */
-const idlePagesMax = Math.ceil(headersAheadMax / rawHeadersMax)
+const longestFork = Math.ceil(headersAheadMax / rawHeadersMax)
 
 export class HttpSync {
   private readonly wish: HttpSyncWish
@@ -235,6 +236,7 @@ export class HttpSync {
     run.idlePages = verdict.headerWork > run.headerWork ? 0 : run.idlePages + 1
     run.headerWork = verdict.headerWork
     if (verdict.refused === "nobody" || !run.full) return this.decide(run, now)
+    const { idlePagesMax = longestFork } = this.wish
     return run.idlePages > idlePagesMax ? this.fail(run, "headers-endless", now) : this.askHeaders(run)
   }
 
@@ -297,7 +299,7 @@ export class HttpSync {
       claim: undefined,
       last: undefined,
       full: false,
-      headerWork: chain.tipWeight(),
+      headerWork: 0n,
       idlePages: 0,
       restarts: 0,
       wanted: [],
@@ -417,7 +419,12 @@ export class HttpSync {
     return [...this.say(target, "", "it answers again"), ...this.ended(run, isNew ? "updated" : "noop", undefined, now)]
   }
 
-  private fail(run: Run, code: RawFault | CallCode, now: number, message: string = code): ReadonlyArray<HttpSyncEffect> {
+  private fail(
+    run: Run,
+    code: RawFault | CallCode,
+    now: number,
+    message: string = code
+  ): ReadonlyArray<HttpSyncEffect> {
     const { target } = run
     const { backoffBaseMs, chance } = this.wish
     const waitMs = Math.min(httpBackoffMsMax, backoffBaseMs * 2 ** Math.min(target.failures, 20))
