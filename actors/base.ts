@@ -4,6 +4,7 @@ import type { Rules } from "../src/chain/rules.ts"
 import type { NodeConfig } from "../src/config.ts"
 import type { Address } from "../src/crypto/address.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
+import type { CallNode } from "../src/io/call-node.ts"
 import type { Fetch } from "../src/io/fetch.ts"
 import { Random } from "../src/io/random.ts"
 import type { Tcp, TlsIdentity } from "../src/io/tcp.ts"
@@ -20,6 +21,7 @@ import { EventHub } from "./event-hub.ts"
 import { Health } from "./health.ts"
 import { HashRate, Metrics, watchWith } from "./metrics.ts"
 import type { FinalityMessage } from "./authority-protocol.ts"
+import type { HttpRelayMessage } from "./http-sync-protocol.ts"
 import type { ChainMessage, MempoolMessage, MinerMessage, SyncMessage } from "./protocol.ts"
 import { Sessions } from "./sessions.ts"
 import { type SlotWatch, watchSlots } from "./slot-watch.ts"
@@ -33,8 +35,13 @@ export interface TreeOptions {
   readonly key: Keypair
   readonly proposer: Address
   readonly tls: TlsIdentity
-  /** Without `fetch` no discovery service is asked. */
-  readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread; readonly fetch?: Fetch }
+  /** Without `fetch` no discovery service is asked, without `callNode` no node by HTTP. */
+  readonly doors: {
+    readonly tcp: Tcp
+    readonly startThread: StartThread
+    readonly fetch?: Fetch
+    readonly callNode?: CallNode
+  }
   readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint" | "config">
   /** Signs for an authority, where authorities seal; undefined: this node is none. */
   readonly signer?: Signer
@@ -77,6 +84,8 @@ export interface Core {
   readonly ballots: Ballots
   /** Undefined: the chain has no finality. */
   readonly finality: Actor<never, FinalityMessage> | undefined
+  /** Posts to the operator's nodes what sessions would tell. Undefined: there are sessions, or no such nodes. */
+  readonly relay: Actor<never, HttpRelayMessage> | undefined
 }
 
 /** A fork whose failure is said: Effect itself says nothing when a fiber that nobody joins dies. */

@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { VerifiedLeaves } from "../src/chain/verified.ts"
 import { toHex } from "../src/codec/bytes.ts"
 import { bytesOfText } from "../src/codec/text.ts"
+import { httpNodesOf } from "../src/config.ts"
 import type { Evidence } from "../src/consensus/evidence.ts"
 import { type Address, formatAddress } from "../src/crypto/address.ts"
 import { summaryOf } from "../src/ledger/summary.ts"
@@ -17,7 +18,9 @@ import { makeChain } from "./chain.ts"
 import { type FinalityPorts, makeFinality } from "./finality.ts"
 import { type Admittance, makeMempool } from "./mempool.ts"
 import { makeMiner } from "./miner.ts"
-import type { MinerMessage, Source, TipMoved } from "./protocol.ts"
+import { makeHttpRelay } from "./http-relay.ts"
+import type { HttpRelayMessage } from "./http-sync-protocol.ts"
+import type { Source, TipMoved } from "./protocol.ts"
 import { squeezed, squeezedPool } from "./squeeze.ts"
 import { makeSync } from "./sync.ts"
 
@@ -28,13 +31,14 @@ const announceMax = 256
 
 /** Tells everyone who builds on the tip; the mempool must not miss it, the others want the latest only. */
 const tellTip =
-  ({ events, sessions, slots }: Base, { mempool, miner, sync, ballots, finality }: Core) =>
+  ({ events, sessions, slots }: Base, { mempool, miner, sync, ballots, finality, relay }: Core) =>
   (move: TipMoved): Effect.Effect<void> =>
     Effect.flatMap(mempool.offer(move), () => {
       miner.tell(move)
       sync.tell(move)
       for (const actor of ballots.actors) actor.tell(move)
       finality?.tell(move)
+      relay?.tell({ _tag: "Moved" })
       sessions.each((session) =>
         session.tell({ _tag: "AnnounceTip", headers: move.attached, work: move.work, from: move.from })
       )
@@ -48,7 +52,7 @@ const tellTip =
 
 /** Tells peers, the miner and listeners of what came into the pool. */
 const tellAdmitted =
-  ({ events, sessions, options }: Base, miner: ActorRef<MinerMessage>) =>
+  ({ events, sessions, options }: Base, { miner, relay }: Core) =>
   (admitted: ReadonlyArray<Admittance>, from: Source): void => {
     const ids = admitted.map(({ transaction }) => toHex(transaction.id))
     for (let at = 0; at < ids.length; at += announceMax) {
@@ -56,6 +60,10 @@ const tellAdmitted =
       sessions.each((session, id) => id !== from && session.tell({ _tag: "AnnounceTransactions", ids: part, from }))
     }
     miner.tell({ _tag: "PoolGrew" })
+    if (relay !== undefined) {
+      const transactions = admitted.map(({ transaction }, i) => ({ id: ids[i]!, bytes: toHex(transaction.bytes) }))
+      relay.tell({ _tag: "Admitted", transactions })
+    }
     const text = (address: Address | undefined): string =>
       address === undefined ? "" : formatAddress(address, options.rules.spec.addressPrefix)
     for (const [i, { transaction, fee }] of admitted.entries()) {
@@ -72,6 +80,20 @@ const makeBallotsOf = ({ options, watch, sessions, disk, metrics, events }: Base
   return startBallots({ rules, store, disk, us: signer?.address, announce }, { watch, metrics, events })
 }
 
+/** Who posts to the operator's nodes: only where no sessions tell them. */
+const makeRelay = ({ options, watch, fork, nodeId }: Base): Core["relay"] => {
+  const { config, store, doors } = options
+  const { urls, ...nodes } = httpNodesOf(config)
+  const { callNode: call } = doors
+  if (config.peers !== undefined || urls.length === 0 || call === undefined) return undefined
+  const self = (): ActorRef<HttpRelayMessage> => actor
+  const actor: NonNullable<Core["relay"]> = new Actor(
+    makeHttpRelay({ urls, ...nodes, nodeId, store, call, fork, self }),
+    watch
+  ) as never
+  return actor
+}
+
 /** The actors around chain and pool, in the order in which they lean on each other. */
 export const makeCore = (base: Base): Core => {
   const { options, watch, sessions, disk } = base
@@ -84,7 +106,7 @@ export const makeCore = (base: Base): Core => {
     ballots.actors.forEach((actor) => actor.tell({ _tag: "Caught", evidence }))
   const judge = makeChain({ rules, store, verified, disk, moved, caught, accepted: options.signer?.saw })
   const chain = new Actor(squeezed(squeeze, judge), watch)
-  const admitted = (list: ReadonlyArray<Admittance>, from: Source): void => tellAdmitted(base, core.miner)(list, from)
+  const admitted = (list: ReadonlyArray<Admittance>, from: Source): void => tellAdmitted(base, core)(list, from)
   const retell = (ids: ReadonlyArray<string>): void =>
     sessions.each((session) => session.tell({ _tag: "AnnounceTransactions", ids, from: undefined, again: true }))
   const pool = squeezedPool(squeeze, options.config.pendingMax)
@@ -120,6 +142,7 @@ export const makeCore = (base: Base): Core => {
   const votes = (): FinalityPorts => ({ rules, store, disk, chain, sync, sessions, signer, self: () => core.finality! })
   const hasVotes = rules.spec.authority?.finality !== undefined
   const finality = hasVotes ? new Actor(squeezed(squeeze, makeFinality(votes())), watch) : undefined
-  const core = { chain, mempool, miner, sync, ballots, finality } as unknown as Core
+  const relay = makeRelay(base)
+  const core = { chain, mempool, miner, sync, ballots, finality, relay } as unknown as Core
   return core
 }

@@ -1,7 +1,7 @@
 /** Opens sessions, whoever dialled, and holds the maintenance actor that decides over them; finds whom to dial elsewhere. */
 import { Effect, Exit } from "effect"
 import { peersMaxOf } from "../src/block/genesis.ts"
-import { formatEndpoint, parseEndpoint } from "../src/config.ts"
+import { formatEndpoint, httpNodesOf, parseEndpoint } from "../src/config.ts"
 import { placeOf } from "../src/discovery/place.ts"
 import type { TcpFault, Wire, WireHandlers } from "../src/io/tcp.ts"
 import { helloNoncesMax, openSessionsMax } from "../src/limits.ts"
@@ -13,6 +13,8 @@ import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef } from "./actor.ts"
 import type { Base, Core } from "./base.ts"
 import { makeSeekers } from "./discovery.ts"
+import { makeHttpSync } from "./http-sync.ts"
+import type { HttpSyncMessage } from "./http-sync-protocol.ts"
 import { makeMaintenance } from "./maintenance.ts"
 import type { HeldBound } from "./metrics.ts"
 import { makeSession } from "./peer-session.ts"
@@ -84,6 +86,24 @@ export class Door {
     const seeker = { chainId: rules.spec.ledger.chainId, genesis: rules.genesis.header.hash, key, endpoint }
     const services = config.peers?.discovery ?? []
     return makeSeekers({ services, seeker, fetch, fork, maintenance: this.maintenance }, watch)
+  }
+
+  /** Who asks the operator's nodes by HTTP; none where there are none. */
+  readonly asker = (): Actor<never, HttpSyncMessage> | undefined => {
+    const { options, fork, watch } = this.base
+    const { config, rules, store, doors } = options
+    const { urls, ...nodes } = httpNodesOf(config)
+    const { callNode: call } = doors
+    if (urls.length === 0 || call === undefined) return undefined
+    const { chain, sync } = this.core
+    const { maintenance } = this
+    const self = (): ActorRef<HttpSyncMessage> => actor
+    const around = { chain, sync, maintenance, dials: config.peers !== undefined, call, fork, self }
+    const actor: Actor<never, HttpSyncMessage> = new Actor(
+      makeHttpSync({ urls, ...nodes, rules, store, ...around }),
+      watch
+    ) as never
+    return actor
   }
 
   private dial(to: string): Effect.Effect<void> {

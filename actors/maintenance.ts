@@ -137,6 +137,9 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
     if (++state.ticks % saveTicks === 0) ports.save(state.directory.all)
   }
 
+  const sessionOf = ({ sessions }: State, node: string): SessionId | undefined =>
+    [...sessions.values()].find(({ nodeId, endpoint, nodeUrl }) => [nodeId, endpoint, nodeUrl].includes(node))?.session
+
   const view = (state: State, record: PeerRecord): PeerView => {
     const now = state.clock.currentTimeMillisUnsafe()
     const session = [...state.sessions.values()].find(({ nodeId }) => nodeId === record.nodeId)
@@ -154,7 +157,10 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
       lastSeenAt: record.lastSeenAt,
       lastError: record.lastError,
       cooldownUntil,
-      bannedUntil: banned ? record.bannedUntil : undefined
+      bannedUntil: banned ? record.bannedUntil : undefined,
+      nodeUrl: session?.nodeUrl,
+      gossipEndpoint: session?.gossipEndpoint,
+      tlsFingerprint: session?.tlsFingerprint
     }
   }
 
@@ -182,6 +188,8 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
         return message.reply.succeed(ports.dials ? state.directory.add(message.endpoint) : "no-peers")
       case "Peers":
         return message.reply.succeed(state.directory.all.map((record) => view(state, record)))
+      case "SessionOf":
+        return message.reply.succeed(sessionOf(state, message.node))
       case "Tick":
         return tick(state)
     }

@@ -55,6 +55,8 @@ export interface NodePorts {
   /** What authorities say of each other. */
   readonly ballots: Pick<NodeShape, "vote" | "votes" | "evidence">
   readonly finality: NodeShape["finality"]
+  /** What other nodes and the operator may set off by HTTP. */
+  readonly network: Pick<NodeShape, "resolve" | "inventory" | "heard">
   readonly events: EventHub
   readonly metrics: Metrics
   readonly hashesPerSecond: () => number
@@ -246,6 +248,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
   return {
     facts: ports.facts,
     ...ports.ballots,
+    ...ports.network,
     ...makeOrders(ports, { blockView, mining: (on) => void (miningActive = on) }),
     tip: () => read(() => snapshot.tip()),
     blockAt: (height) => read(() => mapRow(snapshot.rowAt(height), blockView)),

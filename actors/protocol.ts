@@ -451,6 +451,8 @@ export type MaintenanceMessage =
   /** An endpoint that somebody at the edge names. */
   | { readonly _tag: "AddPeer"; readonly endpoint: string; readonly reply: Reply<PeerAdded> }
   | { readonly _tag: "Peers"; readonly reply: Reply<ReadonlyArray<PeerView>> }
+  /** The session with a node, by its id or what its hello said of where it is. */
+  | { readonly _tag: "SessionOf"; readonly node: string; readonly reply: Reply<SessionId | undefined> }
   | { readonly _tag: "Tick" }
 
 export const maintenanceOverflow: Readonly<Record<MaintenanceMessage["_tag"], Overflow>> = {
@@ -463,6 +465,7 @@ export const maintenanceOverflow: Readonly<Record<MaintenanceMessage["_tag"], Ov
   Advertise: "refuse",
   AddPeer: "refuse",
   Peers: "refuse",
+  SessionOf: "refuse",
   Tick: "keep-latest"
 }
 

@@ -3,7 +3,7 @@
  *
  *   root ─┬─ core (rest-for-one): chain → mempool → miner → sync
  *         ├─ edge (one-for-one): maintenance, discovery if there are services, ticker; where authorities seal ballots, where they
- *         │    vote finality
+ *         │    vote finality; where nodes are to be asked by HTTP http-sync, and without peers http-relay
  *         ├─ past (gives up at once): past, where a snapshot was loaded
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
@@ -19,6 +19,7 @@ import { type Base, type Core, makeBase, type TreeOptions } from "./base.ts"
 import { makeCore } from "./core.ts"
 import { Door } from "./door.ts"
 import { type HeldBound, showBounds } from "./metrics.ts"
+import { makeNetwork } from "./network-service.ts"
 import { makeNode } from "./node-service.ts"
 import { makePasts, progressOf, startPasts } from "./past.ts"
 import type { AnySession } from "./sessions.ts"
@@ -98,11 +99,14 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const pastPorts = { rules, store: options.store, disk: base.disk, chain, progress }
     const past = makePasts(pastPorts, { watch: base.watch, metrics })
     const discovery = door.seekers()
-    const ticker = makeTicker(beatsOf(base, core, [maintenance, ...votes, ...past, ...discovery]))
-    const edge = [maintenance, ...votes, ...discovery, ticker, ...ballots.actors]
+    const httpSync = door.asker()
+    const asking = [httpSync, core.relay].filter((actor) => actor !== undefined)
+    const ticker = makeTicker(beatsOf(base, core, [maintenance, ...votes, ...past, ...discovery, ...asking]))
+    const edge = [maintenance, ...votes, ...discovery, ...asking, ticker, ...ballots.actors]
     const outer = yield* supervise("edge", "one-for-one", edge)
     const last = past.length === 0 ? undefined : yield* startPasts(past)
-    const actors = [chain, mempool, miner, sync, maintenance, ...votes, ...discovery, ...ballots.actors, ...past]
+    const judges = [...votes, ...ballots.actors, ...past]
+    const actors = [chain, mempool, miner, sync, maintenance, ...discovery, ...asking, ...judges]
     const states = makeStateService(snapshot, rules)
     const bounds = (): ReadonlyArray<HeldBound> => [
       ...actors.flatMap(boundsOf),
@@ -124,6 +128,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       ...core,
       maintenance,
       ballots: ballots.calls,
+      network: makeNetwork({ snapshot, sessions, sync, maintenance, httpSync }),
       finality: () => finality?.ask<FinalityView>((reply) => ({ _tag: "View", reply })) ?? Effect.succeed(undefined),
       events,
       metrics,

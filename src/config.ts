@@ -212,6 +212,14 @@ export const defaults = {
   backup: { folder: undefined, everyMs: undefined, keep: 7 }
 } as const
 
+/** Who is asked by HTTP, and how: the same for all who ask. */
+export const httpNodesOf = ({ peers, httpPeers, http, dev }: NodeConfig) => ({
+  urls: [...new Set([...(peers?.bootstrap ?? []), ...(httpPeers?.urls ?? [])])],
+  allowPrivate: httpPeers?.allowPrivate ?? dev,
+  secret: http.peerSecret,
+  policy: peers?.policy ?? peerPolicy
+})
+
 /** Splits host:port; brackets around IPv6. Undefined if it is not that. */
 export const parseEndpoint = (text: string): { readonly host: string; readonly port: number } | undefined => {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text.trim())

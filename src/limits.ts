@@ -220,6 +220,39 @@ export const diskRetryMsMax = 15_000
 
 /** Bytes of an HTTP request body. Larger: 413. */
 export const httpBodyBytesMax = 256 * 1024
+/** Bytes of a body that brings a block in hex, to the one route that takes one. Larger: 413. */
+export const httpBlockBytesMax = 2 * blockBytesMax + 4_096
+/** Nodes that one node asks by HTTP. More: refused at the start. */
+export const bootstrapMax = 16
+/** Characters of a node's URL. */
+export const nodeUrlCharsMax = 200
+/** Headers in one raw page by HTTP: 350 kB in hex; and hashes of its locator, as many as a URL has room for. */
+export const rawHeadersMax = 512
+export const rawLocatorMax = 32
+/** Blocks asked for in one raw page. As many are given as one longest block has bytes, and the first in any case. */
+export const rawBlocksMax = 64
+/** Bytes of an answer with raw blocks, and of any other that one node gives another by HTTP. A longer one is not read. */
+export const rawBlocksBytesMax = 2 * blockBytesMax + 64 * 1024
+export const rawAnswerBytesMax = 1024 * 1024
+/** Blocks fetched by HTTP that the chain has not judged. Beyond: no more are asked for until it has. */
+export const rawUnjudgedMax = 128
+/** Milliseconds before a node that has had too many requests of ours is asked again, and between two looks at what one lacks. */
+export const httpPauseMs = 1_000
+/** Times in one run that a node may leave the branch whose headers it gives. */
+export const rawRestartsMax = 3
+/** Milliseconds of the longest wait for a node that fails to answer, or that lies. */
+export const httpBackoffMsMax = 10 * 60 * 1000
+/** Polls for one while there are sessions, which bring news sooner. */
+export const httpSeldomPolls = 15
+/** Milliseconds that an order to look for a heavier branch may take; and looks that wait for one. More: Busy. */
+export const resolveMsMax = 20_000
+export const resolvesMax = 16
+/** Milliseconds that a peer who has told of blocks by HTTP waits for our session to bring them. */
+export const pullMsMax = 5_000
+/** Transactions that wait to be posted to one node; the oldest goes first, and is told again by no one. */
+export const relayedMax = 256
+/** Nodes whose last signed word is remembered, so that it is not replayed; the oldest goes first, and what is older than it is refused. */
+export const peerWordsMax = 4_096
 /** Rows of one HTTP page. */
 export const httpPageMax = 256
 /** Clients whose rate of HTTP requests is kept, of each class of routes: 16 bytes each. Others share the debts of those. A multiple of 8. */
@@ -317,6 +350,9 @@ assert(
 )
 assert(retoldMax <= hashesPerMessageMax, "what is named again fits one message")
 assert(frameBytesMax > blockBytesMax, "a block fits a frame")
+assert(2 * rawBlocksMax <= rawUnjudgedMax, "blocks are fetched while others are judged")
+assert(2 * rawHeadersMax * 512 <= rawAnswerBytesMax, "a raw page of headers fits an answer")
+assert(2 * blockBytesMax < Math.min(httpBlockBytesMax, rawBlocksBytesMax), "a block in hex fits a body and an answer")
 assert(2 * blockTransactionsMax + 1 <= filterElementsMax, "a filter has room for proposer, senders and recipients")
 assert(headersPerMessageMax * 512 <= frameBytesMax, "a page of headers fits a frame")
 assert(hashesPerMessageMax * (transactionBytesMax + 3) <= frameBytesMax, "the answer to a gettx fits a frame")

@@ -47,6 +47,8 @@ export interface NodeFacts {
   readonly dev: boolean
   readonly dataDir: string
   readonly p2pEndpoint: string | undefined
+  /** Where announcements are heard by UDP; undefined: they are not. */
+  readonly gossipEndpoint?: string | undefined
   readonly httpUrl: string
   readonly signatureEngine: string
   readonly hashEngine: string
@@ -165,6 +167,57 @@ export interface PeerView {
   readonly lastError: string | undefined
   readonly cooldownUntil: number | undefined
   readonly bannedUntil: number | undefined
+  /** What its hello says beside, and the SHA-256 of its certificate as hex, as far as its session has shown them. */
+  readonly nodeUrl?: string | undefined
+  readonly gossipEndpoint?: string | undefined
+  readonly tlsFingerprint?: string | undefined
+}
+
+/** What was found at a node that was asked by HTTP for a heavier branch. */
+export interface InspectedNode {
+  readonly url: string
+  readonly status: "updated" | "noop" | "failed"
+  readonly code: string | undefined
+  /** What it says of its branch; undefined: it did not get so far. */
+  readonly claim: { readonly height: number; readonly hash: string; readonly work: bigint } | undefined
+  /** Headers that were new here, and blocks that it gave. */
+  readonly headers: number
+  readonly blocks: number
+}
+
+/** What an operator's order to look for a heavier branch has led to. */
+export interface ResolveView {
+  readonly before: Tip
+  readonly after: Tip
+  readonly inspected: ReadonlyArray<InspectedNode>
+  /** Endpoints that the nodes' directories named. */
+  readonly discovered: ReadonlyArray<string>
+  /** Of peers with a session: they were asked, too. */
+  readonly sessions: ReadonlyArray<PeerView>
+}
+
+/** What somebody says that a node has. */
+export interface InventoryClaim {
+  /** An id, an endpoint or a URL. */
+  readonly source: string
+  readonly hash: BlockHash
+  readonly work: bigint
+}
+
+/** We have it; our session with the node has brought it, or has not; or no session is with that node, and it is noted. */
+export type InventoryOutcome = "known" | "updated" | "failed" | "noted"
+
+/** What became of an announcement that a caller brought. */
+export interface GossipVerdict {
+  /** Why it was not heard; undefined: it was. */
+  readonly refused: string | undefined
+  readonly nodeId: string | undefined
+  readonly endpoint: string | undefined
+  readonly gossipEndpoint: string | undefined
+  /** Endpoints that the directory was told of. */
+  readonly found: number
+  /** A session with the node is asked for its branch. */
+  readonly isAhead: boolean
 }
 
 /**
@@ -416,6 +469,14 @@ export interface NodeShape {
   /** The rota at the tip, with so many slots to come; undefined: the chain has no authorities. */
   readonly authorities: (ahead: number) => Answer<AuthoritiesView | undefined>
   readonly addPeer: (endpoint: string) => Answer<PeerAdded>
+  /** Asks the operator's nodes and all sessions for a heavier branch, now. Answers in `resolveMsMax` and some seconds. */
+  readonly resolve: () => Answer<ResolveView>
+  /** Somebody says that a node has more: our own session with it is asked, and no other way is gone on such a word. */
+  readonly inventory: (claim: InventoryClaim) => Answer<InventoryOutcome>
+  /** Where a node has signed that it is: dialled like what peers tell of. */
+  readonly heard: (peer: { readonly nodeId: string; readonly endpoint: string }) => Answer<void>
+  /** Hears an announcement as it travels by UDP in the plain form, from a caller at an address. Absent: gossip is off. */
+  readonly announce?: ((bytes: Uint8Array, remote: string) => Answer<GossipVerdict>) | undefined
   readonly peers: () => Answer<ReadonlyArray<PeerView>>
   readonly stats: () => Answer<Stats>
   /** The cheap consistency check: tip, state root and supply agree with each other. */

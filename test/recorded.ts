@@ -8,6 +8,7 @@ import type { Tree } from "../actors/tree.ts"
 import { makeRules } from "../src/chain/rules.ts"
 import { startRecorded } from "../src/flight/record.ts"
 import type { Machine } from "../src/flight/recorder.ts"
+import type { CallNode } from "../src/io/call-node.ts"
 import type { Fetch } from "../src/io/fetch.ts"
 import { type OnWire, type Tcp, TcpFault, type WireHandlers } from "../src/io/tcp.ts"
 import type { StartThread } from "../src/io/worker.ts"
@@ -129,6 +130,8 @@ export const record = async (
     readonly model?: "account" | "utxo"
     /** The way to a discovery service. */
     readonly fetch?: Fetch
+    /** The way to nodes that are asked by HTTP. */
+    readonly callNode?: CallNode
   } = {}
 ): Promise<Recorded> => {
   const home = mkdtempSync(join(root, "node-"))
@@ -154,6 +157,7 @@ export const record = async (
         seeds: ["10.0.0.9:1"],
         discovery: wish.fetch === undefined ? [] : ["http://127.0.0.1:4444/"]
       },
+      ...(wish.callNode === undefined ? {} : { httpPeers: { urls: ["http://a.test", "http://b.test"] } }),
       mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined, blockData: "recorded" },
       signatureEngine: "auto"
     },
@@ -163,7 +167,12 @@ export const record = async (
     key,
     proposer: key.address,
     tls: { key: "the-tls-key", cert: "the-tls-cert" },
-    doors: { tcp: door.tcp, startThread: thread, ...(wish.fetch === undefined ? {} : { fetch: wish.fetch }) },
+    doors: {
+      tcp: door.tcp,
+      startThread: thread,
+      ...(wish.fetch === undefined ? {} : { fetch: wish.fetch }),
+      ...(wish.callNode === undefined ? {} : { callNode: wish.callNode })
+    },
     facts: {
       version: "test",
       agent: "cairn/test",

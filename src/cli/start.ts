@@ -22,6 +22,7 @@ import { makeApp } from "../http/app.ts"
 import { compatModel, type CompatSystem, makeCompat } from "../http/compat.ts"
 import { loadPage } from "../http/page.ts"
 import { type HttpAddress, type HttpServer, serveHttp } from "../http/server.ts"
+import { bunCallNode } from "../io/call-node.ts"
 import { bunFetch } from "../io/fetch.ts"
 import { Random } from "../io/random.ts"
 import { bunTcp } from "../io/tcp.ts"
@@ -343,7 +344,7 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
               tls,
               proposer: proposer ?? key.address,
               ...(signer === undefined ? {} : { signer }),
-              doors: { tcp: bunTcp, startThread: startBunThread, fetch: bunFetch },
+              doors: { tcp: bunTcp, startThread: startBunThread, fetch: bunFetch, callNode: bunCallNode },
               facts: {
                 version,
                 agent: `cairn/${version}`,

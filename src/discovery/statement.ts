@@ -67,13 +67,14 @@ export const advice: Readonly<Record<DiscoveryReject, string>> = {
 const tag = utf8("cairn/discovery")
 const actions = { register: 1, remove: 2 } as const
 
-const u64 = (value: number): Uint8Array => {
+export const u64 = (value: number): Uint8Array => {
   const out = new Uint8Array(8)
   writeU64(out, 0, value)
   return out
 }
 
-const text = (value: string): Uint8Array => {
+/** A text of less than 256 bytes behind its length. */
+export const lengthText = (value: string): Uint8Array => {
   const bytes = utf8(value)
   assert(bytes.length < 256, "a text of a statement has a length of one byte")
   return concatAll([new Uint8Array([bytes.length]), bytes])
@@ -83,10 +84,10 @@ const text = (value: string): Uint8Array => {
 export const encodeWords = (words: Words, publicKey: Uint8Array): Uint8Array =>
   concatAll([
     new Uint8Array([1, actions[words.action]]),
-    text(words.chainId),
+    lengthText(words.chainId),
     words.genesis,
     publicKey,
-    text(words.endpoint),
+    lengthText(words.endpoint),
     u64(words.time),
     u64(words.expires)
   ])

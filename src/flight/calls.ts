@@ -4,6 +4,7 @@
  */
 import { Cause, Effect, type Exit, Result } from "effect"
 import { decodeBlock, encodeBlock } from "../block/block.ts"
+import type { BlockHash } from "../block/header.ts"
 import { decode, encode, type Packable } from "../codec/msgpack.ts"
 import { addressBytes } from "../crypto/address.ts"
 import type { Address } from "../crypto/address.ts"
@@ -25,6 +26,9 @@ export const methods = [
   "coin",
   "pending",
   "addPeer",
+  "resolve",
+  "inventory",
+  "heard",
   "vote",
   "peers",
   "stats",
@@ -38,6 +42,14 @@ export const packArgs = <M extends Method>(method: M, args: Parameters<NodeShape
   const plain = (): ReadonlyArray<unknown> => {
     if (method === "submit") return [(args as Parameters<NodeShape["submit"]>)[0].bytes]
     if (method === "coin") return [encodeOutpoint((args as Parameters<NodeShape["coin"]>)[0])]
+    if (method === "inventory") {
+      const { source, hash, work } = (args as Parameters<NodeShape["inventory"]>)[0]
+      return [source, hash, String(work)]
+    }
+    if (method === "heard") {
+      const { nodeId, endpoint } = (args as Parameters<NodeShape["heard"]>)[0]
+      return [nodeId, endpoint]
+    }
     return method === "offerBlock" ? [encodeBlock((args as Parameters<NodeShape["offerBlock"]>)[0])] : args
   }
   return encode(plain().map((arg) => (arg === undefined ? null : (arg as Packable))))
@@ -86,6 +98,17 @@ const find = (
     }
     case "addPeer":
       return typeof args[0] === "string" ? node.addPeer(args[0]) : undefined
+    case "inventory": {
+      const [source, hash, work] = [args[0], bytesOf(args[1], 32), args[2]]
+      if (typeof source !== "string" || hash === undefined) return undefined
+      if (typeof work !== "string" || !/^\d{1,78}$/.test(work)) return undefined
+      return node.inventory({ source, hash: hash as BlockHash, work: BigInt(work) })
+    }
+    case "heard": {
+      const [nodeId, endpoint] = args
+      const isText = typeof nodeId === "string" && typeof endpoint === "string"
+      return isText ? node.heard({ nodeId, endpoint }) : undefined
+    }
     case "vote": {
       const [wish, subject] = [args[0], bytesOf(args[1], addressBytes)]
       const isWish = wish === "admit" || wish === "expel" || wish === "forget"
@@ -115,6 +138,7 @@ const find = (
     case "peers":
     case "stats":
     case "ready":
+    case "resolve":
     case "finality":
       return node[method]()
     default:

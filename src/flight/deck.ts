@@ -12,6 +12,7 @@ import type { ActorWatch } from "../../actors/actor.ts"
 import { RunQueue, type Task } from "../../actors/scheduler.ts"
 import type { Tree } from "../../actors/tree.ts"
 import type { Header } from "../block/header.ts"
+import { type Call, type CallNode, callFaultOf } from "../io/call-node.ts"
 import { type Fetch, type FetchAnswer, FetchFault, type Posted } from "../io/fetch.ts"
 import { Random } from "../io/random.ts"
 import { type OnWire, type Tcp, TcpFault, type TlsIdentity, type Wire, type WireHandlers } from "../io/tcp.ts"
@@ -49,6 +50,7 @@ export interface Outside {
   readonly thread: (thread: number, file: string, hear: Hear) => Thread<unknown, unknown>
   /** Gives what calls the question off. */
   readonly fetch: (fetch: number, posted: Posted, hear: Hear) => () => void
+  readonly callNode: (fetch: number, call: Call, hear: Hear) => () => void
   readonly random: (length: number) => Uint8Array
 }
 
@@ -77,7 +79,7 @@ export class Deck implements Scheduler.Scheduler {
   private dials = 0
   private threads = 0
   private fetches = 0
-  private readonly fetching = new Map<number, (effect: Effect.Effect<FetchAnswer, FetchFault>) => void>()
+  private readonly fetching = new Map<number, (heard: Fields<"fetched">) => void>()
   private readonly dialling = new Map<
     number,
     { readonly onWire: OnWire; readonly resume: (effect: Effect.Effect<void, TcpFault>) => void }
@@ -239,15 +241,28 @@ export class Deck implements Scheduler.Scheduler {
   }
 
   readonly fetch: Fetch = (posted) =>
-    Effect.callback<FetchAnswer, FetchFault>((resume) => {
+    this.asking(
+      (fetch) => this.outside.fetch(fetch, posted, this.hear),
+      (fault) => new FetchFault({ message: fault })
+    )
+
+  readonly callNode: CallNode = (call) =>
+    this.asking((fetch) => this.outside.callNode(fetch, call, this.hear), callFaultOf)
+
+  /** A question to another machine, until it is answered or called off. */
+  private asking<E>(ask: (fetch: number) => () => void, faultOf: (text: string) => E): Effect.Effect<FetchAnswer, E> {
+    return Effect.callback<FetchAnswer, E>((resume) => {
       const fetch = ++this.fetches
-      this.fetching.set(fetch, resume)
-      const callOff = this.outside.fetch(fetch, posted, this.hear)
+      this.fetching.set(fetch, ({ status, body, fault }) =>
+        resume(fault === "" ? Effect.succeed({ status, body }) : Effect.fail(faultOf(fault)))
+      )
+      const callOff = ask(fetch)
       return Effect.sync(() => {
         this.fetching.delete(fetch)
         callOff()
       })
     })
+  }
 
   private wireOf({ wire, host, binding }: Fields<"wire">): Wire {
     const { write, queued, ...rest } = this.outside.wire(wire)
@@ -340,10 +355,10 @@ export class Deck implements Scheduler.Scheduler {
     waiting?.resume(fault === "" ? Effect.void : Effect.fail(new TcpFault({ code: "dial-failed", message: fault })))
   }
 
-  private fetched({ fetch, status, body, fault }: Fields<"fetched">): void {
-    const resume = this.fetching.get(fetch)
-    this.fetching.delete(fetch)
-    resume?.(fault === "" ? Effect.succeed({ status, body }) : Effect.fail(new FetchFault({ message: fault })))
+  private fetched(heard: Fields<"fetched">): void {
+    const resume = this.fetching.get(heard.fetch)
+    this.fetching.delete(heard.fetch)
+    resume?.(heard)
   }
 
   private call(input: Fields<"call">): void {

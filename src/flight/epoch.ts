@@ -72,6 +72,7 @@ const Config = Schema.Struct({
       policy: optional(Policy)
     })
   ),
+  httpPeers: optional(Schema.Struct({ urls: Schema.Array(Text), allowPrivate: optional(Schema.Boolean) })),
   pendingMax: optional(Schema.Int),
   mining: Schema.Struct({
     threads: Schema.Int,
@@ -175,8 +176,9 @@ export const beginEpoch = (
 
 const formatFacts = ({ config, facts, key, proposer, rules }: TreeOptions, now: number): string => {
   // Named one by one: a secret that an option may hold one day is not taken along.
-  const { dataDir, dev, http, peers, mining, filters, pendingMax } = config
-  const kept = { dataDir, dev, http: { host: http.host, port: http.port }, peers, mining, filters, pendingMax }
+  const { dataDir, dev, http, peers, httpPeers, mining, filters, pendingMax } = config
+  const own = { host: http.host, port: http.port }
+  const kept = { dataDir, dev, http: own, peers, httpPeers, mining, filters, pendingMax }
   const value = {
     format: formatNow,
     runtime,

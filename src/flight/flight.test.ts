@@ -7,10 +7,12 @@ import { Database } from "bun:sqlite"
 import { copyFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Fiber } from "effect"
-import { keyOf, payment, transfer } from "../../test/fixtures.ts"
+import { keyOf, payment, specOf, TestChain, transfer } from "../../test/fixtures.ts"
+import { honestNode } from "../../test/raw-node.ts"
 import { endAll, record, type Recorded, root, started } from "../../test/recorded.ts"
 import { toHex } from "../codec/bytes.ts"
 import { allocationId } from "../ledger/coin.ts"
+import { CallFault } from "../io/call-node.ts"
 import { FetchFault } from "../io/fetch.ts"
 import type { NodeEvent } from "../node.ts"
 import type { Entry } from "./entry.ts"
@@ -126,6 +128,36 @@ describe("a recorded node", () => {
     const changed = entries.map((entry) => (entry.kind === "fetched" ? { ...entry, fault: "nobody there" } : entry))
     rewrite(findEpochs(recorded.folder)[0]!, changed)
     expect((await replayOne(recorded.folder)).outcome).toBe("diverged")
+  })
+
+  test("that downloads by HTTP runs again with what the nodes gave, and with what callers set off", async () => {
+    const long = new TestChain(specOf())
+    long.mine(80)
+    const answers = honestNode(long)
+    const codes = ["address-private", "not-reached"] as const
+    let asked = 0
+    const recorded = await record({
+      callNode: ({ url }) =>
+        ++asked % 5 === 3
+          ? Effect.fail(new CallFault({ code: codes[asked % 2]!, message: "not\nthere: " }))
+          : Effect.succeed(answers(url))
+    })
+    const { node } = recorded.tree
+    for (let turn = 0; recorded.store.tip().header.height < 80 && turn < 200_000; turn++)
+      await new Promise((resume) => setImmediate(resume))
+    expect(recorded.store.tip().header.id).toBe(long.store.tip().header.id)
+    expect((await run(node.resolve())).inspected.length).toBe(2)
+    const claim = { hash: new Uint8Array(32).fill(3) as never, work: 2n ** 100n }
+    expect(await run(node.inventory({ ...claim, source: "http://a.test" }))).toBe("noted")
+    await run(node.heard({ nodeId: "node1x", endpoint: "10.0.0.8:1" }))
+    await recorded.end()
+    const verdict = await replayOne(recorded.folder)
+    expect([verdict.divergence, verdict.outcome, verdict.height]).toEqual([undefined, "identical", 80])
+    const faults = entriesOf(findEpochs(recorded.folder)[0]!).flatMap((entry) =>
+      entry.kind === "fetched" && entry.fault !== "" ? [entry.fault] : []
+    )
+    expect(faults.length).toBeGreaterThan(0)
+    for (const fault of faults) expect(fault).toMatch(/^(address-private|not-reached): not\nthere: $/)
   })
 
   test("runs again to the same state root, tip and digest, as often as one likes", async () => {

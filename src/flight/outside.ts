@@ -1,6 +1,7 @@
 /** The doors as they are, for a node that is recorded: what happens at them becomes inputs. And doors that lead nowhere. */
 import { Cause, Effect, Exit } from "effect"
-import { type Fetch, FetchFault } from "../io/fetch.ts"
+import { CallFault, type CallNode, formatCallFault } from "../io/call-node.ts"
+import { type Fetch, type FetchAnswer, FetchFault } from "../io/fetch.ts"
 import type { Tcp, Wire } from "../io/tcp.ts"
 import type { StartThread } from "../io/worker.ts"
 import type { Input } from "./entry.ts"
@@ -16,6 +17,7 @@ export const liveOutside = (doors: {
   readonly tcp: Tcp
   readonly startThread: StartThread
   readonly fetch?: Fetch | undefined
+  readonly callNode?: CallNode | undefined
   readonly random: (length: number) => Uint8Array
 }): Outside => {
   const wires = new Map<number, Wire>()
@@ -31,6 +33,20 @@ export const liveOutside = (doors: {
       drained: () => hear({ kind: "drained", wire: number }),
       closed: (reason: string) => hear({ kind: "closed", wire: number, reason })
     }
+  }
+
+  const asked = (
+    question: Effect.Effect<FetchAnswer, { readonly message: string }>,
+    fetch: number,
+    hear: (input: Input) => void
+  ): (() => void) => {
+    const fiber = Effect.runFork(question)
+    fiber.addObserver((exit) => {
+      const answer = Exit.isSuccess(exit) ? exit.value : { status: 0, body: "" }
+      const fault = Exit.isSuccess(exit) ? "" : faultOf(exit.cause) || "it failed"
+      hear({ kind: "fetched", fetch, ...answer, fault })
+    })
+    return () => fiber.interruptUnsafe()
   }
 
   return {
@@ -56,13 +72,13 @@ export const liveOutside = (doors: {
     },
     fetch: (fetch, posted, hear) => {
       const nobody = new FetchFault({ message: "this node has no way out by HTTP" })
-      const fiber = Effect.runFork(doors.fetch?.(posted) ?? Effect.fail(nobody))
-      fiber.addObserver((exit) => {
-        const answer = Exit.isSuccess(exit) ? exit.value : { status: 0, body: "" }
-        const fault = Exit.isSuccess(exit) ? "" : faultOf(exit.cause) || "it failed"
-        hear({ kind: "fetched", fetch, ...answer, fault })
-      })
-      return () => fiber.interruptUnsafe()
+      return asked(doors.fetch?.(posted) ?? Effect.fail(nobody), fetch, hear)
+    },
+    callNode: (fetch, call, hear) => {
+      const nobody = new CallFault({ code: "not-reached", message: "this node has no way to others by HTTP" })
+      const question = doors.callNode?.(call) ?? Effect.fail(nobody)
+      const inWords = Effect.mapError(question, (fault) => ({ message: formatCallFault(fault) }))
+      return asked(inWords, fetch, hear)
     },
     thread: (thread, file, hear) => {
       const failed = (reason: string): void => hear({ kind: "ended", thread, reason })
@@ -84,6 +100,7 @@ export const nowhere: Outside = {
   listen: () => ({ port: 0, fault: "nobody listens in a replay", close: nothing }),
   dial: () => nothing,
   fetch: () => nothing,
+  callNode: () => nothing,
   wire: () => ({
     write: () => true,
     queued: () => 0,

@@ -123,7 +123,7 @@ class Flights {
         machine: this.machine
       })
       const { deck } = recorder
-      const doors = { tcp: deck.tcp, startThread: deck.startThread, fetch: deck.fetch }
+      const doors = { tcp: deck.tcp, startThread: deck.startThread, fetch: deck.fetch, callNode: deck.callNode }
       recorder.start(startTree({ ...options, doors, spy: deck.spy }), this.context)
     }).pipe(
       Effect.tap((running) =>

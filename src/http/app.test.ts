@@ -14,6 +14,7 @@ import { eventsKeptMax } from "../limits.ts"
 import { makeApp } from "./app.ts"
 import { aliases, type ReplyOf, type Route, type RouteName, routes } from "./contract.ts"
 import { legacyRoutes } from "./legacy-contract.ts"
+import type { networkRoutes } from "./network-contract.ts"
 import { operationOf, pathOf } from "./openapi.ts"
 import { plainRoutes } from "./plain-contract.ts"
 
@@ -29,6 +30,7 @@ const make = (overrides: Partial<Parameters<typeof makeApp>[0]> = {}): Hono =>
     node: node.tree.node,
     context: Context.empty(),
     adminToken: token,
+    access: { peerSecret: "a secret of peers" },
     page: new Map(),
     hosts: ["localhost"],
     ...overrides
@@ -56,7 +58,10 @@ const problemOf = async (response: Response | Promise<Response>): Promise<readon
   return [answer.status, body.code]
 }
 
-/** A request that each route answers well; others are in legacy.test.ts, coins.test.ts, authorities.test.ts, rota-handlers.test.ts and finality.test.ts. */
+/**
+ * A request that each route answers well; others are in legacy.test.ts, network.test.ts, coins.test.ts, authorities.test.ts,
+ * rota-handlers.test.ts and finality.test.ts.
+ */
 type Sampled = Exclude<
   RouteName,
   | "coins"
@@ -68,6 +73,7 @@ type Sampled = Exclude<
   | "authorities"
   | "finality"
   | keyof typeof legacyRoutes
+  | keyof typeof networkRoutes
 >
 const samples = async (): Promise<Readonly<Record<Sampled, () => Response | Promise<Response>>>> => {
   const { header } = node.store.tip()
@@ -291,16 +297,17 @@ describe("a bad request", () => {
   })
 
   test("with a body that is no object is refused by every route that takes one, and by none with a bug", async () => {
+    const known = { authorization: `Bearer ${token}`, "x-blockchain-peer-secret": "a secret of peers" }
     const takers = (Object.values(routes) as ReadonlyArray<Route>).filter(({ body }) => body !== undefined)
     expect(takers.length).toBeGreaterThan(2)
     for (const { path } of takers)
       for (const body of ["7", '"text"', "null", "true", "[]", "[{}]"]) {
-        const [status] = await problemOf(post(path, body, { authorization: `Bearer ${token}` }))
+        const [status] = await problemOf(post(path, body, known))
         expect([path, body, status]).toEqual([path, body, 400])
       }
     for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/json-patch+json", ""])
       for (const { path } of takers) {
-        const headers = { authorization: `Bearer ${token}`, "content-type": type }
+        const headers = { ...known, "content-type": type }
         expect([type, path, (await problemOf(post(path, '{"a":1}', headers)))[0]]).toEqual([type, path, 415])
       }
   })

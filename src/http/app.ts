@@ -39,12 +39,19 @@ export interface AppOptions {
   readonly compat?: Hono | undefined
 }
 
+/** Paths whose bodies may be longer than others. */
+const larger: ReadonlyMap<string, number> = new Map(
+  (Object.values(routes) as ReadonlyArray<Route>).flatMap(({ path, bodyBytesMax }) =>
+    bodyBytesMax === undefined ? [] : [[path, bodyBytesMax] as const]
+  )
+)
+
 /** The app. `fetch` it without a socket in tests. */
 export const makeApp = (options: AppOptions): Hono => {
   const app = new Hono()
   const access = makeAccess(options)
   const origins = { hosts: options.hosts, cors: options.cors ?? [] }
-  for (const guard of guards(origins, httpBodyBytesMax)) app.use(guard)
+  for (const guard of guards(origins, httpBodyBytesMax, larger)) app.use(guard)
   app.use(access.gate)
   addRoutes(app, access, options)
   addPages(app, access, options)
@@ -117,7 +124,7 @@ const readQuery = (c: HonoContext, route: Route): { readonly value: unknown } | 
   if (route.query === undefined) return { value: {} }
   const query: Record<string, unknown> = {}
   for (const [name, values] of Object.entries(c.req.queries())) {
-    if (name === "locator") query[name] = values.flatMap((value) => value.split(","))
+    if (name === "locator" || name === "hashes") query[name] = values.flatMap((value) => value.split(","))
     else query[name] = numeric.has(name) && /^\d{1,16}$/.test(values[0]!) ? Number(values[0]) : values[0]
   }
   return decodeWith(route.query, query, "query-invalid")
@@ -136,7 +143,9 @@ const readBody = async (
 }
 
 /** A handler's output, whatever its route. */
-type Outcome = { readonly reply: unknown; readonly headers?: Readonly<Record<string, string>> } | Problem
+type Outcome =
+  | { readonly reply: unknown; readonly headers?: Readonly<Record<string, string>>; readonly status?: number }
+  | Problem
 
 interface Serving {
   readonly name: RouteName
@@ -167,5 +176,6 @@ const serve = async (c: HonoContext, { name, route, handlers, options }: Serving
   const { headers } = output
   const etag = headers?.["etag"]
   if (etag !== undefined && c.req.header("if-none-match") === etag) return c.body(null, 304, headers)
-  return c.body(JSON.stringify(output.reply), route.status as 200, { "content-type": "application/json", ...headers })
+  const status = (output.status ?? route.status) as 200
+  return c.body(JSON.stringify(output.reply), status, { "content-type": "application/json", ...headers })
 }

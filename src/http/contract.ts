@@ -6,6 +6,7 @@ import { Schema } from "effect"
 import { authorityRoutes } from "./authority-contract.ts"
 import { healthRoutes } from "./health-contract.ts"
 import { legacyRoutes } from "./legacy-contract.ts"
+import { networkRoutes } from "./network-contract.ts"
 import { leaderSlotsMax } from "../limits.ts"
 import {
   Account,
@@ -51,6 +52,8 @@ export interface Route {
   readonly query?: Schema.Top
   /** A body that the schema decodes; transactions are read by ledger/transaction-text.ts. */
   readonly body?: Schema.Top
+  /** If not `httpBodyBytesMax`; only of a body that says its length. */
+  readonly bodyBytesMax?: number
   readonly status: number
   readonly reply: Schema.Top
   /** Other statuses with their meaning. */
@@ -411,6 +414,7 @@ export const routes = {
   }),
   ...authorityRoutes,
   ...legacyRoutes,
+  ...networkRoutes,
   hash: route({
     method: "GET",
     path: "/api/hash/sha256/:text{.+}",

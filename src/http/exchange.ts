@@ -14,7 +14,12 @@ export interface Input {
 
 /** What a handler gives: a reply, maybe with headers, or a problem. */
 export type Output<N extends RouteName> =
-  | { readonly reply: ReplyOf<N>; readonly headers?: Readonly<Record<string, string>> }
+  | {
+      readonly reply: ReplyOf<N>
+      readonly headers?: Readonly<Record<string, string>>
+      /** If not that of the contract. */
+      readonly status?: number
+    }
   | Problem
 
 /** Is it a problem and not a reply? */

@@ -41,8 +41,28 @@ export const internal = problem(500, "internal", "The node failed to answer; its
 
 const requestId = /^[\w.:-]{1,64}$/
 
-/** What every request passes first. */
-export const guards = (origins: Origins, bodyBytesMax: number): ReadonlyArray<MiddlewareHandler> => [
+const limitOf = (maxSize: number): MiddlewareHandler =>
+  bodyLimit({
+    maxSize,
+    onError: (c) => answer(c, problem(413, "body-too-large", `A body has at most ${maxSize} bytes.`))
+  })
+
+/** A path with a limit of its own has it for a body that says its length: another is read before anybody knows who sends it. */
+const bodyLimits = (usual: number, larger: ReadonlyMap<string, number>): MiddlewareHandler => {
+  const limits = new Map([...larger].map(([path, bytesMax]) => [path, limitOf(bytesMax)]))
+  const rest = limitOf(usual)
+  return (c, next) => {
+    const own = c.req.header("content-length") === undefined ? undefined : limits.get(c.req.path)
+    return (own ?? rest)(c, next)
+  }
+}
+
+/** What every request passes first. `larger`: paths that take longer bodies. */
+export const guards = (
+  origins: Origins,
+  bodyBytesMax: number,
+  larger: ReadonlyMap<string, number> = new Map()
+): ReadonlyArray<MiddlewareHandler> => [
   async (c, next) => {
     const given = c.req.header("x-request-id") ?? ""
     c.header("x-request-id", requestId.test(given) ? given : crypto.randomUUID())
@@ -52,10 +72,7 @@ export const guards = (origins: Origins, bodyBytesMax: number): ReadonlyArray<Mi
     if (refused !== undefined) return answer(c, refused)
     return next()
   },
-  bodyLimit({
-    maxSize: bodyBytesMax,
-    onError: (c) => answer(c, problem(413, "body-too-large", `A body has at most ${bodyBytesMax} bytes.`))
-  })
+  bodyLimits(bodyBytesMax, larger)
 ]
 
 /** The app with an answer to what is no route of it, to a preflight, and to a bug. */

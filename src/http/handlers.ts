@@ -31,6 +31,7 @@ import {
   transactionProofJson
 } from "./json.ts"
 import { legacyHandlers } from "./legacy-handlers.ts"
+import { networkHandlers } from "./network-handlers.ts"
 import { pathOf } from "./openapi.ts"
 import { problem } from "./problem.ts"
 import { rotaHandlers } from "./rota-handlers.ts"
@@ -290,6 +291,7 @@ export const makeHandlers = (node: NodeShape, app: AppFacts): Handlers => ({
   ...coinHandlers(node),
   ...stateHandlers(node),
   ...authorityHandlers(node),
+  ...networkHandlers(node, app),
   ...rotaHandlers(node),
   ...proofHandlers(node)
 })

@@ -1,7 +1,7 @@
 /** The HTTP door: the app behind Bun's server. */
 import { Data, Effect } from "effect"
 import type { Hono } from "hono"
-import { httpBodyBytesMax } from "../limits.ts"
+import { httpBlockBytesMax } from "../limits.ts"
 import type { Arrival } from "./caller.ts"
 
 export class HttpFault extends Data.TaggedError("HttpFault")<{ readonly message: string }> {}
@@ -45,7 +45,8 @@ export const serveHttp = (
 ): Effect.Effect<HttpServer, HttpFault> =>
   Effect.gen(function* () {
     let app: Pick<Hono, "fetch"> | undefined
-    const limits = { idleTimeout: idleSeconds, maxRequestBodySize: httpBodyBytesMax + 1024 }
+    // The app has the narrower limits, route by route.
+    const limits = { idleTimeout: idleSeconds, maxRequestBodySize: httpBlockBytesMax + 1024 }
     const server = yield* Effect.try({
       try: () =>
         Bun.serve({

@@ -21,7 +21,7 @@ export interface FetchAnswer {
 export type Fetch = (posted: Posted) => Effect.Effect<FetchAnswer, FetchFault>
 
 /** The body, if it is not too long: by what the answer says of itself before it is read, and by what comes. */
-const readBounded = async ({ headers, body }: Response, bytesMax: number): Promise<string> => {
+export const readBounded = async ({ headers, body }: Response, bytesMax: number): Promise<string> => {
   const tooLong = new Error(`the answer has more than ${bytesMax} bytes`)
   if (Number(headers.get("content-length") ?? 0) > bytesMax) {
     await body?.cancel()

@@ -6,8 +6,11 @@ import type { Subprocess } from "bun"
 import { proofRejectCodes } from "../../src/block/proof.ts"
 import { blame } from "../../src/ledger/reject.ts"
 import { verdicts } from "../../src/chain/reject.ts"
+import { peerWordAdvice } from "../../src/discovery/peer-word.ts"
 import { advice } from "../../src/discovery/statement.ts"
 import { lightLies } from "../../src/light/effect.ts"
+import { callCodes } from "../../src/peer/http-sync.ts"
+import { rawFaults } from "../../src/peer/raw-page.ts"
 import { productionCodes } from "../../src/settings/production.ts"
 import { unsignedCodes } from "../../src/validator/protection.ts"
 import { until } from "../network.ts"
@@ -142,6 +145,11 @@ test("the commands of docs/configuration.md work as they are written", async () 
   expect(await follow("docs/configuration.md")).toBe(1)
 }, 60_000)
 
+test("the commands of docs/http-sync.md work as they are written", async () => {
+  await freePorts()
+  expect(await follow("docs/http-sync.md")).toBe(2)
+}, 60_000)
+
 test("the commands of docs/ccoin.md work as they are written, and its example begins a chain (defect 17)", async () => {
   cpSync(join(root, "docs/examples"), join(home.path, "docs/examples"), { recursive: true })
   expect(await follow("docs/ccoin.md")).toBe(3)
@@ -192,6 +200,7 @@ test.each(["docs/testing.md", "docs/exploring.md"])(
 test("every code that can be given is in docs/errors.md", () => {
   const page = readFileSync(join(root, "docs/errors.md"), "utf8")
   const given = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes, ...lightLies]
-  const codes = [...given, ...Object.keys(advice), ...unsignedCodes, ...productionCodes]
+  const nodes = [...Object.keys(peerWordAdvice), ...rawFaults, ...callCodes]
+  const codes = [...given, ...Object.keys(advice), ...nodes, ...unsignedCodes, ...productionCodes]
   expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])
 })

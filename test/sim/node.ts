@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { startTree, type Tree } from "../../actors/tree.ts"
 import { makeRules } from "../../src/chain/rules.ts"
 import type { ChainSpec } from "../../src/block/genesis.ts"
+import type { CallNode } from "../../src/io/call-node.ts"
 import { type OnWire, type Tcp, TcpFault, type Wire, type WireHandlers } from "../../src/io/tcp.ts"
 import type { StartThread } from "../../src/io/worker.ts"
 import { outboundBytesMax } from "../../src/limits.ts"
@@ -40,6 +41,10 @@ export interface AloneWish {
   /** The address that it hears peers on. */
   readonly host?: string
   readonly asks?: SimService
+  /** Nodes that it asks by HTTP, and what is behind them. */
+  readonly nodes?: { readonly urls: ReadonlyArray<string>; readonly callNode: CallNode }
+  /** Speaks to no peers. */
+  readonly peerless?: boolean
 }
 
 const noThreads: StartThread = () => {
@@ -91,8 +96,11 @@ export const startAlone = (wish: AloneWish = {}): Effect.Effect<AloneNode, unkno
         dataDir: "",
         dev: true,
         signatureEngine: "auto",
-        http: { host: "", port: 0, adminToken: undefined },
-        peers: { host: wish.host ?? "10.0.0.1", port: 0, advertise: undefined, seeds: [], discovery },
+        http: { host: "", port: 0, adminToken: undefined, peerSecret: "a secret" },
+        peers: wish.peerless
+          ? undefined
+          : { host: wish.host ?? "10.0.0.1", port: 0, advertise: undefined, seeds: [], discovery },
+        httpPeers: wish.nodes,
         mining: { threads: wish.threads ?? 0, proposer: undefined, onDemand: false, everyMs: undefined }
       },
       rules,
@@ -104,7 +112,8 @@ export const startAlone = (wish: AloneWish = {}): Effect.Effect<AloneNode, unkno
       doors: {
         tcp,
         startThread: wish.startThread ?? noThreads,
-        ...(wish.asks === undefined ? {} : { fetch: wish.asks.fetch })
+        ...(wish.asks === undefined ? {} : { fetch: wish.asks.fetch }),
+        ...(wish.nodes === undefined ? {} : { callNode: wish.nodes.callNode })
       },
       ...(wish.signer === undefined ? {} : { signer: wish.signer }),
       ...(wish.triesInPlace === undefined ? {} : { triesInPlace: wish.triesInPlace }),

@@ -39,6 +39,7 @@ import { concat, fromHex, toHex, utf8, writeU32 } from "../../src/codec/bytes.ts
 import { formatAddress } from "../../src/crypto/address.ts"
 import { asHash, type Hash32, sha256 } from "../../src/crypto/hash.ts"
 import { accountKey, accountPath, devMnemonic } from "../../src/crypto/keys.ts"
+import { encodePeerWords, formatPeerWord, makePeerWord } from "../../src/discovery/peer-word.ts"
 import { placeOf } from "../../src/discovery/place.ts"
 import { encodeWords, formatCommand, makeStatement } from "../../src/discovery/statement.ts"
 import { keyOf } from "../../src/ledger/account.ts"
@@ -621,6 +622,29 @@ const discovery = () => {
   }
 }
 
+/** What a node says of itself to another by HTTP, signed by the first key of the mnemonic. */
+const words = () => {
+  const key = accountKey(devMnemonic, 0)
+  const shared = { chainId: "cairn-dev", genesis: sha256(utf8("a genesis")), height: 12, work: 1n << 70n, time: 1_795_219_200_000 }
+  const places = { endpoint: "192.0.2.7:19100", nodeUrl: "https://a.example/cairn", gossipEndpoint: "" }
+  const said = [
+    makePeerWord({ kind: "update", ...shared, ...places, error: "", nonce: sha256(utf8("a")).slice(0, 16) }, key),
+    makePeerWord({ kind: "failure", ...shared, ...places, error: "no route ✗", nonce: sha256(utf8("b")).slice(0, 16) }, key)
+  ]
+  return {
+    about: "By HTTP, docs/protocol.md: what a node says of itself, signed by the first key of address.json.",
+    words: said.map((word) => {
+      const bytes = encodePeerWords(word, word.publicKey)
+      return {
+        kind: word.kind,
+        bytes: toHex(bytes),
+        hash: toHex(sha256(concat(utf8("cairn/peer-word"), bytes))),
+        body: formatPeerWord(word)
+      }
+    })
+  }
+}
+
 /** Every file of docs/vectors that this program makes, by name, as it stands on disk. */
 export const makeVectors = (): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -636,6 +660,7 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       peer: peers(),
       signing: signings(),
       discovery: discovery(),
+      words: words(),
       authority: authorities(),
       finality: finality()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
