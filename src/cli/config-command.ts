@@ -24,18 +24,18 @@ const check = (input: SettingInput): void => {
     remarks
   }
   print(value, [
-    `${paint("green", "✓")} These settings hold: cairn start would start with them.`,
+    `${paint("green", "✓")} These settings hold.`,
     ...rows([
       ["mode", values.mode],
       ["data", folder ?? "a fresh folder"],
-      ["chain", chain?.ledger.chainId ?? "none yet: cairn init"]
+      ["chain", chain?.ledger.chainId ?? "none yet: cairn init makes one"]
     ]),
     ...remarkLines(settled)
   ])
 }
 
 const line = ({ value, without, source, name }: Shown, origin: boolean): string => {
-  const text = value ?? paint("dim", `– ${without ?? ""}`)
+  const text = value === "" ? paint("dim", "– none") : (value ?? paint("dim", `– ${without ?? ""}`))
   return origin ? `${text}  ${paint("dim", name === "" ? source : `${source}: ${name}`)}` : text
 }
 
@@ -60,7 +60,7 @@ export const configCommand = Command.make("config").pipe(
         "Tells everything that is wrong with flags, environment and file; exit code 2 if anything is"
       ),
       Command.withExamples([
-        { command: "cairn config check", description: "Would cairn start start here?" },
+        { command: "cairn config check", description: "Does all that is said here hold?" },
         { command: "cairn config check --mode production", description: "And in production?" }
       ])
     ),

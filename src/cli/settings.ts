@@ -12,7 +12,7 @@ import { folderSaid, type Remark } from "../settings/rules.ts"
 import { configVariable, fileKey, rows } from "../settings/table.ts"
 import type { Setting } from "../settings/setting.ts"
 import { isInitialised, loadSpec, specOf } from "./data-folder.ts"
-import { failureOfAll, type Failure } from "./failure.ts"
+import { Failure, failureOfAll } from "./failure.ts"
 import { optional, presetNames, usualFolder, yes } from "./flags.ts"
 
 /** What a flag gives; none if it was not. */
@@ -126,11 +126,25 @@ export interface Settled extends Judged {
   readonly chain: ChainSpec | undefined
 }
 
+type ChainFound = Pick<Settled, "spec" | "chain" | "errors">
+
+/** A spec that cannot be read is one error among the others. */
+const chainOf = (judged: Judged, folder: string | undefined): ChainFound => {
+  try {
+    return chainIn(judged, folder)
+  } catch (error) {
+    if (!(error instanceof Failure) || error.exit !== "usage") throw error
+    const { code, message, hint } = error
+    const wrong: SettingError = { code, key: "spec", name: judged.origins.spec.name, message }
+    return { spec: undefined, chain: undefined, errors: [hint === undefined ? wrong : { ...wrong, hint }] }
+  }
+}
+
 /** The chain of the folder, or the one that would be begun in it; and what the settings say against it. */
-const chainOf = (judged: Judged, folder: string | undefined): Pick<Settled, "spec" | "chain" | "errors"> => {
+const chainIn = (judged: Judged, folder: string | undefined): ChainFound => {
   const { values } = judged
   const name = values.spec ?? (values.dev ? "dev" : undefined)
-  const against = (chain: ChainSpec): Pick<Settled, "spec" | "chain" | "errors"> => ({
+  const against = (chain: ChainSpec): ChainFound => ({
     spec: name,
     chain,
     errors: chainConflicts(judged, chain)
@@ -144,7 +158,7 @@ const chainOf = (judged: Judged, folder: string | undefined): Pick<Settled, "spe
     : { spec: undefined, chain: undefined, errors: made.failure }
 }
 
-/** Reads all that is said to this process. Throws Failure where a chain's spec cannot be read. */
+/** Reads all that is said to this process. Throws Failure where the data folder cannot be read. */
 export const settle = ({ settings, set, config }: SettingInput): Settled => {
   const flag = Option.getOrUndefined(config)
   const variable = process.env[configVariable]

@@ -67,7 +67,9 @@ export const makeStartCommand = (startedAt: number) =>
       return yield* canServe(settled) ? serveGate(settled) : failureOfSettings(settled)
     })
   ).pipe(
-    Command.withDescription("Runs a node until it is told to stop (SIGTERM or Ctrl-C)"),
+    Command.withDescription(
+      "Runs a node until it is told to stop (SIGTERM or Ctrl-C). What a flag says the environment or a file may say, too: cairn config env"
+    ),
     Command.withExamples([
       { command: "cairn start --dev", description: "A node to play with: funded accounts, instant blocks, a page" },
       {

@@ -174,8 +174,11 @@ export const hostHeader: Kind<string> = kind(
   }
 )
 
+/** Characters of a URL. */
+const urlCharsMax = 200
+
 const webUrl = (said: string): URL | undefined => {
-  if (!/^https?:\/\/[^\s?#@]+$/i.test(said) || !URL.canParse(said)) return undefined
+  if (said.length > urlCharsMax || !/^https?:\/\/[^\s?#@]+$/i.test(said) || !URL.canParse(said)) return undefined
   return new URL(said)
 }
 

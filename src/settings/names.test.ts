@@ -39,7 +39,7 @@ const names: ReadonlyArray<readonly [string, Key, ReadonlyArray<readonly [string
     "BLOCKCHAIN_NODE_URL",
     "nodeUrl",
     [["https://a.example/", "https://a.example"]],
-    ["a.example", "ftp://a", "https://u:p@a.example", "https://a/?x=1"]
+    ["a.example", "ftp://a", "https://u:p@a.example", `https://${"a".repeat(193)}`, "https://a/?x=1"]
   ],
   ["BLOCKCHAIN_CHAIN_ID", "chainId", [["prod-chain", "prod-chain"]], ["", "UPPER", "a b", "x".repeat(33)]],
   [

@@ -61,7 +61,7 @@ export const peerSettings = {
     code: "service-invalid",
     help: `Discovery service to find peers in, such as http://127.0.0.1:4444; up to ${discoveryServicesMax}`
   }),
-  bootstrap: setting(list(url, 64), "BLOCKCHAIN_BOOTSTRAP_PEERS", [], {
+  bootstrap: setting(list(url, 16), "BLOCKCHAIN_BOOTSTRAP_PEERS", [], {
     file: "p2p.bootstrap_peers",
     flag: "bootstrap-peers",
     help: "Nodes that are asked for blocks by HTTP when no session brings any: URLs"
@@ -212,7 +212,7 @@ export const gossipSettings = {
       help: "host:port that others should send to; without a port, the one that it hears on"
     }
   ),
-  gossipSeeds: setting(list(endpoint, 256), "BLOCKCHAIN_GOSSIP_SEEDS", [], {
+  gossipSeeds: setting(list(endpoint, 64), "BLOCKCHAIN_GOSSIP_SEEDS", [], {
     file: "gossip.seeds",
     flag: "gossip-seeds",
     code: "endpoint-invalid",

@@ -66,7 +66,7 @@ const rules: ReadonlyArray<Rule> = [
     key: "allowedIds",
     refuses: ({ allowedIds, allowedHosts }) => allowedIds.length === 0 && allowedHosts.length === 0,
     message: `or ${table.allowedHosts.variable} must name who may be a peer`,
-    hint: "Node ids: cairn start prints its own as node_id."
+    hint: "Hosts are known beforehand; a node prints its id as node_id when it is ready."
   },
   {
     code: "production-dials-unlisted",

@@ -168,6 +168,16 @@ describe("what nobody knows", () => {
     ])
   })
 
+  test("hides nothing else: as many settings as are wrong are told, each once", () => {
+    const dice = makeDice(13)
+    for (let round = 0; round < 300; round++) {
+      const wrong = rows.filter(() => dice.chance(0.2))
+      const environment = Object.fromEntries(wrong.map(([, { variable }]) => [variable, "\u0000"]))
+      const { errors } = resolve({ ...nothing, environment })
+      expect(errors.map(({ key }) => key)).toEqual(wrong.map(([key]) => key))
+    }
+  })
+
   test("no value of a file that has another form is taken for one", () => {
     const wrong: ReadonlyArray<readonly [Key, unknown]> = [
       ["httpPort", "8080"],

@@ -122,6 +122,8 @@ describe("a start that is refused", () => {
         "setting-unknown p2p.sedes in bad.toml"
       ]
     ])
+    const spec = await run(["start", "--spec", "no-such", "--http-port", "x"])
+    expect(spec.error!.errors!.map((one) => one.code)).toEqual(["setting-malformed", "spec-missing"])
     writeFileSync(join(home.path, "no.toml"), "[http\n")
     expect((await run(["config", "check", "--config", "no.toml"])).error!.code).toBe("settings-malformed")
     expect((await run(["config", "check", "--config", "none.toml"])).error!.code).toBe("settings-unreadable")
