@@ -113,6 +113,8 @@ describe("a server", () => {
     expect(statSync(path).mode & 0o777).toBe(0o600)
     expect((await call(`unix:${path}`, "mine", { body: {} })).block.height).toBe(1)
     expect((await call(`unix:${path}`, "stats")).stats.blocks).toBe(2)
+    const status = await run("status", "--node", `unix:${path}`)
+    expect([status.code, JSON.parse(status.out).stats.blocks]).toEqual([0, 2])
     expect(await codeOf(call(server.url, "mine", { body: {} }))).toBe("admin-token-required")
     expect(await codeOf(call(`unix:${path}.not`, "stats"))).toBe("unreachable")
   })
