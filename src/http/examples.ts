@@ -24,7 +24,9 @@ export const variables = {
   adminToken: "",
   peerSecret: "",
   address: "crn1q5jjwsx35h5rfkxzmhv3e8gr5ny44hgtnc5tzzv",
+  nodeId: "",
   blockHash: "00".repeat(32),
+  blockBytes: "",
   transactionId: "00".repeat(32),
   transaction: "{}"
 } as const
@@ -33,7 +35,7 @@ export const variables = {
 const reference: ReadonlyArray<Example> = [
   { title: "frontend root", route: "GET /" },
   { title: "health", route: "GET /api/health" },
-  { title: "info", route: "GET /api/info" },
+  { title: "info", route: "GET /api/info", keeps: { nodeId: "service.peer_id" } },
   { title: "chain snapshot", route: "GET /api/chain", query: { limit: "8" }, keeps: { blockHash: "chain.0.hash" } },
   {
     title: "add transaction",
@@ -43,8 +45,8 @@ const reference: ReadonlyArray<Example> = [
   },
   { title: "mine block", route: "POST /api/mine", body: { miner: "{{address}}" } },
   { title: "validate chain", route: "GET /api/validate" },
-  { title: "register peer", route: "POST /api/peers", body: { peer: "127.0.0.1:19101" } },
-  { title: "resolve consensus", route: "POST /api/consensus/resolve", body: {} },
+  { title: "register peer", route: "POST /api/peers", body: { peer: "127.0.0.1:19101" }, also: [409] },
+  { title: "resolve consensus", route: "POST /api/consensus/resolve" },
   { title: "sha256 hash", route: "GET /api/hash/sha256/{text}", params: { text: "example_string" } }
 ]
 
@@ -98,5 +100,53 @@ const others: ReadonlyArray<Example> = [
   { title: "API page", route: "GET /docs" }
 ]
 
-export const examples: ReadonlyArray<Example> = [...reference, ...others]
+const peer = { id: "{{nodeId}}" }
+/** The body is signed by a node, which no example can be. */
+const unsigned = { also: [400] }
+
+/** What a node is watched by, and what operators and other nodes ask it. */
+const service: ReadonlyArray<Example> = [
+  { title: "alive", route: "GET /livez" },
+  { title: "started", route: "GET /startupz" },
+  { title: "backup", route: "POST /api/admin/backup", body: { label: "by-hand" }, also: [503] },
+  { title: "ban a peer", route: "POST /api/peers/{id}/ban", params: peer, body: { seconds: 60 }, also: [400] },
+  { title: "unban a peer", route: "POST /api/peers/{id}/unban", params: peer, body: {}, also: [400, 404] },
+  { title: "forget a peer", route: "POST /api/peers/{id}/remove", params: peer, body: {}, ...elsewhere },
+  { title: "headers as bytes", route: "GET /api/headers/raw", query: { limit: "4" } },
+  {
+    title: "blocks as bytes",
+    route: "GET /api/blocks/raw",
+    query: { hashes: "{{blockHash}}" },
+    keeps: { blockBytes: "blocks.0" }
+  },
+  { title: "directory of peers", route: "GET /api/network/peers", query: { limit: "4" } },
+  {
+    title: "inventory",
+    route: "POST /api/network/inventory",
+    body: { inventory: { height: 0, cumulative_work: "1", tip_hash: "{{blockHash}}" } },
+    also: [200, 400, 409]
+  },
+  {
+    title: "block from a node",
+    route: "POST /api/network/blocks",
+    body: { block: "{{blockBytes}}" },
+    also: [200, 409]
+  },
+  {
+    title: "transaction from a node",
+    route: "POST /api/network/transactions",
+    body: "{{transaction}}",
+    also: [200, 400]
+  },
+  {
+    title: "announcement",
+    route: "POST /api/network/gossip/announce",
+    body: { announcement: "00" },
+    also: [200, 400, 409, 503]
+  },
+  { title: "a node's word of itself", route: "POST /api/network/p2p/peer-update", body: {}, ...unsigned },
+  { title: "a node's word of a failure", route: "POST /api/network/p2p/peer-failure", body: {}, ...unsigned }
+]
+
+export const examples: ReadonlyArray<Example> = [...reference, ...others, ...service]
 export const referenceTitles: ReadonlyArray<string> = reference.map(({ title }) => title)
