@@ -11,6 +11,8 @@ import type { Amount } from "../src/ledger/amount.ts"
 import {
   type AccountView,
   type Answer,
+  BackupRefused,
+  type BackupsView,
   BlockRefused,
   type BlockView,
   type Busy,
@@ -61,6 +63,8 @@ export interface NodePorts {
   /** Does it mine all the time from the start on? */
   readonly miningActive: boolean
   readonly past: () => PastView | undefined
+  /** Undefined: this node makes no backups of itself. */
+  readonly backups: { readonly backup: NodeShape["backup"]; readonly view: () => Answer<BackupsView> } | undefined
   readonly readiness: Readiness
   /** Looks whether anything keeps the node from its work. */
   readonly check: () => void
@@ -111,7 +115,8 @@ const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["st
         state: ports.readiness.hear({ _tag: "Saw", ...sync }),
         sync,
         finalHeight: base.finalHeight,
-        past: ports.past()
+        past: ports.past(),
+        backups: yield* backupsOf(ports)
       }
     })
 }
@@ -128,6 +133,15 @@ const lookAround = (ports: NodePorts): Answer<NodeState> => {
     (view) => readiness.hear({ _tag: "Saw", ...view })
   )
 }
+
+const backupsOf = ({ backups }: NodePorts): Answer<BackupsView | undefined> =>
+  backups === undefined ? Effect.succeed(undefined) : backups.view()
+
+/** A node that is recorded or simulated. */
+const withoutBackups = new BackupRefused({
+  code: "backups-none",
+  message: "This node makes no backups of itself. Copy its folder with cairn backup --data-dir DIR."
+})
 
 /** By state: the code of why it is not ready; a failed node has that of its fault. */
 const notReady = { genesis: "booting", boot: "booting", syncing: "catching-up", stopping: "stopping", dead: "stopping" }
@@ -150,7 +164,7 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
           code: "finality-broken",
           message: "What the authorities have made final contradicts this node."
         })
-      return { ready: reasons.length === 0, state, reasons }
+      return { ready: reasons.length === 0, state, reasons, backups: yield* backupsOf(ports) }
     })
 }
 
@@ -280,6 +294,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     stats: makeStats(ports, () => miningActive),
     validate: () => makeValidate(ports),
     ready: makeReady(ports),
+    backup: (label) => ports.backups?.backup(label) ?? Effect.fail(withoutBackups),
     finality: ports.finality,
     metrics: () => Effect.map(Clock.currentTimeMillis, () => ports.metrics.format()),
     listen: (afterId, onEvent) => ports.events.listen(afterId, onEvent)

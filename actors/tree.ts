@@ -3,7 +3,7 @@
  *
  *   root ─┬─ core (rest-for-one): chain → mempool → miner → sync
  *         ├─ edge (one-for-one): maintenance, discovery if there are services, ticker; where authorities seal ballots, where they
- *         │    vote finality
+ *         │    vote finality; backup, if the node makes any
  *         ├─ past (gives up at once): past, where a snapshot was loaded
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
@@ -15,6 +15,7 @@ import { eventsKeptMax, eventStreamsMax, stopMsMax } from "../src/limits.ts"
 import type { FinalityView, NodeShape } from "../src/node.ts"
 import { unsealing } from "../src/validator/signer.ts"
 import type { ActorRef } from "./actor.ts"
+import { startBackups } from "./backup.ts"
 import { type Base, type Core, makeBase, type TreeOptions } from "./base.ts"
 import { makeCore } from "./core.ts"
 import { Door } from "./door.ts"
@@ -98,11 +99,13 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const pastPorts = { rules, store: options.store, disk: base.disk, chain, progress }
     const past = makePasts(pastPorts, { watch: base.watch, metrics })
     const discovery = door.seekers()
-    const ticker = makeTicker(beatsOf(base, core, [maintenance, ...votes, ...past, ...discovery]))
-    const edge = [maintenance, ...votes, ...discovery, ticker, ...ballots.actors]
+    const backups = options.backups === undefined ? undefined : startBackups(options.backups, base)
+    const copying = backups === undefined ? [] : [backups.actor]
+    const ticker = makeTicker(beatsOf(base, core, [maintenance, ...votes, ...past, ...discovery, ...copying]))
+    const edge = [maintenance, ...votes, ...discovery, ticker, ...ballots.actors, ...copying]
     const outer = yield* supervise("edge", "one-for-one", edge)
     const last = past.length === 0 ? undefined : yield* startPasts(past)
-    const actors = [chain, mempool, miner, sync, maintenance, ...votes, ...discovery, ...ballots.actors, ...past]
+    const actors = [chain, mempool, miner, sync, maintenance, ...votes, ...discovery, ...ballots.actors, ...past, ...copying]
     const states = makeStateService(snapshot, rules)
     const bounds = (): ReadonlyArray<HeldBound> => [
       ...actors.flatMap(boundsOf),
@@ -129,6 +132,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       hashesPerSecond: () => hashes.rate,
       miningActive: config.mining.threads > 0 || options.signer !== undefined,
       past: progress,
+      backups,
       readiness,
       check,
       stateAt: states.stateAt,

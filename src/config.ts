@@ -129,6 +129,8 @@ export interface BackupConfig {
   readonly everyMs: number | undefined
   /** Backups of one label that are kept; the oldest goes first. */
   readonly keep: number
+  /** Seals the node's keys, which come along then; undefined: they are left out. A secret. */
+  readonly passphrase?: string | undefined
 }
 
 export interface MiningConfig {

@@ -20,6 +20,7 @@ import { loadSnapshotFile, makeSnapshotFile } from "./snapshot.ts"
 import { makeStartCommand } from "./start-command.ts"
 import { stateAt } from "./state.ts"
 import { status } from "./status.ts"
+import { storageCommands } from "./storage-command.ts"
 import { makeTestnetCommand } from "./testnet-command.ts"
 import { verify } from "./verify.ts"
 import { verifyPast } from "./verify-past.ts"
@@ -195,6 +196,7 @@ export const makeRoot = (startedAt: number) =>
       verifyCommand,
       proofCommand,
       snapshotCommand,
+      ...storageCommands,
       lightCommand,
       replayCommand,
       discoveryCommand,

@@ -54,10 +54,10 @@ const problemOf = async (response: Response | Promise<Response>): Promise<readon
   return [answer.status, body.code]
 }
 
-/** A request that each route answers well; others are in coins.test.ts, authorities.test.ts, rota-handlers.test.ts and finality.test.ts. */
+/** A request that each route answers well; others are in coins.test.ts, authorities.test.ts, rota-handlers.test.ts, finality.test.ts and storage.test.ts. */
 type Sampled = Exclude<
   RouteName,
-  "coins" | "coin" | "coinProof" | "votes" | "vote" | "evidence" | "authorities" | "finality"
+  "coins" | "coin" | "coinProof" | "votes" | "vote" | "evidence" | "authorities" | "finality" | "backup"
 >
 const samples = async (): Promise<Readonly<Record<Sampled, () => Response | Promise<Response>>>> => {
   const { header } = node.store.tip()

@@ -10,7 +10,7 @@ import { type Context as HonoContext, Hono } from "hono"
 import { sha256 } from "../crypto/hash.ts"
 import { utf8 } from "../codec/bytes.ts"
 import { httpBodyBytesMax } from "../limits.ts"
-import type { Answer, BlockRefused, NodeShape, TransactionRefused, VoteRefused } from "../node.ts"
+import type { Answer, NodeShape } from "../node.ts"
 import { answer, decodeWith, readJson } from "./answer.ts"
 import { aliases, type Route, type RouteName, routes } from "./contract.ts"
 import { streamEvents } from "./events.ts"
@@ -20,7 +20,7 @@ import { closed, guards, internal } from "./guards.ts"
 import { isLoopbackAddress, isLoopbackHost } from "./loopback.ts"
 import { makeDocsPage, makeOpenApi } from "./openapi.ts"
 import { remoteOf } from "./own-session.ts"
-import { type Problem, problem, problemOf } from "./problem.ts"
+import { type Problem, problem, problemOf, type Refused } from "./problem.ts"
 
 export interface AppOptions {
   readonly node: NodeShape
@@ -119,7 +119,7 @@ const readBody = async (
   route: Route
 ): Promise<{ readonly value: unknown } | Problem> => {
   if (route.body === undefined) return { value: undefined }
-  if (name === "mine" && (await c.req.text()) === "") return { value: {} }
+  if ((name === "mine" || name === "backup") && (await c.req.text()) === "") return { value: {} }
   const json = await readJson(c)
   // Transactions have readers of their own, shared with the page and the command line.
   return isProblem(json) || name === "submit" ? json : decodeWith(route.body, json.value, "body-invalid")
@@ -148,7 +148,7 @@ const serve = async (c: HonoContext, { name, route, handlers, options }: Serving
     body: body.value,
     remote: remoteOf(c)
   }
-  const handle = handlers[name] as (input: Input) => Answer<Outcome, TransactionRefused | BlockRefused | VoteRefused>
+  const handle = handlers[name] as (input: Input) => Answer<Outcome, Refused>
   const exit = await Effect.runPromiseExitWith(options.context)(Effect.result(handle(input)))
   if (Exit.isFailure(exit)) throw new Error(String(exit.cause))
   if (Result.isFailure(exit.value)) return answer(c, problemOf(exit.value.failure))

@@ -4,11 +4,13 @@
  */
 import { Schema } from "effect"
 import { authorityRoutes } from "./authority-contract.ts"
+import { storageRoutes } from "./storage-contract.ts"
 import { leaderSlotsMax } from "../limits.ts"
 import {
   Account,
   Authorities,
   Backlog,
+  Backups,
   Block,
   bytes,
   Coin,
@@ -91,6 +93,7 @@ export const routes = {
       chain_id: text,
       node_id: text,
       height: count,
+      backups: nullable(Backups),
       timestamp: text
     })
   }),
@@ -418,6 +421,7 @@ export const routes = {
     })
   }),
   ...authorityRoutes,
+  ...storageRoutes,
   hash: route({
     method: "GET",
     path: "/api/hash/sha256/:text",

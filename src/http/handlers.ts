@@ -16,6 +16,7 @@ import { addressIn, badCursor, cursorOf, hasCoins, limitOf, withoutAccounts } fr
 import {
   accountJson,
   accountProofJson,
+  backupsJson,
   blockJson,
   capabilities,
   finalityJson,
@@ -32,6 +33,7 @@ import {
 import { pathOf } from "./openapi.ts"
 import { problem } from "./problem.ts"
 import { rotaHandlers } from "./rota-handlers.ts"
+import { storageHandlers } from "./storage-handlers.ts"
 import { stateHandlers } from "./state-handlers.ts"
 
 /** Confirmations after which a block's page is told to be kept by caches: a reorganisation that deep is news of another kind. */
@@ -107,7 +109,7 @@ const nodeHandlers = (
       }),
     ready: () =>
       Effect.gen(function* () {
-        const { ready, state, reasons } = yield* node.ready()
+        const { ready, state, reasons, backups } = yield* node.ready()
         const { header } = yield* node.tip()
         if (!ready)
           return problem(503, "not-ready", reasons.map(({ message }) => message).join(" "), { errors: reasons })
@@ -119,6 +121,7 @@ const nodeHandlers = (
             chain_id: rules.spec.ledger.chainId,
             node_id: nodeId,
             height: header.height,
+            backups: backupsJson(backups),
             timestamp: now()
           }
         }
@@ -331,5 +334,6 @@ export const makeHandlers = (node: NodeShape): Handlers => ({
   ...stateHandlers(node),
   ...authorityHandlers(node),
   ...rotaHandlers(node),
+  ...storageHandlers(node),
   ...proofHandlers(node)
 })

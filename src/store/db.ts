@@ -11,6 +11,7 @@ export class StoreFault extends Error {
     | "chain-mismatch"
     | "store-corrupt"
     | "store-unusable"
+    | "store-exists"
     | "past-invalid"
   readonly hint: string
 
