@@ -2,9 +2,7 @@
 import { type Backup, type BackupWish, makeBackup } from "../src/store/backup.ts"
 
 /** What came of it. */
-export type BackupReport =
-  | { readonly made: Backup }
-  | { readonly code: string; readonly message: string }
+export type BackupReport = { readonly made: Backup } | { readonly code: string; readonly message: string }
 
 declare const self: {
   onmessage: (event: { readonly data: BackupWish }) => void

@@ -5,9 +5,29 @@
 import { Clock, Effect } from "effect"
 import { backupMsMax, backupsWaitingMax } from "../src/limits.ts"
 import { type BackupMade, BackupRefused, type BackupsView, type BackupView, Busy } from "../src/node.ts"
-import { Actor, type ActorRef, type ActorSpec, type ActorWatch, type Reply } from "./actor.ts"
+import { Actor, type ActorRef, type ActorSpec, type ActorWatch, type Overflow, type Reply } from "./actor.ts"
 import type { Metrics } from "./metrics.ts"
-import { type BackupMessage, backupOverflow } from "./protocol.ts"
+
+export type BackupMessage =
+  /** From the edge, answered when it is on disk. */
+  | {
+      readonly _tag: "Backup"
+      readonly label: string | undefined
+      readonly reply: Reply<BackupMade, BackupRefused | Busy>
+    }
+  /** What the thread says. */
+  | { readonly _tag: "Made"; readonly made: MadeBackup }
+  | { readonly _tag: "Failed"; readonly error: BackupRefused }
+  | { readonly _tag: "View"; readonly reply: Reply<BackupsView> }
+  | { readonly _tag: "Tick" }
+
+export const backupOverflow: Readonly<Record<BackupMessage["_tag"], Overflow>> = {
+  Backup: "refuse",
+  Made: "owed",
+  Failed: "owed",
+  View: "refuse",
+  Tick: "keep-latest"
+}
 
 /** A backup that is there. */
 export interface MadeBackup extends BackupMade {
@@ -19,7 +39,7 @@ export interface BackupWorld {
   /** Makes one. It must not fail otherwise. */
   readonly make: (label: string | undefined, now: number) => Effect.Effect<MadeBackup, BackupRefused>
   /** The newest that is there: of any label, and of the clock's own. */
-  readonly last: () => { readonly any: BackupView | undefined; readonly scheduled: BackupView | undefined }
+  readonly last: () => { readonly newest: BackupView | undefined; readonly scheduled: BackupView | undefined }
   /** Milliseconds between two by the clock; undefined: none are. */
   readonly everyMs: number | undefined
 }
@@ -95,12 +115,12 @@ export const makeBackups = (ports: BackupPorts): ActorSpec<State, BackupMessage>
     owedMax: 1,
     overflow: backupOverflow,
     open: Effect.map(Clock.Clock, (clock) => {
-      const { any, scheduled } = ports.last()
+      const { newest, scheduled } = ports.last()
       const { everyMs } = ports
       const nextAt = everyMs === undefined ? undefined : (scheduled?.at ?? -Infinity) + everyMs
       const soonest = clock.currentTimeMillisUnsafe()
       const due = nextAt === undefined ? undefined : Math.max(soonest, nextAt)
-      return { clock, running: undefined, waiting: [], last: any, nextAt: due, failures: 0, lastError: undefined }
+      return { clock, running: undefined, waiting: [], last: newest, nextAt: due, failures: 0, lastError: undefined }
     }),
     step: (state, message) => {
       switch (message._tag) {
@@ -139,11 +159,16 @@ export const makeBackups = (ports: BackupPorts): ActorSpec<State, BackupMessage>
 /** The actor, with its metrics, and the calls that it answers. */
 export const startBackups = (
   world: BackupWorld,
-  { watch, metrics, fork }: { readonly watch: ActorWatch; readonly metrics: Metrics; readonly fork: BackupPorts["fork"] }
+  {
+    watch,
+    metrics,
+    fork
+  }: { readonly watch: ActorWatch; readonly metrics: Metrics; readonly fork: BackupPorts["fork"] }
 ) => {
   const count = metrics.counters("cairn_backups_total", "Backups of this node, by outcome.")
-  let last = world.last().any
-  const make: BackupWorld["make"] = (label, now) => Effect.tap(world.make(label, now), ({ view }) => Effect.sync(() => void (last = view)))
+  let last = world.last().newest
+  const make: BackupWorld["make"] = (label, now) =>
+    Effect.tap(world.make(label, now), ({ view }) => Effect.sync(() => void (last = view)))
   metrics.gauge("cairn_backup_last_seconds", "When the newest backup was made, since 1970; 0: there is none.", () =>
     last === undefined ? 0 : last.at / 1000
   )

@@ -77,7 +77,11 @@ const batchMax = 512
 const leftMax = 2 * pendingTransactionsMax + batchMax * hashesPerMessageMax
 const noRoom = (disk: DiskRoom) => (): Unavailable => {
   const code = disk.faultOf(writer)
-  return new Unavailable({ actor: "mempool", code, reason: `${code}: the node's disk takes nothing, and nothing was taken` })
+  return new Unavailable({
+    actor: "mempool",
+    code,
+    reason: `${code}: the node's disk takes nothing, and nothing was taken`
+  })
 }
 
 /** The mempool actor: a mailbox around src/mempool. */
@@ -217,7 +221,9 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
       // What was admitted has pushed others out that are promised: only the disk knows them all.
       if (fresh.length > 0) fill(state)
       answer(state, fresh, noRoom(disk))
-      return written.failure.first ? Effect.logError(`${storageLog[written.failure.code]}: no transaction is taken`) : undefined
+      return written.failure.first
+        ? Effect.logError(`${storageLog[written.failure.code]}: no transaction is taken`)
+        : undefined
     }
     const told = (transaction: Transaction): Admittance => ({
       transaction,

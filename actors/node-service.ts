@@ -185,7 +185,10 @@ const makeValidate = (ports: NodePorts) => {
 /** What changes the chain: transactions, blocks that are sealed here or given, and whether to mine. */
 const makeOrders = (
   ports: NodePorts,
-  { blockView, mining }: { readonly blockView: (row: SnapshotRow) => BlockView; readonly mining: (on: boolean) => void }
+  {
+    blockView,
+    mining
+  }: { readonly blockView: (row: SnapshotRow) => BlockView | undefined; readonly mining: (on: boolean) => void }
 ): Pick<NodeShape, "submit" | "mine" | "setMining" | "offerBlock"> => {
   const { snapshot, mempool } = ports
   const read = readOf(ports)
@@ -243,13 +246,17 @@ export const makeNode = (ports: NodePorts): NodeShape => {
 
   let { miningActive } = ports
 
-  const blockView = (row: SnapshotRow): BlockView => ({
-    block: snapshot.block(row),
-    work: row.work,
-    confirmations: snapshot.tip().header.height - row.header.height + 1,
-    final: mapRow(snapshot.finalHeight(), (height) => row.header.height <= height),
-    rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
-  })
+  const blockView = (row: SnapshotRow): BlockView | undefined => {
+    const block = snapshot.blockOf(row)
+    if (block === undefined) return undefined
+    return {
+      block,
+      work: row.work,
+      confirmations: snapshot.tip().header.height - row.header.height + 1,
+      final: mapRow(snapshot.finalHeight(), (height) => row.header.height <= height),
+      rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
+    }
+  }
   const headerView = ({ header, work, transactions }: SnapshotRow): HeaderView => ({
     header,
     work,
@@ -276,7 +283,8 @@ export const makeNode = (ports: NodePorts): NodeShape => {
           (height) => snapshot.rowAt(height)?.header.hash ?? []
         )
       ),
-    blocksDownFrom: (height, limit) => read(() => snapshot.rowsDownFrom(height, limit).map(blockView)),
+    blocksDownFrom: (height, limit) =>
+      read(() => snapshot.rowsDownFrom(height, limit).flatMap((row) => blockView(row) ?? [])),
     transaction: makeTransaction(ports),
     ...makeProofs(ports),
     account: (address) => mempool.ask<AccountView>((reply) => ({ _tag: "Account", address, reply })),

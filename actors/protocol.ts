@@ -21,10 +21,6 @@ import type { TransactionReject } from "../src/ledger/reject.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
 import type {
   AccountView,
-  BackupMade,
-  BackupRefused,
-  BackupsView,
-  BackupView,
   BlockRefused,
   Busy,
   Page,
@@ -481,27 +477,4 @@ export type DiscoveryMessage =
 export const discoveryOverflow: Readonly<Record<DiscoveryMessage["_tag"], Overflow>> = {
   Tick: "keep-latest",
   Answered: "drop-new"
-}
-
-// ── backup ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-export type BackupMessage =
-  /** From the edge, answered when it is on disk. */
-  | {
-      readonly _tag: "Backup"
-      readonly label: string | undefined
-      readonly reply: Reply<BackupMade, BackupRefused | Busy>
-    }
-  /** What the thread says. */
-  | { readonly _tag: "Made"; readonly made: BackupMade & { readonly view: BackupView } }
-  | { readonly _tag: "Failed"; readonly error: BackupRefused }
-  | { readonly _tag: "View"; readonly reply: Reply<BackupsView> }
-  | { readonly _tag: "Tick" }
-
-export const backupOverflow: Readonly<Record<BackupMessage["_tag"], Overflow>> = {
-  Backup: "refuse",
-  Made: "owed",
-  Failed: "owed",
-  View: "refuse",
-  Tick: "keep-latest"
 }

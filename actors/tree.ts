@@ -102,19 +102,13 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const backups = options.backups === undefined ? undefined : startBackups(options.backups, base)
     const copying = backups === undefined ? [] : [backups.actor]
     const ticker = makeTicker(beatsOf(base, core, [maintenance, ...votes, ...past, ...discovery, ...copying]))
-    const edge = [maintenance, ...votes, ...discovery, ticker, ...ballots.actors, ...copying]
+    const others = [...ballots.actors, ...copying]
+    const edge = [maintenance, ...votes, ...discovery, ticker, ...others]
     const outer = yield* supervise("edge", "one-for-one", edge)
     const last = past.length === 0 ? undefined : yield* startPasts(past)
-    const actors = [chain, mempool, miner, sync, maintenance, ...votes, ...discovery, ...ballots.actors, ...past, ...copying]
+    const actors = [chain, mempool, miner, sync, maintenance, ...votes, ...discovery, ...others, ...past]
     const states = makeStateService(snapshot, rules)
-    const bounds = (): ReadonlyArray<HeldBound> => [
-      ...actors.flatMap(boundsOf),
-      ...sessions.all().flatMap(boundsOf),
-      ...door.bounds(),
-      ...states.bounds(),
-      { actor: "events", of: "kept", used: events.keptCount, max: eventsKeptMax },
-      { actor: "events", of: "streams", used: events.streamCount, max: eventStreamsMax }
-    ]
+    const bounds = heldBy(base, actors, [door, states])
     showMetrics(base, actors)
     showBounds(metrics, bounds)
 
@@ -154,6 +148,22 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const failed = Effect.tapError(gaveUp, ended)
     return { node, failed, stop, bounds }
   })
+
+type Bounds = () => ReadonlyArray<HeldBound>
+
+const heldBy =
+  (
+    { sessions, events }: Base,
+    actors: ReadonlyArray<Pick<AnySession, "name" | "bounds">>,
+    parts: ReadonlyArray<{ readonly bounds: Bounds }>
+  ): Bounds =>
+  () => [
+    ...actors.flatMap(boundsOf),
+    ...sessions.all().flatMap(boundsOf),
+    ...parts.flatMap((part) => part.bounds()),
+    { actor: "events", of: "kept", used: events.keptCount, max: eventsKeptMax },
+    { actor: "events", of: "streams", used: events.streamCount, max: eventStreamsMax }
+  ]
 
 const boundsOf = ({ name, bounds }: Pick<AnySession, "name" | "bounds">): ReadonlyArray<HeldBound> =>
   bounds().map((bound) => ({ ...bound, actor: name }))

@@ -23,7 +23,10 @@ export class Unavailable extends Data.TaggedError("Unavailable")<{
   readonly code?: "disk-full" | "storage-read-only"
 }> {}
 /** A backup was not made; none is left half made. */
-export class BackupRefused extends Data.TaggedError("BackupRefused")<{ readonly code: string; readonly message: string }> {}
+export class BackupRefused extends Data.TaggedError("BackupRefused")<{
+  readonly code: string
+  readonly message: string
+}> {}
 /** The input was refused; nothing changed. */
 export class TransactionRefused extends Data.TaggedError("TransactionRefused")<{
   readonly reject: TransactionReject
@@ -58,6 +61,8 @@ export interface NodeFacts {
   readonly hashEngine: string
   readonly mineThreads: number
   readonly startedAt: number
+  /** Bodies up to this height are dropped, the genesis excepted; 0 or undefined: none are. */
+  readonly prunedTo?: number
 }
 
 export interface Account {

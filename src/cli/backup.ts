@@ -129,7 +129,8 @@ export const restore = async ({ from, dataDir, replace, passphraseFile, now }: R
   clearLine()
   const { chain } = manifest
   const ms = now() - began
-  const left = manifest.keys === "left-out" ? "not in the backup" : "in the backup, and left there: --passphrase-file opens them"
+  const left =
+    manifest.keys === "left-out" ? "not in the backup" : "in the backup, and left there: --passphrase-file opens them"
   const value = { data_dir: dataDir, backup: manifest, keys_restored: keys, replaced: aside ?? null, ms }
   print(value, [
     `The chain "${chain.chain_id}" stands at height ${chain.height} again: restored in ${formatDuration(ms)}.`,

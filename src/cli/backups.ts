@@ -57,11 +57,11 @@ export const backupWorld = (node: {
   const nodeId = nodeIdOf(node.key.publicKey)
   const own = () => {
     const all = listBackups(place).filter(({ manifest }) => manifest.node.node_id === nodeId)
-    const newest = (list: ReadonlyArray<Backup>): BackupView | undefined => {
+    const lastOf = (list: ReadonlyArray<Backup>): BackupView | undefined => {
       const last = list.at(-1)
       return last === undefined ? undefined : viewOf(last)
     }
-    return { any: newest(all), scheduled: newest(all.filter(({ manifest }) => manifest.label === scheduledLabel)) }
+    return { newest: lastOf(all), scheduled: lastOf(all.filter(({ manifest }) => manifest.label === scheduledLabel)) }
   }
   return {
     everyMs,

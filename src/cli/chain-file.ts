@@ -1,6 +1,6 @@
 /** `cairn export` and `cairn import`: the blocks of a best branch as a file, and into a folder again. */
 import { existsSync, mkdirSync, statSync } from "node:fs"
-import { decodeHeader } from "../block/header.ts"
+import { decodeHeader, headerLengthAt } from "../block/header.ts"
 import { presets } from "../chain/presets.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import { concat, equal } from "../codec/bytes.ts"
@@ -23,7 +23,12 @@ const makeCount = (verb: string, now: () => number): ((height: number, done: num
   return (height, done, of) => {
     const left = ((now() - began) / Math.max(1, done)) * (of - done)
     const share = ((100 * done) / Math.max(1, of)).toFixed(1)
-    say(`${verb}: block ${height} (${share} %), ${formatDuration(left)} left`, { height, done, of, eta_ms: Math.round(left) })
+    say(`${verb}: block ${height} (${share} %), ${formatDuration(left)} left`, {
+      height,
+      done,
+      of,
+      eta_ms: Math.round(left)
+    })
   }
 }
 
@@ -43,15 +48,19 @@ interface Row {
 type BlockAt = (height: number) => Row | null
 
 /** Where a file goes on: after its last block, which must be one of the best branch. */
-const resume = (file: string, head: BlocksHead, at: BlockAt): { readonly out: BlocksWriter; readonly next: number | undefined } => {
+const resume = (
+  file: string,
+  head: BlocksHead,
+  at: BlockAt
+): { readonly out: BlocksWriter; readonly next: number | undefined } => {
   const read = new BlocksReader(file)
   try {
     needChain(read.head, head)
     let last: Uint8Array | undefined
     for (let block = read.next(); block !== undefined; block = read.next()) last = block
-    const header = last === undefined ? undefined : decodeHeader(last.slice(0, 1_024))
-    const ours = header === undefined ? undefined : decodeHeader(at(header.height)?.header ?? new Uint8Array(0))
-    if (header !== undefined && ours?.id !== header.id)
+    const header = last === undefined ? undefined : decodeHeader(last.slice(0, headerLengthAt(last)))
+    const isOurs = header !== undefined && equal(at(header.height)?.header ?? new Uint8Array(0), header.bytes)
+    if (header !== undefined && !isOurs)
       throw new BlocksFault(
         "blocks-mismatch",
         `The file ends with block ${header.height}, ${header.id}, which is not on the best branch.`,
@@ -87,7 +96,13 @@ export const exportBlocks = (options: ExportOptions): void => {
     }
     const to = Math.min(tip, options.to ?? tip)
     const pruned = prunedOf(db)
-    if (first <= pruned) throw failure("refused", "block-pruned", `Blocks up to ${pruned} are pruned here.`, "Use --from, or another node.")
+    if (first <= pruned)
+      throw failure(
+        "refused",
+        "block-pruned",
+        `Blocks up to ${pruned} are pruned here.`,
+        "Use --from, or another node."
+      )
     const out = going?.out ?? BlocksWriter.begin(file, head)
     write(out, at, { first, to, file, now })
   } finally {
@@ -98,7 +113,12 @@ export const exportBlocks = (options: ExportOptions): void => {
 const write = (
   out: BlocksWriter,
   at: BlockAt,
-  { first, to, file, now }: { readonly first: number; readonly to: number; readonly file: string; readonly now: () => number }
+  {
+    first,
+    to,
+    file,
+    now
+  }: { readonly first: number; readonly to: number; readonly file: string; readonly now: () => number }
 ): void => {
   const began = now()
   const count = makeCount("writing", now)
@@ -107,7 +127,12 @@ const write = (
     for (; height <= to; height++) {
       const row = at(height)
       if (row === null || row.body === null)
-        throw failure("refused", "past-missing", `The body of block ${height} is not here.`, "Write it where the chain is whole.")
+        throw failure(
+          "refused",
+          "past-missing",
+          `The body of block ${height} is not here.`,
+          "Write it where the chain is whole."
+        )
       out.write(concat(row.header, row.body))
       count(height, height - first + 1, to - first + 1)
     }
@@ -140,7 +165,12 @@ const rulesFor = ({ chainId, genesis }: BlocksHead, { dataDir, spec }: ImportOpt
     const rules = makeRules(loadSpec(name))
     if (spec !== undefined || equal(rules.genesis.header.hash, genesis)) return rules
   }
-  throw failure("usage", "spec-missing", `No preset has the genesis of "${chainId}".`, "Name its chain spec with --spec.")
+  throw failure(
+    "usage",
+    "spec-missing",
+    `No preset has the genesis of "${chainId}".`,
+    "Name its chain spec with --spec."
+  )
 }
 
 /** Takes the blocks of a file, each fully checked; those that are known are passed over. */

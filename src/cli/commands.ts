@@ -97,7 +97,9 @@ const verifyCommand = Command.make("verify", verifyFlags, ({ dataDir: folder, pa
 )
 
 const snapshotCommand = Command.make("snapshot").pipe(
-  Command.withDescription("A chain's headers, state and last blocks in one file: a node from it need not replay the past"),
+  Command.withDescription(
+    "A chain's headers, state and last blocks in one file: a node from it need not replay the past"
+  ),
   Command.withSubcommands([
     Command.make(
       "make",
@@ -127,7 +129,10 @@ const snapshotCommand = Command.make("snapshot").pipe(
       {
         file: Argument.String("file").pipe(Argument.withDescription("Snapshot to load")),
         dataDir,
-        spec: optional("spec", `Chain spec of a folder without one: a file, or ${presetNames}; default: the preset it fits`)
+        spec: optional(
+          "spec",
+          `Chain spec of a folder without one: a file, or ${presetNames}; default: the preset it fits`
+        )
       },
       ({ file, dataDir: folder, spec }) =>
         Effect.flatMap(Clock.Clock, (clock) =>

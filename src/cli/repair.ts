@@ -5,6 +5,7 @@ import { stateBlocksOf } from "../block/genesis.ts"
 import { makeRules, type Rules } from "../chain/rules.ts"
 import { loadEngine } from "../crypto/native.ts"
 import { useEngine } from "../crypto/signature.ts"
+import { flushFile } from "../io/files.ts"
 import { prunedKeepMin } from "../limits.ts"
 import { floorOf, prunedOf } from "../store/consistency.ts"
 import { closeDatabase, openDatabase } from "../store/db.ts"
@@ -13,7 +14,7 @@ import { lockFolder } from "../store/lock.ts"
 import { rebuild } from "../store/reindex.ts"
 import { checkRollback, prune, rollBack } from "../store/rollback.ts"
 import { ChainStore } from "../store/store.ts"
-import { beginStaging, endStaging, flushFile, swapIn } from "../store/swap.ts"
+import { beginStaging, endStaging, swapIn } from "../store/swap.ts"
 import { databasePath, specOf } from "./data-folder.ts"
 import { failure } from "./failure.ts"
 import { clearLine, formatDuration, makeProgress, print, rows } from "./output.ts"
@@ -83,7 +84,9 @@ export const reindex = ({ dataDir, now }: Options): void =>
         ...rows([["tip", `height ${rebuilt.height}, ${rebuilt.tip}`]]),
         ...(rebuilt.refused + rebuilt.unreadable === 0
           ? []
-          : [`  Left out: ${rebuilt.refused} blocks that break the rules, ${rebuilt.unreadable} that could not be read. Peers have the true ones.`])
+          : [
+              `  Left out: ${rebuilt.refused} blocks that break the rules, ${rebuilt.unreadable} that could not be read. Peers have the true ones.`
+            ])
       ])
     } finally {
       if (!done) endStaging(staging)
@@ -106,9 +109,19 @@ const fill = (old: Parameters<typeof rebuild>[0], path: string, rules: Rules, no
 
 const refuseHoles = (floor: number, pruned: number): void => {
   if (floor > 0)
-    throw failure("refused", "past-unproven", `Blocks 1 to ${floor} are not all here: the chain was loaded from a snapshot.`, "Let the node run until the past is proven, or load a snapshot anew.")
+    throw failure(
+      "refused",
+      "past-unproven",
+      `Blocks 1 to ${floor} are not all here: the chain was loaded from a snapshot.`,
+      "Let the node run until the past is proven, or load a snapshot anew."
+    )
   if (pruned > 0)
-    throw failure("refused", "past-pruned", `Blocks 1 to ${pruned} are pruned: nothing can be rebuilt from them.`, "Restore a backup, load a snapshot, or remove chain.db and download the chain again.")
+    throw failure(
+      "refused",
+      "past-pruned",
+      `Blocks 1 to ${pruned} are pruned: nothing can be rebuilt from them.`,
+      "Restore a backup, load a snapshot, or remove chain.db and download the chain again."
+    )
 }
 
 /** Takes the tip back to a height. */
@@ -150,5 +163,10 @@ export const pruneBlocks = ({ dataDir, now, keep }: Options & { readonly keep: n
 
 const refusePast = (floor: number): void => {
   if (floor > 0)
-    throw failure("refused", "past-unproven", `Blocks 1 to ${floor} are not proven yet.`, "Prune when they are: cairn verify --past, or let the node run.")
+    throw failure(
+      "refused",
+      "past-unproven",
+      `Blocks 1 to ${floor} are not proven yet.`,
+      "Prune when they are: cairn verify --past, or let the node run."
+    )
 }

@@ -333,10 +333,13 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
               proposer: proposer ?? key.address,
               ...(signer === undefined ? {} : { signer }),
               // What is recorded is run again from its journal, where there is nobody to make any.
-              ...(recording === undefined ? { backups: backupWorld({ config, rules, key, httpUrl: url, random }) } : {}),
+              ...(recording === undefined
+                ? { backups: backupWorld({ config, rules, key, httpUrl: url, random }) }
+                : {}),
               doors: { tcp: bunTcp, startThread: startBunThread, fetch: bunFetch },
               facts: {
                 version,
+                prunedTo: store.pruned(),
                 agent: `cairn/${version}`,
                 dev: config.dev,
                 dataDir: folder,

@@ -21,8 +21,14 @@ const timed = <A>(f: (now: () => number) => A | Promise<A>) =>
 const backupCommand = Command.make(
   "backup",
   {
-    dataDir: optional("data-dir", `Folder to back up, its node may be running; with --node: whose admin.token is used; default: ${usualFolder}`),
-    node: optional("node", "In place of a folder: URL of the node that shall make a backup of itself, where it keeps them"),
+    dataDir: optional(
+      "data-dir",
+      `Folder to back up, its node may be running; with --node: whose admin.token is used; default: ${usualFolder}`
+    ),
+    node: optional(
+      "node",
+      "In place of a folder: URL of the node that shall make a backup of itself, where it keeps them"
+    ),
     tokenFile: optional("admin-token-file", "With --node: file with the node's admin token"),
     label: optional("label", "Name of the backup: letters, digits, _ and -; default: snapshot"),
     out: optional("out", "Folder to keep backups in; default: backups in the data folder"),
@@ -42,8 +48,18 @@ const backupCommand = Command.make(
         const place = undefinedIfNone(out)
         if (url !== undefined) {
           if (place !== undefined || undefinedIfNone(passphraseFile) !== undefined)
-            throw failure("usage", "out-unneeded", "With --node the node keeps its backups where its own configuration says.")
-          return backupAt({ node: url, label: undefinedIfNone(label), tokenFile: undefinedIfNone(tokenFile), dataDir: folder, now })
+            throw failure(
+              "usage",
+              "out-unneeded",
+              "With --node the node keeps its backups where its own configuration says."
+            )
+          return backupAt({
+            node: url,
+            label: undefinedIfNone(label),
+            tokenFile: undefinedIfNone(tokenFile),
+            dataDir: folder,
+            now
+          })
         }
         return backup({
           dataDir: folder ?? usualFolder,
@@ -58,10 +74,18 @@ const backupCommand = Command.make(
       })
     )
 ).pipe(
-  Command.withDescription("Copies the chain of a folder as it stands, while its node runs or not, with a manifest of hashes"),
+  Command.withDescription(
+    "Copies the chain of a folder as it stands, while its node runs or not, with a manifest of hashes"
+  ),
   Command.withExamples([
-    { command: "cairn backup --data-dir mine --passphrase-file passphrase.txt", description: "Chain and keys of ./mine, into mine/backups" },
-    { command: "cairn backup --node http://127.0.0.1:8080 --label nightly --data-dir mine", description: "Lets the node do it" }
+    {
+      command: "cairn backup --data-dir mine --passphrase-file passphrase.txt",
+      description: "Chain and keys of ./mine, into mine/backups"
+    },
+    {
+      command: "cairn backup --node http://127.0.0.1:8080 --label nightly --data-dir mine",
+      description: "Lets the node do it"
+    }
   ])
 )
 
@@ -76,14 +100,20 @@ const restoreCommand = Command.make(
     from: Argument.String("backup").pipe(Argument.withDescription("Folder of a backup, or its manifest.json")),
     dataDir,
     replace: yes("replace", "Let what the folder has make room; it is kept in a folder replaced-… within it"),
-    passphraseFile: optional("passphrase-file", "Put the keys of the backup in place, too: the passphrase that sealed them")
+    passphraseFile: optional(
+      "passphrase-file",
+      "Put the keys of the backup in place, too: the passphrase that sealed them"
+    )
   },
   ({ from, dataDir: folder, replace, passphraseFile }) =>
     timed((now) => restore({ from, dataDir: folder, replace, passphraseFile: undefinedIfNone(passphraseFile), now }))
 ).pipe(
   Command.withDescription("Makes a data folder of a backup; all of it is checked before anything changes"),
   Command.withExamples([
-    { command: "cairn restore mine/backups/snapshot-20261121T170000Z --data-dir new", description: "A folder from a backup" }
+    {
+      command: "cairn restore mine/backups/snapshot-20261121T170000Z --data-dir new",
+      description: "A folder from a backup"
+    }
   ])
 )
 
@@ -98,7 +128,9 @@ const exportCommand = Command.make(
     to: optionalHeight("to", "Last block; default: the tip")
   },
   ({ file: path, dataDir: folder, from, to }) =>
-    timed((now) => exportBlocks({ file: path, dataDir: folder, from: undefinedIfNone(from), to: undefinedIfNone(to), now }))
+    timed((now) =>
+      exportBlocks({ file: path, dataDir: folder, from: undefinedIfNone(from), to: undefinedIfNone(to), now })
+    )
 ).pipe(Command.withDescription("Writes the blocks of the best branch into a file; the folder's node may be running"))
 
 const importCommand = Command.make(
@@ -110,7 +142,9 @@ const importCommand = Command.make(
   },
   ({ file: path, dataDir: folder, spec }) =>
     timed((now) => importBlocks({ file: path, dataDir: folder, spec: undefinedIfNone(spec), now }))
-).pipe(Command.withDescription("Takes the blocks of a file, each checked as one from a peer; known ones are passed over"))
+).pipe(
+  Command.withDescription("Takes the blocks of a file, each checked as one from a peer; known ones are passed over")
+)
 
 const reindexCommand = Command.make("reindex", { dataDir }, ({ dataDir: folder }) =>
   timed((now) => reindex({ dataDir: folder, now }))
@@ -120,7 +154,9 @@ const rollbackCommand = Command.make(
   "rollback",
   { dataDir, to: height("to", "Height of the new tip") },
   ({ dataDir: folder, to }) => timed((now) => rollback({ dataDir: folder, to, now }))
-).pipe(Command.withDescription("Takes the tip back; what was confirmed above is pending again; the node must be stopped"))
+).pipe(
+  Command.withDescription("Takes the tip back; what was confirmed above is pending again; the node must be stopped")
+)
 
 const pruneCommand = Command.make(
   "prune",

@@ -101,9 +101,7 @@ export const isKdf = (value: unknown): value is Kdf => {
 /** Has the value the form of a ciphertext, of so many bytes if it is said? */
 export const isCipher = (value: unknown, length?: number): value is Cipher => {
   const cipher = value as Cipher | undefined
-  return (
-    cipher?.name === "aes-256-gcm" && isHex(cipher.iv, 12) && isHex(cipher.tag, 16) && isHex(cipher.text, length)
-  )
+  return cipher?.name === "aes-256-gcm" && isHex(cipher.iv, 12) && isHex(cipher.tag, 16) && isHex(cipher.text, length)
 }
 
 /** What is authenticated beside the bytes of a sealed file. */

@@ -249,7 +249,8 @@ class Flights {
     // One by one: a call that is added to the node must be put on one side or the other.
     const { facts, tip, blockAt, blockOf, headersFrom, headersAfter, locator, blocksDownFrom, validate } = first
     // A recorded node makes no backups: of those nothing would stand in the journal.
-    const { transactionProof, accountProof, coinProof, everyCoin, stateAt, votes, evidence, authorities, backup } = first
+    const { transactionProof, accountProof, coinProof, everyCoin, stateAt, votes, evidence, authorities, backup } =
+      first
     return {
       ...{ facts, tip, blockAt, blockOf, headersFrom, headersAfter, locator, blocksDownFrom, validate },
       ...{ transactionProof, accountProof, coinProof, everyCoin, stateAt, votes, evidence, authorities, backup },

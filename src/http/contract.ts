@@ -185,7 +185,7 @@ export const routes = {
     auth: "public",
     summary: "The best branch's block at a height (genesis is 0).",
     status: 200,
-    ...notFound,
+    refusals: { 404: "there is none", 410: "it is pruned here" },
     reply: Schema.Struct({ block: Block })
   }),
   blockOf: route({

@@ -56,10 +56,14 @@ const cacheOf = (view: BlockView): Readonly<Record<string, string>> =>
 
 const now = (): string => new Date().toISOString()
 
-const blockOutput = ({ facts }: NodeShape, view: BlockView | undefined, what: string): Output<"blockAt"> =>
-  view === undefined
-    ? problem(404, "block-not-found", `There is no block ${what} on the best branch.`)
-    : { reply: { block: blockJson(facts, view) }, headers: cacheOf(view) }
+const blockOutput = ({ facts }: NodeShape, view: BlockView | undefined, what: string): Output<"blockAt"> => {
+  if (view !== undefined) return { reply: { block: blockJson(facts, view) }, headers: cacheOf(view) }
+  const pruned = facts.prunedTo ? ` that is kept here: blocks 1 to ${facts.prunedTo} are pruned` : ""
+  return problem(404, "block-not-found", `There is no block ${what} on the best branch${pruned}.`)
+}
+
+/** Is the body of a height one that was dropped? */
+const isPruned = ({ facts }: NodeShape, height: number): boolean => height > 0 && height <= (facts.prunedTo ?? 0)
 
 /** What several routes show of the node as it stands. */
 const statsAndMeta = (node: NodeShape) =>
@@ -130,7 +134,7 @@ const nodeHandlers = (
       Effect.map(node.tip(), ({ header }) => ({
         reply: {
           service: serviceJson(facts),
-          capabilities,
+          capabilities: { ...capabilities, full_history: !facts.prunedTo },
           api: {
             ...Object.fromEntries(
               Object.entries(routes).map(([name, { method, path }]) => [name, `${method} ${pathOf(path)}`])
@@ -222,9 +226,13 @@ const chainHandlers = (node: NodeShape): Pick<Handlers, "chain" | "headers" | "l
         return { reply: { meta: metaJson(facts, header), locator } }
       }),
     blockAt: ({ params }) =>
-      Effect.map(node.blockAt(Number(params["height"])), (view) =>
-        blockOutput(node, view, `at height ${params["height"]}`)
-      ),
+      isPruned(node, Number(params["height"]))
+        ? Effect.succeed(
+            problem(410, "block-pruned", `Blocks 1 to ${facts.prunedTo} are pruned here. Ask another node.`)
+          )
+        : Effect.map(node.blockAt(Number(params["height"])), (view) =>
+            blockOutput(node, view, `at height ${params["height"]}`)
+          ),
     blockOf: ({ params }) => {
       const hash = params["hash"]!.toLowerCase()
       return Effect.map(node.blockOf(fromHex(hash)! as Uint8Array as BlockHash), (view) =>

@@ -274,7 +274,10 @@ export const backupsJson = (backups: BackupsView | undefined): Json<"stats", "st
   // The folder is the operator's business; its name is enough to know which it is.
   const shown = last && { ...last, name: last.path.split("/").at(-1)! }
   return {
-    last: shown === undefined ? null : { name: shown.name, label: shown.label, at: shown.at, height: shown.height, bytes: shown.bytes },
+    last:
+      shown === undefined
+        ? null
+        : { name: shown.name, label: shown.label, at: shown.at, height: shown.height, bytes: shown.bytes },
     next_at: nextAt ?? null,
     failures,
     last_error: lastError ?? null

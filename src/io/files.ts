@@ -85,5 +85,8 @@ const writeAll = (file: number, bytes: Uint8Array): void => {
   fsyncSync(file)
 }
 
+/** Flushes a file, so that its bytes are on disk; or a folder, so that the names in it are. */
+export const flushFile = (path: string): void => withFile(path, "r", fsyncSync)
+
 /** Is there a file or folder? */
 export const exists = (path: string): boolean => existsSync(path)

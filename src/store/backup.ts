@@ -10,13 +10,21 @@ import { decodeHeader } from "../block/header.ts"
 import { toHex, utf8 } from "../codec/bytes.ts"
 import { fromTarget } from "../consensus/difficulty.ts"
 import { sealFile } from "../crypto/sealed.ts"
-import { faulting, FileFault, readBytes, readText, writeFile } from "../io/files.ts"
+import { faulting, FileFault, flushFile, readBytes, readText, writeFile } from "../io/files.ts"
 import { FileReader } from "../io/stream.ts"
 import { backupKeysBytesMax, manifestBytesMax, specBytesMax } from "../limits.ts"
-import { backupFiles, BackupFault, type BackupFile, backupLabel, formatManifest, type Manifest, parseManifest, stampOf } from "./backup-form.ts"
+import {
+  backupFiles,
+  BackupFault,
+  type BackupFile,
+  backupLabel,
+  formatManifest,
+  type Manifest,
+  parseManifest,
+  stampOf
+} from "./backup-form.ts"
 import { corrupt, openExisting, openReadonly } from "./db.ts"
 import { layout } from "./layout.ts"
-import { flushFile } from "./swap.ts"
 
 export interface BackupWish {
   readonly dataDir: string
@@ -217,7 +225,8 @@ const failureOf = (error: unknown): unknown => {
 /** The manifest of a backup's folder. Throws BackupFault. */
 export const readManifest = (path: string): Manifest => {
   const file = join(path, backupFiles.manifest)
-  if (!existsSync(file)) throw new BackupFault("backup-missing", `${path} is no backup: it has no ${backupFiles.manifest}.`)
+  if (!existsSync(file))
+    throw new BackupFault("backup-missing", `${path} is no backup: it has no ${backupFiles.manifest}.`)
   const parsed = parseManifest(readText(file, manifestBytesMax))
   if (parsed instanceof BackupFault) throw parsed
   return parsed

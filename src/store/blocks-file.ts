@@ -70,7 +70,11 @@ export class BlocksReader {
         throw new BlocksFault("blocks-malformed", "The file is not one of blocks.", "cairn export writes such files.")
       const found = readU32(start, magic.length)
       if (found !== version)
-        throw new BlocksFault("blocks-version", `The file has version ${found}; ${version} is known.`, "Use the newer program.")
+        throw new BlocksFault(
+          "blocks-version",
+          `The file has version ${found}; ${version} is known.`,
+          "Use the newer program."
+        )
       const idLength = start[magic.length + 4]!
       const rest = this.file.read(idLength + 32 + checkBytes)
       const chainId = fromUtf8(rest.subarray(0, idLength))
@@ -188,7 +192,8 @@ export class BlocksWriter {
 
   private append(bytes: Uint8Array): void {
     faulting(this.path, () => {
-      for (let done = 0; done < bytes.length; ) done += writeSync(this.file, bytes, done, bytes.length - done, this.at + done)
+      for (let done = 0; done < bytes.length; )
+        done += writeSync(this.file, bytes, done, bytes.length - done, this.at + done)
     })
     this.at += bytes.length
     this.unflushed += bytes.length

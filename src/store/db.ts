@@ -1,5 +1,8 @@
 /** One SQLite database: opened, its pragmas set, brought to our schema, one writer. */
 import { Database } from "bun:sqlite"
+import { chmodSync, existsSync, readdirSync, renameSync, rmSync } from "node:fs"
+import { basename, dirname, join } from "node:path"
+import { flushFile } from "../io/files.ts"
 import { migrations } from "./schema.ts"
 
 /** Why the data folder cannot be used. Codes are documented in docs/errors.md. */
@@ -56,6 +59,7 @@ export const openDatabase = (path: string, steps: ReadonlyArray<ReadonlyArray<st
   try {
     db = new Database(path, { create: true, strict: true })
     prepare(db)
+    keepBefore(db, path, steps.length)
     migrate(db, steps)
     return db
   } catch (error) {
@@ -98,6 +102,36 @@ export const openExisting = (path: string): Database => {
     db?.close()
     throw openFault(error, path)
   }
+}
+
+/** How the copy is called that a migration leaves beside the database. */
+const beforeForm = /\.before-schema-\d+$/
+
+/**
+ * Copies a database that is about to be migrated to `<path>.before-schema-<the next>`; the copy of an earlier migration goes. This
+ * one is kept until the next: the older program can go on with it. Without room for it nothing is migrated.
+ */
+const keepBefore = (db: Database, path: string, known: number): void => {
+  const version = versionOf(db)
+  if (path === ":memory:" || version === 0 || version >= known) return
+  const copy = `${path}.before-schema-${version + 1}`
+  if (existsSync(copy)) return
+  const folder = dirname(path)
+  const partial = `${copy}.partial`
+  rmSync(partial, { force: true })
+  try {
+    db.run("VACUUM INTO ?", [partial])
+    chmodSync(partial, 0o600)
+    flushFile(partial)
+  } catch (error) {
+    rmSync(partial, { force: true })
+    throw error
+  }
+  const name = basename(path)
+  for (const old of readdirSync(folder))
+    if (old.startsWith(name) && beforeForm.test(old)) rmSync(join(folder, old), { force: true })
+  renameSync(partial, copy)
+  flushFile(folder)
 }
 
 const versionOf = (db: Database): number =>

@@ -68,7 +68,9 @@ export const rebuild = (
   rules: Rules,
   wish: { readonly now: number; readonly progress: (done: number, of: number) => void }
 ): Rebuilt => {
-  const { total } = old.query("SELECT COUNT(*) AS total FROM headers WHERE height > 0").get() as { readonly total: number }
+  const { total } = old.query("SELECT COUNT(*) AS total FROM headers WHERE height > 0").get() as {
+    readonly total: number
+  }
   const count = { blocks: 0, refused: 0, unreadable: 0 }
   const blocks = blocksOf(old, rules, () => void count.unreadable++)
   const taker = new BlockTaker(fresh, rules, wish.now)

@@ -9,7 +9,7 @@ import { Result } from "effect"
 import type { Rules } from "../chain/rules.ts"
 import { fromHex, fromUtf8 } from "../codec/bytes.ts"
 import { openSealedFile, parseSealedFile } from "../crypto/sealed.ts"
-import { readText } from "../io/files.ts"
+import { flushFile, readText } from "../io/files.ts"
 import { FileWriter } from "../io/stream.ts"
 import { backupKeysBytesMax, specBytesMax } from "../limits.ts"
 import { backupFolderOf, chainFacts, fileFacts, type KeptKey, readManifest } from "./backup.ts"
@@ -19,7 +19,7 @@ import { layout } from "./layout.ts"
 import { lockFolder } from "./lock.ts"
 import { migrations } from "./schema.ts"
 import { ChainStore } from "./store.ts"
-import { beginStaging, endStaging, flushFile, swapIn } from "./swap.ts"
+import { beginStaging, endStaging, swapIn } from "./swap.ts"
 
 export interface RestoreWish {
   /** The folder of a backup, or a file in it. */
@@ -73,7 +73,8 @@ const copyChecked = (from: string, to: string, file: BackupFile, progress: (done
 const isKept = (value: unknown): value is KeptKey => {
   const { path, content } = (value ?? {}) as KeptKey
   const known = typeof path === "string" && layout.keys.some((folder) => path.startsWith(`${folder}/`))
-  const plain = known && path.split("/").every((part) => part !== "" && part !== "." && part !== "..") && !path.includes("\\")
+  const plain =
+    known && path.split("/").every((part) => part !== "" && part !== "." && part !== "..") && !path.includes("\\")
   return plain && typeof content === "string" && fromHex(content) !== undefined
 }
 
@@ -90,7 +91,8 @@ const openKeys = async (file: string, passphrase: string): Promise<ReadonlyArray
   const opened = await openSealedFile(sealed, passphrase)
   if (Result.isFailure(opened)) throw new PassphraseWrong()
   const list = JSON.parse(fromUtf8(opened.success) ?? "null") as unknown
-  if (!Array.isArray(list) || !list.every(isKept)) throw new BackupFault("backup-malformed", "A key file has no place here.")
+  if (!Array.isArray(list) || !list.every(isKept))
+    throw new BackupFault("backup-malformed", "A key file has no place here.")
   return list
 }
 

@@ -24,14 +24,20 @@ export const checkRollback = (store: ChainStore, height: number): RollbackRefuse
   if (height > tip) return { code: "height-invalid", message: `The tip has height ${tip}, and no block above it.` }
   const final = loadAnchors(store.db)?.final.height ?? 0
   if (height < final)
-    return { code: "rollback-final", message: `Block ${final} is final by the votes of the authorities: nothing below it is left.` }
+    return {
+      code: "rollback-final",
+      message: `Block ${final} is final by the votes of the authorities: nothing below it is left.`
+    }
   if (height < store.floor())
     return {
       code: "rollback-unproven",
       message: `The chain was loaded from a snapshot of height ${store.floor()} whose past is not proven: there is no state below it.`
     }
   if (height < store.bottom())
-    return { code: "rollback-pruned", message: `Blocks up to ${store.bottom()} are pruned: there is no way back below them.` }
+    return {
+      code: "rollback-pruned",
+      message: `Blocks up to ${store.bottom()} are pruned: there is no way back below them.`
+    }
   return undefined
 }
 

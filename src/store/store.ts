@@ -440,7 +440,9 @@ export class ChainStore implements ChainReader {
   private begin(): void {
     const { genesis, ledger, spec, consensus } = this.rules
     const state = genesisState(ledger, spec)
-    const entries = [...state.changes].map(([key, { after }]) => [key, after, ledger.unitsOf(after!), undefined] as const)
+    const entries = [...state.changes].map(
+      ([key, { after }]) => [key, after, ledger.unitsOf(after!), undefined] as const
+    )
     const tree = new StateTree(() => undefined)
     tree.update(entries.map(([key, value]) => [key, value] as const))
     this.decide(() => {

@@ -3,9 +3,9 @@
  * a folder beside their places; giving that folder its name decides. From then on whoever next takes the folder's lock
  * brings it to an end, in the process that began it or in a later one.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { faulting, readText, writeFile } from "../io/files.ts"
+import { faulting, flushFile as flush, readText, writeFile } from "../io/files.ts"
 import { besideDatabase, layout } from "./layout.ts"
 
 interface Plan {
@@ -21,18 +21,6 @@ const decided = ".swap"
 const planFile = "plan.json"
 const planBytesMax = 1024 * 1024
 const staged = /^\.staging-(\d+)$/
-
-const flush = (folder: string): void => {
-  const file = openSync(folder, "r")
-  try {
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
-}
-
-/** Flushes a file, so that its bytes are there when its name is. */
-export const flushFile = flush
 
 /** A new folder to make files in, at the paths that they shall have in the data folder. What an earlier process left goes. */
 export const beginStaging = (dataDir: string): string =>
