@@ -138,7 +138,7 @@ describe("a restore", () => {
     for (const name of readdirSync(path)) {
       const file = join(path, name)
       const good = readFileSync(file)
-      const places = good.length < 1_500 ? good.keys() : Array.from({ length: 100 }, () => dice.int(good.length))
+      const places = Array.from({ length: 60 }, () => dice.int(good.length))
       const bad: Array<Uint8Array | undefined> = [
         undefined,
         good.subarray(0, -1),

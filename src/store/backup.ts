@@ -10,7 +10,7 @@ import { decodeHeader } from "../block/header.ts"
 import { toHex, utf8 } from "../codec/bytes.ts"
 import { fromTarget } from "../consensus/difficulty.ts"
 import { sealFile } from "../crypto/sealed.ts"
-import { faulting, FileFault, flushFile, readBytes, readText, writeFile } from "../io/files.ts"
+import { FileFault, flushFile, readBytes, readText, writeFile } from "../io/files.ts"
 import { FileReader } from "../io/stream.ts"
 import { backupKeysBytesMax, manifestBytesMax, specBytesMax } from "../limits.ts"
 import {
@@ -196,12 +196,10 @@ const fill = async (partial: string, wish: BackupWish): Promise<Manifest> => {
 export const makeBackup = async (wish: BackupWish): Promise<Backup> => {
   const { folder } = wish
   const label = backupLabel(wish.label)
-  faulting(folder, () => {
+  const partial = join(folder, `.${label}-${stampOf(wish.now)}.${process.pid}.partial`)
+  try {
     mkdirSync(folder, { recursive: true, mode: folderMode })
     removePartials(folder)
-  })
-  const partial = join(folder, `.${freeName(folder, label, wish.now)}.${process.pid}.partial`)
-  try {
     mkdirSync(partial, { mode: folderMode })
     const manifest = await fill(partial, wish)
     const path = join(folder, freeName(folder, label, wish.now))
@@ -210,7 +208,7 @@ export const makeBackup = async (wish: BackupWish): Promise<Backup> => {
     if (wish.keep !== undefined) retain(folder, manifest, wish.keep)
     return { path, manifest }
   } catch (error) {
-    rmSync(partial, { recursive: true, force: true })
+    if (existsSync(partial)) rmSync(partial, { recursive: true, force: true })
     throw failureOf(error)
   }
 }

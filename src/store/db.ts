@@ -137,7 +137,7 @@ const keepBefore = (db: Database, path: string, known: number): void => {
 const versionOf = (db: Database): number =>
   (db.query("PRAGMA user_version").get() as { user_version: number }).user_version
 
-/** Runs the steps that this database lacks, each in one transaction. Forward only; a newer database is refused. */
+/** Runs the steps that this database lacks, all in one transaction. Forward only; a newer database is refused. */
 export const migrate = (db: Database, steps: ReadonlyArray<ReadonlyArray<string>> = migrations): void => {
   const version = versionOf(db)
   if (version > steps.length) {
@@ -147,12 +147,11 @@ export const migrate = (db: Database, steps: ReadonlyArray<ReadonlyArray<string>
       "Use the newer program that wrote it, or another data folder."
     )
   }
-  for (let step = version; step < steps.length; step++) {
-    db.transaction(() => {
-      for (const statement of steps[step]!) db.run(statement)
-      db.run(`PRAGMA user_version = ${step + 1}`)
-    }).immediate()
-  }
+  if (version === steps.length) return
+  db.transaction(() => {
+    for (const statement of steps.slice(version).flat()) db.run(statement)
+    db.run(`PRAGMA user_version = ${steps.length}`)
+  }).immediate()
 }
 
 /** Folds the write-ahead log into the database and closes it. */
