@@ -15,7 +15,7 @@ import { restoreBackup } from "../store/restore.ts"
 import { nodeIdOf } from "../transport/hello.ts"
 import { databasePath, parseSpecText, specOf, tokenPath } from "./data-folder.ts"
 import { failure } from "./failure.ts"
-import { clearLine, formatDuration, makeProgress, print, rows } from "./output.ts"
+import { clearLine, formatDuration, makeLateProgress, print, rows } from "./output.ts"
 import { version } from "./version.ts"
 
 const smallBytesMax = 16 * 1024
@@ -115,7 +115,7 @@ export interface RestoreOptions {
 /** Makes a data folder of a backup, after checking all of it. */
 export const restore = async ({ from, dataDir, replace, passphraseFile, now }: RestoreOptions): Promise<void> => {
   useEngine(loadEngine("auto")!)
-  const say = makeProgress(now, 5_000)
+  const say = makeLateProgress(now, 5_000)
   const began = now()
   const { manifest, keys, aside } = await restoreBackup({
     from,

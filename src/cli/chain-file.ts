@@ -14,11 +14,11 @@ import { ChainStore } from "../store/store.ts"
 import { BlockTaker } from "../store/take.ts"
 import { databasePath, isInitialised, loadSpec, saveSpec, specOf } from "./data-folder.ts"
 import { failure } from "./failure.ts"
-import { clearLine, formatDuration, makeProgress, print, rows } from "./output.ts"
+import { clearLine, formatDuration, makeLateProgress, print, rows } from "./output.ts"
 
 /** Says how far it is, and how long it will take: `done` of `of` units, whose name is for people. */
 const makeCount = (verb: string, now: () => number): ((height: number, done: number, of: number) => void) => {
-  const say = makeProgress(now, 5_000)
+  const say = makeLateProgress(now, 5_000)
   const began = now()
   return (height, done, of) => {
     const left = ((now() - began) / Math.max(1, done)) * (of - done)

@@ -17,7 +17,7 @@ import { ChainStore } from "../store/store.ts"
 import { beginStaging, endStaging, swapIn } from "../store/swap.ts"
 import { databasePath, specOf } from "./data-folder.ts"
 import { failure } from "./failure.ts"
-import { clearLine, formatDuration, makeProgress, print, rows } from "./output.ts"
+import { clearLine, formatDuration, makeLateProgress, print, rows } from "./output.ts"
 
 interface Options {
   readonly dataDir: string
@@ -25,7 +25,7 @@ interface Options {
 }
 
 const makeSteps = (verb: string, now: () => number): ((done: number, of: number) => void) => {
-  const say = makeProgress(now, 5_000)
+  const say = makeLateProgress(now, 5_000)
   const began = now()
   return (done, of) => {
     const left = ((now() - began) / Math.max(1, done)) * (of - done)

@@ -42,7 +42,8 @@ describe("a label", () => {
     const dice = makeDice(1)
     for (let i = 0; i < 500; i++) {
       const label = backupLabel(String.fromCharCode(...Array.from({ length: dice.int(80) }, () => dice.int(0x300))))
-      expect(/^[A-Za-z0-9_-]+$/.test(label) && label.length <= backupLabelCharsMax && backupLabel(label) === label).toBe(true)
+      expect(label).toMatch(/^[A-Za-z0-9_-]+$/)
+      expect([label.length <= backupLabelCharsMax, backupLabel(label)]).toEqual([true, label])
     }
   })
 })

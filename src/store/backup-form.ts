@@ -37,6 +37,9 @@ const hints: Readonly<Record<BackupFault["code"], string>> = {
   "backup-failed": "Look at the room on the disk and at the permissions of the folder."
 }
 
+/** Every code. */
+export const backupCodes: ReadonlyArray<string> = Object.keys(hints)
+
 /** A file of a backup. */
 export interface BackupFile {
   readonly name: string

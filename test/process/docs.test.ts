@@ -8,6 +8,7 @@ import { blame } from "../../src/ledger/reject.ts"
 import { verdicts } from "../../src/chain/reject.ts"
 import { advice } from "../../src/discovery/statement.ts"
 import { lightLies } from "../../src/light/effect.ts"
+import { backupCodes } from "../../src/store/backup-form.ts"
 import { unsignedCodes } from "../../src/validator/protection.ts"
 import { until } from "../network.ts"
 import { binary, folder, readyLine } from "./binary.ts"
@@ -46,7 +47,7 @@ const run = async (command: string): Promise<void> => {
     stderr: "pipe"
   })
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-  expect([command, await child.exited, command.startsWith("cairn sim") ? "" : err]).toEqual([command, 0, ""])
+  expect([command, await child.exited, /^cairn (sim|verify)/.test(command) ? "" : err]).toEqual([command, 0, ""])
   expect(out.length).toBeGreaterThan(0)
 }
 
@@ -140,6 +141,11 @@ test("the commands of docs/ccoin.md work as they are written, and its example be
   expect(await follow("docs/ccoin.md")).toBe(3)
 }, 60_000)
 
+test("the commands of docs/storage.md work as they are written", async () => {
+  await freePorts()
+  expect(await follow("docs/storage.md")).toBe(1)
+}, 60_000)
+
 test("the commands of docs/testing.md work as they are written", async () => {
   for (const command of commandsOf("docs/testing.md")) {
     const child = Bun.spawn(["sh", "-c", command], { cwd: home.path, env: environment, stdout: "pipe", stderr: "pipe" })
@@ -156,22 +162,30 @@ test("the command of docs/planted.md finds what is planted", async () => {
   expect(JSON.parse(await new Response(child.stdout).text())).toMatchObject({ plant: "longest-chain", found: {} })
 }, 120_000)
 
-test.each(["docs/testing.md", "docs/exploring.md"])("the examples in %s run", async (page) => {
-  const blocks = [...readFileSync(join(root, page), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)]
-  expect(blocks.length).toBeGreaterThan(0)
-  for (const [i, [, code]] of blocks.entries()) {
-    const isTest = code!.includes("bun:test")
-    const file = join(home.path, `example-${i}${isTest ? ".test" : ""}.ts`)
-    writeFileSync(file, code!.replace(/"(?:\.\.\/)+src\//g, `"${root}/src/`))
-    const child = Bun.spawn(isTest ? ["bun", "test", file] : ["bun", file], { cwd: root, stdout: "pipe", stderr: "pipe" })
-    const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-    expect([await child.exited, err.includes("error:"), (out + err).length > 0]).toEqual([0, false, true])
-  }
-}, 60_000)
+test.each(["docs/testing.md", "docs/exploring.md"])(
+  "the examples in %s run",
+  async (page) => {
+    const blocks = [...readFileSync(join(root, page), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)]
+    expect(blocks.length).toBeGreaterThan(0)
+    for (const [i, [, code]] of blocks.entries()) {
+      const isTest = code!.includes("bun:test")
+      const file = join(home.path, `example-${i}${isTest ? ".test" : ""}.ts`)
+      writeFileSync(file, code!.replace(/"(?:\.\.\/)+src\//g, `"${root}/src/`))
+      const child = Bun.spawn(isTest ? ["bun", "test", file] : ["bun", file], {
+        cwd: root,
+        stdout: "pipe",
+        stderr: "pipe"
+      })
+      const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+      expect([await child.exited, err.includes("error:"), (out + err).length > 0]).toEqual([0, false, true])
+    }
+  },
+  60_000
+)
 
 test("every code that can be given is in docs/errors.md", () => {
   const page = readFileSync(join(root, "docs/errors.md"), "utf8")
   const given = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes, ...lightLies]
-  const codes = [...given, ...Object.keys(advice), ...unsignedCodes]
+  const codes = [...given, ...Object.keys(advice), ...unsignedCodes, ...backupCodes]
   expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])
 })
