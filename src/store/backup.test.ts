@@ -1,6 +1,17 @@
 /** Backups of real folders: consistent beside a writer, whole or not there, and nothing of them can change unnoticed. */
+import { Database } from "bun:sqlite"
 import { afterAll, describe, expect, test } from "bun:test"
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
 import { join } from "node:path"
 import { codeOf, Home } from "../../test/backups.ts"
 import { specOf, TestChain, transfer } from "../../test/fixtures.ts"
@@ -9,6 +20,7 @@ import { auditChain } from "./audit.ts"
 import { listBackups } from "./backup.ts"
 import { formatManifest } from "./backup-form.ts"
 import { lockFolder } from "./lock.ts"
+import { migrations } from "./schema.ts"
 import { insertPending, loadPending } from "./pending.ts"
 
 const home = new Home()
@@ -51,16 +63,21 @@ describe("a backup", () => {
     expect(readdirSync(path).map((name) => modeOf(join(path, name)))).toEqual([0o600, 0o600, 0o600])
   })
 
-  test("that fails leaves nothing, and what a killed one has left goes with the next", async () => {
+  test("that fails leaves nothing, and what a killed one has left long ago goes with it", async () => {
     home.chain("partial", 1).store.close()
     const folder = home.at("partials")
-    mkdirSync(join(folder, ".snapshot-x.999999999.partial"), { recursive: true })
-    mkdirSync(join(folder, ".snapshot-x.1.partial"))
+    const now = Date.now()
+    for (const name of [".snapshot-old.1.partial", ".snapshot-new.1.partial"]) {
+      mkdirSync(join(folder, name), { recursive: true })
+      writeFileSync(join(folder, name, "chain.db"), "half")
+    }
+    const longAgo = (now - 2 * 3_600_000) / 1000
+    for (const path of ["chain.db", "."]) utimesSync(join(folder, ".snapshot-old.1.partial", path), longAgo, longAgo)
     renameSync(home.at("partial", "spec.json"), home.at("partial", "gone"))
-    expect(await codeOf(home.backup("partial", { folder }))).toBe("backup-failed")
+    expect(await codeOf(home.backup("partial", { folder, now }))).toBe("backup-failed")
     renameSync(home.at("partial", "gone"), home.at("partial", "spec.json"))
-    // Process 1 lives: its work is left alone.
-    expect(readdirSync(folder)).toEqual([".snapshot-x.1.partial"])
+    // Somebody may be at work on the newer one.
+    expect(readdirSync(folder)).toEqual([".snapshot-new.1.partial"])
   })
 
   test("of one label makes room for the next; those of others, and what is none, stay", async () => {
@@ -208,4 +225,20 @@ describe("a restore", () => {
     expect(before.store.tip().header.id).toBe(newest)
     before.store.close()
   })
+})
+
+test("a folder of an older program is backed up as it is, and brought to our schema by the restore; of a newer one it is refused", async () => {
+  home.chain("older", 2).store.close()
+  const older = new Database(home.at("older", "chain.db"))
+  for (const table of ["checkpoint_votes", "certificates", "vote_offences"]) older.run(`DROP TABLE ${table}`)
+  older.run(`PRAGMA user_version = ${migrations.length - 1}`)
+  older.close()
+  const { path, manifest } = await home.backup("older")
+  expect([manifest.program.schema, manifest.chain.height]).toEqual([migrations.length - 1, 2])
+  await home.restore(path, "newer")
+  const chain = open("newer")
+  expect<number>(chain.store.tip().header.height).toBe(2)
+  chain.store.db.run(`PRAGMA user_version = ${migrations.length + 1}`)
+  chain.store.close()
+  expect(await codeOf(home.backup("newer"))).toBe("schema-newer")
 })

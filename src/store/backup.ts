@@ -4,6 +4,7 @@
  * gets its name when all is on disk. Protection files of authorities (`*.signed.json`) are left out: an old one is worse
  * than none, see docs/runbook.md.
  */
+import type { Database } from "bun:sqlite"
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { decodeHeader } from "../block/header.ts"
@@ -23,7 +24,7 @@ import {
   parseManifest,
   stampOf
 } from "./backup-form.ts"
-import { corrupt, openExisting, openReadonly } from "./db.ts"
+import { corrupt, openReadonly, refuseNewer } from "./db.ts"
 import { layout } from "./layout.ts"
 
 export interface BackupWish {
@@ -60,7 +61,9 @@ export interface KeptKey {
 
 const secretMode = 0o600
 const folderMode = 0o700
-const partialForm = /^\..+\.(\d+)\.partial$/
+const partialForm = /^\..+\.partial$/
+/** Milliseconds without a write after which a half made backup is nobody's work any more. Process ids say nothing across containers. */
+const staleMs = 60 * 60 * 1000
 const sliceBytes = 1024 * 1024
 
 /** Length and SHA-256 of a file, read piece by piece. Throws FileFault. */
@@ -80,20 +83,15 @@ export const fileFacts = (path: string, each: (slice: Uint8Array) => void = () =
   return { bytes, sha256: hasher.digest("hex") }
 }
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as { code?: string }).code === "EPERM"
-  }
-}
+/** When something in a folder was written last, in milliseconds since 1970. */
+const writtenAt = (folder: string): number =>
+  Math.max(...[folder, ...readdirSync(folder).map((name) => join(folder, name))].map((path) => statSync(path).mtimeMs))
 
-/** Removes what a process that is gone, or an earlier try of this one, has left half made. */
-const removePartials = (folder: string): void => {
+/** Removes what processes that were killed have left half made. */
+const removePartials = (folder: string, now: number): void => {
   for (const name of readdirSync(folder)) {
-    const pid = Number(partialForm.exec(name)?.[1] ?? Number.NaN)
-    if (pid === process.pid || (pid > 0 && !isAlive(pid))) rmSync(join(folder, name), { recursive: true, force: true })
+    const path = join(folder, name)
+    if (partialForm.test(name) && now - writtenAt(path) > staleMs) rmSync(path, { recursive: true, force: true })
   }
 }
 
@@ -154,11 +152,16 @@ const sealedKeys = async ({ dataDir, passphrase, salt, iv }: BackupWish): Promis
 
 /** Copies the database, and says what is in the copy. */
 const copyDatabase = (dataDir: string, to: string): CopiedChain => {
-  const db = openExisting(join(dataDir, layout.database))
+  const path = join(dataDir, layout.database)
+  let db: Database | undefined
   try {
+    db = openReadonly(path)
+    refuseNewer(db)
+    // A copy of the state may be larger than the memory.
+    db.run("PRAGMA temp_store = FILE")
     db.run("VACUUM INTO ?", [to])
   } finally {
-    db.close()
+    db?.close()
   }
   chmodSync(to, secretMode)
   flushFile(to)
@@ -199,7 +202,8 @@ export const makeBackup = async (wish: BackupWish): Promise<Backup> => {
   const partial = join(folder, `.${label}-${stampOf(wish.now)}.${process.pid}.partial`)
   try {
     mkdirSync(folder, { recursive: true, mode: folderMode })
-    removePartials(folder)
+    removePartials(folder, wish.now)
+    rmSync(partial, { recursive: true, force: true })
     mkdirSync(partial, { mode: folderMode })
     const manifest = await fill(partial, wish)
     const path = join(folder, freeName(folder, label, wish.now))

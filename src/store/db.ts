@@ -137,16 +137,21 @@ const keepBefore = (db: Database, path: string, known: number): void => {
 const versionOf = (db: Database): number =>
   (db.query("PRAGMA user_version").get() as { user_version: number }).user_version
 
+/** Throws if a newer program wrote the database. */
+export const refuseNewer = (db: Database, known = migrations.length): void => {
+  const version = versionOf(db)
+  if (version <= known) return
+  throw new StoreFault(
+    "schema-newer",
+    `The data folder has schema ${version}; this program knows up to ${known}.`,
+    "Use the newer program that wrote it, or another data folder."
+  )
+}
+
 /** Runs the steps that this database lacks, all in one transaction. Forward only; a newer database is refused. */
 export const migrate = (db: Database, steps: ReadonlyArray<ReadonlyArray<string>> = migrations): void => {
+  refuseNewer(db, steps.length)
   const version = versionOf(db)
-  if (version > steps.length) {
-    throw new StoreFault(
-      "schema-newer",
-      `The data folder has schema ${version}; this program knows up to ${steps.length}.`,
-      "Use the newer program that wrote it, or another data folder."
-    )
-  }
   if (version === steps.length) return
   db.transaction(() => {
     for (const statement of steps.slice(version).flat()) db.run(statement)
