@@ -158,6 +158,6 @@ describe("a wish", () => {
       throw Object.assign(new Error("database or disk is full"), { code: "SQLITE_FULL" })
     }
     Object.assign(chain.store.wishes, { set: full })
-    expect(vote("admit", 7)).toBe("Unavailable")
+    expect(vote("admit", 7)).toBe("disk-full")
   })
 })

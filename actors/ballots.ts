@@ -260,7 +260,13 @@ export const makeBallots = (ports: BallotsPorts): ActorSpec<State, BallotsMessag
       wish === "forget" ? store.wishes.drop(subject) : store.wishes.set({ vote: wish, subject, since: nowOf(state) })
     )
     if (Result.isFailure(done))
-      return reply.fail(new Unavailable({ actor: "ballots", reason: "disk-full: there is no room to keep the wish" }))
+      return reply.fail(
+        new Unavailable({
+          actor: "ballots",
+          code: done.failure.code,
+          reason: `${done.failure.code}: the wish cannot be kept`
+        })
+      )
     if (done.success) return reply.succeed(standings.votes())
     reply.fail(
       wish === "forget"

@@ -16,6 +16,7 @@ import type { ChainStore } from "../src/store/store.ts"
 import { nodeIdOf } from "../src/transport/hello.ts"
 import type { Signer } from "../src/validator/signer.ts"
 import type { Actor, ActorWatch } from "./actor.ts"
+import type { BackupWorld } from "./backup.ts"
 import type { Ballots } from "./ballots.ts"
 import { EventHub } from "./event-hub.ts"
 import { Health } from "./health.ts"
@@ -43,6 +44,8 @@ export interface TreeOptions {
     readonly callNode?: CallNode
   }
   readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint" | "config">
+  /** Makes backups of this node; undefined: it makes none of itself. */
+  readonly backups?: BackupWorld
   /** Signs for an authority, where authorities seal; undefined: this node is none. */
   readonly signer?: Signer
   /** Nonces that the miner tries in place before threads are asked: a millisecond, enough for any development target. */

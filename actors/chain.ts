@@ -28,7 +28,7 @@ import { branchBelowMax, chainBatchMax, chainInboxMax, headersAheadMax } from ".
 import { reached } from "../src/marks.ts"
 import { loadAnchors } from "../src/store/finality.ts"
 import { condemnPast, isPast } from "../src/store/past.ts"
-import type { DiskRoom } from "../src/store/room.ts"
+import { type DiskRoom, storageLog } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import { DoubleSigns } from "../src/store/double-signs.ts"
 import type { ActorSpec, Reply } from "./actor.ts"
@@ -267,8 +267,8 @@ const whenRoom = <A>({ disk }: ChainPorts, { clock }: State, decision: () => A):
     for (;;) {
       const done = disk.try(writer, clock.currentTimeMillisUnsafe(), decision)
       if (Result.isSuccess(done)) return done.success
-      const { first, retryMs } = done.failure
-      if (first) yield* Effect.logError("the disk is full: the chain waits for room")
+      const { code, first, retryMs } = done.failure
+      if (first) yield* Effect.logError(`${storageLog[code]}: the chain waits`)
       yield* Effect.sleep(retryMs)
     }
   })
@@ -402,8 +402,8 @@ const isWhole = (store: ChainStore, reader: ChainReader, row: Row, torn = new Se
         ? reader.find(parentId(walk.header))
         : undefined
   }
-  // Below the floor of a loaded snapshot nothing can be undone until its past is proven.
-  if (walk !== undefined && walk.header.height >= store.floor()) return true
+  // Below the floor of a loaded snapshot nothing can be undone until its past is proven, and below what was pruned nothing ever.
+  if (walk !== undefined && walk.header.height >= store.bottom()) return true
   for (const id of path) torn.add(id)
   return false
 }

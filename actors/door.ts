@@ -135,7 +135,8 @@ export class Door {
         capabilities.headersFirst,
         capabilities.transactions,
         capabilities.servesLight,
-        ...(options.config.filters === false ? [] : [capabilities.servesFilters])
+        ...(options.config.filters === false ? [] : [capabilities.servesFilters]),
+        ...(options.store.pruned() === 0 ? [] : [capabilities.pruned])
       ],
       binding: wire.binding,
       nonce: random(16),

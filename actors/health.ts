@@ -24,6 +24,9 @@ export class Health {
     this.readiness = new Readiness(this.now, (from, { name, since, reason, message }) =>
       events.publish({ type: "state", from: from.name, state: name, since, reason, message })
     )
+    metrics.gauge("cairn_storage_writable", "1 while the disk takes what the node writes.", () =>
+      this.disk.fault(this.now()) === undefined ? 1 : 0
+    )
     metrics.read("cairn_node_state", "1 for the state that the node is in.", "gauge", () => [
       [{ state: this.readiness.state.name }, 1]
     ])

@@ -20,7 +20,7 @@ import { hashesPerMessageMax, httpPageMax, pendingTransactionsMax, retoldMax } f
 import { reached } from "../src/marks.ts"
 import { type AccountView, type Page, TransactionRefused, Unavailable } from "../src/node.ts"
 import { deletePending, insertPending, loadPending } from "../src/store/pending.ts"
-import type { DiskRoom } from "../src/store/room.ts"
+import { type DiskRoom, storageLog } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
 import type { ActorSpec, Reply } from "./actor.ts"
 import {
@@ -75,8 +75,14 @@ const writer = "mempool"
 const batchMax = 512
 /** Transactions that can come to the pool and leave it again before a settle. */
 const leftMax = 2 * pendingTransactionsMax + batchMax * hashesPerMessageMax
-const noRoom = (): Unavailable =>
-  new Unavailable({ actor: "mempool", reason: "disk-full: the node's disk has no room, and nothing was taken" })
+const noRoom = (disk: DiskRoom) => (): Unavailable => {
+  const code = disk.faultOf(writer)
+  return new Unavailable({
+    actor: "mempool",
+    code,
+    reason: `${code}: the node's disk takes nothing, and nothing was taken`
+  })
+}
 
 /** The mempool actor: a mailbox around src/mempool. */
 export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessage> => {
@@ -113,7 +119,7 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
   const submit = (state: State, { transaction, reply }: Extract<MempoolMessage, { _tag: "Submit" }>): void => {
     if (reply.abandoned()) return
     const now = nowOf(state)
-    if (disk.isWaiting(writer, now)) return reply.fail(noRoom())
+    if (disk.isWaiting(writer, now)) return reply.fail(noRoom(disk)())
     const refused = admit(state, transaction, now)
     if (refused === undefined) state.fresh.push({ transaction, from: undefined, reply })
     else reply.fail(new TransactionRefused({ reject: refused }))
@@ -214,8 +220,10 @@ export const makeMempool = (ports: MempoolPorts): ActorSpec<State, MempoolMessag
     if (Result.isFailure(written)) {
       // What was admitted has pushed others out that are promised: only the disk knows them all.
       if (fresh.length > 0) fill(state)
-      answer(state, fresh, noRoom)
-      return written.failure.first ? Effect.logError("the disk is full: no transaction is taken") : undefined
+      answer(state, fresh, noRoom(disk))
+      return written.failure.first
+        ? Effect.logError(`${storageLog[written.failure.code]}: no transaction is taken`)
+        : undefined
     }
     const told = (transaction: Transaction): Admittance => ({
       transaction,

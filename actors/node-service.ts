@@ -11,6 +11,8 @@ import type { Amount } from "../src/ledger/amount.ts"
 import {
   type AccountView,
   type Answer,
+  BackupRefused,
+  type BackupsView,
   BlockRefused,
   type BlockView,
   type Busy,
@@ -63,6 +65,8 @@ export interface NodePorts {
   /** Does it mine all the time from the start on? */
   readonly miningActive: boolean
   readonly past: () => PastView | undefined
+  /** Undefined: this node makes no backups of itself. */
+  readonly backups: { readonly backup: NodeShape["backup"]; readonly view: () => Answer<BackupsView> } | undefined
   readonly readiness: Readiness
   /** Looks whether anything keeps the node from its work. */
   readonly check: () => void
@@ -113,7 +117,8 @@ const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["st
         state: ports.readiness.hear({ _tag: "Saw", ...sync }),
         sync,
         finalHeight: base.finalHeight,
-        past: ports.past()
+        past: ports.past(),
+        backups: yield* backupsOf(ports)
       }
     })
 }
@@ -131,6 +136,15 @@ const lookAround = (ports: NodePorts): Answer<Pick<ReadyView, "state" | "sync">>
     (sync) => ({ state: readiness.hear({ _tag: "Saw", ...sync }), sync })
   )
 }
+
+const backupsOf = ({ backups }: NodePorts): Answer<BackupsView | undefined> =>
+  backups === undefined ? Effect.succeed(undefined) : backups.view()
+
+/** A node that is recorded or simulated. */
+const withoutBackups = new BackupRefused({
+  code: "backups-none",
+  message: "This node makes no backups of itself. Copy its folder with cairn backup --data-dir DIR."
+})
 
 /** By state: the code of why it is not ready; a failed node has that of its fault. */
 const notReady = { genesis: "booting", boot: "booting", syncing: "catching-up", stopping: "stopping", dead: "stopping" }
@@ -153,7 +167,7 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
           code: "finality-broken",
           message: "What the authorities have made final contradicts this node."
         })
-      return { ready: reasons.length === 0, state, reasons, sync }
+      return { ready: reasons.length === 0, state, reasons, sync, backups: yield* backupsOf(ports) }
     })
 }
 
@@ -174,7 +188,10 @@ const makeValidate = (ports: NodePorts) => {
 /** What changes the chain: transactions, blocks that are sealed here or given, and whether to mine. */
 const makeOrders = (
   ports: NodePorts,
-  { blockView, mining }: { readonly blockView: (row: SnapshotRow) => BlockView; readonly mining: (on: boolean) => void }
+  {
+    blockView,
+    mining
+  }: { readonly blockView: (row: SnapshotRow) => BlockView | undefined; readonly mining: (on: boolean) => void }
 ): Pick<NodeShape, "submit" | "mine" | "setMining" | "offerBlock"> => {
   const { snapshot, mempool } = ports
   const read = readOf(ports)
@@ -232,13 +249,17 @@ export const makeNode = (ports: NodePorts): NodeShape => {
 
   let { miningActive } = ports
 
-  const blockView = (row: SnapshotRow): BlockView => ({
-    block: snapshot.block(row),
-    work: row.work,
-    confirmations: snapshot.tip().header.height - row.header.height + 1,
-    final: mapRow(snapshot.finalHeight(), (height) => row.header.height <= height),
-    rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
-  })
+  const blockView = (row: SnapshotRow): BlockView | undefined => {
+    const block = snapshot.blockOf(row)
+    if (block === undefined) return undefined
+    return {
+      block,
+      work: row.work,
+      confirmations: snapshot.tip().header.height - row.header.height + 1,
+      final: mapRow(snapshot.finalHeight(), (height) => row.header.height <= height),
+      rewardUnits: (row.header.height === 0 ? 0 : ledger.rewardAt(row.header.height) + row.fees) as Amount
+    }
+  }
   const headerView = ({ header, work, transactions }: SnapshotRow): HeaderView => ({
     header,
     work,
@@ -266,7 +287,8 @@ export const makeNode = (ports: NodePorts): NodeShape => {
           (height) => snapshot.rowAt(height)?.header.hash ?? []
         )
       ),
-    blocksDownFrom: (height, limit) => read(() => snapshot.rowsDownFrom(height, limit).map(blockView)),
+    blocksDownFrom: (height, limit) =>
+      read(() => snapshot.rowsDownFrom(height, limit).flatMap((row) => blockView(row) ?? [])),
     transaction: makeTransaction(ports),
     ...makeProofs(ports),
     account: (address) => mempool.ask<AccountView>((reply) => ({ _tag: "Account", address, reply })),
@@ -284,6 +306,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     stats: makeStats(ports, () => miningActive),
     validate: () => makeValidate(ports),
     ready: makeReady(ports),
+    backup: (label) => ports.backups?.backup(label) ?? Effect.fail(withoutBackups),
     finality: ports.finality,
     metrics: () => Effect.map(Clock.currentTimeMillis, () => ports.metrics.format()),
     listen: (afterId, onEvent) => ports.events.listen(afterId, onEvent)

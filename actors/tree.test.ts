@@ -131,6 +131,30 @@ describe("a disk without room", () => {
       })
     ))
 
+  test("is another state where it takes no writes at all: reads go on, and it is over by itself", () =>
+    forSeeds(5, () =>
+      Effect.gen(function* () {
+        const node = yield* startAlone()
+        const time = yield* Clock.currentTimeMillis
+        yield* node.tree.node.mine(undefined)
+        node.store.db.run("PRAGMA query_only = 1")
+        const heard = yield* Effect.flip(node.tree.node.submit(pay(0, 1, time)))
+        expect(heard).toMatchObject({ _tag: "Unavailable", code: "storage-read-only" })
+        const mined = yield* Effect.forkChild(node.tree.node.mine(undefined))
+        yield* Effect.sleep(30_000)
+        expect([yield* readyCodes(node), yield* restarts(node)]).toEqual([["storage-read-only"], []])
+        expect(yield* node.tree.node.metrics()).toContain("cairn_storage_writable 0")
+        expect((yield* node.tree.node.blockAt(1))?.confirmations).toBe(1)
+        expect(yield* node.tree.node.account(keyOf(0).address)).toMatchObject({ nonce: 0 })
+        node.store.db.run("PRAGMA query_only = 0")
+        yield* Fiber.join(mined)
+        yield* node.tree.node.submit(pay(0, 1, time))
+        expect([yield* readyCodes(node), yield* restarts(node)]).toEqual([[], []])
+        expect(yield* node.tree.node.metrics()).toContain("cairn_storage_writable 1")
+        yield* node.tree.stop
+      })
+    ))
+
   test("does not keep a node from stopping in time", () =>
     forSeeds(5, () =>
       Effect.gen(function* () {

@@ -3,7 +3,7 @@
  *
  *   root ─┬─ core (rest-for-one): chain → mempool → miner → sync
  *         ├─ edge (one-for-one): maintenance, discovery if there are services, ticker; where authorities seal ballots, where they
- *         │    vote finality; where nodes are to be asked by HTTP http-sync, and without peers http-relay
+ *         │    vote finality; where nodes are to be asked by HTTP http-sync, and without peers http-relay; backup, if the node makes any
  *         ├─ past (gives up at once): past, where a snapshot was loaded
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
@@ -15,6 +15,7 @@ import { eventsKeptMax, eventStreamsMax, stopMsMax } from "../src/limits.ts"
 import type { FinalityView, NodeShape } from "../src/node.ts"
 import { unsealing } from "../src/validator/signer.ts"
 import type { ActorRef } from "./actor.ts"
+import { startBackups } from "./backup.ts"
 import { type Base, type Core, makeBase, type TreeOptions } from "./base.ts"
 import { makeCore } from "./core.ts"
 import { Door } from "./door.ts"
@@ -101,21 +102,16 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const discovery = door.seekers()
     const httpSync = door.asker()
     const asking = [httpSync, core.relay].filter((actor) => actor !== undefined)
-    const ticker = makeTicker(beatsOf(base, core, [maintenance, ...votes, ...past, ...discovery, ...asking]))
-    const edge = [maintenance, ...votes, ...discovery, ...asking, ticker, ...ballots.actors]
+    const backups = options.backups === undefined ? undefined : startBackups(options.backups, base)
+    const copying = backups === undefined ? [] : [backups.actor]
+    const timed = [...discovery, ...asking, ...copying]
+    const ticker = makeTicker(beatsOf(base, core, [maintenance, ...votes, ...past, ...timed]))
+    const edge = [maintenance, ...votes, ...timed, ticker, ...ballots.actors]
     const outer = yield* supervise("edge", "one-for-one", edge)
     const last = past.length === 0 ? undefined : yield* startPasts(past)
-    const judges = [...votes, ...ballots.actors, ...past]
-    const actors = [chain, mempool, miner, sync, maintenance, ...discovery, ...asking, ...judges]
+    const actors = [chain, mempool, miner, sync, maintenance, ...timed, ...votes, ...ballots.actors, ...past]
     const states = makeStateService(snapshot, rules)
-    const bounds = (): ReadonlyArray<HeldBound> => [
-      ...actors.flatMap(boundsOf),
-      ...sessions.all().flatMap(boundsOf),
-      ...door.bounds(),
-      ...states.bounds(),
-      { actor: "events", of: "kept", used: events.keptCount, max: eventsKeptMax },
-      { actor: "events", of: "streams", used: events.streamCount, max: eventStreamsMax }
-    ]
+    const bounds = heldBy(base, actors, [door, states])
     showMetrics(base, actors)
     showBounds(metrics, bounds)
 
@@ -135,6 +131,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       hashesPerSecond: () => hashes.rate,
       miningActive: config.mining.threads > 0 || options.signer !== undefined,
       past: progress,
+      backups,
       readiness,
       check,
       stateAt: states.stateAt,
@@ -156,6 +153,22 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const failed = Effect.tapError(gaveUp, ended)
     return { node, failed, stop, bounds }
   })
+
+type Bounds = () => ReadonlyArray<HeldBound>
+
+const heldBy =
+  (
+    { sessions, events }: Base,
+    actors: ReadonlyArray<Pick<AnySession, "name" | "bounds">>,
+    parts: ReadonlyArray<{ readonly bounds: Bounds }>
+  ): Bounds =>
+  () => [
+    ...actors.flatMap(boundsOf),
+    ...sessions.all().flatMap(boundsOf),
+    ...parts.flatMap((part) => part.bounds()),
+    { actor: "events", of: "kept", used: events.keptCount, max: eventsKeptMax },
+    { actor: "events", of: "streams", used: events.streamCount, max: eventStreamsMax }
+  ]
 
 const boundsOf = ({ name, bounds }: Pick<AnySession, "name" | "bounds">): ReadonlyArray<HeldBound> =>
   bounds().map((bound) => ({ ...bound, actor: name }))

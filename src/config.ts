@@ -139,7 +139,7 @@ export interface BackupConfig {
   readonly everyMs: number | undefined
   /** Backups of one label that are kept; the oldest goes first. */
   readonly keep: number
-  /** Of the copies of keys in the backups that the node makes by itself; undefined: they are left out. */
+  /** Seals the node's keys, which come along then; undefined: they are left out. A secret. */
   readonly passphrase?: string | undefined
 }
 

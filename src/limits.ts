@@ -218,6 +218,20 @@ export const threadStartsMax = 3
 export const diskRetryMs = 500
 export const diskRetryMsMax = 15_000
 
+/** Characters of a backup's label; what is longer is cut. */
+export const backupLabelCharsMax = 48
+/** Bytes of a backup's manifest, and of its sealed keys: some thousands of key files. Larger: not read, and not made. */
+export const manifestBytesMax = 16 * 1024
+export const backupKeysBytesMax = 8 * 1024 * 1024
+/** Backups of one label that an operator may wish to keep. */
+export const backupsKeptMax = 10_000
+/** Milliseconds that a backup which somebody waits for may take before he hears that it goes on without him. */
+export const backupMsMax = 110_000
+/** Backups that wait for the one that is made. Beyond: Busy. */
+export const backupsWaitingMax = 4
+/** Blocks that pruning keeps at least: as far as a snapshot's own, and beyond any honest change of branch. */
+export const prunedKeepMin = 288
+
 /** Bytes of an HTTP request body. Larger: 413. */
 export const httpBodyBytesMax = 256 * 1024
 /** Bytes of a body that brings a block in hex, to the one route that takes one. Larger: 413. */

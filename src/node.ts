@@ -17,7 +17,17 @@ import type { NodeState, StateName } from "./ready.ts"
 /** The part of the node that was asked has more to do than it may queue. Try again after `retryAfterMs`. */
 export class Busy extends Data.TaggedError("Busy")<{ readonly actor: string; readonly retryAfterMs: number }> {}
 /** The part of the node that was asked is gone or does not answer in time: it stops, or it failed. */
-export class Unavailable extends Data.TaggedError("Unavailable")<{ readonly actor: string; readonly reason: string }> {}
+export class Unavailable extends Data.TaggedError("Unavailable")<{
+  readonly actor: string
+  readonly reason: string
+  /** The disk takes no writes for now. */
+  readonly code?: "disk-full" | "storage-read-only"
+}> {}
+/** A backup was not made; none is left half made. */
+export class BackupRefused extends Data.TaggedError("BackupRefused")<{
+  readonly code: string
+  readonly message: string
+}> {}
 /** The input was refused; nothing changed. */
 export class TransactionRefused extends Data.TaggedError("TransactionRefused")<{
   readonly reject: TransactionReject
@@ -56,6 +66,8 @@ export interface NodeFacts {
   readonly startedAt: number
   /** What the operator chose, without the secrets: whoever shows it tells none. */
   readonly config: NodeConfig
+  /** Bodies up to this height are dropped, the genesis excepted; 0 or undefined: none are. */
+  readonly prunedTo?: number
 }
 
 export interface Account {
@@ -252,6 +264,8 @@ export interface Stats {
   readonly finalHeight: number | undefined
   /** Undefined: every block of the chain has been replayed here. */
   readonly past: PastView | undefined
+  /** Undefined: this node makes no backups of itself. */
+  readonly backups: BackupsView | undefined
 }
 
 export interface SyncView {
@@ -414,12 +428,40 @@ export interface Subscription {
   readonly close: () => void
 }
 
+/** A backup that this node has made. */
+export interface BackupView {
+  /** Its folder. */
+  readonly path: string
+  readonly label: string
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly height: number
+  readonly bytes: number
+}
+
+/** How it is with backups of this node; since its start, but for the newest, which may be older. */
+export interface BackupsView {
+  readonly last: BackupView | undefined
+  /** Milliseconds since 1970 when the next is due; undefined: they are made when asked for. */
+  readonly nextAt: number | undefined
+  readonly failures: number
+  /** Why the newest try failed; undefined: it did not. */
+  readonly lastError: string | undefined
+}
+
+/** A backup as it was made: its manifest as docs/api.md shows it. */
+export interface BackupMade {
+  readonly path: string
+  readonly manifest: Readonly<Record<string, unknown>>
+}
+
 export interface ReadyView {
   readonly ready: boolean
   readonly state: NodeState
   readonly reasons: ReadonlyArray<{ readonly code: string; readonly message: string }>
   /** Undefined: the node cannot say at this moment, and is not ready. */
   readonly sync: SyncView | undefined
+  readonly backups: BackupsView | undefined
 }
 
 export interface NodeShape {
@@ -482,6 +524,8 @@ export interface NodeShape {
   /** The cheap consistency check: tip, state root and supply agree with each other. */
   readonly validate: () => Answer<{ readonly valid: boolean; readonly reason: string }>
   readonly ready: () => Answer<ReadyView>
+  /** Copies the last commit into the folder of backups, while the node goes on; answered when it is on disk. */
+  readonly backup: (label: string | undefined) => Answer<BackupMade, BackupRefused>
   /** Wishes from now on, or forgets, that somebody become an authority or be none; this node's blocks carry the vote. */
   readonly vote: (wish: "admit" | "expel" | "forget", subject: Address) => Answer<VotesView, VoteRefused>
   /** Undefined: the chain has no authorities. */

@@ -21,6 +21,7 @@ import { loadSnapshotFile, makeSnapshotFile } from "./snapshot.ts"
 import { makeStartCommand } from "./start-command.ts"
 import { stateAt } from "./state.ts"
 import { status } from "./status.ts"
+import { storageCommands } from "./storage-command.ts"
 import { makeTestnetCommand } from "./testnet-command.ts"
 import { tokenCommand } from "./token-command.ts"
 import { verify } from "./verify.ts"
@@ -98,7 +99,9 @@ const verifyCommand = Command.make("verify", verifyFlags, ({ dataDir: folder, pa
 )
 
 const snapshotCommand = Command.make("snapshot").pipe(
-  Command.withDescription("A chain's headers, state and last blocks in one file: a node from it need not replay the past"),
+  Command.withDescription(
+    "A chain's headers, state and last blocks in one file: a node from it need not replay the past"
+  ),
   Command.withSubcommands([
     Command.make(
       "make",
@@ -128,7 +131,10 @@ const snapshotCommand = Command.make("snapshot").pipe(
       {
         file: Argument.String("file").pipe(Argument.withDescription("Snapshot to load")),
         dataDir,
-        spec: optional("spec", `Chain spec of a folder without one: a file, or ${presetNames}; default: the preset it fits`)
+        spec: optional(
+          "spec",
+          `Chain spec of a folder without one: a file, or ${presetNames}; default: the preset it fits`
+        )
       },
       ({ file, dataDir: folder, spec }) =>
         Effect.flatMap(Clock.Clock, (clock) =>
@@ -199,6 +205,7 @@ export const makeRoot = (startedAt: number) =>
       verifyCommand,
       proofCommand,
       snapshotCommand,
+      ...storageCommands,
       lightCommand,
       replayCommand,
       discoveryCommand,

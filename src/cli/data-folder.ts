@@ -16,13 +16,14 @@ import { isSecret } from "../crypto/signature.ts"
 import { exists, FileFault, readText, writeFile } from "../io/files.ts"
 import type { TlsIdentity } from "../io/tcp.ts"
 import { specBytesMax } from "../limits.ts"
+import { layout } from "../store/layout.ts"
 import { failure } from "./failure.ts"
 
 const secretMode = 0o600
 const smallFileBytesMax = 16 * 1024
 
-export const specPath = (folder: string): string => join(folder, "spec.json")
-export const databasePath = (folder: string): string => join(folder, "chain.db")
+export const specPath = (folder: string): string => join(folder, layout.spec)
+export const databasePath = (folder: string): string => join(folder, layout.database)
 export const keystorePath = (folder: string): string => join(folder, "keystore")
 export const tokenPath = (folder: string): string => join(folder, "admin.token")
 /** Named tokens of admin routes, by their hashes. */
@@ -39,7 +40,8 @@ export const parseFile = (text: string, name: string): unknown => {
   throw failure("usage", "spec-malformed", `${name} is not JSON: line ${line}, column ${column}: ${message}`)
 }
 
-const parse = (text: string, name: string): ChainSpec => {
+/** The spec of a file's text. Throws Failure. */
+export const parseSpecText = (text: string, name: string): ChainSpec => {
   const json = parseFile(text, name)
   if (isCcoin(json))
     throw failure(
@@ -62,9 +64,9 @@ const parse = (text: string, name: string): ChainSpec => {
 /** The spec of a preset's name or of a file. Throws Failure. */
 export const loadSpec = (nameOrPath: string): ChainSpec => {
   const preset = presets[nameOrPath]
-  if (preset !== undefined) return parse(JSON.stringify(preset), `preset ${nameOrPath}`)
+  if (preset !== undefined) return parseSpecText(JSON.stringify(preset), `preset ${nameOrPath}`)
   try {
-    return parse(readText(nameOrPath, specBytesMax), nameOrPath)
+    return parseSpecText(readText(nameOrPath, specBytesMax), nameOrPath)
   } catch (error) {
     if (!(error instanceof FileFault)) throw error
     throw failure(
@@ -78,7 +80,7 @@ export const loadSpec = (nameOrPath: string): ChainSpec => {
 
 /** The spec that a folder was initialised with. Throws Failure. */
 export const specOf = (folder: string): ChainSpec => {
-  if (isInitialised(folder)) return parse(readText(specPath(folder), specBytesMax), specPath(folder))
+  if (isInitialised(folder)) return parseSpecText(readText(specPath(folder), specBytesMax), specPath(folder))
   throw failure(
     "dataFolder",
     "store-missing",

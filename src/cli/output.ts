@@ -85,6 +85,15 @@ export const makeProgress = (now: () => number, everyMs: number): ((text: string
   }
 }
 
+/** The same, for what may be done at once: in a pipe nothing is said before the first `everyMs` have passed. */
+export const makeLateProgress = (now: () => number, everyMs: number): ((text: string, value: unknown) => void) => {
+  const began = now()
+  const say = makeProgress(now, everyMs)
+  return (text, value) => {
+    if (process.stderr.isTTY === true || now() - began >= everyMs) say(text, value)
+  }
+}
+
 /** Takes away the line that is redrawn. */
 export const clearLine = (): void => void (process.stderr.isTTY === true && process.stderr.write("\r\u001b[K"))
 

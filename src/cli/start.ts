@@ -38,6 +38,7 @@ import { ChainStore } from "../store/store.ts"
 import type { Signer } from "../validator/signer.ts"
 import { attempt, failureOfStore } from "./attempt.ts"
 import { spendersIn } from "./account-token.ts"
+import { backupWorld } from "./backups.ts"
 import { noSealingWish, openSigner, type SealingWish } from "./sealing.ts"
 import {
   databasePath,
@@ -344,9 +345,14 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
               tls,
               proposer: proposer ?? key.address,
               ...(signer === undefined ? {} : { signer }),
+              // What is recorded is run again from its journal, where there is nobody to make any.
+              ...(recording === undefined
+                ? { backups: backupWorld({ config, rules, key, httpUrl: url, random }) }
+                : {}),
               doors: { tcp: bunTcp, startThread: startBunThread, fetch: bunFetch, callNode: bunCallNode },
               facts: {
                 version,
+                prunedTo: store.pruned(),
                 agent: `cairn/${version}`,
                 dev: config.dev,
                 dataDir: folder,

@@ -28,6 +28,14 @@ const unproven = (floor: number): Failure =>
     "Prove them first: cairn verify --past --from DIR. Or start the node: it does so with what its peers have."
   )
 
+const prunedPast = (height: number): Failure =>
+  failure(
+    "refused",
+    "past-pruned",
+    `Blocks 1 to ${height} are pruned: there is nothing to replay the chain from.`,
+    "A whole chain comes from a backup, or from peers into a new folder. What a start checks still holds."
+  )
+
 /** Says how far the replay is, and how long it will take. */
 export const makeReplayProgress = (now: () => number): ((height: number, of: number) => void) => {
   const progress = makeProgress(now, 5_000)
@@ -52,6 +60,7 @@ export const verify = (options: { readonly dataDir: string; readonly now: () => 
   const store = new ChainStore(openDatabase(databasePath(options.dataDir)), rules)
   try {
     if (store.floor() > 0) throw unproven(store.floor())
+    if (store.pruned() > 0) throw prunedPast(store.pruned())
     const damage = store.damage()
     if (damage !== undefined) throw corrupt(`The database is damaged: ${damage}`)
     const began = options.now()

@@ -248,10 +248,12 @@ class Flights {
     ) as unknown as Pick<NodeShape, Method>
     // One by one: a call that is added to the node must be put on one side or the other.
     const { facts, tip, blockAt, blockOf, headersFrom, headersAfter, locator, blocksDownFrom, validate } = first
-    const { transactionProof, accountProof, coinProof, everyCoin, stateAt, votes, evidence, authorities } = first
+    // A recorded node makes no backups: of those nothing would stand in the journal.
+    const { transactionProof, accountProof, coinProof, everyCoin, stateAt, votes, evidence, authorities, backup } =
+      first
     return {
       ...{ facts, tip, blockAt, blockOf, headersFrom, headersAfter, locator, blocksDownFrom, validate },
-      ...{ transactionProof, accountProof, coinProof, everyCoin, stateAt, votes, evidence, authorities },
+      ...{ transactionProof, accountProof, coinProof, everyCoin, stateAt, votes, evidence, authorities, backup },
       ...recorded,
       metrics: () => Effect.map((this.running?.tree.node ?? first).metrics(), (text) => text + this.figures()),
       listen: (afterId, onEvent) => this.listen(afterId, onEvent)

@@ -59,8 +59,8 @@ const problemOf = async (response: Response | Promise<Response>): Promise<readon
 }
 
 /**
- * A request that each route answers well; others are in legacy.test.ts, network.test.ts, coins.test.ts, authorities.test.ts,
- * rota-handlers.test.ts and finality.test.ts.
+ * A request that each route answers well; others are in legacy.test.ts, network.test.ts, storage.test.ts, coins.test.ts,
+ * authorities.test.ts, rota-handlers.test.ts and finality.test.ts.
  */
 type Sampled = Exclude<
   RouteName,
@@ -72,6 +72,7 @@ type Sampled = Exclude<
   | "evidence"
   | "authorities"
   | "finality"
+  | "backup"
   | keyof typeof legacyRoutes
   | keyof typeof networkRoutes
 >

@@ -8,7 +8,7 @@ import { type Context, Effect, Exit, Result } from "effect"
 import { type Context as HonoContext, type Handler, Hono } from "hono"
 import { assert } from "../assert.ts"
 import { httpBodyBytesMax } from "../limits.ts"
-import type { Answer, BlockRefused, NodeShape, TransactionRefused, VoteRefused } from "../node.ts"
+import type { Answer, NodeShape } from "../node.ts"
 import { Access, type AccessOptions, isGuard } from "./access.ts"
 import { answer, decodeWith, readJson } from "./answer.ts"
 import { remoteOf } from "./caller.ts"
@@ -18,7 +18,7 @@ import { type Handlers, type Input, isProblem } from "./exchange.ts"
 import { makeHandlers } from "./handlers.ts"
 import { checkActing, closed, guards, internal } from "./guards.ts"
 import { makeDocsPage, makeOpenApi } from "./openapi.ts"
-import { type Problem, problem, problemOf } from "./problem.ts"
+import { type Problem, problem, problemOf, type Refused } from "./problem.ts"
 import { hashToken } from "./tokens.ts"
 
 export interface AppOptions {
@@ -167,7 +167,7 @@ const serve = async (c: HonoContext, { name, route, handlers, options }: Serving
     body: body.value,
     remote: remoteOf(c)
   }
-  const handle = handlers[name] as (input: Input) => Answer<Outcome, TransactionRefused | BlockRefused | VoteRefused>
+  const handle = handlers[name] as (input: Input) => Answer<Outcome, Refused>
   const exit = await Effect.runPromiseExitWith(options.context)(Effect.result(handle(input)))
   if (Exit.isFailure(exit)) throw new Error(String(exit.cause))
   if (Result.isFailure(exit.value)) return answer(c, problemOf(exit.value.failure))

@@ -54,6 +54,7 @@ export const capabilitiesOf = (facts: NodeFacts, { hasPage }: AppFacts): Readonl
     rate_limiting: Object.values(rates).some((rate) => rate > 0),
     frontend_console: hasPage,
     frontend_learn: false,
+    full_history: !facts.prunedTo,
     event_stream: true,
     openapi: true,
     server_wallets: http.serverWallets === true,

@@ -7,6 +7,7 @@ import { authorityRoutes } from "./authority-contract.ts"
 import { healthRoutes } from "./health-contract.ts"
 import { legacyRoutes } from "./legacy-contract.ts"
 import { networkRoutes } from "./network-contract.ts"
+import { storageRoutes } from "./storage-contract.ts"
 import { leaderSlotsMax } from "../limits.ts"
 import {
   Account,
@@ -177,7 +178,7 @@ export const routes = {
     auth: "public",
     summary: "The best branch's block at a height (genesis is 0).",
     status: 200,
-    ...notFound,
+    refusals: { 404: "there is none", 410: "it is pruned here" },
     reply: Schema.Struct({ block: Block })
   }),
   blockOf: route({
@@ -415,6 +416,7 @@ export const routes = {
   ...authorityRoutes,
   ...legacyRoutes,
   ...networkRoutes,
+  ...storageRoutes,
   hash: route({
     method: "GET",
     path: "/api/hash/sha256/:text{.+}",

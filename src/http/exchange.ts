@@ -1,7 +1,7 @@
 /** What passes between the app and its handlers. */
-import type { Answer, BlockRefused, TransactionRefused, VoteRefused } from "../node.ts"
+import type { Answer } from "../node.ts"
 import type { ReplyOf, RouteName } from "./contract.ts"
-import type { Problem } from "./problem.ts"
+import type { Problem, Refused } from "./problem.ts"
 
 /** What a handler is given: decoded query and body, path parameters. */
 export interface Input {
@@ -26,5 +26,5 @@ export type Output<N extends RouteName> =
 export const isProblem = (value: object): value is Problem => "code" in value && "detail" in value
 
 export type Handlers = {
-  readonly [N in RouteName]: (input: Input) => Answer<Output<N>, TransactionRefused | BlockRefused | VoteRefused>
+  readonly [N in RouteName]: (input: Input) => Answer<Output<N>, Refused>
 }

@@ -36,6 +36,7 @@ import { pathOf } from "./openapi.ts"
 import { problem } from "./problem.ts"
 import { rotaHandlers } from "./rota-handlers.ts"
 import { snapshotOf, snapshotSize, snapshotWith, statsAndMeta } from "./snapshot.ts"
+import { storageHandlers } from "./storage-handlers.ts"
 import { stateHandlers } from "./state-handlers.ts"
 
 /** Confirmations after which a block's page is told to be kept by caches: a reorganisation that deep is news of another kind. */
@@ -58,10 +59,14 @@ const cacheOf = (view: BlockView): Readonly<Record<string, string>> =>
 
 const now = (): string => new Date().toISOString()
 
-const blockOutput = ({ facts }: NodeShape, view: BlockView | undefined, what: string): Output<"blockAt"> =>
-  view === undefined
-    ? problem(404, "block-not-found", `There is no block ${what} on the best branch.`)
-    : { reply: { block: blockJson(facts, view) }, headers: cacheOf(view) }
+const blockOutput = ({ facts }: NodeShape, view: BlockView | undefined, what: string): Output<"blockAt"> => {
+  if (view !== undefined) return { reply: { block: blockJson(facts, view) }, headers: cacheOf(view) }
+  const pruned = facts.prunedTo ? ` that is kept here: blocks 1 to ${facts.prunedTo} are pruned` : ""
+  return problem(404, "block-not-found", `There is no block ${what} on the best branch${pruned}.`)
+}
+
+/** Is the body of a height one that was dropped? */
+const isPruned = ({ facts }: NodeShape, height: number): boolean => height > 0 && height <= (facts.prunedTo ?? 0)
 
 /** What this node is and how it is. */
 const nodeHandlers = (
@@ -186,9 +191,13 @@ const chainHandlers = (node: NodeShape): Pick<Handlers, "chain" | "headers" | "l
         return { reply: { meta: metaJson(facts, header), locator } }
       }),
     blockAt: ({ params }) =>
-      Effect.map(node.blockAt(Number(params["height"])), (view) =>
-        blockOutput(node, view, `at height ${params["height"]}`)
-      ),
+      isPruned(node, Number(params["height"]))
+        ? Effect.succeed(
+            problem(410, "block-pruned", `Blocks 1 to ${facts.prunedTo} are pruned here. Ask another node.`)
+          )
+        : Effect.map(node.blockAt(Number(params["height"])), (view) =>
+            blockOutput(node, view, `at height ${params["height"]}`)
+          ),
     blockOf: ({ params }) => {
       const hash = params["hash"]!.toLowerCase()
       return Effect.map(node.blockOf(fromHex(hash)! as Uint8Array as BlockHash), (view) =>
@@ -293,5 +302,6 @@ export const makeHandlers = (node: NodeShape, app: AppFacts): Handlers => ({
   ...authorityHandlers(node),
   ...networkHandlers(node, app),
   ...rotaHandlers(node),
+  ...storageHandlers(node),
   ...proofHandlers(node)
 })

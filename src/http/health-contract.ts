@@ -1,6 +1,6 @@
 /** Routes for who watches over the process: does it live, has it started, may it be sent work? A part of contract.ts. Never limited. */
 import { Schema } from "effect"
-import { count, nullable, State, text } from "./shapes.ts"
+import { Backups, count, nullable, State, text } from "./shapes.ts"
 
 /** How far the node is behind the best header that it knows of. */
 export const Progress = Schema.Struct({
@@ -37,6 +37,8 @@ export const healthRoutes = {
       node_id: text,
       height: count,
       sync: Progress,
+      /** Null: the node makes none of itself. */
+      backups: nullable(Backups),
       timestamp: text
     })
   },

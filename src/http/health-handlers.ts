@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { NodeShape, ReadyView, Tip } from "../node.ts"
 import type { Handlers } from "./exchange.ts"
-import { namesJson, stateJson } from "./json.ts"
+import { backupsJson, namesJson, stateJson } from "./json.ts"
 import { problem } from "./problem.ts"
 
 /** How long an answer holds. */
@@ -30,17 +30,18 @@ export const healthHandlers = (node: NodeShape): Pick<Handlers, "live" | "ready"
     const { name } = view.state
     started ||= name !== "genesis" && name !== "boot"
     const state = stateJson(view.state)
-    return { view, state, sync: progressJson(view, tip), timestamp: new Date().toISOString() }
+    const backups = backupsJson(view.backups)
+    return { view, state, backups, sync: progressJson(view, tip), timestamp: new Date().toISOString() }
   })
   const looked = Effect.runSync(Effect.cachedWithTTL(look, holds))
   return {
     live: () => Effect.succeed({ reply: { status: "ok" as const } }),
     ready: () =>
-      Effect.map(looked, ({ view: { ready, reasons }, state, sync, timestamp }) => {
+      Effect.map(looked, ({ view: { ready, reasons }, state, sync, backups, timestamp }) => {
         const more = { errors: reasons, extra: { state, sync } }
         if (!ready) return problem(503, "not-ready", reasons.map(({ message }) => message).join(" "), more)
         const { chainId } = rules.spec.ledger
-        const reply = { state, chain_id: chainId, node_id, height: sync.height, sync, timestamp }
+        const reply = { state, chain_id: chainId, node_id, height: sync.height, sync, backups, timestamp }
         return { reply: { status: "ready" as const, ...reply } }
       }),
     startup: () =>

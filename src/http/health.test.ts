@@ -19,6 +19,7 @@ const viewOf = (name: StateName, more: Partial<ReadyView> = {}): ReadyView => ({
   state: { name, since: 1, reason: "why", message: "So it is.", looks: true },
   reasons: name === "ready" ? [] : [{ code: "catching-up", message: "40 blocks behind." }],
   sync,
+  backups: undefined,
   ...more
 })
 

@@ -17,6 +17,7 @@ import type { Outpoint } from "../ledger/transaction.ts"
 import { frameBytesMax, pendingTransactionsMax } from "../limits.ts"
 import type {
   AccountView,
+  BackupsView,
   BlockView,
   CheckpointView,
   CoinView,
@@ -275,6 +276,21 @@ const windowOf = (difficulty: ChainSpec["difficulty"]): number =>
     : difficulty.rule === "interval-bits"
       ? difficulty.intervalBlocks
       : 1
+export const backupsJson = (backups: BackupsView | undefined): Json<"stats", "stats">["backups"] => {
+  if (backups === undefined) return null
+  const { last, nextAt, failures, lastError } = backups
+  // The folder is the operator's business; its name is enough to know which it is.
+  const shown = last && { ...last, name: last.path.split("/").at(-1)! }
+  return {
+    last:
+      shown === undefined
+        ? null
+        : { name: shown.name, label: shown.label, at: shown.at, height: shown.height, bytes: shown.bytes },
+    next_at: nextAt ?? null,
+    failures,
+    last_error: lastError ?? null
+  }
+}
 
 export const statsJson = (
   facts: NodeFacts,
@@ -314,7 +330,8 @@ export const statsJson = (
     state: stateJson(stats.state),
     sync: syncJson(stats.sync),
     ...(stats.finalHeight === undefined ? {} : { final_height: stats.finalHeight }),
-    past: stats.past === undefined ? null : pastJson(stats.past)
+    past: stats.past === undefined ? null : pastJson(stats.past),
+    backups: backupsJson(stats.backups)
   }
 }
 

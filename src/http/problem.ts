@@ -1,6 +1,6 @@
 /** Refusals and faults as problem details (RFC 9457): a stable code, what was wrong, what to do. docs/errors.md lists the codes. */
 import type { TransactionRejectCode } from "../ledger/reject.ts"
-import type { BlockRefused, Busy, TransactionRefused, Unavailable, VoteRefused } from "../node.ts"
+import type { BackupRefused, BlockRefused, Busy, TransactionRefused, Unavailable, VoteRefused } from "../node.ts"
 
 export interface Problem {
   readonly status: number
@@ -55,8 +55,11 @@ const busy: ReadonlySet<TransactionRejectCode> = new Set([
 /** What a vote is about is not there. */
 const missing: ReadonlySet<VoteRefused["code"]> = new Set(["authorities-missing", "wish-missing"])
 
+/** What handlers may end with beside an answer. */
+export type Refused = TransactionRefused | BlockRefused | VoteRefused | BackupRefused
+
 /** The problem of what a node answers instead of an answer. */
-export const problemOf = (error: TransactionRefused | BlockRefused | VoteRefused | Busy | Unavailable): Problem => {
+export const problemOf = (error: Refused | Busy | Unavailable): Problem => {
   switch (error._tag) {
     case "TransactionRefused": {
       const { code, message, detail } = error.reject
@@ -66,6 +69,8 @@ export const problemOf = (error: TransactionRefused | BlockRefused | VoteRefused
     }
     case "BlockRefused":
       return problem(500, error.reject.code, error.reject.message)
+    case "BackupRefused":
+      return problem(error.code === "backups-none" ? 503 : 500, error.code, error.message)
     case "VoteRefused":
       return problem(missing.has(error.code) ? 404 : 409, error.code, error.message)
     case "Busy":
@@ -73,7 +78,7 @@ export const problemOf = (error: TransactionRefused | BlockRefused | VoteRefused
         headers: { "retry-after": String(Math.ceil(error.retryAfterMs / 1000)) }
       })
     case "Unavailable":
-      return problem(503, "unavailable", `The ${error.actor} does not answer: ${error.reason}.`, {
+      return problem(503, error.code ?? "unavailable", `The ${error.actor} does not answer: ${error.reason}.`, {
         headers: { "retry-after": "5" }
       })
   }

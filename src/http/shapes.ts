@@ -237,6 +237,13 @@ const Past = Schema.Struct({
   blocks_per_second: Schema.Finite,
   eta_ms: nullable(Schema.Finite)
 })
+export const Backups = Schema.Struct({
+  last: nullable(Schema.Struct({ name: text, label: text, at: count, height: count, bytes: count })),
+  /** Null: they are made when asked for. */
+  next_at: nullable(count),
+  failures: count,
+  last_error: nullable(text)
+})
 export const Stats = Schema.Struct({
   blocks: count,
   pending_transactions: count,
@@ -266,7 +273,9 @@ export const Stats = Schema.Struct({
   sync: Sync,
   /** Absent where authorities do not vote on checkpoints. */
   final_height: Schema.optionalKey(count),
-  past: nullable(Past)
+  past: nullable(Past),
+  /** Null: this node makes no backups of itself. */
+  backups: nullable(Backups)
 })
 export const Meta = Schema.Struct({
   name: text,

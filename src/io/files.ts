@@ -101,6 +101,8 @@ export const stampOf = (path: string): string | undefined => {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
   return stat === undefined ? undefined : `${stat.mtimeNs}-${stat.size}-${stat.ino}`
 }
+/** Flushes a file, so that its bytes are on disk; or a folder, so that the names in it are. */
+export const flushFile = (path: string): void => withFile(path, "r", fsyncSync)
 
 /** Is there a file or folder? */
 export const exists = (path: string): boolean => existsSync(path)

@@ -35,13 +35,14 @@ export class FileWriter {
   private readonly temporary: string
   private readonly file: number
 
-  constructor(path: string) {
+  /** `mode`: from its first byte on. */
+  constructor(path: string, mode = 0o644) {
     this.path = path
     this.temporary = join(dirname(path), `.${process.pid}-${basename(path)}.tmp`)
     this.file = faulting(path, () => {
       mkdirSync(dirname(path), { recursive: true })
       rmSync(this.temporary, { force: true })
-      return openSync(this.temporary, "wx")
+      return openSync(this.temporary, "wx", mode)
     })
   }
 

@@ -26,9 +26,13 @@ const brokenSql = `SELECT b.height FROM best b LEFT JOIN headers h ON h.n = b.n
   WHERE b.height > ? AND q.hash IS NOT h.previous ORDER BY b.height LIMIT 1`
 
 const floorSql = "SELECT value FROM meta WHERE key = 'floor'"
+const prunedSql = "SELECT value FROM meta WHERE key = 'pruned'"
 
 /** The height up to which blocks are known by their headers only, after a snapshot was loaded; 0: all are here. */
 export const floorOf = (db: Database): number => db.query<{ value: number }, []>(floorSql).get()?.value ?? 0
+
+/** The height up to which bodies were dropped; 0: none were. */
+export const prunedOf = (db: Database): number => db.query<{ value: number }, []>(prunedSql).get()?.value ?? 0
 
 /**
  * What does not fit together at the tip, in words; undefined: all does. Reads the last blocks' rows, one page of the

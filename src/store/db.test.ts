@@ -1,6 +1,7 @@
 /** The database file: forward migrations, the lock, a failed decision that leaves nothing. */
 import { afterAll, describe, expect, test } from "bun:test"
-import { mkdtempSync, rmSync } from "node:fs"
+import { Database } from "bun:sqlite"
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { specOf, TestChain, transfer } from "../../test/fixtures.ts"
@@ -59,6 +60,51 @@ test("a store whose state is not its tip's is refused when it is opened", () => 
   chain.store.db.run("DELETE FROM pages WHERE name = ''")
   chain.store.close()
   expect(codeOf(() => new ChainStore(openDatabase(path), chain.rules))).toBe("store-corrupt")
+})
+
+describe("a migration", () => {
+  const steps = (count: number) => Array.from({ length: count }, (_, i) => [`CREATE TABLE t${i} (n INTEGER)`])
+  const tables = (path: string): number => {
+    const db = new Database(path, { readonly: true })
+    const { n } = db.query("SELECT COUNT(*) AS n FROM sqlite_schema WHERE type = 'table'").get() as { n: number }
+    db.close()
+    return n
+  }
+  const copies = (): ReadonlyArray<string> => readdirSync(folder).filter((name) => name.startsWith("step.db."))
+
+  test("keeps what was there before its first step, until the next one; a new database needs no copy", () => {
+    const path = join(folder, "step.db")
+    openDatabase(path, steps(2)).close()
+    openDatabase(path, steps(2)).close()
+    expect(copies()).toEqual([])
+    openDatabase(path, steps(4)).close()
+    expect([copies(), tables(path), tables(join(folder, "step.db.before-schema-3"))]).toEqual([
+      ["step.db.before-schema-3"],
+      4,
+      2
+    ])
+    openDatabase(path, steps(5)).close()
+    expect([copies(), tables(join(folder, "step.db.before-schema-5"))]).toEqual([["step.db.before-schema-5"], 4])
+  })
+
+  test("that fails leaves the old schema, and its copy, which a second try does not write over", () => {
+    const path = join(folder, "torn.db")
+    openDatabase(path, steps(2)).close()
+    const bad = [...steps(3), ["CREATE TABLE"]]
+    expect(() => openDatabase(path, bad)).toThrow()
+    expect([tables(path), tables(`${path}.before-schema-3`)]).toEqual([2, 2])
+    expect(() => openDatabase(path, bad)).toThrow()
+    openDatabase(path, steps(3)).close()
+    expect([tables(path), tables(`${path}.before-schema-3`)]).toEqual([3, 2])
+  })
+
+  test("without room for the copy does not begin", () => {
+    const path = join(folder, "full.db")
+    openDatabase(path, steps(2)).close()
+    mkdirSync(`${path}.before-schema-3.partial`)
+    expect(() => openDatabase(path, steps(3))).toThrow()
+    expect(tables(path)).toBe(2)
+  })
 })
 
 describe("a decision", () => {

@@ -1,5 +1,8 @@
 /** One SQLite database: opened, its pragmas set, brought to our schema, one writer. */
 import { Database } from "bun:sqlite"
+import { chmodSync, existsSync, readdirSync, renameSync, rmSync } from "node:fs"
+import { basename, dirname, join } from "node:path"
+import { flushFile } from "../io/files.ts"
 import { migrations } from "./schema.ts"
 
 /** Why the data folder cannot be used. Codes are documented in docs/errors.md. */
@@ -11,6 +14,7 @@ export class StoreFault extends Error {
     | "chain-mismatch"
     | "store-corrupt"
     | "store-unusable"
+    | "store-exists"
     | "past-invalid"
   readonly hint: string
 
@@ -55,6 +59,7 @@ export const openDatabase = (path: string, steps: ReadonlyArray<ReadonlyArray<st
   try {
     db = new Database(path, { create: true, strict: true })
     prepare(db)
+    keepBefore(db, path, steps.length)
     migrate(db, steps)
     return db
   } catch (error) {
@@ -99,25 +104,59 @@ export const openExisting = (path: string): Database => {
   }
 }
 
+/** How the copy is called that a migration leaves beside the database. */
+const beforeForm = /\.before-schema-\d+$/
+
+/**
+ * Copies a database that is about to be migrated to `<path>.before-schema-<the next>`; the copy of an earlier migration goes. This
+ * one is kept until the next: the older program can go on with it. Without room for it nothing is migrated.
+ */
+const keepBefore = (db: Database, path: string, known: number): void => {
+  const version = versionOf(db)
+  if (path === ":memory:" || version === 0 || version >= known) return
+  const copy = `${path}.before-schema-${version + 1}`
+  if (existsSync(copy)) return
+  const folder = dirname(path)
+  const partial = `${copy}.partial`
+  rmSync(partial, { force: true })
+  try {
+    db.run("VACUUM INTO ?", [partial])
+    chmodSync(partial, 0o600)
+    flushFile(partial)
+  } catch (error) {
+    rmSync(partial, { force: true })
+    throw error
+  }
+  const name = basename(path)
+  for (const old of readdirSync(folder))
+    if (old.startsWith(name) && beforeForm.test(old)) rmSync(join(folder, old), { force: true })
+  renameSync(partial, copy)
+  flushFile(folder)
+}
+
 const versionOf = (db: Database): number =>
   (db.query("PRAGMA user_version").get() as { user_version: number }).user_version
 
-/** Runs the steps that this database lacks, each in one transaction. Forward only; a newer database is refused. */
-export const migrate = (db: Database, steps: ReadonlyArray<ReadonlyArray<string>> = migrations): void => {
+/** Throws if a newer program wrote the database. */
+export const refuseNewer = (db: Database, known = migrations.length): void => {
   const version = versionOf(db)
-  if (version > steps.length) {
-    throw new StoreFault(
-      "schema-newer",
-      `The data folder has schema ${version}; this program knows up to ${steps.length}.`,
-      "Use the newer program that wrote it, or another data folder."
-    )
-  }
-  for (let step = version; step < steps.length; step++) {
-    db.transaction(() => {
-      for (const statement of steps[step]!) db.run(statement)
-      db.run(`PRAGMA user_version = ${step + 1}`)
-    }).immediate()
-  }
+  if (version <= known) return
+  throw new StoreFault(
+    "schema-newer",
+    `The data folder has schema ${version}; this program knows up to ${known}.`,
+    "Use the newer program that wrote it, or another data folder."
+  )
+}
+
+/** Runs the steps that this database lacks, all in one transaction. Forward only; a newer database is refused. */
+export const migrate = (db: Database, steps: ReadonlyArray<ReadonlyArray<string>> = migrations): void => {
+  refuseNewer(db, steps.length)
+  const version = versionOf(db)
+  if (version === steps.length) return
+  db.transaction(() => {
+    for (const statement of steps.slice(version).flat()) db.run(statement)
+    db.run(`PRAGMA user_version = ${steps.length}`)
+  }).immediate()
 }
 
 /** Folds the write-ahead log into the database and closes it. */

@@ -3,6 +3,7 @@ import { Database } from "bun:sqlite"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { openFault, StoreFault } from "./db.ts"
+import { finishSwap } from "./swap.ts"
 
 export interface DataLock {
   readonly release: () => void
@@ -43,8 +44,22 @@ const take = (path: string, holder: string, busy: (pid: string) => Error): DataL
   }
 }
 
-/** Takes the folder for this process, or throws `data-folder-locked` naming who has it. */
-export const lockFolder = (folder: string): DataLock =>
+/**
+ * Takes the folder for this process, or throws `data-folder-locked` naming who has it. What a restore has decided before it was
+ * killed is done first.
+ */
+export const lockFolder = (folder: string): DataLock => {
+  const lock = takeFolder(folder)
+  try {
+    finishSwap(folder)
+    return lock
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+const takeFolder = (folder: string): DataLock =>
   take(
     join(folder, "LOCK.db"),
     join(folder, "LOCK.pid"),

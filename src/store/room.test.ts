@@ -10,9 +10,12 @@ const makeFull = () => {
   const grow = (pages: number): void => void db.run(`PRAGMA max_page_count = ${pages}`)
   grow((db.query("PRAGMA page_count").get() as { readonly page_count: number }).page_count)
   const write = (): void =>
-    db.transaction(() => {
-      for (let i = 0; i < 200; i++) db.run("INSERT INTO meta (key, value) VALUES (?, ?)", [`k${i}`, new Uint8Array(500)])
-    }).immediate()
+    db
+      .transaction(() => {
+        for (let i = 0; i < 200; i++)
+          db.run("INSERT INTO meta (key, value) VALUES (?, ?)", [`k${i}`, new Uint8Array(500)])
+      })
+      .immediate()
   const rows = (): number => (db.query("SELECT COUNT(*) AS n FROM meta").get() as { readonly n: number }).n
   return { grow, write, rows }
 }
@@ -47,4 +50,23 @@ test("who has not tried again for long is not said to lack room; any other error
       throw new Error("a bug")
     })
   ).toThrow("a bug")
+})
+
+test("a disk that is read-only is waited for as a full one, and says which it is; a flush that failed is not waited for", () => {
+  const room = new DiskRoom()
+  const db = openDatabase(":memory:")
+  const write = () => db.run("INSERT OR REPLACE INTO meta (key, value) VALUES ('k', 1)")
+  db.run("PRAGMA query_only = 1")
+  expect(room.try("chain", 0, write)).toMatchObject({ failure: { code: "storage-read-only", first: true } })
+  expect(room.fault(0)).toMatchObject({ code: "storage-read-only", message: expect.stringContaining("chain") })
+  room.try("mempool", 0, makeFull().write)
+  expect([room.faultOf("mempool"), room.fault(0)?.code]).toEqual(["disk-full", "storage-read-only"])
+  db.run("PRAGMA query_only = 0")
+  expect(Result.isSuccess(room.try("chain", diskRetryMs, write))).toBe(true)
+  expect(room.fault(diskRetryMs)?.code).toBe("disk-full")
+  const failing = (code: string) => () =>
+    room.try("chain", 0, () => Result.getOrThrow(Result.fail(Object.assign(new Error(code), { code }))))
+  for (const code of ["SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN", "SQLITE_READONLY_DBMOVED"])
+    expect(failing(code)).not.toThrow()
+  for (const code of ["SQLITE_IOERR_FSYNC", "SQLITE_CORRUPT", "SQLITE_CONSTRAINT"]) expect(failing(code)).toThrow()
 })

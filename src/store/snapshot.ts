@@ -149,13 +149,21 @@ export class Snapshot {
   }
 
   block(row: SnapshotRow): Block {
+    const block = this.blockOf(row)
+    assert(block !== undefined, "a block of the best branch that is not pruned has its body")
+    return block
+  }
+
+  /** The block of a row; undefined: it is pruned. */
+  blockOf(row: SnapshotRow): Block | undefined {
     const body = this.db
       .query<{ body: Uint8Array }, [Uint8Array]>(
         "SELECT body FROM bodies WHERE n = (SELECT n FROM headers WHERE hash = ?)"
       )
       .get(row.header.hash)
-    const decoded = body === null ? undefined : decodeBody(row.header, body.body, this.rules.ledger)
-    assert(decoded !== undefined && Result.isSuccess(decoded), "a block of the best branch has its body")
+    if (body === null) return undefined
+    const decoded = decodeBody(row.header, body.body, this.rules.ledger)
+    assert(Result.isSuccess(decoded), "a stored body can be read again")
     return decoded.success
   }
 

@@ -26,7 +26,7 @@ import { EvidenceBook, WishBook } from "./evidence.ts"
 import { SealIndex } from "./seals.ts"
 import { FilterTable, type StoredFilter } from "./filters.ts"
 import { closeDatabase, corrupt, pastInvalid, StoreFault } from "./db.ts"
-import { floorOf, inconsistency } from "./consistency.ts"
+import { floorOf, inconsistency, prunedOf } from "./consistency.ts"
 import { deletePending, hasPending, insertPending } from "./pending.ts"
 
 /** A row as it is stored: with its number. */
@@ -57,6 +57,7 @@ export class ChainStore implements ChainReader {
   private best: StoredRow
   private deciding = false
   private lowest: number
+  private readonly cut: number
   private broken: string | undefined
 
   /** Takes an open, migrated database; writes the genesis into an empty one; refuses another chain's or a broken one. */
@@ -83,6 +84,7 @@ export class ChainStore implements ChainReader {
     if (wrong !== undefined) throw corrupt(wrong)
     this.best = this.toRow(this.sql.tip.get()!)
     this.lowest = floorOf(db)
+    this.cut = prunedOf(db)
   }
 
   // ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,6 +107,12 @@ export class ChainStore implements ChainReader {
 
   /** The height up to which the past of a loaded snapshot is not proven: nothing of it can be undone. 0: none. */
   readonly floor = (): number => this.lowest
+
+  /** The height up to which bodies and undo records were dropped (rollback.ts); 0: none were. */
+  readonly pruned = (): number => prunedOf(this.db)
+
+  /** The height below which nothing can be undone, for whatever reason. */
+  readonly bottom = (): number => Math.max(this.lowest, this.cut)
 
   readonly block = (id: string): Block | undefined => {
     const row = this.stored(id)
@@ -240,9 +248,10 @@ export class ChainStore implements ChainReader {
       for (const attached of landing.attached) this.attach(attached)
       this.writeState(landing)
       this.movePending(landing, now)
+      // Without one that was attached the chain was rolled back.
       const top = landing.attached.at(-1)
-      const tip = top === undefined ? undefined : this.stored(top.block.header.id)
-      assert(tip !== undefined, "a landing ends with an attached block")
+      const tip = top === undefined ? this.toRow(this.sql.tip.get()!) : this.stored(top.block.header.id)
+      assert(tip !== undefined, "a landing ends with a stored block")
       this.best = tip
       this.extendFilters(filtersPerLandingMax)
     })
@@ -431,7 +440,9 @@ export class ChainStore implements ChainReader {
   private begin(): void {
     const { genesis, ledger, spec, consensus } = this.rules
     const state = genesisState(ledger, spec)
-    const entries = [...state.changes].map(([key, { after }]) => [key, after, ledger.unitsOf(after!), undefined] as const)
+    const entries = [...state.changes].map(
+      ([key, { after }]) => [key, after, ledger.unitsOf(after!), undefined] as const
+    )
     const tree = new StateTree(() => undefined)
     tree.update(entries.map(([key, value]) => [key, value] as const))
     this.decide(() => {

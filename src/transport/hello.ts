@@ -22,7 +22,9 @@ export const capabilities = {
   /** Answers GFH and GFL. */
   servesFilters: "filters",
   /** Keeps headers only: nothing is asked of it, and pending transactions are not announced to it. */
-  lightClient: "light-client"
+  lightClient: "light-client",
+  /** Has dropped the bodies of old blocks. It answers NFD to who asks for them, as does one that never had them. */
+  pruned: "pruned"
 } as const
 
 export interface Hello {

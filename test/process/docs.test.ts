@@ -12,6 +12,7 @@ import { lightLies } from "../../src/light/effect.ts"
 import { callCodes } from "../../src/peer/http-sync.ts"
 import { rawFaults } from "../../src/peer/raw-page.ts"
 import { productionCodes } from "../../src/settings/production.ts"
+import { backupCodes } from "../../src/store/backup-form.ts"
 import { unsignedCodes } from "../../src/validator/protection.ts"
 import { until } from "../network.ts"
 import { binary, folder, plainEnvironment, readyLine } from "./binary.ts"
@@ -50,7 +51,7 @@ const run = async (command: string): Promise<void> => {
     stderr: "pipe"
   })
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-  expect([command, await child.exited, command.startsWith("cairn sim") ? "" : err]).toEqual([command, 0, ""])
+  expect([command, await child.exited, /^cairn (sim|verify)/.test(command) ? "" : err]).toEqual([command, 0, ""])
   expect(out.length).toBeGreaterThan(0)
   // curl ends well whatever the node answers.
   expect([command, /urn:cairn:error:[a-z-]+/.exec(out)?.[0]]).toEqual([command, undefined])
@@ -160,6 +161,11 @@ test("the commands of docs/lua-blockchain.md work as they are written", async ()
   expect(await follow("docs/lua-blockchain.md")).toBe(1)
 }, 60_000)
 
+test("the commands of docs/storage.md work as they are written", async () => {
+  await freePorts()
+  expect(await follow("docs/storage.md")).toBe(1)
+}, 60_000)
+
 test("the commands of docs/testing.md work as they are written", async () => {
   for (const command of commandsOf("docs/testing.md")) {
     const child = Bun.spawn(["sh", "-c", command], { cwd: home.path, env: environment, stdout: "pipe", stderr: "pipe" })
@@ -201,6 +207,7 @@ test("every code that can be given is in docs/errors.md", () => {
   const page = readFileSync(join(root, "docs/errors.md"), "utf8")
   const given = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes, ...lightLies]
   const nodes = [...Object.keys(peerWordAdvice), ...rawFaults, ...callCodes]
-  const codes = [...given, ...Object.keys(advice), ...nodes, ...unsignedCodes, ...productionCodes]
+  const operators = [...unsignedCodes, ...productionCodes, ...backupCodes]
+  const codes = [...given, ...Object.keys(advice), ...nodes, ...operators]
   expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])
 })
