@@ -67,6 +67,60 @@ describe("the cases of the reference system's test", () => {
   })
 })
 
+/** An operator's file with every name of that system: its defaults, and what production asks for. */
+const complete = {
+  ...valid,
+  BLOCKCHAIN_PORT: "8080",
+  BLOCKCHAIN_NODE_ID: "node-1",
+  BLOCKCHAIN_DATA_FILE: "/app/data/blockchain.db",
+  BLOCKCHAIN_REWARD: "1",
+  BLOCKCHAIN_PEER_TIMEOUT_SECONDS: "5",
+  BLOCKCHAIN_MAX_PEERS: "64",
+  BLOCKCHAIN_MAX_PENDING_TRANSACTIONS: "5000",
+  BLOCKCHAIN_MAX_TRANSACTIONS_PER_BLOCK: "250",
+  BLOCKCHAIN_MIN_TRANSACTION_FEE: "0.01",
+  BLOCKCHAIN_MAX_TRANSACTION_NOTE_BYTES: "280",
+  BLOCKCHAIN_PUBLIC_RATE_LIMIT_PER_MINUTE: "240",
+  BLOCKCHAIN_ADMIN_RATE_LIMIT_PER_MINUTE: "60",
+  BLOCKCHAIN_PEER_RATE_LIMIT_PER_MINUTE: "600",
+  BLOCKCHAIN_ALLOWED_PEER_HOSTS: "node-2.example.com,node-3.example.com",
+  BLOCKCHAIN_PEER_DISCOVERY_FANOUT: "8",
+  BLOCKCHAIN_PEER_ADVERTISED_LIMIT: "16",
+  BLOCKCHAIN_PEER_BACKOFF_BASE_SECONDS: "15",
+  BLOCKCHAIN_PEER_BAN_SECONDS: "300",
+  BLOCKCHAIN_PEER_MAX_FAILURES_BEFORE_BAN: "5",
+  BLOCKCHAIN_MAX_PEERS_PER_IP: "4",
+  BLOCKCHAIN_MAX_PEERS_PER_SUBNET: "8",
+  BLOCKCHAIN_PEER_MAINTENANCE_ENABLED: "true",
+  BLOCKCHAIN_PEER_MAINTENANCE_INTERVAL_SECONDS: "30",
+  BLOCKCHAIN_P2P_BIND_HOST: "0.0.0.0",
+  BLOCKCHAIN_P2P_PORT: "19100",
+  BLOCKCHAIN_P2P_ADVERTISE_HOST: "node-1.example.com",
+  BLOCKCHAIN_P2P_SEEDS: "node-2.example.com:19100,node-3.example.com:19100",
+  BLOCKCHAIN_P2P_CONNECT_INTERVAL_SECONDS: "5",
+  BLOCKCHAIN_P2P_POLL_INTERVAL_SECONDS: "2",
+  BLOCKCHAIN_P2P_MAX_MESSAGE_BYTES: "1048576",
+  BLOCKCHAIN_GOSSIP_BIND_HOST: "0.0.0.0",
+  BLOCKCHAIN_GOSSIP_PORT: "19090",
+  BLOCKCHAIN_GOSSIP_ADVERTISE_HOST: "node-1.example.com",
+  BLOCKCHAIN_GOSSIP_SEEDS: "node-2.example.com:19090,node-3.example.com:19090",
+  BLOCKCHAIN_GOSSIP_FANOUT: "3",
+  BLOCKCHAIN_GOSSIP_INTERVAL_SECONDS: "5",
+  BLOCKCHAIN_GOSSIP_MESSAGE_TTL_SECONDS: "30",
+  BLOCKCHAIN_GOSSIP_MAX_HOPS: "3"
+}
+
+test("an operator's file with every name holds as it is, and what is understood otherwise is told", () => {
+  expect(Object.keys(complete).length).toBe(62)
+  const { errors, remarks } = judged(complete)
+  expect(errors).toEqual([])
+  expect(remarks.map(({ name }) => name)).toEqual([
+    "BLOCKCHAIN_DATA_FILE",
+    "BLOCKCHAIN_P2P_MAX_MESSAGE_BYTES",
+    "BLOCKCHAIN_ALLOWED_PEER_IDS"
+  ])
+})
+
 /** What trips each refusal, and what stands a hair's breadth from it. */
 const refusals: Readonly<Record<string, readonly [trips: Record<string, string>, passes: Record<string, string>]>> = {
   "production-admin-token-missing": [{ BLOCKCHAIN_ADMIN_TOKEN: "" }, { BLOCKCHAIN_ADMIN_TOKEN: "c".repeat(32) }],
