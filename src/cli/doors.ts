@@ -1,7 +1,7 @@
 /** What an operator's choices mean for the HTTP door: whose names and pages are ours, who may pass, how often, and what is logged. */
 import { Effect, type Context } from "effect"
 import { type Cidr, isLoopback, parseCidr, parseIp } from "../codec/ip.ts"
-import { defaults, type NodeConfig } from "../config.ts"
+import { defaults, type NodeConfig, type RateConfig } from "../config.ts"
 import { sipKeyBytes } from "../crypto/siphash.ts"
 import type { AccessLog, AccessOptions } from "../http/access.ts"
 import { parseToken, parseTokens, TokenFile } from "../http/tokens.ts"
@@ -28,6 +28,9 @@ const networkOf = (text: string): Cidr => {
     )
   return cidr
 }
+
+const isUsual = ({ public: anybody, admin, peer }: RateConfig): boolean =>
+  anybody === defaults.rates.public && admin === defaults.rates.admin && peer === defaults.rates.peer
 
 const isNear = (host: string): boolean => {
   const ip = parseIp(host)
@@ -73,7 +76,7 @@ export const doorsOf = (
       trustedProxies: trustedProxies.map(networkOf),
       rates: rates ?? defaults.rates,
       // Who tries a node out on its own machine is not in its own way, unless rates are what is tried.
-      sparesNear: rates === undefined && mode !== "production",
+      sparesNear: mode !== "production" && (rates === undefined || isUsual(rates)),
       seed: parts.random(sipKeyBytes),
       now: parts.now,
       log

@@ -27,7 +27,9 @@ export interface AppOptions {
   readonly context: Context.Context<never>
   /** A token of admin routes beside those of `access`. With none at all they answer only a development node's own machine. */
   readonly adminToken: string | undefined
-  /** Who may pass, and how often; undefined: `adminToken` alone counts, and nobody is limited. */
+  /** What peers show on their routes, if `access` has no other; undefined: nobody is one. */
+  readonly peerSecret?: string | undefined
+  /** Who may pass, and how often; undefined: `adminToken` and `peerSecret` alone count, and nobody is limited. */
   readonly access?: AccessOptions
   /** Files of the page by path. */
   readonly page: ReadonlyMap<string, { readonly type: string; readonly body: string | Uint8Array }>
@@ -60,10 +62,10 @@ export const makeApp = (options: AppOptions): Hono => {
   return closed(app, "See /docs.", origins)
 }
 
-const makeAccess = ({ node, adminToken, access = {} }: AppOptions): Access => {
+const makeAccess = ({ node, adminToken, peerSecret, access = {} }: AppOptions): Access => {
   const own = adminToken === undefined ? [] : [{ name: "config", hash: hashToken(adminToken), created: 0 }]
   const { tokens = () => [] } = access
-  return new Access({ ...access, tokens: (now) => [...own, ...tokens(now)] }, node.facts.dev)
+  return new Access({ peerSecret, ...access, tokens: (now) => [...own, ...tokens(now)] }, node.facts.dev)
 }
 
 /** The routes of the contract. */
