@@ -9,7 +9,7 @@ import { headerBytes } from "../block/header.ts"
 import { toHex } from "../codec/bytes.ts"
 import { formatPeerWord, makePeerWord, type PeerWords } from "../discovery/peer-word.ts"
 import { formatTransfer } from "../ledger/transfer-text.ts"
-import { httpBlockBytesMax, httpBodyBytesMax, rawBlocksMax, rawHeadersMax } from "../limits.ts"
+import { blockBytesMax, httpBlockBytesMax, httpBodyBytesMax, rawBlocksMax, rawHeadersMax } from "../limits.ts"
 import type { NodeShape } from "../node.ts"
 import { makeApp } from "./app.ts"
 import { type ReplyOf, type Route, type RouteName, routes } from "./contract.ts"
@@ -133,6 +133,11 @@ describe("raw pages", () => {
     expect((await replyOf("blocksRaw", get(`/api/blocks/raw?hashes=${ids.join(",")}`, {}))).blocks).toEqual(hex)
     const cut = [ids[0], "ab".repeat(32), ids[1]].join(",")
     expect((await replyOf("blocksRaw", get(`/api/blocks/raw?hashes=${cut}`, {}))).blocks).toEqual([hex[0]!])
+    const view = (await Effect.runPromise(node.tree.node.blockAt(3)))!
+    const large = { ...view, block: { ...view.block, extra: new Uint8Array(blockBytesMax / 2 - 1_000) } }
+    const by = make({ blockOf: () => Effect.succeed(large) })
+    const three = [ids[0], ids[0], ids[0]].join(",")
+    expect((await replyOf("blocksRaw", get(`/api/blocks/raw?hashes=${three}`, {}, by))).count).toBe(2)
     const many = Array.from({ length: rawBlocksMax + 1 }, () => ids[0]).join(",")
     for (const query of ["", "hashes=", `hashes=${many}`, "hashes=12"])
       expect([query, ...(await codeOf(get(`/api/blocks/raw?${query}`, {})))]).toEqual([query, 400, "query-invalid"])
