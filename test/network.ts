@@ -8,6 +8,7 @@ import type { ChainSpec } from "../src/block/genesis.ts"
 import { makeRules } from "../src/chain/rules.ts"
 import type { NodeConfig } from "../src/config.ts"
 import { makeCertificate } from "../src/crypto/certificate.ts"
+import type { CallNode } from "../src/io/call-node.ts"
 import { bunTcp } from "../src/io/tcp.ts"
 import { startBunThread } from "../src/io/worker.ts"
 import { openDatabase, openReadonly } from "../src/store/db.ts"
@@ -30,6 +31,8 @@ export interface NodeWish {
   readonly folder?: string
   readonly mining?: Partial<NodeConfig["mining"]>
   readonly signer?: Signer
+  /** Nodes to ask by HTTP, and the way to them. */
+  readonly nodes?: { readonly urls: ReadonlyArray<string>; readonly callNode: CallNode }
 }
 
 let keys = 200
@@ -48,6 +51,7 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
     dev: true,
     http: { host: "127.0.0.1", port: 0, adminToken: undefined },
     peers: { host: "127.0.0.1", port: 0, advertise: undefined, seeds: wish.seeds ?? [] },
+    httpPeers: wish.nodes,
     mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined, ...wish.mining },
     signatureEngine: "auto"
   }
@@ -61,7 +65,11 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
       proposer: key.address,
       tls: makeCertificate("test", { now, serial: crypto.getRandomValues(new Uint8Array(16)) }),
       ...(wish.signer === undefined ? {} : { signer: wish.signer }),
-      doors: { tcp: bunTcp, startThread: startBunThread },
+      doors: {
+        tcp: bunTcp,
+        startThread: startBunThread,
+        ...(wish.nodes === undefined ? {} : { callNode: wish.nodes.callNode })
+      },
       facts: {
         version: "test",
         agent: "cairn/test",
