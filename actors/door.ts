@@ -57,6 +57,7 @@ export class Door {
   /** Is there anybody to look for? Who only waits to be found need not wait to be ready. */
   readonly looks = (): boolean => {
     const { config, store } = this.base.options
+    if (httpNodesOf(config).urls.length > 0) return true
     if (config.peers === undefined) return false
     const known = [...loadPeers(store.db).values()] as ReadonlyArray<PeerRecord>
     const { seeds, discovery = [] } = config.peers

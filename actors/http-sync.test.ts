@@ -65,6 +65,8 @@ describe("a node without sessions", () => {
       Effect.gen(function* () {
         const net = new Net({ "http://a.test": honestNode(long) })
         const node = yield* startAlone({ spec, nodes: net.wish })
+        // Nobody has been asked yet: it may be far behind.
+        expect((yield* node.tree.node.ready()).ready).toBe(false)
         yield* Effect.sleep(8_000)
         expect([heightOf(node), net.most]).toEqual([150, 1])
         expect(node.store.tip().header.id).toBe(long.store.tip().header.id)
@@ -76,6 +78,7 @@ describe("a node without sessions", () => {
         expect(net.asks("/api/network/peers")).toBe(1)
         const asked = net.calls.length
         yield* Effect.sleep(10_000)
+        expect((yield* node.tree.node.ready()).ready).toBe(true)
         // Nothing new: a look every two seconds.
         expect([net.calls.length - asked >= 4, net.calls.length - asked <= 6]).toEqual([true, true])
         yield* node.tree.stop

@@ -8,6 +8,7 @@ import type { ChainSpec } from "../src/block/genesis.ts"
 import { makeRules } from "../src/chain/rules.ts"
 import type { NodeConfig } from "../src/config.ts"
 import { makeCertificate } from "../src/crypto/certificate.ts"
+import type { CallNode } from "../src/io/call-node.ts"
 import { bunTcp } from "../src/io/tcp.ts"
 import { startBunThread } from "../src/io/worker.ts"
 import { openDatabase, openReadonly } from "../src/store/db.ts"
@@ -34,6 +35,8 @@ export interface NodeWish {
   readonly http?: Partial<NodeConfig["http"]>
   /** Divides bounds: see TreeOptions. */
   readonly squeeze?: number
+  /** Nodes to ask by HTTP, and the way to them. */
+  readonly nodes?: { readonly urls: ReadonlyArray<string>; readonly callNode: CallNode }
 }
 
 let keys = 200
@@ -52,6 +55,7 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
     dev: true,
     http: { host: "127.0.0.1", port: 0, adminToken: undefined, ...wish.http },
     peers: { host: "127.0.0.1", port: 0, advertise: undefined, seeds: wish.seeds ?? [] },
+    httpPeers: wish.nodes,
     mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined, ...wish.mining },
     signatureEngine: "auto"
   }
@@ -66,7 +70,11 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
       tls: makeCertificate("test", { now, serial: crypto.getRandomValues(new Uint8Array(16)) }),
       ...(wish.signer === undefined ? {} : { signer: wish.signer }),
       ...(wish.squeeze === undefined ? {} : { squeeze: wish.squeeze }),
-      doors: { tcp: bunTcp, startThread: startBunThread },
+      doors: {
+        tcp: bunTcp,
+        startThread: startBunThread,
+        ...(wish.nodes === undefined ? {} : { callNode: wish.nodes.callNode })
+      },
       facts: {
         version: "test",
         agent: "cairn/test",

@@ -51,12 +51,13 @@ export const fromUtf8 = (bytes: Uint8Array): string | undefined => {
 /** Lower-case hex. */
 export const toHex = (bytes: Uint8Array): string => bytes.toHex()
 
-const hexForm = /^(?:[0-9a-f]{2})*$/
+/** Without groups: those take a second for a megabyte, and fail at some. */
+const hexForm = /^[0-9a-f]*$/
 
 /** The bytes of a lower-case hex text (of `length` bytes, if given), or undefined. */
 export const fromHex = (text: string, length?: number): Uint8Array | undefined => {
   if (length !== undefined && text.length !== length * 2) return undefined
-  return hexForm.test(text) ? Uint8Array.fromHex(text) : undefined
+  return text.length % 2 === 0 && hexForm.test(text) ? Uint8Array.fromHex(text) : undefined
 }
 
 /** Writes a safe integer as 8 bytes, little-endian. */

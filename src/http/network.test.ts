@@ -9,7 +9,8 @@ import { headerBytes } from "../block/header.ts"
 import { toHex } from "../codec/bytes.ts"
 import { formatPeerWord, makePeerWord, type PeerWords } from "../discovery/peer-word.ts"
 import { formatTransfer } from "../ledger/transfer-text.ts"
-import { httpBlockBytesMax, httpBodyBytesMax, rawBlocksMax, rawHeadersMax } from "../limits.ts"
+import { blockBytesMax, httpBlockBytesMax, httpBodyBytesMax, rawBlocksMax, rawHeadersMax } from "../limits.ts"
+import { CallFault, type CallNode } from "../io/call-node.ts"
 import type { NodeShape } from "../node.ts"
 import { makeApp } from "./app.ts"
 import { type ReplyOf, type Route, type RouteName, routes } from "./contract.ts"
@@ -19,7 +20,7 @@ const secret = "a secret of the peers"
 const token = "0123456789abcdef0123456789abcdef"
 let node: TestNode
 let app: Hono
-/** Whatever leaves the machine by fetch while a test runs. */
+/** Whatever leaves the machine by fetch, or would by the door to other nodes, while a test runs. */
 const fetched: Array<string> = []
 const realFetch = globalThis.fetch
 
@@ -33,7 +34,11 @@ const make = (overrides: Partial<NodeShape> = {}): Hono =>
     hosts: ["localhost"]
   })
 beforeAll(async () => {
-  node = await startNode()
+  const callNode: CallNode = ({ url }) => {
+    fetched.push(url)
+    return Effect.fail(new CallFault({ code: "not-reached", message: "nothing is asked here" }))
+  }
+  node = await startNode({ nodes: { urls: ["http://operator.test"], callNode } })
   app = make()
   for (let i = 0; i < 12; i++) await Effect.runPromise(node.tree.node.mine(undefined))
   globalThis.fetch = Object.assign(
@@ -133,6 +138,11 @@ describe("raw pages", () => {
     expect((await replyOf("blocksRaw", get(`/api/blocks/raw?hashes=${ids.join(",")}`, {}))).blocks).toEqual(hex)
     const cut = [ids[0], "ab".repeat(32), ids[1]].join(",")
     expect((await replyOf("blocksRaw", get(`/api/blocks/raw?hashes=${cut}`, {}))).blocks).toEqual([hex[0]!])
+    const view = (await Effect.runPromise(node.tree.node.blockAt(3)))!
+    const large = { ...view, block: { ...view.block, extra: new Uint8Array(blockBytesMax / 2 - 1_000) } }
+    const by = make({ blockOf: () => Effect.succeed(large) })
+    const three = [ids[0], ids[0], ids[0]].join(",")
+    expect((await replyOf("blocksRaw", get(`/api/blocks/raw?hashes=${three}`, {}, by))).count).toBe(2)
     const many = Array.from({ length: rawBlocksMax + 1 }, () => ids[0]).join(",")
     for (const query of ["", "hashes=", `hashes=${many}`, "hashes=12"])
       expect([query, ...(await codeOf(get(`/api/blocks/raw?${query}`, {})))]).toEqual([query, 400, "query-invalid"])
@@ -405,7 +415,9 @@ describe("a word of a node about itself", () => {
 
 test("an order to look for a heavier branch tells what it found", async () => {
   const reply = await replyOf("resolve", post("/api/consensus/resolve", {}, { authorization: `Bearer ${token}` }))
-  expect([reply.replaced, reply.result.inspected, reply.result.source_peer]).toEqual([false, [], null])
+  const inspected = reply.result.inspected.map(({ url, status, code }) => [url, status, code])
+  expect(inspected).toEqual([["http://operator.test", "failed", "not-reached"]])
+  expect([reply.replaced, reply.result.source_peer]).toEqual([false, null])
   expect(reply.snapshot.tip.hash).toBe(node.store.tip().header.id)
   const { tip } = await Effect.runPromise(Effect.all({ tip: node.tree.node.tip() }))
   const genesis = node.store.bestAt(0)!
@@ -437,6 +449,7 @@ test("an order to look for a heavier branch tells what it found", async () => {
   ])
 })
 
-test("nothing of all this has made the node fetch anything", () => {
-  expect(fetched).toEqual([])
+test("of all this only the operator's own node was asked for anything, whatever URLs bodies named", () => {
+  expect(fetched.length).toBeGreaterThan(0)
+  expect(fetched.filter((url) => !url.startsWith("http://operator.test/api/"))).toEqual([])
 })

@@ -1,8 +1,7 @@
 /** The download by HTTP: an honest node's chain comes whole, a liar's bodies are never fetched, and nobody is asked too often. */
 import { describe, expect, test } from "bun:test"
-import { Result } from "effect"
 import { TestChain, specOf } from "../../test/fixtures.ts"
-import { headersOf, honestNode, lyingNode, type RawNode } from "../../test/raw-node.ts"
+import { type headersOf, honestNode, lyingNode, type RawNode } from "../../test/raw-node.ts"
 import { encodeBlock } from "../block/block.ts"
 import { type Header, splitHeaders } from "../block/header.ts"
 import { checkBody, checkHeader } from "../chain/check.ts"
@@ -13,10 +12,8 @@ import { fromHex, toHex } from "../codec/bytes.ts"
 import { bodiesAheadMax, headersAheadMax, rawBlocksMax, rawHeadersMax } from "../limits.ts"
 import { makeDice } from "../sim/dice.ts"
 import { HttpSync, type HttpSyncEffect, type HttpSyncWish, type Inspected } from "./http-sync.ts"
-import { readBlocksPage, readHeadersPage } from "./raw-page.ts"
 
 const quiet = { count: 0, busy: false }
-
 /** The machine over our chain, which judges what it is offered, and nodes that answer. */
 class Bench {
   readonly chain: TestChain
@@ -27,6 +24,8 @@ class Bench {
   readonly found: Array<string> = []
   resolved: ReadonlyArray<Inspected> | undefined
   now = 0
+  /** Our chain calls bodies good and does not keep them. */
+  forgets = false
   /** Offered bodies that wait for their verdict. */
   private readonly offered: Array<() => ReadonlyArray<HttpSyncEffect>> = []
   private readonly dice
@@ -100,6 +99,7 @@ class Bench {
         for (const block of effect.blocks)
           this.offered.push(() => {
             const { id } = block.header
+            if (this.forgets) return machine.bodyJudged(effect.run, id, false, this.now)
             const refused = checkBody(this.chain.rules, block)?.code ?? this.chain.take(block)
             return machine.bodyJudged(effect.run, id, refused !== undefined, this.now)
           })
@@ -366,28 +366,8 @@ describe("a node that", () => {
   })
 })
 
-test("a changed page is never taken for another, and a page of noise never throws", () => {
-  const locator = [theirs.rules.genesis.header.id]
-  const good = JSON.stringify(headersOf(theirs, locator))
-  const ids = [theirs.store.bestAt(1)!.header.id]
-  const blocks = honest(`http://a/api/blocks/raw?hashes=${ids[0]}`).body
-  for (let seed = 0; seed < 400; seed++) {
-    const dice = makeDice(seed)
-    const spoil = (text: string): string => {
-      const at = dice.int(text.length)
-      const made = [text.slice(0, at), text.slice(0, at) + text.slice(at + 1 + dice.int(9)), ""]
-      return dice.pick([...made, `${text.slice(0, at)}${String.fromCharCode(dice.int(128))}${text.slice(at + 1)}`])
-    }
-    const headers = readHeadersPage({ status: 200, body: spoil(good) }, theirs.rules, locator)
-    if (Result.isSuccess(headers))
-      for (const [i, header] of headers.success.headers.entries())
-        if (i > 0) expect(toHex(header.previous)).toBe(headers.success.headers[i - 1]!.id)
-    const read = readBlocksPage({ status: 200, body: spoil(blocks) }, theirs.rules, ids)
-    if (Result.isSuccess(read)) expect(read.success[0]!.header.id).toBe(ids[0]!)
-  }
-})
-
 describe("who is asked", () => {
+  const down: RawNode = () => ({ status: 503, body: "{}" })
   test("is nobody while sessions bring something, and seldom while they stand", () => {
     const bench = new Bench(long.fork(50), { "http://a": honest })
     bench.tick(0, { count: 3, busy: true })
@@ -437,6 +417,13 @@ describe("who is asked", () => {
     expect([other.said, other.asked.length > 30]).toEqual([["not-reached"], true])
   })
 
+  test("is not asked for the same body again and again, whatever our own chain does with it", () => {
+    const bench = new Bench(new TestChain(spec), { "http://a": honest })
+    bench.forgets = true
+    bench.tick(0)
+    expect([bench.asks("/blocks/raw"), bench.said]).toEqual([1, ["body-missing"]])
+  })
+
   test("a late answer of a run that is over changes nothing", () => {
     const bench = new Bench(new TestChain(spec), { "http://a": honest })
     const [ask] = bench.machine.tick(0, quiet)
@@ -450,7 +437,6 @@ describe("who is asked", () => {
   })
 
   test("a hint of one of the operator's nodes is followed at once; of anybody else, or of one that failed, never", () => {
-    const down: RawNode = () => ({ status: 503, body: "{}" })
     const bench = new Bench(long.fork(50), { "http://a": honest, "http://b": down })
     bench.tick(0)
     const before = bench.asked.length
@@ -462,7 +448,6 @@ describe("who is asked", () => {
   })
 
   test("by an order is everybody, also who failed, and the order tells what was found", () => {
-    const down: RawNode = () => ({ status: 503, body: "{}" })
     const bench = new Bench(new TestChain(spec), { "http://a": honest, "http://b": down, "http://c": honest })
     bench.tick(0)
     bench.settle(bench.machine.order(1))

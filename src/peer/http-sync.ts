@@ -206,8 +206,8 @@ export class HttpSync {
 
   /** Somebody says that a node has more. Only the operator's nodes count, and not those that failed. */
   hinted(url: string, now: number): ReadonlyArray<HttpSyncEffect> {
-    for (const target of this.targets)
-      if (target.url === url && target.failures === 0) target.doneAt = Number.NEGATIVE_INFINITY
+    // One that failed has its time all the same.
+    for (const target of this.targets) if (target.url === url) target.doneAt = Number.NEGATIVE_INFINITY
     return this.run === undefined ? this.next(now) : []
   }
 
