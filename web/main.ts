@@ -12,10 +12,23 @@ import { freeCoins } from "../src/wallet/spend.ts"
 import * as api from "./api.ts"
 import { makePanel } from "./authorities.ts"
 import { drawCoins } from "./coins.ts"
+import { recall, remember } from "./memory.ts"
+import { makeOperator, type Operator } from "./operator.ts"
 import { judgeFile, judgeReply, type Shown, strange } from "./proof.ts"
 import { button, counted, element, fill, money, row, short } from "./text.ts"
 import { placeOf, showView } from "./view.ts"
-import { addressText, type ChainFacts, devKey, devNames, type Form, join, makeKey, pay, readKey, sign } from "./wallet.ts"
+import {
+  addressText,
+  type ChainFacts,
+  devKey,
+  devNames,
+  type Form,
+  join,
+  makeKey,
+  pay,
+  readKey,
+  sign
+} from "./wallet.ts"
 
 const input = (id: string): HTMLInputElement => element<HTMLInputElement>(id)
 
@@ -24,6 +37,7 @@ let key: Keypair | undefined
 let newest = -1
 /** Of a chain of authorities. */
 let rota: ReturnType<typeof makePanel> | undefined
+let operator: Operator
 
 type Confirmed = Awaited<ReturnType<typeof api.blocks>>["chain"][number]["transactions"][number]
 const transfersShown = 8
@@ -133,20 +147,23 @@ const showAccounts = async (): Promise<void> => {
   list("accounts", rows, "no accounts yet")
 }
 
+type Peer = Awaited<ReturnType<typeof api.peers>>["peer_records"][number]
+
+/** A peer with what it is worth to us; what went wrong last stands in the title. */
+const peerRow = (one: Peer): HTMLLIElement => {
+  const way = one.direction === "none" ? "" : ` · ${one.direction}`
+  const away = one.latency_ms === null ? "" : ` · ${Math.round(one.latency_ms)} ms`
+  const told = `${one.state}${way} · score ${one.score} · height ${one.last_advertised_height}${away} `
+  const title = one.last_error === null ? one.node_id : `${one.node_id}: ${one.last_error}`
+  const item = row(one.url === "" ? short(one.node_id) : one.url, told, undefined, title)
+  item.classList.add("peer")
+  item.lastElementChild!.append(...operator.peerButtons(one.node_id, one.state))
+  return item
+}
+
 const showPeers = async (): Promise<void> => {
   const { peer_records: records } = await api.peers()
-  list(
-    "peers",
-    records.map((one) =>
-      row(
-        one.url === "" ? short(one.node_id) : one.url,
-        `${one.state} · height ${one.last_advertised_height}`,
-        undefined,
-        one.node_id
-      )
-    ),
-    "no peers: this node is alone"
-  )
+  list("peers", records.map(peerRow), "no peers: this node is alone")
 }
 
 const showOwn = async (): Promise<void> => {
@@ -248,7 +265,8 @@ const joinCoins = async (): Promise<void> => {
 
 const all = async (): Promise<void> => {
   const parts = [showFigures(), showBlocks(), showPending(), showAccounts(), showPeers(), showOwn(), view()]
-  await Promise.all([...parts, rota?.show()])
+  const lesson = course === undefined || element("learn").hidden ? undefined : liveOf().then(course.refresh)
+  await Promise.all([...parts, rota?.show(), lesson])
 }
 
 /** Many events together are one refresh. */
@@ -262,8 +280,42 @@ const refreshSoon = (): void => {
   }, 150)
 }
 
+const viewKey = "cairn-view"
+let course: ReturnType<typeof import("./learn.ts").makeCourse> | undefined
+
+const liveOf = async () => {
+  const [info, { stats }] = await Promise.all([api.info(), api.stats()])
+  return { facts, info, stats }
+}
+
+/** Shows one of the two views; the course is fetched when it is asked for the first time. */
+const openView = async (name: "console" | "learn"): Promise<void> => {
+  remember(viewKey, name)
+  for (const one of ["console", "learn"]) {
+    element(one).hidden = one !== name
+    element(`tab-${one}`).setAttribute("aria-selected", String(one === name))
+    element(`tab-${one}`).tabIndex = one === name ? 0 : -1
+  }
+  if (name === "learn" && course === undefined) {
+    const [{ makeCourse }, live] = await Promise.all([import("./learn.ts"), liveOf()])
+    course ??= makeCourse(element("learn"), live)
+  }
+}
+
+const makeTabs = (): void => {
+  for (const [name, other] of [["console", "learn"] as const, ["learn", "console"] as const]) {
+    const tab = element(`tab-${name}`)
+    tab.onclick = () => void attempt(() => openView(name))
+    tab.onkeydown = ({ key: pressed }) => {
+      if (pressed !== "ArrowLeft" && pressed !== "ArrowRight") return
+      element(`tab-${other}`).focus()
+      void attempt(() => openView(other))
+    }
+  }
+}
+
 const begin = async (): Promise<void> => {
-  const { meta, service, dev_accounts: dev } = await api.info()
+  const { meta, service, api: routes, dev_accounts: dev } = await api.info()
   const { model, chain_id: chainId, address_prefix: prefix, decimals, symbol } = meta
   const dataMax = meta.limits["max_transaction_data_bytes"] ?? 0
   const filler = meta.data_filler ?? undefined
@@ -279,7 +331,15 @@ const begin = async (): Promise<void> => {
   element("keys").append(keyButton("New key", makeKey), ...names.map((i) => keyButton(`dev:${i}`, () => devKey(i))))
   if (meta.consensus.startsWith("proof-of-authority")) rota = makePanel(api.authorities, api.offences)
   element("mine").hidden = service.mode !== "development"
+  operator = makeOperator({
+    routes: Object.values(routes),
+    open: service.mode === "development",
+    ownAddress: () => (key === undefined ? "" : addressText(key, facts)),
+    refresh: refreshSoon
+  })
+  makeTabs()
   await all()
+  if (recall(viewKey) === "learn") await openView("learn")
   api.listen({
     change: (kind, data) => {
       if (kind === "tip") element("news").textContent = `Block ${data.height ?? ""} was attached.`

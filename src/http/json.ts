@@ -408,7 +408,7 @@ export const capabilities: Readonly<Record<string, boolean>> = {
   peer_authentication: true,
   rate_limiting: false,
   frontend_console: true,
-  frontend_learn: false,
+  frontend_learn: true,
   event_stream: true,
   state_proofs: true,
   openapi: true
