@@ -19,6 +19,7 @@ afterAll(() => {
 const said = {
   BLOCKCHAIN_CHAIN_ID: "house",
   BLOCKCHAIN_ALLOWED_PEER_IDS: "node1a,node1b,node1c",
+  TRUSTED_PROXIES: "172.16.0.0/12",
   URL_ONE: "https://one.example",
   URL_TWO: "https://two.example",
   URL_THREE: "https://three.example",
@@ -98,6 +99,7 @@ describe("compose.production.yaml", () => {
         BLOCKCHAIN_NODE_URL: `https://${name}.example`,
         BLOCKCHAIN_P2P_TLS_ENABLED: "true",
         BLOCKCHAIN_ALLOW_PLAINTEXT_GOSSIP: "false",
+        BLOCKCHAIN_GOSSIP_ENABLED: "encrypted",
         BLOCKCHAIN_REQUIRE_HTTPS_PEERS: "true",
         BLOCKCHAIN_ENABLE_SERVER_WALLETS: "false"
       })

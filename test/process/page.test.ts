@@ -88,6 +88,8 @@ test.if(chromium !== undefined)(
     expect(Math.min(...sizes)).toBeGreaterThan(10_000)
     expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(380)
     expect(await page.evaluate<number>(`document.querySelectorAll("img").length`)).toBe(0)
+    // The key is nowhere but in memory.
+    expect(await page.evaluate("[localStorage.length, sessionStorage.length, document.cookie.length]")).toEqual([0, 0, 0])
     expect(page.problems).toEqual([])
   },
   60_000
