@@ -1,11 +1,11 @@
 /** The compose files without an engine: their form, and their commands run as processes, with folders for volumes and ports for names. */
 import { afterAll, describe, expect, test } from "bun:test"
-import { readFileSync } from "node:fs"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Subprocess } from "bun"
 import { call } from "../../src/http/client.ts"
 import { until } from "../network.ts"
-import { binary, folder } from "./binary.ts"
+import { binary, folder, run as runCommand } from "./binary.ts"
 import { type Compose, readCompose, root, type Service, valueOf } from "./compose.ts"
 
 const home = folder()
@@ -132,41 +132,45 @@ const run = ({ services }: Compose, place: string) => {
   const urls: Array<string> = []
   const here = (text: string, volume: string): string =>
     text
+      .replaceAll("/run/secrets", join(home.path, place, "secrets"))
       .replaceAll("/data", join(home.path, place, volume))
       .replaceAll("0.0.0.0", "127.0.0.1")
       .replace(/\b([a-z-]+):19100\b/g, (_, name: string) => `127.0.0.1:${ports.get(name)}`)
-  const children = Object.entries(services).map(
-    ([
-      name,
-      {
-        command,
-        volumes: [mount]
+  const children = Object.entries(services).map(([name, service]: [string, Service]) => {
+    const { command, environment = {}, volumes } = service
+    const volume = volumes[0]!.split(":")[0]!
+    const more = command[0] === "start" ? ["--http-port", "0", "--p2p-port", String(ports.get(name))] : []
+    const line = [...command.map((word) => here(word, volume)), ...more]
+    const said = Object.entries(environment).map(([key, value]) => [key, here(value, volume)] as const)
+    // Containers have a network each; these processes share one.
+    const own = said.length > 0 ? { BLOCKCHAIN_GOSSIP_PORT: String(freePort()) } : {}
+    const child = Bun.spawn([binary, ...line], {
+      cwd: home.path,
+      env: { PATH: process.env["PATH"]!, HOME: home.path, ...Object.fromEntries(said), ...own },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit"
+    })
+    started.push(child)
+    void (async () => {
+      let text = ""
+      for await (const chunk of child.stdout) {
+        text += new TextDecoder().decode(chunk)
+        const ready = text
+          .split("\n")
+          .slice(0, -1)
+          .find((one) => one.startsWith('{"ready":true'))
+        const http = ready === undefined ? undefined : (JSON.parse(ready) as { readonly http?: string }).http
+        if (http !== undefined && !urls.includes(http)) urls.push(http)
       }
-    ]: [string, Service]) => {
-      const more = command[0] === "start" ? ["--http-port", "0", "--p2p-port", String(ports.get(name))] : []
-      const line = [...command.map((word) => here(word, mount!.split(":")[0]!)), ...more]
-      const child = Bun.spawn([binary, ...line], { cwd: home.path, stdin: "ignore", stdout: "pipe", stderr: "inherit" })
-      started.push(child)
-      void (async () => {
-        let text = ""
-        for await (const chunk of child.stdout) {
-          text += new TextDecoder().decode(chunk)
-          const ready = text
-            .split("\n")
-            .slice(0, -1)
-            .find((one) => one.startsWith('{"ready":true'))
-          const http = ready === undefined ? undefined : (JSON.parse(ready) as { readonly http?: string }).http
-          if (http !== undefined && !urls.includes(http)) urls.push(http)
-        }
-      })()
-      return child
-    }
-  )
+    })()
+    return child
+  })
   const stop = async (): Promise<ReadonlyArray<number>> => {
     for (const child of children) child.kill("SIGTERM")
     return await Promise.all(children.map(({ exited }) => exited))
   }
-  return { urls, stop }
+  return { urls, stop, exited: () => Promise.all(children.map(({ exited }) => exited)) }
 }
 
 /** dev:1, of the public mnemonic. */
@@ -202,3 +206,65 @@ test("the commands of compose.validators.yaml make a chain that three authoritie
     await until(`${url} has blocks of all three`, async () => (await sealersAt(url)) === 3, 30_000)
   expect(await stop()).toEqual([0, 0, 0, 0])
 }, 90_000)
+
+const files = ["compose.yaml", "compose.production.yaml"]
+/** The overlay says everything by variables: a binary that reads none cannot be asked. */
+const readsVariables = (await runCommand("start", "--help")).out.includes("--mode")
+if (!readsVariables)
+  process.stderr.write("skipped: the production overlay as processes; the binary reads no variables yet\n")
+
+/** What the walk of docs/deployment.md prepares: a folder and an id for each node, and two secrets. */
+const prepare = async (place: string): Promise<Record<string, string>> => {
+  const secrets = join(home.path, place, "secrets")
+  mkdirSync(secrets, { recursive: true })
+  for (const name of ["admin_token", "peer_secret"])
+    writeFileSync(join(secrets, name), `${name}-${"5".repeat(32)}\n`, { mode: 0o400 })
+  const ids: Array<string> = []
+  for (const name of ["one", "two", "three"]) {
+    const made = await runCommand(
+      "init",
+      "--spec",
+      "lua-blockchain",
+      "--data-dir",
+      join(home.path, place, name, "production")
+    )
+    ids.push((JSON.parse(made.out) as { readonly node_id: string }).node_id)
+  }
+  return { ...said, BLOCKCHAIN_CHAIN_ID: "lua-blockchain-mainnet", BLOCKCHAIN_ALLOWED_PEER_IDS: ids.join(",") }
+}
+
+test.if(readsVariables)(
+  "the production overlay makes three nodes that let nobody else in, and mine for the token alone",
+  async () => {
+    const { urls, stop } = run(readCompose(files, await prepare("production")), "production")
+    await until("three nodes are ready", () => urls.length === 3, 30_000)
+    for (const url of urls) {
+      await until(`${url} has two peers`, async () => (await call(url, "peers")).active_peers.length === 2, 30_000)
+      expect((await call(url, "info")).service.mode).toBe("production")
+    }
+    const mine = (headers: Record<string, string>): Promise<Response> =>
+      fetch(`${urls[0]}/api/mine`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: "{}"
+      })
+    expect((await mine({})).status).toBe(401)
+    expect((await mine({ authorization: `Bearer admin_token-${"5".repeat(32)}` })).status).toBe(201)
+    const heights = (): Promise<ReadonlyArray<number>> =>
+      Promise.all(urls.map(async (url) => (await call(url, "stats")).stats.blocks))
+    await until("all have the block", async () => (await heights()).every((blocks) => blocks === 2), 30_000)
+    expect(await stop()).toEqual([0, 0, 0])
+  },
+  90_000
+)
+
+test.if(readsVariables)(
+  "the production overlay starts nothing with a secret that is too short",
+  async () => {
+    const variables = await prepare("refused")
+    writeFileSync(join(home.path, "refused/secrets/peer_secret"), "short\n", { mode: 0o600 })
+    const { urls, exited } = run(readCompose(files, variables), "refused")
+    expect([await exited(), urls]).toEqual([[2, 2, 2], []])
+  },
+  30_000
+)
