@@ -1,6 +1,6 @@
 /** The page: what the node knows, live, and a wallet that signs here. Text from outside enters as text nodes only. */
 import { proofTextMax } from "../src/block/proof.ts"
-import { fromHex } from "../src/codec/bytes.ts"
+import { fromHex, toHex } from "../src/codec/bytes.ts"
 import { isAddress, parseAddress } from "../src/crypto/address.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
 import { type Amount, format } from "../src/ledger/amount.ts"
@@ -197,8 +197,17 @@ const attempt = async (act: () => Promise<void>): Promise<void> => {
   }
 }
 
-const use = (chosen: Keypair, pressed: HTMLButtonElement | undefined): void => {
+/** Shows the secret of the key in use, or takes it out of the page again. */
+const showKey = (shown: boolean): void => {
+  element("key-text").hidden = !shown
+  element("key-secret").textContent = shown && key !== undefined ? toHex(key.secret) : ""
+  element("key-show").textContent = shown ? "Hide the key" : "Show the key"
+  element("key-show").setAttribute("aria-expanded", String(shown))
+}
+
+const use = (chosen: Keypair | undefined, pressed: HTMLButtonElement | undefined): void => {
   key = chosen
+  showKey(false)
   for (const button of element("keys").querySelectorAll("button"))
     button.setAttribute("aria-pressed", String(button === pressed))
   say("", "good")
@@ -357,6 +366,17 @@ element<HTMLFormElement>("send").onsubmit = (event) => {
   event.preventDefault()
   void attempt(send)
 }
+element("key-show").onclick = () => showKey(element("key-text").hidden === true)
+element("key-forget").onclick = () => {
+  use(undefined, undefined)
+  element("coins").replaceChildren()
+}
+// A page that was not served securely may not write to the clipboard: the text can still be marked.
+element("key-copy").onclick = () =>
+  void attempt(async () => {
+    await navigator.clipboard.writeText(element("key-secret").textContent)
+    say("The key is on the clipboard.", "good")
+  })
 element("join").onclick = () => void attempt(joinCoins)
 element<HTMLFormElement>("look").onsubmit = (event) => {
   event.preventDefault()

@@ -42,6 +42,17 @@ test.if(chromium !== undefined)(
     await press("New key")
     await until("the key has an address", async () => (await text("own-address")).startsWith("crn1"))
     const fresh = await text("own-address")
+    await press("Show the key")
+    const secret = await text("key-secret")
+    expect(secret).toMatch(/^[0-9a-f]{64}$/)
+    await press("Forget it")
+    expect([await text("key-secret"), await page.evaluate(`document.getElementById("own").checkVisibility()`)]).toEqual(
+      ["", false]
+    )
+    await page.evaluate(
+      `document.getElementById("import-text").value = "${secret}"; document.getElementById("import-form").requestSubmit()`
+    )
+    await until("the key that was kept is the same again", async () => (await text("own-address")) === fresh)
     await press("dev:0")
     await until("the account is shown", async () => (await text("own-balance")).includes("1\u202f000\u202f000"))
     const fill = (fields: Record<string, string>) =>
@@ -72,9 +83,13 @@ test.if(chromium !== undefined)(
       )
     await choose(kept.replace("cairn-proof-1", "cairn-proof-2"))
     await until("another file is refused", async () => (await text("proof-verdict")).includes("(proof-malformed)"))
-    const strangers = JSON.parse(readFileSync(join(import.meta.dir, "../../docs/vectors/proof.json"), "utf8")).transactions
+    const strangers = JSON.parse(
+      readFileSync(join(import.meta.dir, "../../docs/vectors/proof.json"), "utf8")
+    ).transactions
     await choose(JSON.stringify({ format: "cairn-proof-1", proof: strangers[3].proof }))
-    await until("a header of another branch is no proof", async () => (await text("proof-verdict")).includes("does not know"))
+    await until("a header of another branch is no proof", async () =>
+      (await text("proof-verdict")).includes("does not know")
+    )
     expect(await page.evaluate<boolean>(`document.querySelector("#proof-way svg") === null`)).toBe(true)
     await choose(kept)
     await until("the kept file holds", async () => (await text("proof-verdict")).includes(`paid ${fresh} 2.5`))
@@ -89,7 +104,9 @@ test.if(chromium !== undefined)(
     expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(380)
     expect(await page.evaluate<number>(`document.querySelectorAll("img").length`)).toBe(0)
     // The key is nowhere but in memory.
-    expect(await page.evaluate("[localStorage.length, sessionStorage.length, document.cookie.length]")).toEqual([0, 0, 0])
+    expect(await page.evaluate("[localStorage.length, sessionStorage.length, document.cookie.length]")).toEqual([
+      0, 0, 0
+    ])
     expect(page.problems).toEqual([])
   },
   60_000
