@@ -4,11 +4,11 @@ import type { ReplyOf } from "../src/http/contract.ts"
 /** A refusal in words, as the node gave it. */
 export class Refusal extends Error {}
 
-const ask = async <A>(path: string, body?: unknown): Promise<A> => {
+const ask = async <A>(path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<A> => {
   const init: RequestInit =
     body === undefined
       ? {}
-      : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }
+      : { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) }
   const response = await fetch(path, init).catch(() => {
     throw new Refusal("The node does not answer. Is it running?")
   })
@@ -41,7 +41,16 @@ export const authorities = (): Promise<ReplyOf<"authorities">> => ask("/api/auth
 export const offences = (): Promise<ReplyOf<"evidence">> => ask("/api/authorities/evidence")
 export const peers = (): Promise<ReplyOf<"peers">> => ask("/api/peers")
 export const submit = (transaction: unknown): Promise<ReplyOf<"submit">> => ask("/api/transactions", transaction)
-export const mine = (): Promise<ReplyOf<"mine">> => ask("/api/mine", {})
+export const validate = (): Promise<ReplyOf<"validate">> => ask("/api/validate")
+
+let token = ""
+/** What the acts of an operator show from now on; empty: nothing. */
+export const useToken = (text: string): void => void (token = text)
+/** An act of the node's operator. */
+export const act = <A>(path: string, body: unknown): Promise<A> =>
+  ask(path, body, token === "" ? {} : { "x-blockchain-admin-token": token })
+/** `miner`: who is paid; empty: whom the node chooses. */
+export const mine = (miner = ""): Promise<ReplyOf<"mine">> => act("/api/mine", miner === "" ? {} : { miner })
 
 /** Hears of everything that changes what the page shows. */
 export const listen = (on: {

@@ -3,7 +3,11 @@ import { toHex } from "../src/codec/bytes.ts"
 import type { Proven } from "../src/block/proof.ts"
 import { make } from "./text.ts"
 
-const svg = (name: string, attributes: Readonly<Record<string, string | number>>, title?: string): SVGElement => {
+export const svg = (
+  name: string,
+  attributes: Readonly<Record<string, string | number>>,
+  title?: string
+): SVGElement => {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name)
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value))
   if (title !== undefined) made.append(Object.assign(svg("title", {}), { textContent: title }))

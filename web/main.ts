@@ -1,6 +1,6 @@
 /** The page: what the node knows, live, and a wallet that signs here. Text from outside enters as text nodes only. */
 import { proofTextMax } from "../src/block/proof.ts"
-import { fromHex } from "../src/codec/bytes.ts"
+import { fromHex, toHex } from "../src/codec/bytes.ts"
 import { isAddress, parseAddress } from "../src/crypto/address.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
 import { type Amount, format } from "../src/ledger/amount.ts"
@@ -12,6 +12,8 @@ import { freeCoins } from "../src/wallet/spend.ts"
 import * as api from "./api.ts"
 import { makePanel } from "./authorities.ts"
 import { drawCoins } from "./coins.ts"
+import { recall, remember } from "./memory.ts"
+import { makeOperator, type Operator } from "./operator.ts"
 import { judgeFile, judgeReply, type Shown, strange } from "./proof.ts"
 import { button, counted, element, fill, money, row, short } from "./text.ts"
 import { placeOf, showView } from "./view.ts"
@@ -35,6 +37,7 @@ let key: Keypair | undefined
 let newest = -1
 /** Of a chain of authorities. */
 let rota: ReturnType<typeof makePanel> | undefined
+let operator: Operator
 
 type Confirmed = Awaited<ReturnType<typeof api.blocks>>["chain"][number]["transactions"][number]
 const transfersShown = 8
@@ -144,20 +147,23 @@ const showAccounts = async (): Promise<void> => {
   list("accounts", rows, "no accounts yet")
 }
 
+type Peer = Awaited<ReturnType<typeof api.peers>>["peer_records"][number]
+
+/** A peer with what it is worth to us; what went wrong last stands in the title. */
+const peerRow = (one: Peer): HTMLLIElement => {
+  const way = one.direction === "none" ? "" : ` · ${one.direction}`
+  const away = one.latency_ms === null ? "" : ` · ${Math.round(one.latency_ms)} ms`
+  const told = `${one.state}${way} · score ${one.score} · height ${one.last_advertised_height}${away} `
+  const title = one.last_error === null ? one.node_id : `${one.node_id}: ${one.last_error}`
+  const item = row(one.url === "" ? short(one.node_id) : one.url, told, undefined, title)
+  item.classList.add("peer")
+  item.lastElementChild!.append(...operator.peerButtons(one.node_id, one.state))
+  return item
+}
+
 const showPeers = async (): Promise<void> => {
   const { peer_records: records } = await api.peers()
-  list(
-    "peers",
-    records.map((one) =>
-      row(
-        one.url === "" ? short(one.node_id) : one.url,
-        `${one.state} · height ${one.last_advertised_height}`,
-        undefined,
-        one.node_id
-      )
-    ),
-    "no peers: this node is alone"
-  )
+  list("peers", records.map(peerRow), "no peers: this node is alone")
 }
 
 const showOwn = async (): Promise<void> => {
@@ -191,8 +197,17 @@ const attempt = async (act: () => Promise<void>): Promise<void> => {
   }
 }
 
-const use = (chosen: Keypair, pressed: HTMLButtonElement | undefined): void => {
+/** Shows the secret of the key in use, or takes it out of the page again. */
+const showKey = (shown: boolean): void => {
+  element("key-text").hidden = !shown
+  element("key-secret").textContent = shown && key !== undefined ? toHex(key.secret) : ""
+  element("key-show").textContent = shown ? "Hide the key" : "Show the key"
+  element("key-show").setAttribute("aria-expanded", String(shown))
+}
+
+const use = (chosen: Keypair | undefined, pressed: HTMLButtonElement | undefined): void => {
   key = chosen
+  showKey(false)
   for (const button of element("keys").querySelectorAll("button"))
     button.setAttribute("aria-pressed", String(button === pressed))
   say("", "good")
@@ -259,7 +274,8 @@ const joinCoins = async (): Promise<void> => {
 
 const all = async (): Promise<void> => {
   const parts = [showFigures(), showBlocks(), showPending(), showAccounts(), showPeers(), showOwn(), view()]
-  await Promise.all([...parts, rota?.show()])
+  const lesson = course === undefined || element("learn").hidden ? undefined : liveOf().then(course.refresh)
+  await Promise.all([...parts, rota?.show(), lesson])
 }
 
 /** Many events together are one refresh. */
@@ -273,8 +289,42 @@ const refreshSoon = (): void => {
   }, 150)
 }
 
+const viewKey = "cairn-view"
+let course: ReturnType<typeof import("./learn.ts").makeCourse> | undefined
+
+const liveOf = async () => {
+  const [info, { stats }] = await Promise.all([api.info(), api.stats()])
+  return { facts, info, stats }
+}
+
+/** Shows one of the two views; the course is fetched when it is asked for the first time. */
+const openView = async (name: "console" | "learn"): Promise<void> => {
+  remember(viewKey, name)
+  for (const one of ["console", "learn"]) {
+    element(one).hidden = one !== name
+    element(`tab-${one}`).setAttribute("aria-selected", String(one === name))
+    element(`tab-${one}`).tabIndex = one === name ? 0 : -1
+  }
+  if (name === "learn" && course === undefined) {
+    const [{ makeCourse }, live] = await Promise.all([import("./learn.ts"), liveOf()])
+    course ??= makeCourse(element("learn"), live)
+  }
+}
+
+const makeTabs = (): void => {
+  for (const [name, other] of [["console", "learn"] as const, ["learn", "console"] as const]) {
+    const tab = element(`tab-${name}`)
+    tab.onclick = () => void attempt(() => openView(name))
+    tab.onkeydown = ({ key: pressed }) => {
+      if (pressed !== "ArrowLeft" && pressed !== "ArrowRight") return
+      element(`tab-${other}`).focus()
+      void attempt(() => openView(other))
+    }
+  }
+}
+
 const begin = async (): Promise<void> => {
-  const { meta, service, capabilities, dev_accounts: dev } = await api.info()
+  const { meta, service, capabilities, api: routes, dev_accounts: dev } = await api.info()
   const { model, chain_id: chainId, address_prefix: prefix, decimals, symbol } = meta
   const dataMax = meta.limits["max_transaction_data_bytes"] ?? 0
   const filler = meta.data_filler ?? undefined
@@ -289,8 +339,17 @@ const begin = async (): Promise<void> => {
   const names = devNames(dev, facts)
   element("keys").append(keyButton("New key", makeKey), ...names.map((i) => keyButton(`dev:${i}`, () => devKey(i))))
   if (meta.consensus.startsWith("proof-of-authority")) rota = makePanel(api.authorities, api.offences)
-  element("mine").hidden = capabilities["admin_authentication"] === true
+  const open = capabilities["admin_authentication"] !== true
+  element("mine").hidden = !open
+  operator = makeOperator({
+    routes: Object.values(routes),
+    open,
+    ownAddress: () => (key === undefined ? "" : addressText(key, facts)),
+    refresh: refreshSoon
+  })
+  makeTabs()
   await all()
+  if (recall(viewKey) === "learn") await openView("learn")
   api.listen({
     change: (kind, data) => {
       if (kind === "tip") element("news").textContent = `Block ${data.height ?? ""} was attached.`
@@ -308,6 +367,17 @@ element<HTMLFormElement>("send").onsubmit = (event) => {
   event.preventDefault()
   void attempt(send)
 }
+element("key-show").onclick = () => showKey(element("key-text").hidden === true)
+element("key-forget").onclick = () => {
+  use(undefined, undefined)
+  element("coins").replaceChildren()
+}
+// A page that was not served securely may not write to the clipboard: the text can still be marked.
+element("key-copy").onclick = () =>
+  void attempt(async () => {
+    await navigator.clipboard.writeText(element("key-secret").textContent)
+    say("The key is on the clipboard.", "good")
+  })
 element("join").onclick = () => void attempt(joinCoins)
 element<HTMLFormElement>("look").onsubmit = (event) => {
   event.preventDefault()

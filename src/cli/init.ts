@@ -3,7 +3,9 @@ import { Effect } from "effect"
 import { makeRules } from "../chain/rules.ts"
 import { toHex } from "../codec/bytes.ts"
 import { type ChainSpec, specHash } from "../block/genesis.ts"
-import { isInitialised, loadSpec, saveSpec, specOf, specPath } from "./data-folder.ts"
+import { Random } from "../io/random.ts"
+import { nodeIdOf } from "../transport/hello.ts"
+import { isInitialised, loadIdentity, loadSpec, saveSpec, specOf, specPath } from "./data-folder.ts"
 import { type Failure, failure } from "./failure.ts"
 import { attempt } from "./attempt.ts"
 import { specOfGenesis } from "./genesis.ts"
@@ -30,39 +32,45 @@ const chosen = ({
   return { spec: loadSpec(spec!), notes: [] }
 }
 
-/** Writes the spec into an empty folder, or says what stands in its way. */
+/** Writes spec and identity into an empty folder, or says what stands in its way. */
 export const init = (options: InitOptions): Effect.Effect<void, Failure> =>
-  attempt(() => {
-    const { spec, notes } = chosen(options)
-    const hash = toHex(specHash(spec))
-    const there = isInitialised(options.dataDir) ? toHex(specHash(specOf(options.dataDir))) : undefined
-    if (there !== undefined && there !== hash) {
-      throw failure(
-        "dataFolder",
-        "chain-mismatch",
-        `${options.dataDir} holds another chain already.`,
-        "Choose another folder; a chain is never written over."
-      )
-    }
-    if (there === undefined) saveSpec(options.dataDir, spec)
-    const { genesis } = makeRules(spec)
-    const value = {
-      data_dir: options.dataDir,
-      chain: spec.ledger.chainId,
-      genesis: genesis.header.id,
-      spec: specPath(options.dataDir),
-      created: there === undefined,
-      notes
-    }
-    print(value, [
-      there === undefined
-        ? `The folder ${options.dataDir} belongs to the chain "${spec.ledger.chainId}" now.`
-        : `The folder ${options.dataDir} holds this chain already.`,
-      ...rows([
-        ["genesis", genesis.header.id],
-        ["spec", specPath(options.dataDir)]
-      ]),
-      ...notes.map((note) => `  ${note}`),
-      `  Next: cairn start --data-dir ${options.dataDir}`
-    ])
-  })
+  Effect.flatMap(Random, (random) => attempt(() => make(options, random)))
+
+const make = (options: InitOptions, random: (length: number) => Uint8Array): void => {
+  const { spec, notes } = chosen(options)
+  const hash = toHex(specHash(spec))
+  const there = isInitialised(options.dataDir) ? toHex(specHash(specOf(options.dataDir))) : undefined
+  if (there !== undefined && there !== hash) {
+    throw failure(
+      "dataFolder",
+      "chain-mismatch",
+      `${options.dataDir} holds another chain already.`,
+      "Choose another folder; a chain is never written over."
+    )
+  }
+  if (there === undefined) saveSpec(options.dataDir, spec)
+  const { genesis } = makeRules(spec)
+  // Made now, so that others can be told whom to let in before the node starts.
+  const nodeId = nodeIdOf(loadIdentity(options.dataDir, random).publicKey)
+  const value = {
+    data_dir: options.dataDir,
+    chain: spec.ledger.chainId,
+    genesis: genesis.header.id,
+    spec: specPath(options.dataDir),
+    node_id: nodeId,
+    created: there === undefined,
+    notes
+  }
+  print(value, [
+    there === undefined
+      ? `The folder ${options.dataDir} belongs to the chain "${spec.ledger.chainId}" now.`
+      : `The folder ${options.dataDir} holds this chain already.`,
+    ...rows([
+      ["genesis", genesis.header.id],
+      ["spec", specPath(options.dataDir)],
+      ["node id", nodeId]
+    ]),
+    ...notes.map((note) => `  ${note}`),
+    `  Next: cairn start --data-dir ${options.dataDir}`
+  ])
+}

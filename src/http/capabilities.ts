@@ -53,7 +53,7 @@ export const capabilitiesOf = (facts: NodeFacts, { hasPage }: AppFacts): Readonl
     peer_authentication: true,
     rate_limiting: Object.values(rates).some((rate) => rate > 0),
     frontend_console: hasPage,
-    frontend_learn: false,
+    frontend_learn: hasPage,
     full_history: !facts.prunedTo,
     event_stream: true,
     openapi: true,

@@ -278,7 +278,7 @@ describe("a capability", () => {
     }
     expect(without({})).toEqual([])
     expect(without({ dev: true })).toEqual(["admin_authentication"])
-    expect(without({}, false)).toEqual(["frontend_console"])
+    expect(without({}, false)).toEqual(["frontend_console", "frontend_learn"])
     expect(without(config({ filters: false }))).toEqual(["block_filters"])
     expect(without(config({ http: { ...http(), rates: { public: 0, admin: 0, peer: 0 } } }))).toEqual(["rate_limiting"])
     const { peers } = node.tree.node.facts.config

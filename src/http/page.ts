@@ -47,7 +47,8 @@ const readEmbedded = async (files: NonNullable<Manifest["files"]>): Promise<Read
 }
 
 const bundleSources = async (): Promise<ReadonlyMap<string, PageFile>> => {
-  const built = await Bun.build({ entrypoints: [join(import.meta.dir, "../../web/index.html")], minify: true })
+  const entrypoints = [join(import.meta.dir, "../../web/index.html")]
+  const built = await Bun.build({ entrypoints, minify: true, splitting: true })
   const page = new Map<string, PageFile>()
   for (const file of built.outputs) {
     const name = file.path.endsWith(".html") ? "/" : `/${file.path.split("/").at(-1)}`

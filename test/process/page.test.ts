@@ -18,10 +18,10 @@ afterAll(async () => {
   home.remove()
 })
 
-/** Where pictures go for whoever wants to look: CAIRN_PICTURES. */
+/** Where pictures go for whoever wants to look: TEST_PICTURES. */
 const keep = async (name: string, wish: Parameters<Page["picture"]>[0]): Promise<number> => {
   const png = await page!.picture(wish)
-  const place = process.env["CAIRN_PICTURES"]
+  const place = process.env["TEST_PICTURES"]
   if (place !== undefined) writeFileSync(join(place, `${name}.png`), png)
   return png.length
 }
@@ -42,6 +42,17 @@ test.if(chromium !== undefined)(
     await press("New key")
     await until("the key has an address", async () => (await text("own-address")).startsWith("crn1"))
     const fresh = await text("own-address")
+    await press("Show the key")
+    const secret = await text("key-secret")
+    expect(secret).toMatch(/^[0-9a-f]{64}$/)
+    await press("Forget it")
+    expect([await text("key-secret"), await page.evaluate(`document.getElementById("own").checkVisibility()`)]).toEqual(
+      ["", false]
+    )
+    await page.evaluate(
+      `document.getElementById("import-text").value = "${secret}"; document.getElementById("import-form").requestSubmit()`
+    )
+    await until("the key that was kept is the same again", async () => (await text("own-address")) === fresh)
     await press("dev:0")
     await until("the account is shown", async () => (await text("own-balance")).includes("1\u202f000\u202f000"))
     const fill = (fields: Record<string, string>) =>
@@ -94,6 +105,10 @@ test.if(chromium !== undefined)(
     expect(Math.min(...sizes)).toBeGreaterThan(10_000)
     expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(380)
     expect(await page.evaluate<number>(`document.querySelectorAll("img").length`)).toBe(0)
+    // The key is nowhere but in memory.
+    expect(await page.evaluate("[localStorage.length, sessionStorage.length, document.cookie.length]")).toEqual([
+      0, 0, 0
+    ])
     expect(page.problems).toEqual([])
   },
   60_000

@@ -1,0 +1,122 @@
+/** The pages on security name tests, files and commands that are there. */
+import { describe, expect, test } from "bun:test"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { root } from "./compose.ts"
+
+const pages = [
+  "SECURITY.md",
+  "docs/deployment.md",
+  "docs/threat-model.md",
+  "docs/security-review-checklist.md",
+  "docs/weaknesses.md"
+]
+const read = (page: string): string => readFileSync(join(root, page), "utf8")
+
+interface Row {
+  readonly first: string
+  readonly cell: string
+}
+
+/** The rows of a page's tables that end in a column of tests. */
+const rowsOf = (page: string): ReadonlyArray<Row> =>
+  read(page)
+    .split(/\n(?=\|[^\n]*\| test \|\n)/)
+    .slice(1)
+    .flatMap((table) => /^(?:\|.*\n)+/.exec(table)![0].trim().split("\n").slice(2))
+    .map((row) => {
+      const cells = row.slice(2, -2).split(" | ")
+      return { first: cells[0]!, cell: cells.at(-1)! }
+    })
+
+/** What is wrong with a cell that names a test: `file`: title; undefined: nothing. */
+const wrong = ({ first, cell }: Row): string | undefined => {
+  const [, file, title] = /^`([\w./-]+\.test\.ts)`: (.+)$/.exec(cell) ?? []
+  if (file === undefined || title === undefined) return `${first}: ${cell} names no test`
+  if (!existsSync(join(root, file))) return `${first}: there is no ${file}`
+  const text = read(file).replaceAll('\\"', '"')
+  return text.includes(`"${title}"`) || text.includes(`\`${title}\``)
+    ? undefined
+    : `${first}: ${file} has no "${title}"`
+}
+
+describe.each(["docs/threat-model.md", "docs/weaknesses.md"])("%s", (page) => {
+  const rows = rowsOf(page)
+
+  test("names tests that there are", () => {
+    expect(rows.length).toBeGreaterThan(25)
+    expect(
+      rows
+        .filter(({ cell }) => cell !== "-")
+        .map(wrong)
+        .filter((one) => one !== undefined)
+    ).toEqual([])
+  })
+
+  test("every row has as many cells as its table", () => {
+    const lines = read(page).split("\n")
+    const width = (line: string): number => line.split(" | ").length
+    const head = (i: number): number => {
+      let at = i
+      while (lines[at - 1]?.startsWith("|") === true) at--
+      return at
+    }
+    const odd = lines.filter((line, i) => line.startsWith("| ") && width(line) !== width(lines[head(i)]!))
+    expect(odd).toEqual([])
+  })
+})
+
+test("docs/weaknesses.md has every row that is known to be weak, and each defect", () => {
+  const text = read("docs/weaknesses.md")
+  const ids = [...["H", 13], ...["T", 9], ...["B", 12], ...["P", 11], ...["E", 12], ...["S", 10]] as ReadonlyArray<
+    string | number
+  >
+  const none = new Set("T1 B13 P2 E2 E4 E7 E8 E9 S1".split(" "))
+  const rows = ids.flatMap((letter, i) =>
+    typeof letter === "string" ? Array.from({ length: ids[i + 1] as number }, (_, n) => `${letter}${n + 1}`) : []
+  )
+  const known = [...rows, ..."M1 M2 M4 G1 G2 G4 G5 G6 G7 B14 B16 B17 U3 U4 U5 U8".split(" ")].filter(
+    (id) => !none.has(id)
+  )
+  expect(known.filter((id) => !new RegExp(`^\\| L-${id}(,| )`, "m").test(text))).toEqual([])
+  for (let defect = 1; defect <= 8; defect++) expect(text).toMatch(new RegExp(`^\\| ${defect} \\|`, "m"))
+})
+
+test("docs/security-review-checklist.md names commands whose files are there, and each of its places", () => {
+  const text = read("docs/security-review-checklist.md")
+  const rows = text.split("\n").filter((line) => /^\| \d+ \|/.test(line))
+  expect(rows.length).toBeGreaterThanOrEqual(10)
+  for (const row of rows) {
+    const [number, , places, command] = row.slice(2, -2).split(" | ")
+    const words = /^`bun test (.+)`$/.exec(command!)?.[1]?.split(" ") ?? []
+    expect([number, words.length > 0]).toEqual([number, true])
+    const named = [...places!.matchAll(/`([\w./-]+)`/g)].map(([, path]) => path!)
+    expect([number, [...words, ...named].filter((path) => !existsSync(join(root, path)))]).toEqual([number, []])
+  }
+})
+
+test("SECURITY.md names a private way that this repository has", () => {
+  const text = read("SECURITY.md")
+  expect(text).toContain("Report a vulnerability")
+  expect(text).toContain("/security/advisories/new")
+  // An address that nobody reads would be worse than none.
+  expect(text).not.toMatch(/[\w.]+@[\w.]+/)
+})
+
+test("links lead somewhere, and scripts and flags that are named are there", () => {
+  const scripts = new Set(readdirSync(join(root, "scripts")))
+  for (const page of pages) {
+    const text = read(page)
+    const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, target]) => join(root, dirname(page), target!))
+    expect(links.filter((path) => !existsSync(path))).toEqual([])
+    const named = [...text.matchAll(/scripts\/([\w.]+\.sh)/g)].map(([, name]) => name!)
+    expect(named.filter((name) => !scripts.has(name))).toEqual([])
+  }
+})
+
+test("docs/deployment.md lists the variables that the production overlay wants", () => {
+  const wanted = [...read("compose.production.yaml").matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name!)
+  const page = read("docs/deployment.md")
+  expect(wanted.length).toBeGreaterThan(5)
+  expect(wanted.filter((name) => !page.includes(`\`${name}\``))).toEqual([])
+})
