@@ -7,6 +7,7 @@ import type { Keypair } from "../src/crypto/keys.ts"
 import type { Fetch } from "../src/io/fetch.ts"
 import { Random } from "../src/io/random.ts"
 import type { Tcp, TlsIdentity } from "../src/io/tcp.ts"
+import type { Udp } from "../src/io/udp.ts"
 import type { StartThread } from "../src/io/worker.ts"
 import type { NodeFacts } from "../src/node.ts"
 import { DiskRoom } from "../src/store/room.ts"
@@ -33,8 +34,8 @@ export interface TreeOptions {
   readonly key: Keypair
   readonly proposer: Address
   readonly tls: TlsIdentity
-  /** Without `fetch` no discovery service is asked. */
-  readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread; readonly fetch?: Fetch }
+  /** Without `fetch` no discovery service is asked, without `udp` nothing is announced. */
+  readonly doors: { readonly tcp: Tcp; readonly startThread: StartThread; readonly fetch?: Fetch; readonly udp?: Udp }
   readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint">
   /** Signs for an authority, where authorities seal; undefined: this node is none. */
   readonly signer?: Signer
@@ -66,6 +67,8 @@ export interface Base {
   endpoint: string
   /** Where others may dial us; empty also if that would be every address of ours, which is none. */
   advertised: string
+  /** Where and with which key we hear announcements by UDP; undefined: we do not. */
+  gossip: { readonly endpoint: string; readonly key: Uint8Array } | undefined
 }
 
 /** The actors around chain and pool. */
@@ -110,6 +113,7 @@ export const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
       slots: watchSlots({ rules, store, clock, metrics, self: signer?.address }),
       nodeId: nodeIdOf(options.key.publicKey),
       endpoint: "",
-      advertised: ""
+      advertised: "",
+      gossip: undefined
     }
   })

@@ -55,6 +55,8 @@ export interface NodePorts {
   /** What authorities say of each other. */
   readonly ballots: Pick<NodeShape, "vote" | "votes" | "evidence">
   readonly finality: NodeShape["finality"]
+  /** Without them gossip is off. */
+  readonly gossip: Pick<NodeShape, "announce" | "gossip">
   readonly events: EventHub
   readonly metrics: Metrics
   readonly hashesPerSecond: () => number
@@ -281,6 +283,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     validate: () => makeValidate(ports),
     ready: makeReady(ports),
     finality: ports.finality,
+    ...ports.gossip,
     metrics: () => Effect.map(Clock.currentTimeMillis, () => ports.metrics.format()),
     listen: (afterId, onEvent) => ports.events.listen(afterId, onEvent)
   }

@@ -2,8 +2,8 @@
  * Who starts whom, who restarts whom, who stops first. The one place that knows every actor; it gives the Node service.
  *
  *   root ─┬─ core (rest-for-one): chain → mempool → miner → sync
- *         ├─ edge (one-for-one): maintenance, discovery if there are services, ticker; where authorities seal ballots, where they
- *         │    vote finality
+ *         ├─ edge (one-for-one): maintenance, discovery if there are services, gossip if it is on, ticker; where authorities seal
+ *         │    ballots, where they vote finality
  *         ├─ past (gives up at once): past, where a snapshot was loaded
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
@@ -11,6 +11,7 @@ import { Effect } from "effect"
 import type { Rules } from "../src/chain/rules.ts"
 import type { NodeConfig } from "../src/config.ts"
 import type { TcpFault } from "../src/io/tcp.ts"
+import type { UdpFault } from "../src/io/udp.ts"
 import { eventsKeptMax, eventStreamsMax, stopMsMax } from "../src/limits.ts"
 import type { FinalityView, NodeShape } from "../src/node.ts"
 import { unsealing } from "../src/validator/signer.ts"
@@ -25,6 +26,9 @@ import type { AnySession } from "./sessions.ts"
 import { makeStateService } from "./state-service.ts"
 import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { type Beat, makeTicker } from "./ticker.ts"
+
+/** Why a node cannot start: what it would listen on is not to be had. */
+export type TreeFault = TcpFault | UdpFault
 
 export interface Tree {
   readonly node: NodeShape
@@ -74,7 +78,7 @@ const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray
 }
 
 /** Starts every actor and, if the node speaks to peers, its listener. */
-export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =>
+export const startTree = (options: TreeOptions): Effect.Effect<Tree, TreeFault> =>
   Effect.gen(function* () {
     const { config, rules, snapshot } = options
     const base = yield* makeBase(options)
@@ -83,7 +87,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const votes = finality === undefined ? [] : [finality]
     const door = new Door(base, core)
     const { maintenance } = door
-    const close = yield* door.listen()
+    const gossip = yield* door.gossip()
+    const close = yield* Effect.tapError(door.listen(), () => Effect.sync(() => gossip?.close()))
     const { metrics, hashes, events, nodeId, endpoint, sessions, health } = base
     const { readiness, check } = health
     readiness.hear({ _tag: "Opened", looks: door.looks() })
@@ -98,11 +103,13 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const pastPorts = { rules, store: options.store, disk: base.disk, chain, progress }
     const past = makePasts(pastPorts, { watch: base.watch, metrics })
     const discovery = door.seekers()
-    const ticker = makeTicker(beatsOf(base, core, [maintenance, ...votes, ...past, ...discovery]))
-    const edge = [maintenance, ...votes, ...discovery, ticker, ...ballots.actors]
+    const beats = beatsOf(base, core, [maintenance, ...votes, ...past, ...discovery])
+    const ticker = makeTicker([...beats, ...(gossip?.beats ?? [])])
+    const others = [maintenance, ...votes, ...discovery, ...(gossip?.actors ?? [])]
+    const edge = [...others, ticker, ...ballots.actors]
     const outer = yield* supervise("edge", "one-for-one", edge)
     const last = past.length === 0 ? undefined : yield* startPasts(past)
-    const actors = [chain, mempool, miner, sync, maintenance, ...votes, ...discovery, ...ballots.actors, ...past]
+    const actors = [chain, mempool, miner, sync, ...others, ...ballots.actors, ...past]
     const states = makeStateService(snapshot, rules)
     const bounds = (): ReadonlyArray<HeldBound> => [
       ...actors.flatMap(boundsOf),
@@ -115,7 +122,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     showMetrics(base, actors)
     showBounds(metrics, bounds)
 
-    const facts = { ...options.facts, rules, nodeId, p2pEndpoint: endpoint === "" ? undefined : endpoint }
+    const p2pEndpoint = endpoint === "" ? undefined : endpoint
+    const facts = { ...options.facts, rules, nodeId, p2pEndpoint, gossipEndpoint: gossip?.told.endpoint }
     const node = makeNode({
       facts,
       rules,
@@ -123,6 +131,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       ...core,
       maintenance,
       ballots: ballots.calls,
+      gossip: gossip?.calls ?? {},
       finality: () => finality?.ask<FinalityView>((reply) => ({ _tag: "View", reply })) ?? Effect.succeed(undefined),
       events,
       metrics,
@@ -138,6 +147,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const stop = Effect.gen(function* () {
       readiness.hear({ _tag: "Stopping" })
       close()
+      gossip?.close()
       yield* sessions.closeAll(1_000)
       if (last !== undefined) yield* last.stop(500)
       yield* outer.stop(1_000)

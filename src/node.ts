@@ -46,6 +46,8 @@ export interface NodeFacts {
   readonly dev: boolean
   readonly dataDir: string
   readonly p2pEndpoint: string | undefined
+  /** Where announcements are heard by UDP; undefined: they are not. */
+  readonly gossipEndpoint?: string | undefined
   readonly httpUrl: string
   readonly signatureEngine: string
   readonly hashEngine: string
@@ -162,6 +164,35 @@ export interface PeerView {
   readonly lastError: string | undefined
   readonly cooldownUntil: number | undefined
   readonly bannedUntil: number | undefined
+}
+
+/** What has been announced by UDP, and what became of others' announcements, since the node started. */
+export interface GossipView {
+  /** Where others send to; empty: nowhere that they were told. */
+  readonly endpoint: string
+  readonly plaintext: boolean
+  /** Peers that can be sent to under a seal; seeds whose address is known; nodes whose announcement is remembered. */
+  readonly peers: number
+  readonly seeds: number
+  readonly nodes: number
+  readonly sent: number
+  readonly heard: number
+  readonly unsent: number
+  /** Datagrams not heard, by code. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+/** What became of an announcement that a caller brought. */
+export interface GossipVerdict {
+  /** Why it was not heard; undefined: it was. */
+  readonly refused: string | undefined
+  readonly nodeId: string | undefined
+  readonly endpoint: string | undefined
+  readonly gossipEndpoint: string | undefined
+  /** Endpoints that the directory was told of. */
+  readonly found: number
+  /** A session with the node is asked for its branch. */
+  readonly isAhead: boolean
 }
 
 /**
@@ -411,6 +442,10 @@ export interface NodeShape {
   /** The rota at the tip, with so many slots to come; undefined: the chain has no authorities. */
   readonly authorities: (ahead: number) => Answer<AuthoritiesView | undefined>
   readonly addPeer: (endpoint: string) => Answer<PeerAdded>
+  /** Hears an announcement as it travels by UDP in the plain form, from a caller at an address. Absent: gossip is off. */
+  readonly announce?: ((bytes: Uint8Array, remote: string) => Answer<GossipVerdict>) | undefined
+  /** Absent: gossip is off. */
+  readonly gossip?: (() => Answer<GossipView>) | undefined
   readonly peers: () => Answer<ReadonlyArray<PeerView>>
   readonly stats: () => Answer<Stats>
   /** The cheap consistency check: tip, state root and supply agree with each other. */

@@ -25,8 +25,8 @@ const order = [
   "src/light",
   "src/libp2p",
   "src/transport",
-  "src/gossip",
   "src/discovery",
+  "src/gossip",
   "src/settings",
   "src/io",
   "src/store",
@@ -87,6 +87,7 @@ const pure = [
   "src/transport",
   "src/gossip",
   "src/discovery",
+  "src/gossip",
   "src/settings"
 ]
 const effectData = /^(Result|Data|Schema|Brand|Option|SchemaIssue)$/
@@ -133,7 +134,7 @@ describe("direction", () => {
   })
 
   test("actors never import one another; only the tree and its parts know all", () => {
-    const shared = /^actors\/(actor|inbox|supervisor|scheduler|metrics|event-hub|protocol|authority-protocol)\.ts$/
+    const shared = /^actors\/(actor|inbox|supervisor|scheduler|metrics|event-hub|protocol|[a-z]+-protocol)\.ts$/
     const parts = /^actors\/(tree|base|core|door)\.ts$/
     // What one actor, and nobody else, is made of.
     const own = new Set([

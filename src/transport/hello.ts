@@ -9,7 +9,7 @@ import { formatName } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { sign, verify } from "../crypto/signature.ts"
-import { helloFreshMs, helloNoncesMax } from "../limits.ts"
+import { endpointCharsMax, helloFreshMs, helloNoncesMax, urlCharsMax } from "../limits.ts"
 
 export const protocolVersion = 1
 
@@ -35,6 +35,12 @@ export interface Hello {
   readonly endpoint: string
   readonly agent: string
   readonly capabilities: ReadonlyArray<string>
+  /** Where the node hears announcements by UDP, host:port; empty: it does not. Datagrams go to the host of the session. */
+  readonly gossip: string
+  /** The X25519 key under which they may be sealed, 32 bytes; or none. */
+  readonly gossipKey: Uint8Array
+  /** Where its page and API are; empty: nowhere for others. */
+  readonly url: string
   /** Milliseconds. */
   readonly time: number
   readonly nonce: Uint8Array
@@ -103,15 +109,20 @@ const parse = (
   if (Result.isFailure(inner) || inner.success === null || typeof inner.success !== "object") return undefined
   const hello = inner.success as unknown as Hello
   const { version, chainId, genesis, nodeId, publicKey, endpoint, agent, capabilities, time, nonce } = hello
+  const { gossip, gossipKey, url } = hello
   const sound =
-    Object.keys(hello).length === 10 &&
+    Object.keys(hello).length === 13 &&
     typeof version === "number" &&
     isText(chainId, 64) &&
     genesis instanceof Uint8Array &&
     isText(nodeId, 90) &&
     publicKey instanceof Uint8Array &&
     publicKey.length === 33 &&
-    isText(endpoint, 128) &&
+    isText(endpoint, endpointCharsMax) &&
+    isText(gossip, endpointCharsMax) &&
+    gossipKey instanceof Uint8Array &&
+    (gossipKey.length === 0 || gossipKey.length === 32) &&
+    isText(url, urlCharsMax) &&
     isText(agent, 64) &&
     Array.isArray(capabilities) &&
     capabilities.length <= 32 &&
