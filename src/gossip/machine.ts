@@ -318,8 +318,9 @@ export class Gossip {
     if (isStrangers) this.credit = Math.min(gossipCreditMax, this.credit + passing.bytes.length)
     if (last.passed || hops + 1 > Math.min(announced.hopsMax, this.options.hopsMax)) return []
     const packet = concat(hopsByte(hops + 1), announced.bytes)
+    const isSpared = (one: string | undefined): boolean => one !== undefined && (one === nodeId || one === peer?.nodeId)
     const isOther = (target: Target): boolean =>
-      target.nodeId !== nodeId && target.nodeId !== peer?.nodeId && !(target.host === host && target.port === port)
+      !isSpared(target.nodeId) && !(target.host === host && target.port === port)
     const sends: Array<GossipEffect> = []
     for (const target of this.pick(isOther)) {
       // What came under a seal is not told to everybody.
