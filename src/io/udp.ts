@@ -2,7 +2,8 @@
  * The UDP door: datagrams, which may be lost, come twice, and name a sender who never sent them. A port and its Bun layer.
  *
  * Facts of the platform that this file deals with: a send to a name, to a family that the socket has not, or by a closed socket
- * throws; that nobody heard the last one comes as an error later, and without a handler it would end the process badly.
+ * throws; that nobody heard an earlier one (ICMP) comes as an error later, and without a handler it would end the process
+ * badly; or the next send throws it, whoever that one is for.
  */
 import { lookup } from "node:dns/promises"
 import { Data, Effect } from "effect"
@@ -36,6 +37,14 @@ export interface Udp {
 /** One text for one address, also where IPv4 comes through an IPv6 socket. */
 const plainHost = (host: string): string => host.replace(/^::ffff:/, "")
 
+const attempt = (send: () => boolean): boolean => {
+  try {
+    return send()
+  } catch {
+    return false
+  }
+}
+
 /** The door as Bun has it. */
 export const bunUdp: Udp = {
   open: (at, hear) =>
@@ -53,13 +62,9 @@ export const bunUdp: Udp = {
         })
         return {
           port: socket.port,
-          send: ({ host, port }: UdpAddress, bytes: Uint8Array): boolean => {
-            try {
-              return socket.send(bytes, port, host)
-            } catch {
-              return false
-            }
-          },
+          // What the first try throws may be about an earlier one.
+          send: ({ host, port }: UdpAddress, bytes: Uint8Array): boolean =>
+            attempt(() => socket.send(bytes, port, host)) || attempt(() => socket.send(bytes, port, host)),
           close: () => socket.close()
         }
       },
