@@ -100,7 +100,8 @@ test("bytes of anyone's making never throw; what they change is not signed, and 
     if (i % 20 === 1) expect(isSigned(decoded, genesis)).toBe(false)
   }
   expect(read).toBeGreaterThan(500)
-  for (let length = 0; length < bytes.length; length++) expect(decodeAnnouncement(bytes.subarray(0, length))).toBeUndefined()
+  for (let length = 0; length < bytes.length; length++)
+    expect(decodeAnnouncement(bytes.subarray(0, length))).toBeUndefined()
   expect(decodeAnnouncement(Uint8Array.from([...bytes, 0]))).toBeUndefined()
 })
 

@@ -11,7 +11,8 @@ import {
   gossipGapMs,
   gossipNodesMax,
   gossipPassedBurst,
-  gossipSourcesMax
+  gossipSourcesMax,
+  gossipToldBurst
 } from "../limits.ts"
 import { makeDice } from "../sim/dice.ts"
 import { nodeIdOf } from "../transport/hello.ts"
@@ -57,7 +58,11 @@ const plain = (bytes: Uint8Array, hops = 0): Uint8Array => concat(new Uint8Array
 const from = (host: string, bytes: Uint8Array, port = 19_090): Datagram => ({ bytes, host, port })
 /** Sealed by node n for node 1. */
 const sealed = (n: number, bytes: Uint8Array, hops = 0): Uint8Array =>
-  sealPacket(makeBox(optionsOf(n).sealing, optionsOf(1).sealing.publicKey, genesis)!, packet(hops, bytes), makeDice(n).bytes(12))
+  sealPacket(
+    makeBox(optionsOf(n).sealing, optionsOf(1).sealing.publicKey, genesis)!,
+    packet(hops, bytes),
+    makeDice(n).bytes(12)
+  )
 
 type Send = Extract<GossipEffect, { _tag: "Send" }>
 const sendsIn = (effects: ReadonlyArray<GossipEffect>): ReadonlyArray<Send> =>
@@ -202,7 +207,8 @@ describe("a datagram", () => {
   test("is heard once: copies, older ones, others of its sequence and those too soon after it are not", () => {
     const machine = make()
     const at = (ms: number, wish: Partial<Announcement> = {}) =>
-      machine.hear(from("192.0.2.3", plain(saying(3, { sequence: now + ms, time: now + ms, ...wish }))), now + ms, tip).drop
+      machine.hear(from("192.0.2.3", plain(saying(3, { sequence: now + ms, time: now + ms, ...wish }))), now + ms, tip)
+        .drop
     expect(at(0)).toBeUndefined()
     expect(at(0)).toBe("announcement-seen")
     expect(at(0, { height: 6 })).toBe("announcement-seen")
@@ -245,15 +251,23 @@ describe("passing on", () => {
   test("ends at the hops of the announcement and at ours", () => {
     const passes = (hops: number, hopsMax: number, ours: number): boolean =>
       sendsIn(hear(among({ hopsMax: ours }), from("192.0.2.2", plain(saying(2, { hopsMax }), hops))).effects).length > 0
-    expect([passes(0, 1, 3), passes(1, 1, 3), passes(2, 9, 3), passes(3, 9, 3), passes(0, 0, 3), passes(0, 3, 0)]).toEqual([
-      ...[true, false, true, false, false, false]
-    ])
+    expect([
+      passes(0, 1, 3),
+      passes(1, 1, 3),
+      passes(2, 9, 3),
+      passes(3, 9, 3),
+      passes(0, 0, 3),
+      passes(0, 3, 0)
+    ]).toEqual([...[true, false, true, false, false, false]])
   })
 
   test("happens once, however its hops are counted; a copy without hops left does not keep one that has some", () => {
     const machine = among()
-    const copy = (host: string, hops: number) => sendsIn(hear(machine, from(host, plain(saying(2), hops))).effects).length
-    expect([copy("192.0.2.9", 3), copy("192.0.2.4", 1), copy("192.0.2.5", 0), copy("192.0.2.9", 0)]).toEqual([0, 2, 0, 0])
+    const copy = (host: string, hops: number) =>
+      sendsIn(hear(machine, from(host, plain(saying(2), hops))).effects).length
+    expect([copy("192.0.2.9", 3), copy("192.0.2.4", 1), copy("192.0.2.5", 0), copy("192.0.2.9", 0)]).toEqual([
+      0, 2, 0, 0
+    ])
     const changed = among()
     const first = saying(2)
     hear(changed, from("192.0.2.9", plain(first, 3)))
@@ -309,7 +323,9 @@ describe("a flood", () => {
   test("from one address, or from one /64, takes its own allowance; on this machine ports are told apart", () => {
     const count = (hosts: (i: number) => Datagram): number => {
       const machine = make()
-      return Array.from({ length: 100 }, (_, i) => hear(machine, hosts(i)).drop).filter((code) => code === "source-too-often").length
+      return Array.from({ length: 100 }, (_, i) => hear(machine, hosts(i)).drop).filter(
+        (code) => code === "source-too-often"
+      ).length
     }
     const junk = new Uint8Array([1, 0])
     expect(count((i) => from("198.51.100.1", junk, i))).toBe(100 - gossipBurst)
@@ -394,6 +410,34 @@ test("whom we have met: comes, goes, comes again with another key, and a key tha
   expect(hear(machine, from("192.0.2.3", sealed(9, saying(3)))).drop).toBeUndefined()
   meet(machine)
   expect([reaches(), machine.known.peers]).toEqual([[], 0])
+})
+
+test("a seed that has been met is one target, and under a seal; one that is ourselves is none", () => {
+  const machine = make()
+  meet(machine, peer(2))
+  machine.place([
+    { host: "192.0.2.2", port: 19_090 },
+    { host: "192.0.2.1", port: 19_090 }
+  ])
+  const sends = sendsIn(machine.tick(now, tip, ""))
+  expect(sends.map(({ to, bytes }) => [to.host, bytes[0]])).toEqual([["192.0.2.2", 2]])
+})
+
+test("the directory is told of so many announcements a second, whoever makes them", () => {
+  const machine = make()
+  const one = (i: number) => from(`198.51.100.${i}`, plain(saying(300 + i, { endpoint: "192.0.2.9:1" })))
+  const told = Array.from({ length: 100 }, (_, i) => hear(machine, one(i)))
+  expect(told.every(({ drop }) => drop === undefined)).toBe(true)
+  expect(told.filter(({ effects }) => foundIn(effects).length > 0).length).toBe(gossipToldBurst)
+})
+
+test("what can be fresh no more is forgotten", () => {
+  const machine = make()
+  for (let i = 0; i < 20; i++) hear(machine, from(`198.51.100.${i}`, plain(saying(300 + i))))
+  machine.tick(now + 30_000, tip, "")
+  expect(machine.known.nodes).toBe(20)
+  machine.tick(now + 30_001, tip, "")
+  expect(machine.known.nodes).toBe(0)
 })
 
 test("places lead nobody back to himself or into his own network", () => {

@@ -87,23 +87,25 @@ export interface GossipTip {
 }
 
 /** Why a datagram was not heard. Documented in docs/errors.md. */
-export type GossipDrop =
-  | "datagram-too-long"
-  | "datagram-form"
-  | "plaintext-refused"
-  | "source-too-often"
-  | "seal-unknown"
-  | "seal-broken"
-  | "announcement-malformed"
-  | "announcement-other-chain"
-  | "announcement-own"
-  | "announcement-stale"
-  | "announcement-hops"
-  | "announcement-seen"
-  | "announcement-overtaken"
-  | "announcement-too-often"
-  | "signatures-too-many"
-  | "announcement-forged"
+export const gossipDrops = [
+  "datagram-too-long",
+  "datagram-form",
+  "plaintext-refused",
+  "source-too-often",
+  "seal-unknown",
+  "seal-broken",
+  "announcement-malformed",
+  "announcement-other-chain",
+  "announcement-own",
+  "announcement-stale",
+  "announcement-hops",
+  "announcement-seen",
+  "announcement-overtaken",
+  "announcement-too-often",
+  "signatures-too-many",
+  "announcement-forged"
+] as const
+export type GossipDrop = (typeof gossipDrops)[number]
 
 export type GossipEffect =
   | { readonly _tag: "Send"; readonly to: Address; readonly bytes: Uint8Array }

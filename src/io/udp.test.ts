@@ -44,16 +44,19 @@ const ways: ReadonlyArray<readonly [listens: string, dials: string, needsIpv6: b
   ["::", "::1", true]
 ]
 for (const [listens, dials, needsIpv6] of ways)
-  test.skipIf(needsIpv6 && !ipv6)(`who listens on ${listens} hears ${dials}, with the address that an answer would go to`, async () => {
-    const [a, b] = [await open(listens), await open(dials)]
-    const sent = Uint8Array.from({ length: datagramBytesMax }, (_, i) => i)
-    expect(b.socket.send({ host: dials, port: a.socket.port }, sent)).toBe(true)
-    const [bytes, from] = await a.next()
-    expect([bytes, from]).toEqual([sent, { host: dials, port: b.socket.port }])
-    expect(a.socket.send(from, new Uint8Array([7]))).toBe(true)
-    expect((await b.next())[0]).toEqual(new Uint8Array([7]))
-    for (const { socket } of [a, b]) socket.close()
-  })
+  test.skipIf(needsIpv6 && !ipv6)(
+    `who listens on ${listens} hears ${dials}, with the address that an answer would go to`,
+    async () => {
+      const [a, b] = [await open(listens), await open(dials)]
+      const sent = Uint8Array.from({ length: datagramBytesMax }, (_, i) => i)
+      expect(b.socket.send({ host: dials, port: a.socket.port }, sent)).toBe(true)
+      const [bytes, from] = await a.next()
+      expect([bytes, from]).toEqual([sent, { host: dials, port: b.socket.port }])
+      expect(a.socket.send(from, new Uint8Array([7]))).toBe(true)
+      expect((await b.next())[0]).toEqual(new Uint8Array([7]))
+      for (const { socket } of [a, b]) socket.close()
+    }
+  )
 
 test("of one that is too long no more is held than shows it", async () => {
   const [a, b] = [await open("127.0.0.1"), await open("127.0.0.1")]

@@ -7,6 +7,7 @@ import { proofRejectCodes } from "../../src/block/proof.ts"
 import { blame } from "../../src/ledger/reject.ts"
 import { verdicts } from "../../src/chain/reject.ts"
 import { advice } from "../../src/discovery/statement.ts"
+import { gossipDrops } from "../../src/gossip/machine.ts"
 import { lightLies } from "../../src/light/effect.ts"
 import { unsignedCodes } from "../../src/validator/protection.ts"
 import { until } from "../network.ts"
@@ -172,6 +173,6 @@ test.each(["docs/testing.md", "docs/exploring.md"])("the examples in %s run", as
 test("every code that can be given is in docs/errors.md", () => {
   const page = readFileSync(join(root, "docs/errors.md"), "utf8")
   const given = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes, ...lightLies]
-  const codes = [...given, ...Object.keys(advice), ...unsignedCodes]
+  const codes = [...given, ...Object.keys(advice), ...unsignedCodes, ...gossipDrops]
   expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])
 })

@@ -21,24 +21,27 @@ const hasIpv6 = await Bun.udpSocket({ hostname: "::1", port: 0 }).then(
   () => false
 )
 
-test.each(["127.0.0.1", ...(hasIpv6 ? ["::1"] : [])])("find each other on %s, agree, and then seal what they say", async (host) => {
-  const first = await start({ host, gossip: { everyMs: 1_000 } })
-  const seed = first.tree.node.facts.gossipEndpoint!
-  const second = await start({ host, gossip: { everyMs: 1_000, seeds: [seed.replace("127.0.0.1", "localhost")] } })
-  await until("they have a session", async () => (await sessionsOf(first)) === 1 && (await sessionsOf(second)) === 1)
-  await run(second.tree.node.mine(undefined))
-  await until("they agree", () => first.store.tip().header.height === 1)
-  await until("each can seal for the other", async () =>
-    (await Promise.all([first, second].map(viewOf))).every(({ peers }) => peers === 1)
-  )
-  const before = await Promise.all([first, second].map(viewOf))
-  await until("both are heard", async () => {
-    const after = await Promise.all([first, second].map(viewOf))
-    return after.every(({ heard }, i) => heard > before[i]!.heard)
-  })
-  expect((await viewOf(second)).dropped["seal-unknown"] ?? 0).toBeLessThan(3)
-  expect(await run(first.tree.node.metrics())).toMatch(/cairn_gossip_datagrams_total\{what="heard"\} [1-9]/)
-})
+test.each(["127.0.0.1", ...(hasIpv6 ? ["::1"] : [])])(
+  "find each other on %s, agree, and then seal what they say",
+  async (host) => {
+    const first = await start({ host, gossip: { everyMs: 1_000 } })
+    const seed = first.tree.node.facts.gossipEndpoint!
+    const second = await start({ host, gossip: { everyMs: 1_000, seeds: [seed.replace("127.0.0.1", "localhost")] } })
+    await until("they have a session", async () => (await sessionsOf(first)) === 1 && (await sessionsOf(second)) === 1)
+    await run(second.tree.node.mine(undefined))
+    await until("they agree", () => first.store.tip().header.height === 1)
+    await until("each can seal for the other", async () =>
+      (await Promise.all([first, second].map(viewOf))).every(({ peers }) => peers === 1)
+    )
+    const before = await Promise.all([first, second].map(viewOf))
+    await until("both are heard", async () => {
+      const after = await Promise.all([first, second].map(viewOf))
+      return after.every(({ heard }, i) => heard > before[i]!.heard)
+    })
+    expect((await viewOf(second)).dropped["seal-unknown"] ?? 0).toBeLessThan(3)
+    expect(await run(first.tree.node.metrics())).toMatch(/cairn_gossip_datagrams_total\{what="heard"\} [1-9]/)
+  }
+)
 
 test("where the plain form is off a seed hears nothing, and who has met by a session is heard under a seal", async () => {
   const first = await start({ gossip: { everyMs: 1_000, plaintext: false } })

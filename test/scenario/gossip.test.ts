@@ -159,7 +159,11 @@ describe("nodes that announce", () => {
         const [before, ofB] = [yield* viewOf(a), yield* viewOf(b)]
         yield* Effect.sleep(20_000)
         const [after, laterOfB] = [yield* viewOf(a), yield* viewOf(b)]
-        expect([after.heard > before.heard, laterOfB.heard > ofB.heard, laterOfB.dropped]).toEqual([true, true, ofB.dropped])
+        expect([after.heard > before.heard, laterOfB.heard > ofB.heard, laterOfB.dropped]).toEqual([
+          true,
+          true,
+          ofB.dropped
+        ])
         yield* a.stop()
         yield* a.start()
         yield* meet([a, b], 1)
@@ -207,7 +211,8 @@ describe("an attacker", () => {
         const flown = countBytes(stage)
         const one = (i: number): Flying => {
           const from = { host: i % 2 === 0 ? "198.51.100.66" : `198.51.${dice.int(250)}.${dice.int(250)}`, port: 1 }
-          const bytes = i % 3 === 0 ? dice.bytes(dice.int(1_400)) : i % 3 === 1 ? dice.mutate(dice.pick(signed)) : dice.pick(signed)
+          const bytes =
+            i % 3 === 0 ? dice.bytes(dice.int(1_400)) : i % 3 === 1 ? dice.mutate(dice.pick(signed)) : dice.pick(signed)
           return { by: "mallory", from, to: toward(a), bytes }
         }
         yield* Effect.forkDetach(flood(stage, nodes, 10, 3_000, one))
@@ -241,7 +246,11 @@ describe("an attacker", () => {
             by: "mallory",
             from: { host: victim, port: 53 },
             to: toward(a),
-            bytes: announcing(mallory[i % 30]!, stage.now, { sequence: stage.now * 10 + i, endpoint: `${victim}:22`, gossipEndpoint: `${victim}:53` })
+            bytes: announcing(mallory[i % 30]!, stage.now, {
+              sequence: stage.now * 10 + i,
+              endpoint: `${victim}:22`,
+              gossipEndpoint: `${victim}:53`
+            })
           }))
           yield* Effect.sleep(1_000)
           const { inside, outside } = flown.of()
@@ -299,14 +308,21 @@ describe("an attacker", () => {
         }
         const key = liarKey(0)
         expect(nodeIdOf(key.publicKey)).toBe(stranger.nodeId)
-        const opinion = () => Effect.map(stage.opinion(a, stranger.nodeId), (one) => [one?.state, one?.bannedUntil, one?.score])
+        const opinion = () =>
+          Effect.map(stage.opinion(a, stranger.nodeId), (one) => [one?.state, one?.bannedUntil, one?.score])
         const before = yield* opinion()
         expect(before[0]).toBe("banned")
-        const scores = () => Effect.map(peersOf(a), (peers) => peers.map(({ nodeId, score, state }) => [nodeId, score, state]))
+        const scores = () =>
+          Effect.map(peersOf(a), (peers) => peers.map(({ nodeId, score, state }) => [nodeId, score, state]))
         const all = yield* scores()
         for (let i = 0; i < 60; i++) {
           const wish = { endpoint: `10.66.0.1:${peerPort}`, entries: [`10.66.0.1:${peerPort + 1}`] }
-          stage.udp.send({ by: "mallory", from: { host: "10.66.0.1", port: 1 }, to: toward(a), bytes: announcing(key, stage.now, wish) })
+          stage.udp.send({
+            by: "mallory",
+            from: { host: "10.66.0.1", port: 1 },
+            to: toward(a),
+            bytes: announcing(key, stage.now, wish)
+          })
           const forged = announcing(b.key, stage.now + 1)
           forged[forged.length - 1]! ^= 1
           stage.udp.send({ by: "mallory", from: toward(b), to: toward(a), bytes: forged })
@@ -328,7 +344,11 @@ test("an announcement that a caller brings is judged as one that came by UDP, al
       const a = yield* stage.node("a", { gossip: { plaintext: false } })
       const key = keyOf(700)
       const bring = (bytes: Uint8Array) => a.ask(({ node }) => node.announce!(bytes, "10.0.0.77"))
-      const one = announcing(key, stage.now, { endpoint: "10.0.0.77:1", gossipEndpoint: "10.0.0.77:2", entries: ["10.0.0.78:1"] })
+      const one = announcing(key, stage.now, {
+        endpoint: "10.0.0.77:1",
+        gossipEndpoint: "10.0.0.77:2",
+        entries: ["10.0.0.78:1"]
+      })
       expect(yield* bring(one)).toEqual({
         refused: undefined,
         nodeId: nodeIdOf(key.publicKey),
