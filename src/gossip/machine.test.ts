@@ -7,6 +7,7 @@ import {
   datagramBytesMax,
   gossipBurst,
   gossipChecksBurst,
+  gossipCreditMax,
   gossipEntriesMax,
   gossipGapMs,
   gossipNodesMax,
@@ -159,7 +160,9 @@ describe("a datagram", () => {
     for (const [later, less] of [50, 49].entries()) {
       const time = now + 1_000 * (later + 1)
       const same = from("192.0.2.2", plain(saying(2, { work: work(less), sequence: time, time })))
-      expect([machine.hear(same, time, tip).drop, behind(machine.hear(same, time, tip))]).toEqual([undefined, []])
+      const heard = machine.hear(same, time, tip)
+      // Where a peer is, its session has said.
+      expect([heard.drop, behind(heard), foundIn(heard.effects)]).toEqual([undefined, [], []])
     }
   })
 
@@ -317,6 +320,20 @@ describe("passing on", () => {
     const sent = all.map(({ host }, i) => sendsIn(hear(machine, from(host, plain(saying(i + 2)))).effects).length)
     expect(sent.reduce((sum, count) => sum + count)).toBe(gossipPassedBurst)
   })
+
+  test("of strangers waits for bytes: a copy that comes when there are enough goes on; and what may be saved up is bounded", () => {
+    const machine = make()
+    meet(machine, peer(2))
+    const bytes = plain(saying(3))
+    const sends = () => sendsIn(hear(machine, from("198.51.100.1", bytes)).effects).length
+    // A seal makes it longer than it came.
+    expect([sends(), sends(), sends()]).toEqual([0, 1, 0])
+    const alone = make()
+    for (let i = 0; i < 3_000; i++) alone.hear(from("198.51.100.1", bytes), now + i * 9, tip)
+    const credit = (): number => alone.bounds.find(({ of }) => of === "credit")!.used
+    for (let i = 0; i < 3_000; i++) alone.hear(from(`198.51.${i >> 8}.${i & 255}`, bytes), now + 27_000, tip)
+    expect(credit()).toBe(gossipCreditMax)
+  })
 })
 
 describe("a flood", () => {
@@ -356,7 +373,13 @@ describe("a flood", () => {
     // And who forges a peer's name takes nothing from what comes under its seal.
     for (let i = 0; i < 1_000; i++) hear(machine, from(`198.52.${i >> 8}.${i & 255}`, spoiled(2)))
     const later = saying(2, { sequence: now + 1_000, time: now + 1_000 })
-    expect(machine.hear(from("192.0.2.2", sealed(2, later)), now + 1_000, tip).drop).toBeUndefined()
+    const bySeal = () => machine.hear(from("192.0.2.2", sealed(2, later)), now + 1_000, tip).drop
+    expect(bySeal()).toBeUndefined()
+    const floods = Array.from({ length: 50 }, bySeal)
+    expect([floods[0], floods.filter((code) => code === "source-too-often").length]).toEqual([
+      "announcement-seen",
+      50 + 1 - gossipBurst
+    ])
   })
 
   test("of names and addresses leaves memory bounded, and does not make us forget whom we have met", () => {
@@ -410,6 +433,22 @@ test("whom we have met: comes, goes, comes again with another key, and a key tha
   expect(hear(machine, from("192.0.2.3", sealed(9, saying(3)))).drop).toBeUndefined()
   meet(machine)
   expect([reaches(), machine.known.peers]).toEqual([[], 0])
+})
+
+test("who has left is a stranger again, but not who has another session", () => {
+  const machine = make()
+  const ahead = (n: number): ReadonlyArray<GossipEffect> => {
+    const time = now + 1_000 * ++count
+    const one = plain(saying(n, { sequence: time, time, work: work(99) }))
+    return machine.hear(from("192.0.2.2", one), time, tip).effects.filter(({ _tag }) => _tag !== "Send")
+  }
+  let count = 0
+  meet(machine, peer(2, 7), peer(2, 8))
+  expect(ahead(2)).toEqual([{ _tag: "Behind", session: 8 }])
+  meet(machine, peer(2, 8))
+  expect(ahead(2)).toEqual([{ _tag: "Behind", session: 8 }])
+  meet(machine)
+  expect(ahead(2)).toEqual([{ _tag: "Found", endpoints: ["192.0.2.2:19100"] }])
 })
 
 test("a seed that has been met is one target, and under a seal; one that is ourselves is none", () => {

@@ -115,6 +115,25 @@ test("each side sees the certificate that the other one showed (L-P5)", async ()
   close()
 })
 
+test("who dials and shows no certificate has no session (L-P5)", async () => {
+  let wires = 0
+  const onWire = () => {
+    wires++
+    return { data: () => {}, drained: () => {}, closed: () => {} }
+  }
+  const listener = await Effect.runPromise(bunTcp.listen({ host: "127.0.0.1", port: 0 }, identity(1), onWire))
+  const dial = (tls: Bun.TLSOptions) =>
+    new Promise<string>((resolve, reject) => {
+      const socket = { data: () => {}, close: () => resolve("closed"), error: () => {} }
+      Bun.connect({ hostname: "127.0.0.1", port: listener.port, tls: { rejectUnauthorized: false, ...tls }, socket }).catch(reject)
+    })
+  expect([await dial({}), wires]).toEqual(["closed", 0])
+  const shows = dial(identity(2))
+  while (wires === 0) await new Promise((resolve) => setImmediate(resolve))
+  listener.close()
+  expect(await Promise.race([shows, Promise.resolve("stands")])).toBe("stands")
+})
+
 test("26 MB pass a reader that pauses, whole and in order", async () => {
   const { ends, close } = await connect()
   const sent = new Uint8Array(1 << 20).map((_, i) => i * 7)

@@ -148,6 +148,29 @@ describe("nodes that announce", () => {
       )
   }, 60_000)
 
+  test("look for a seed that is a name until it has an address, and now and then again, for it may move", () => {
+    play(rules, 10, (stage) =>
+      Effect.gen(function* () {
+        const name = "seed.example"
+        const a = yield* stage.node("a", { gossip: {} })
+        const b = yield* stage.node("b", { gossip: { names: [`${name}:${gossipPort}`] } })
+        yield* Effect.sleep(60_000)
+        expect([(yield* viewOf(b)).seeds, (yield* viewOf(b)).sent]).toEqual([0, 0])
+        stage.udp.names.set(name, a.address)
+        yield* meet([a, b], 1)
+        const moved = "10.0.0.200"
+        stage.udp.names.set(name, moved)
+        const flown = countBytes(stage)
+        yield* Effect.sleep(400_000)
+        expect(flown.to(moved)).toBeGreaterThan(0)
+        // Who cannot be found any more is still where he was.
+        stage.udp.names.delete(name)
+        yield* Effect.sleep(400_000)
+        expect((yield* viewOf(b)).seeds).toBe(1)
+      })
+    )
+  })
+
   test("lose nothing but hints when their actor dies: it goes on, under the same key", () => {
     play(rules, 5, (stage) =>
       Effect.gen(function* () {

@@ -52,7 +52,12 @@ export interface NodeWish {
   /** Signs for an authority. */
   readonly signer?: Signer
   /** It announces by UDP, to these and to whom it meets. */
-  readonly gossip?: { readonly seeds?: ReadonlyArray<SimNode>; readonly plaintext?: boolean }
+  readonly gossip?: {
+    readonly seeds?: ReadonlyArray<SimNode>
+    /** Seeds that have to be looked up, host:port. */
+    readonly names?: ReadonlyArray<string>
+    readonly plaintext?: boolean
+  }
   /** It begins at this snapshot. */
   readonly snapshot?: Uint8Array
 }
@@ -97,7 +102,7 @@ export class Stage {
         ...(wish.signer === undefined ? {} : { signer: wish.signer }),
         gossip: wish.gossip && {
           plaintext: wish.gossip.plaintext ?? true,
-          seeds: (wish.gossip.seeds ?? []).map(({ address }) => `${address}:${gossipPort}`)
+          seeds: [...(wish.gossip.names ?? []), ...(wish.gossip.seeds ?? []).map(({ address }) => `${address}:${gossipPort}`)]
         },
         triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0,
         squeeze: 1,
