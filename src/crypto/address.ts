@@ -46,3 +46,10 @@ export const isAddress = (parsed: Address | { readonly wrong: string }): parsed 
 
 /** Bech32m of 20 bytes under another prefix: names that are not addresses. */
 export const formatName = (prefix: string, bytes: Uint8Array): string => bech32m.encode(prefix, bech32m.toWords(bytes))
+
+/** The 20 bytes of such a name, or undefined if it is none. */
+export const parseName = (prefix: string, text: string): Uint8Array | undefined => {
+  const decoded = text.length > 90 ? undefined : bech32m.decodeUnsafe(text, 90)
+  const bytes = decoded?.prefix === prefix ? bech32m.fromWordsUnsafe(decoded.words) : undefined
+  return bytes?.length === addressBytes ? new Uint8Array(bytes) : undefined
+}

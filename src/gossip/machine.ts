@@ -29,7 +29,7 @@ import {
   gossipToldPerSecond,
   sessionsMax
 } from "../limits.ts"
-import { nodeIdOf } from "../transport/hello.ts"
+import { nodeHashIn, nodeHashOf } from "../transport/hello.ts"
 import {
   type Announced,
   decodeAnnouncement,
@@ -122,17 +122,26 @@ export interface Heard {
   readonly effects: ReadonlyArray<GossipEffect>
 }
 
-type Target = Address & { readonly box: Box | undefined; readonly nodeId: string | undefined }
+/** A peer, the key that both seal with, and its node as a text that is quickly made of a public key. */
+interface Met {
+  readonly peer: GossipPeer
+  readonly box: Box
+  readonly node: string
+}
+
+type Target = Address & Partial<Met>
 /** An announcement on its way through us. */
 interface Passing extends Datagram {
   readonly announced: Announced
   readonly hops: number
   /** The peer whose seal it came under. */
-  readonly peer: GossipPeer | undefined
-  readonly nodeId: string
+  readonly met: Met | undefined
+  readonly node: string
 }
 
 const checks = { burst: gossipChecksBurst, perSecond: gossipChecksPerSecond, callersMax: 2 }
+/** Names take bech32 to write, and a flood may bring ten thousand keys a second. */
+const nodeKeyOf = (publicKey: Uint8Array): string => toHex(nodeHashOf(publicKey))
 const hopsByte = (hops: number): Uint8Array => new Uint8Array([hops])
 const dropped = (drop: GossipDrop): Heard => ({ drop, announced: undefined, effects: [] })
 
@@ -144,7 +153,7 @@ const isMore = (a: Uint8Array, b: Uint8Array): boolean => {
 
 export class Gossip {
   private readonly options: GossipOptions
-  private readonly nodeId: string
+  private readonly node: string
   /** A number from 0 up to 1. */
   private readonly chance: () => number
   private readonly random: (length: number) => Uint8Array
@@ -153,9 +162,9 @@ export class Gossip {
   private readonly checks = new Rate(checks)
   private readonly passed = new Rate({ burst: gossipPassedBurst, perSecond: gossipPassedPerSecond, callersMax: 1 })
   private readonly told = new Rate({ burst: gossipToldBurst, perSecond: gossipToldPerSecond, callersMax: 1 })
-  private readonly peers = new Map<number, { readonly peer: GossipPeer; readonly box: Box }>()
-  private readonly byHint = new Map<string, { readonly peer: GossipPeer; readonly box: Box }>()
-  private readonly byNode = new Map<string, GossipPeer>()
+  private readonly peers = new Map<number, Met>()
+  private readonly byHint = new Map<string, Met>()
+  private readonly byNode = new Map<string, Met>()
   private seeds: ReadonlyArray<Address> = []
   private entries: ReadonlyArray<string> = []
   /** Bytes that strangers have sent and that were not passed on. */
@@ -166,7 +175,7 @@ export class Gossip {
 
   constructor(options: GossipOptions, random: (length: number) => Uint8Array) {
     this.options = options
-    this.nodeId = nodeIdOf(options.key.publicKey)
+    this.node = nodeKeyOf(options.key.publicKey)
     this.random = random
     this.chance = () => {
       const [a = 0, b = 0] = random(2)
@@ -190,19 +199,21 @@ export class Gossip {
 
   /** Who has a session now. The same object again is known already; a key that is none is no peer. */
   meet(peers: ReadonlyMap<number, GossipPeer>): void {
-    for (const [session, { peer, box }] of this.peers) {
-      if (peers.get(session) === peer) continue
+    for (const [session, met] of this.peers) {
+      if (peers.get(session) === met.peer) continue
       this.peers.delete(session)
-      this.byHint.delete(toHex(box.in.hint))
-      if (this.byNode.get(peer.nodeId) === peer) this.byNode.delete(peer.nodeId)
+      this.byHint.delete(toHex(met.box.in.hint))
+      if (this.byNode.get(met.node) === met) this.byNode.delete(met.node)
     }
     for (const [session, peer] of peers) {
       if (this.peers.has(session) || this.peers.size >= sessionsMax) continue
       const box = makeBox(this.options.sealing, peer.key, this.options.genesis)
-      if (box === undefined) continue
-      this.peers.set(session, { peer, box })
-      this.byHint.set(toHex(box.in.hint), { peer, box })
-      this.byNode.set(peer.nodeId, peer)
+      const name = nodeHashIn(peer.nodeId)
+      if (box === undefined || name === undefined) continue
+      const met = { peer, box, node: toHex(name) }
+      this.peers.set(session, met)
+      this.byHint.set(toHex(box.in.hint), met)
+      this.byNode.set(met.node, met)
     }
   }
 
@@ -251,7 +262,7 @@ export class Gossip {
     if (bytes[0] !== forms.plain) return dropped("datagram-form")
     if (!this.options.plaintext && datagram.carried !== true) return dropped("plaintext-refused")
     if (this.sources.take(allowanceOf(datagram.host, datagram.port), now) > 0) return dropped("source-too-often")
-    return this.hearPacket(bytes.subarray(1), { ...datagram, peer: undefined }, now, tip)
+    return this.hearPacket(bytes.subarray(1), { ...datagram, met: undefined }, now, tip)
   }
 
   /** A seal is cheap to open, and nobody but the peer can make it: so what others flood us with takes nothing from peers. */
@@ -261,13 +272,13 @@ export class Gossip {
     if (found === undefined) return dropped("seal-unknown")
     const packet = openPacket(found.box, bytes)
     if (packet === undefined) return dropped("seal-broken")
-    if (this.sources.take(found.peer.nodeId, now) > 0) return dropped("source-too-often")
-    return this.hearPacket(packet, { ...datagram, peer: found.peer }, now, tip)
+    if (this.sources.take(found.node, now) > 0) return dropped("source-too-often")
+    return this.hearPacket(packet, { ...datagram, met: found }, now, tip)
   }
 
   private hearPacket(
     packet: Uint8Array,
-    from: Datagram & { readonly peer: GossipPeer | undefined },
+    from: Datagram & { readonly met: Met | undefined },
     now: number,
     tip: GossipTip
   ): Heard {
@@ -277,29 +288,29 @@ export class Gossip {
     const { publicKey, sequence, time, hopsMax } = announced
     const [hops] = packet as unknown as readonly [number]
     if (!isOfChain(announced, options)) return dropped("announcement-other-chain")
-    const nodeId = nodeIdOf(publicKey)
-    if (nodeId === this.nodeId) return dropped("announcement-own")
+    const node = nodeKeyOf(publicKey)
+    if (node === this.node) return dropped("announcement-own")
     if (Math.abs(now - time) > options.ttlMs) return dropped("announcement-stale")
     if (hops > hopsMax) return dropped("announcement-hops")
-    const passing = { ...from, announced, hops, nodeId }
-    const last = memory.find(nodeId, now)
+    const passing = { ...from, announced, hops, node }
+    const last = memory.find(node, now)
     const id = toHex(sha256(announced.bytes))
     if (last !== undefined && sequence < last.sequence) return dropped("announcement-overtaken")
     if (last !== undefined && sequence === last.sequence)
       return { ...dropped("announcement-seen"), effects: id === last.id ? this.pass(passing, last, now) : [] }
     if (last !== undefined && Math.abs(now - last.at) < gossipGapMs / 2) return dropped("announcement-too-often")
-    const isPeers = from.peer !== undefined || this.byNode.has(nodeId)
+    const isPeers = from.met !== undefined || this.byNode.has(node)
     if (this.checks.take(isPeers ? "peers" : "strangers", now) > 0) return dropped("signatures-too-many")
     if (!isSigned(announced, options.genesis)) return dropped("announcement-forged")
     const fresh = { sequence, id, at: now, until: time + options.ttlMs, passed: false }
-    memory.admit(nodeId, fresh, (other) => this.byNode.has(other))
+    memory.admit(node, fresh, (other) => this.byNode.has(other))
     const effects = [...this.hints(passing, now, tip), ...this.pass(passing, fresh, now)]
     return { drop: undefined, announced, effects }
   }
 
   /** What it is good for: somebody to dial, or to ask. */
-  private hints({ announced, nodeId, host }: Passing, now: number, tip: GossipTip): ReadonlyArray<GossipEffect> {
-    const peer = this.byNode.get(nodeId)
+  private hints({ announced, node, host }: Passing, now: number, tip: GossipTip): ReadonlyArray<GossipEffect> {
+    const peer = this.byNode.get(node)?.peer
     const { endpoint, entries, work } = announced
     const own = peer === undefined && endpoint !== "" ? [endpoint] : []
     const endpoints = [...own, ...entries].filter((one) => isDialable(one, host)).slice(0, gossipEntriesMax)
@@ -315,18 +326,18 @@ export class Gossip {
    * does not keep another that has. What strangers say leaves in no more bytes than they have sent, whoever they are.
    */
   private pass(passing: Passing, last: { passed: boolean }, now: number): ReadonlyArray<GossipEffect> {
-    const { announced, hops, nodeId, peer, host, port } = passing
-    const isStrangers = peer === undefined && !this.byNode.has(nodeId)
+    const { announced, hops, node, met, host, port } = passing
+    const isStrangers = met === undefined && !this.byNode.has(node)
     if (isStrangers) this.credit = Math.min(gossipCreditMax, this.credit + passing.bytes.length)
     if (last.passed || hops + 1 > Math.min(announced.hopsMax, this.options.hopsMax)) return []
     const packet = concat(hopsByte(hops + 1), announced.bytes)
-    const isSpared = (one: string | undefined): boolean => one !== undefined && (one === nodeId || one === peer?.nodeId)
+    const isSpared = (one: string | undefined): boolean => one !== undefined && (one === node || one === met?.node)
     const isOther = (target: Target): boolean =>
-      !isSpared(target.nodeId) && !(target.host === host && target.port === port)
+      !isSpared(target.node) && !(target.host === host && target.port === port)
     const sends: Array<GossipEffect> = []
     for (const target of this.pick(isOther)) {
       // What came under a seal is not told to everybody.
-      const [send] = this.send(target, packet, peer === undefined)
+      const [send] = this.send(target, packet, met === undefined)
       if (send === undefined) continue
       if (isStrangers && send.bytes.length > this.credit) break
       if (this.passed.take("", now) > 0) break
@@ -346,8 +357,8 @@ export class Gossip {
       if (!places.has(place) && willDo(target)) all.push(target)
       places.add(place)
     }
-    for (const { peer, box } of this.peers.values()) add({ host: peer.host, port: peer.port, box, nodeId: peer.nodeId })
-    for (const { host, port } of this.seeds) add({ host, port, box: undefined, nodeId: undefined })
+    for (const met of this.peers.values()) add({ host: met.peer.host, port: met.peer.port, ...met })
+    for (const seed of this.seeds) add(seed)
     const picked: Array<Target> = []
     while (all.length > 0 && picked.length < this.options.fanout)
       picked.push(...all.splice(Math.floor(this.chance() * all.length), 1))

@@ -5,7 +5,7 @@
 import { Result } from "effect"
 import { concat, equal, toHex, utf8 } from "../codec/bytes.ts"
 import { decode, encode, type Packable } from "../codec/msgpack.ts"
-import { formatName } from "../crypto/address.ts"
+import { formatName, parseName } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { sign, verify } from "../crypto/signature.ts"
@@ -60,9 +60,16 @@ export type HelloReject =
 
 const tag = utf8("cairn/hello")
 
-/** The name of a node: bech32m of the first 20 bytes of SHA-256("cairn/node" ‖ public key), prefix "node". */
-export const nodeIdOf = (publicKey: Uint8Array): string =>
-  formatName("node", sha256(concat(utf8("cairn/node"), publicKey)).subarray(0, 20))
+const nodeTag = utf8("cairn/node")
+
+/** The first 20 bytes of SHA-256("cairn/node" ‖ public key), which the name of a node is made of. */
+export const nodeHashOf = (publicKey: Uint8Array): Uint8Array => sha256(concat(nodeTag, publicKey)).subarray(0, 20)
+
+/** The name of a node: bech32m of these bytes, prefix "node". */
+export const nodeIdOf = (publicKey: Uint8Array): string => formatName("node", nodeHashOf(publicKey))
+
+/** The bytes that a name of a node is made of; undefined: it is none. */
+export const nodeHashIn = (nodeId: string): Uint8Array | undefined => parseName("node", nodeId)
 
 const pack = (hello: Hello): Uint8Array => encode({ ...hello } as unknown as { readonly [key: string]: Packable })
 
