@@ -298,7 +298,7 @@ export const gossipNodesMax = 4_096
 export const gossipBurst = 32
 export const gossipPerSecond = 16
 export const gossipSourcesMax = 4_096
-/** Signatures checked at once and in a second, of nodes with a session here and as many of strangers. Beyond: not heard. */
+/** Signatures checked at once and in a second: under seals, of nodes with a session here, of strangers. Beyond: not heard. */
 export const gossipChecksBurst = 128
 export const gossipChecksPerSecond = 64
 /** Datagrams passed on for others at once and in a second. Beyond: not passed on. */

@@ -370,8 +370,11 @@ describe("a flood", () => {
       ["signatures-too-many", 1_000 - gossipChecksBurst]
     ])
     expect(hear(machine, from("192.0.2.2", plain(saying(2)))).drop).toBeUndefined()
-    // And who forges a peer's name takes nothing from what comes under its seal.
-    for (let i = 0; i < 1_000; i++) hear(machine, from(`198.52.${i >> 8}.${i & 255}`, spoiled(2)))
+    // And who forges a peer's name takes nothing from what comes under a seal.
+    meet(machine, peer(2), peer(4))
+    for (let i = 0; i < 1_000; i++) hear(machine, from(`198.52.${i >> 8}.${i & 255}`, spoiled(4)))
+    expect(hear(machine, from("192.0.2.4", plain(saying(4)))).drop).toBe("signatures-too-many")
+    expect(hear(machine, from("192.0.2.4", sealed(4, saying(4)))).drop).toBeUndefined()
     const later = saying(2, { sequence: now + 1_000, time: now + 1_000 })
     const bySeal = () => machine.hear(from("192.0.2.2", sealed(2, later)), now + 1_000, tip).drop
     expect(bySeal()).toBeUndefined()

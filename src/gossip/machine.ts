@@ -139,7 +139,7 @@ interface Passing extends Datagram {
   readonly node: string
 }
 
-const checks = { burst: gossipChecksBurst, perSecond: gossipChecksPerSecond, callersMax: 2 }
+const checks = { burst: gossipChecksBurst, perSecond: gossipChecksPerSecond, callersMax: 3 }
 /** Names take bech32 to write, and a flood may bring ten thousand keys a second. */
 const nodeKeyOf = (publicKey: Uint8Array): string => toHex(nodeHashOf(publicKey))
 const hopsByte = (hops: number): Uint8Array => new Uint8Array([hops])
@@ -299,8 +299,9 @@ export class Gossip {
     if (last !== undefined && sequence === last.sequence)
       return { ...dropped("announcement-seen"), effects: id === last.id ? this.pass(passing, last, now) : [] }
     if (last !== undefined && Math.abs(now - last.at) < gossipGapMs / 2) return dropped("announcement-too-often")
-    const isPeers = from.met !== undefined || this.byNode.has(node)
-    if (this.checks.take(isPeers ? "peers" : "strangers", now) > 0) return dropped("signatures-too-many")
+    // Anybody can write a peer's name, but nobody else its seal.
+    const kind = from.met !== undefined ? "sealed" : this.byNode.has(node) ? "named" : "strangers"
+    if (this.checks.take(kind, now) > 0) return dropped("signatures-too-many")
     if (!isSigned(announced, options.genesis)) return dropped("announcement-forged")
     const fresh = { sequence, id, at: now, until: time + options.ttlMs, passed: false }
     memory.admit(node, fresh, (other) => this.byNode.has(other))
