@@ -8,6 +8,7 @@ import type { CallNode } from "../src/io/call-node.ts"
 import type { Fetch } from "../src/io/fetch.ts"
 import { Random } from "../src/io/random.ts"
 import type { Tcp, TlsIdentity } from "../src/io/tcp.ts"
+import type { Udp } from "../src/io/udp.ts"
 import type { StartThread } from "../src/io/worker.ts"
 import type { NodeFacts } from "../src/node.ts"
 import { DiskRoom } from "../src/store/room.ts"
@@ -36,12 +37,13 @@ export interface TreeOptions {
   readonly key: Keypair
   readonly proposer: Address
   readonly tls: TlsIdentity
-  /** Without `fetch` no discovery service is asked, without `callNode` no node by HTTP. */
+  /** Without `fetch` no discovery service is asked, without `callNode` no node by HTTP, without `udp` nothing is announced. */
   readonly doors: {
     readonly tcp: Tcp
     readonly startThread: StartThread
     readonly fetch?: Fetch
     readonly callNode?: CallNode
+    readonly udp?: Udp
   }
   readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint" | "config">
   /** Makes backups of this node; undefined: it makes none of itself. */
@@ -76,6 +78,8 @@ export interface Base {
   endpoint: string
   /** Where others may dial us; empty also if that would be every address of ours, which is none. */
   advertised: string
+  /** Where and with which key we hear announcements by UDP; undefined: we do not. */
+  gossip: { readonly endpoint: string; readonly key: Uint8Array } | undefined
 }
 
 /** The actors around chain and pool. */
@@ -122,6 +126,7 @@ export const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
       slots: watchSlots({ rules, store, clock, metrics, self: signer?.address }),
       nodeId: nodeIdOf(options.key.publicKey),
       endpoint: "",
-      advertised: ""
+      advertised: "",
+      gossip: undefined
     }
   })

@@ -4,6 +4,7 @@ import { peersMaxOf } from "../src/block/genesis.ts"
 import { formatEndpoint, httpNodesOf, parseEndpoint } from "../src/config.ts"
 import { placeOf } from "../src/discovery/place.ts"
 import type { TcpFault, Wire, WireHandlers } from "../src/io/tcp.ts"
+import type { UdpFault } from "../src/io/udp.ts"
 import { helloNoncesMax, openSessionsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import type { PeerRecord } from "../src/peer/directory.ts"
@@ -13,6 +14,7 @@ import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef } from "./actor.ts"
 import type { Base, Core } from "./base.ts"
 import { makeSeekers } from "./discovery.ts"
+import { type OpenGossip, openGossip } from "./gossip.ts"
 import { makeHttpSync } from "./http-sync.ts"
 import type { HttpSyncMessage } from "./http-sync-protocol.ts"
 import { makeMaintenance } from "./maintenance.ts"
@@ -78,6 +80,20 @@ export class Door {
     })
   }
 
+  /** Hears announcements by UDP, if the operator wants any. Before sessions: each hello says where. */
+  readonly gossip = (): Effect.Effect<OpenGossip | undefined, UdpFault> => {
+    const { base, core, maintenance } = this
+    const { options, sessions, fork, random, metrics, watch } = base
+    const { config, doors, rules, key, store } = options
+    if (config.gossip === undefined || doors.udp === undefined) return Effect.succeed(undefined)
+    const chain = { chainId: rules.spec.ledger.chainId, genesis: rules.genesis.header.hash, key }
+    const around = { store, met: sessions.met, endpoint: () => base.advertised, fork, maintenance, sync: core.sync }
+    return Effect.map(openGossip(config.gossip, doors.udp, { ...chain, ...around, random, metrics, watch }), (open) => {
+      base.gossip = open.told
+      return open
+    })
+  }
+
   /** Who looks for peers elsewhere; to be made when we listen. */
   readonly seekers = (): ReturnType<typeof makeSeekers> => {
     const { options, advertised: endpoint, fork, watch } = this.base
@@ -123,8 +139,8 @@ export class Door {
   ]
 
   private channelOver(wire: Wire) {
-    const { options, nodeId, advertised, random } = this.base
-    const { rules, key, facts } = options
+    const { options, nodeId, advertised, random, gossip } = this.base
+    const { rules, key, facts, config } = options
     return makeNativeChannel({
       chainId: rules.spec.ledger.chainId,
       genesis: rules.genesis.header.hash,
@@ -136,9 +152,11 @@ export class Door {
         capabilities.headersFirst,
         capabilities.transactions,
         capabilities.servesLight,
-        ...(options.config.filters === false ? [] : [capabilities.servesFilters]),
+        ...(config.filters === false ? [] : [capabilities.servesFilters]),
         ...(options.store.pruned() === 0 ? [] : [capabilities.pruned])
       ],
+      gossip,
+      url: config.http.nodeUrl,
       binding: wire.binding,
       nonce: random(16),
       seen: this.seen
@@ -161,9 +179,9 @@ export class Door {
     }
     const { actors, standings } = this.core.ballots
     const judge = standings === undefined ? {} : { judge: { ballots: actors[0]!, unpunished: standings.unpunished } }
-    const { mayTell } = sessions
+    const { mayTell, meet: met } = sessions
     const { sync, mempool, finality } = this.core
-    const around = { sync, mempool, finality, maintenance: this.maintenance, mayTell, ...judge }
+    const around = { sync, mempool, finality, maintenance: this.maintenance, mayTell, met, ...judge }
     const channel = this.channelOver(wire)
     const self = (): ActorRef<SessionMessage> => actor
     const spec = makeSession({ id, direction, dialled, rules, store, snapshot, channel, wire, self, ended, ...around })

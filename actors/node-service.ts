@@ -59,6 +59,8 @@ export interface NodePorts {
   readonly finality: NodeShape["finality"]
   /** What other nodes and the operator may set off by HTTP. */
   readonly network: Pick<NodeShape, "resolve" | "inventory" | "heard">
+  /** Without them gossip is off. */
+  readonly gossip: Pick<NodeShape, "announce" | "gossip">
   readonly events: EventHub
   readonly metrics: Metrics
   readonly hashesPerSecond: () => number
@@ -308,6 +310,7 @@ export const makeNode = (ports: NodePorts): NodeShape => {
     ready: makeReady(ports),
     backup: (label) => ports.backups?.backup(label) ?? Effect.fail(withoutBackups),
     finality: ports.finality,
+    ...ports.gossip,
     metrics: () => Effect.map(Clock.currentTimeMillis, () => ports.metrics.format()),
     listen: (afterId, onEvent) => ports.events.listen(afterId, onEvent)
   }

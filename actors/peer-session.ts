@@ -33,6 +33,7 @@ import { type AuthorityPorts, hearEvidence, hearVotes, isNews } from "./session-
 import {
   type MaintenanceMessage,
   type MempoolMessage,
+  type PeerFacts,
   type SessionMessage,
   sessionOverflow,
   type SyncMessage
@@ -51,6 +52,8 @@ export interface SessionPorts extends AuthorityPorts {
   readonly sync: ActorRef<SyncMessage>
   readonly mempool: ActorRef<MempoolMessage>
   readonly maintenance: ActorRef<MaintenanceMessage>
+  /** It is let in, and this is who it is. */
+  readonly met: (facts: PeerFacts) => void
   /** May the log hear of a stranger who was refused? */
   readonly mayTell: (code: string, now: number) => boolean
   /** The reason of the end, for whoever supervises. */
@@ -108,20 +111,18 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
   /** The peer has proven who it is; maintenance says whether it may stay. */
   const opened = (state: State, remote: Remote): void => {
     state.remote = remote
-    const facts = {
-      session: id,
-      nodeId: remote.nodeId,
-      endpoint: remote.endpoint,
-      remoteHost: wire.remoteHost,
-      direction: ports.direction,
-      agent: remote.agent,
-      dialled: ports.dialled
-    }
+    const { capabilities: _, ...said } = remote
+    const { remoteHost, fingerprint: tlsFingerprint } = wire
+    const { direction, dialled } = ports
+    const facts: PeerFacts = { ...said, session: id, remoteHost, direction, dialled, tlsFingerprint }
     const told = ports.maintenance.tell({
       _tag: "Admit",
       facts,
       reply: replyWith<true, { readonly code: string; readonly message: string }>(
-        () => void ports.self().tell({ _tag: "Admitted" }),
+        () => {
+          ports.met(facts)
+          ports.self().tell({ _tag: "Admitted" })
+        },
         (refused) => void ports.self().tell({ _tag: "Close", reason: `${refused.code}: ${refused.message}` })
       )
     })

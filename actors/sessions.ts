@@ -1,7 +1,7 @@
 /** The sessions that stand. Not an actor: the tree's list of those that come and go. */
 import { Effect, Fiber } from "effect"
 import type { Actor, ActorRef } from "./actor.ts"
-import type { SessionId, SessionMessage } from "./protocol.ts"
+import type { PeerFacts, SessionId, SessionMessage } from "./protocol.ts"
 
 /** A session's actor, whatever its state is. */
 export type AnySession = Actor<never, SessionMessage>
@@ -12,6 +12,8 @@ export class Sessions {
     SessionId,
     { readonly actor: AnySession; readonly fiber: Fiber.Fiber<void, unknown> }
   >()
+  /** Who is at the other end of those that maintenance has let in. */
+  readonly met = new Map<SessionId, PeerFacts>()
   private last = 0
   /** When which kind of refusal was last told. The codes are few. */
   private readonly toldAt = new Map<string, number>()
@@ -27,6 +29,11 @@ export class Sessions {
     return true
   }
 
+  /** Not of one that has ended meanwhile. */
+  readonly meet = (facts: PeerFacts): void => {
+    if (this.open.has(facts.session)) this.met.set(facts.session, facts)
+  }
+
   nextId(): SessionId {
     return ++this.last
   }
@@ -37,6 +44,7 @@ export class Sessions {
 
   remove(id: SessionId): void {
     this.open.delete(id)
+    this.met.delete(id)
   }
 
   each(f: (session: ActorRef<SessionMessage>, id: SessionId) => void): void {

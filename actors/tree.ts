@@ -2,8 +2,9 @@
  * Who starts whom, who restarts whom, who stops first. The one place that knows every actor; it gives the Node service.
  *
  *   root ─┬─ core (rest-for-one): chain → mempool → miner → sync
- *         ├─ edge (one-for-one): maintenance, discovery if there are services, ticker; where authorities seal ballots, where they
- *         │    vote finality; where nodes are to be asked by HTTP http-sync, and without peers http-relay; backup, if the node makes any
+ *         ├─ edge (one-for-one): maintenance, discovery if there are services, gossip if it is on, ticker; where authorities seal
+ *         │    ballots, where they vote finality; where nodes are to be asked by HTTP http-sync, and without peers http-relay;
+ *         │    backup, if the node makes any
  *         ├─ past (gives up at once): past, where a snapshot was loaded
  *         └─ sessions (temporary): one an open connection; its end is told to sync and maintenance
  */
@@ -11,6 +12,7 @@ import { Effect } from "effect"
 import type { Rules } from "../src/chain/rules.ts"
 import { type NodeConfig, withoutSecrets } from "../src/config.ts"
 import type { TcpFault } from "../src/io/tcp.ts"
+import type { UdpFault } from "../src/io/udp.ts"
 import { eventsKeptMax, eventStreamsMax, stopMsMax } from "../src/limits.ts"
 import type { FinalityView, NodeShape } from "../src/node.ts"
 import { unsealing } from "../src/validator/signer.ts"
@@ -27,6 +29,9 @@ import type { AnySession } from "./sessions.ts"
 import { makeStateService } from "./state-service.ts"
 import { type Escalation, type GroupOptions, startGroup } from "./supervisor.ts"
 import { type Beat, makeTicker } from "./ticker.ts"
+
+/** Why a node cannot start: what it would listen on is not to be had. */
+export type TreeFault = TcpFault | UdpFault
 
 export interface Tree {
   readonly node: NodeShape
@@ -76,7 +81,7 @@ const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray
 }
 
 /** Starts every actor and, if the node speaks to peers, its listener. */
-export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =>
+export const startTree = (options: TreeOptions): Effect.Effect<Tree, TreeFault> =>
   Effect.gen(function* () {
     const { config, rules, snapshot } = options
     const base = yield* makeBase(options)
@@ -85,7 +90,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const votes = finality === undefined ? [] : [finality]
     const door = new Door(base, core)
     const { maintenance } = door
-    const close = yield* door.listen()
+    const gossip = yield* door.gossip()
+    const close = yield* Effect.tapError(door.listen(), () => Effect.sync(() => gossip?.close()))
     const { metrics, hashes, events, nodeId, endpoint, sessions, health } = base
     const { readiness, check } = health
     readiness.hear({ _tag: "Opened", looks: door.looks() })
@@ -104,19 +110,21 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const asking = [httpSync, core.relay].filter((actor) => actor !== undefined)
     const backups = options.backups === undefined ? undefined : startBackups(options.backups, base)
     const copying = backups === undefined ? [] : [backups.actor]
-    const timed = [...discovery, ...asking, ...copying]
-    const ticker = makeTicker(beatsOf(base, core, [maintenance, ...votes, ...past, ...timed]))
-    const edge = [maintenance, ...votes, ...timed, ticker, ...ballots.actors]
-    const outer = yield* supervise("edge", "one-for-one", edge)
+    const timed = [maintenance, ...votes, ...discovery, ...asking, ...copying]
+    const beats = beatsOf(base, core, [...timed, ...past])
+    const ticker = makeTicker([...beats, ...(gossip?.beats ?? [])])
+    const others = [...timed, ...(gossip?.actors ?? []), ...ballots.actors]
+    const outer = yield* supervise("edge", "one-for-one", [...others, ticker])
     const last = past.length === 0 ? undefined : yield* startPasts(past)
-    const actors = [chain, mempool, miner, sync, maintenance, ...timed, ...votes, ...ballots.actors, ...past]
+    const actors = [chain, mempool, miner, sync, ...others, ...past]
     const states = makeStateService(snapshot, rules)
     const bounds = heldBy(base, actors, [door, states])
     showMetrics(base, actors)
     showBounds(metrics, bounds)
 
     const p2pEndpoint = endpoint === "" ? undefined : endpoint
-    const facts = { ...options.facts, rules, nodeId, p2pEndpoint, config: withoutSecrets(config) }
+    const gossipEndpoint = gossip?.told.endpoint
+    const facts = { ...options.facts, rules, nodeId, p2pEndpoint, gossipEndpoint, config: withoutSecrets(config) }
     const node = makeNode({
       facts,
       rules,
@@ -125,6 +133,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
       maintenance,
       ballots: ballots.calls,
       network: makeNetwork({ snapshot, sessions, sync, maintenance, httpSync }),
+      gossip: gossip?.calls ?? {},
       finality: () => finality?.ask<FinalityView>((reply) => ({ _tag: "View", reply })) ?? Effect.succeed(undefined),
       events,
       metrics,
@@ -141,6 +150,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const stop = Effect.gen(function* () {
       readiness.hear({ _tag: "Stopping" })
       close()
+      gossip?.close()
       yield* sessions.closeAll(1_000)
       if (last !== undefined) yield* last.stop(500)
       yield* outer.stop(1_000)

@@ -344,10 +344,43 @@ export const discoveryLeaveMsMax = 400
 export const discoveryServicesMax = 4
 /** Characters of an endpoint, as in a hello. */
 export const endpointCharsMax = 128
+/** Characters of a node's URL in a hello. */
+export const urlCharsMax = 256
 /** Requests that one address may send at once, and how many a second come back; addresses remembered, the oldest goes first. */
 export const discoveryBurst = 60
 export const discoveryPerSecond = 1
 export const discoveryClientsMax = 4_096
+
+/** Bytes of one datagram of gossip: the least MTU of IPv6 is 1,280, and 1,200 is what QUIC found to pass nearly everywhere. */
+export const datagramBytesMax = 1_199
+/** Endpoints of others in one announcement; the next one tells of others. More, or more than fit: left out. */
+export const gossipEntriesMax = 16
+/** Nodes whose last announcement is remembered; the oldest goes first, but never one that has a session here. */
+export const gossipNodesMax = 4_096
+/** Datagrams that one address, or one /64 of IPv6, may send at once, how many a second come back; addresses remembered. */
+export const gossipBurst = 32
+export const gossipPerSecond = 16
+export const gossipSourcesMax = 4_096
+/** Signatures checked at once and in a second: under seals, of nodes with a session here, of strangers. Beyond: not heard. */
+export const gossipChecksBurst = 128
+export const gossipChecksPerSecond = 64
+/** Datagrams passed on for others at once and in a second. Beyond: not passed on. */
+export const gossipPassedBurst = 128
+export const gossipPassedPerSecond = 64
+/** Bytes that came from strangers and were not passed on yet: no more of theirs leave than came, however old. */
+export const gossipCreditMax = 64 * 1024
+/** Announcements at once and in a second whose endpoints are told to the directory. Beyond: heard, and nobody is dialled for it. */
+export const gossipToldBurst = 64
+export const gossipToldPerSecond = 8
+/** Milliseconds between two announcements of our own, at least; of another node half of it, for they may come closer together. */
+export const gossipGapMs = 1_000
+/** Datagrams that wait for their actor. Beyond: lost, as the network may lose them too. */
+export const gossipInboxMax = 1_024
+/** Seeds of gossip that are looked up; further ones are not regarded. */
+export const gossipSeedsMax = 64
+/** Milliseconds between two looks for the addresses of seeds that are names: all of them; those that were not found. */
+export const gossipLookMs = 300_000
+export const gossipRetryMs = 15_000
 
 /** Milliseconds after which a node that has peers to find and has found none calls itself ready all the same. */
 export const bootMsMax = 10_000

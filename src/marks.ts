@@ -30,6 +30,7 @@ export const marks = {
   "socket-paused": "a socket was not read for a while, because its session had enough to do",
   "serve-waited": "blocks asked for waited until the peer had read others",
   "serve-full": "a peer asked for more blocks than may wait for it",
+  "gossip-behind": "a peer announced by UDP that its branch has more work than ours",
   "inbox-refused": "a full inbox refused a message whose sender hears so",
   "inbox-waited": "a sender waited for room in an inbox",
   "inbox-dropped-new": "a full inbox lost a new message",
@@ -87,6 +88,7 @@ export const unsimulated: Readonly<Partial<Record<Mark, string>>> = {
   "wish-dropped": "needs an operator, and a simulated node has none: actors/ballots.test.ts",
   "final-twice": "needs more than a third of the authorities to lie: src/consensus/finality.test.ts",
   "inbox-dropped-new": "needs an inbox filled by others while its actor stands still: actors/inbox.test.ts",
+  "gossip-behind": "the plans of the swarm have no UDP: test/scenario/gossip.test.ts",
   "body-lost": "needs a peer that is mute for longer than a session may be: src/peer/sync.test.ts"
 }
 

@@ -232,6 +232,22 @@ export interface GossipVerdict {
   readonly isAhead: boolean
 }
 
+/** What has been announced by UDP, and what became of others' announcements, since the node started. */
+export interface GossipView {
+  /** Where others send to; empty: nowhere that they were told. */
+  readonly endpoint: string
+  readonly plaintext: boolean
+  /** Peers that can be sent to under a seal; seeds whose address is known; nodes whose announcement is remembered. */
+  readonly peers: number
+  readonly seeds: number
+  readonly nodes: number
+  readonly sent: number
+  readonly heard: number
+  readonly unsent: number
+  /** Datagrams not heard, by code. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
 /**
  * What became of an endpoint that was named: it will be dialled, it is one we know, there is no room for more, or this node
  * speaks to no peers.
@@ -519,6 +535,8 @@ export interface NodeShape {
   readonly heard: (peer: { readonly nodeId: string; readonly endpoint: string }) => Answer<void>
   /** Hears an announcement as it travels by UDP in the plain form, from a caller at an address. Absent: gossip is off. */
   readonly announce?: ((bytes: Uint8Array, remote: string) => Answer<GossipVerdict>) | undefined
+  /** Absent: gossip is off. */
+  readonly gossip?: (() => Answer<GossipView>) | undefined
   readonly peers: () => Answer<ReadonlyArray<PeerView>>
   readonly stats: () => Answer<Stats>
   /** The cheap consistency check: tip, state root and supply agree with each other. */

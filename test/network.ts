@@ -6,10 +6,11 @@ import { Clock, Effect } from "effect"
 import { startTree, type Tree } from "../actors/tree.ts"
 import type { ChainSpec } from "../src/block/genesis.ts"
 import { makeRules } from "../src/chain/rules.ts"
-import type { NodeConfig } from "../src/config.ts"
+import { defaults, type GossipConfig, type NodeConfig } from "../src/config.ts"
 import { makeCertificate } from "../src/crypto/certificate.ts"
 import type { CallNode } from "../src/io/call-node.ts"
 import { bunTcp } from "../src/io/tcp.ts"
+import { bunUdp } from "../src/io/udp.ts"
 import { startBunThread } from "../src/io/worker.ts"
 import { openDatabase, openReadonly } from "../src/store/db.ts"
 import { Snapshot } from "../src/store/snapshot.ts"
@@ -37,6 +38,9 @@ export interface NodeWish {
   readonly squeeze?: number
   /** Nodes to ask by HTTP, and the way to them. */
   readonly nodes?: { readonly urls: ReadonlyArray<string>; readonly callNode: CallNode }
+  /** The address that it listens on. */
+  readonly host?: string
+  readonly gossip?: Partial<GossipConfig>
 }
 
 let keys = 200
@@ -49,13 +53,16 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
   const store = new ChainStore(openDatabase(path), rules)
   const snapshot = new Snapshot(openReadonly(path), rules)
   const key = keyOf(wish.key ?? keys++)
+  const host = wish.host ?? "127.0.0.1"
+  const plain = { host, port: 0, advertise: undefined, seeds: [], plaintext: true }
   const now = await Effect.runPromise(Clock.currentTimeMillis)
   const config: NodeConfig = {
     dataDir: folder,
     dev: true,
     http: { host: "127.0.0.1", port: 0, adminToken: undefined, ...wish.http },
-    peers: { host: "127.0.0.1", port: 0, advertise: undefined, seeds: wish.seeds ?? [] },
+    peers: { host, port: 0, advertise: undefined, seeds: wish.seeds ?? [] },
     httpPeers: wish.nodes,
+    gossip: wish.gossip && { ...defaults.gossip, ...plain, ...wish.gossip },
     mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined, ...wish.mining },
     signatureEngine: "auto"
   }
@@ -73,6 +80,7 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
       doors: {
         tcp: bunTcp,
         startThread: startBunThread,
+        udp: bunUdp,
         ...(wish.nodes === undefined ? {} : { callNode: wish.nodes.callNode })
       },
       facts: {

@@ -25,8 +25,8 @@ const order = [
   "src/light",
   "src/libp2p",
   "src/transport",
-  "src/gossip",
   "src/discovery",
+  "src/gossip",
   "src/settings",
   "src/io",
   "src/store",
@@ -87,6 +87,7 @@ const pure = [
   "src/transport",
   "src/gossip",
   "src/discovery",
+  "src/gossip",
   "src/settings"
 ]
 const effectData = /^(Result|Data|Schema|Brand|Option|SchemaIssue)$/

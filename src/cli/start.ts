@@ -26,6 +26,7 @@ import { bunCallNode } from "../io/call-node.ts"
 import { bunFetch } from "../io/fetch.ts"
 import { Random } from "../io/random.ts"
 import { bunTcp } from "../io/tcp.ts"
+import { bunUdp } from "../io/udp.ts"
 import { bindUnix } from "../io/unix.ts"
 import { startBunThread } from "../io/worker.ts"
 import { format } from "../ledger/amount.ts"
@@ -278,12 +279,24 @@ const addressOf = ({ http: { host, port, adminSocket } }: NodeConfig): HttpAddre
   own: adminSocket === undefined ? undefined : { path: adminSocket, bind: bindUnix }
 })
 
+/** Where else a node may listen. */
+const elsewhere = {
+  TcpFault: "Choose another port with --p2p-port, or --no-p2p.",
+  UdpFault: "Choose another port with --gossip-port, or --no-gossip."
+} as const
+
+/** Datagrams are not inputs of a journal: a flood of them would fill it. */
+const refuseGossip = (recording: Recording | undefined, { gossip }: NodeConfig): void => {
+  if (recording === undefined || gossip === undefined) return
+  throw failure("usage", "record-gossip", "--record: what comes by UDP is not recorded.", "Start with --no-gossip.")
+}
+
 /** Starts the actors, recorded or not. */
 const launch = (options: TreeOptions, recording: Recording | undefined): Effect.Effect<Tree, Failure> =>
   Effect.mapError(recording === undefined ? startTree(options) : startRecorded(options, recording), (fault) =>
     fault._tag === "FlightFault"
       ? failure("failed", fault.code, fault.message, "Name another folder with --record, or leave it out.")
-      : failure("failed", "listen-failed", fault.message, "Choose another port with --p2p-port, or --no-p2p.")
+      : failure("failed", "listen-failed", fault.message, elsewhere[fault._tag])
   )
 
 /** What an escalation is to an operator: the store's own word, if that was the cause. */
@@ -310,6 +323,7 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
       const folder = config.dataDir
       const rules = yield* attempt(() => prepareRules(folder, spec))
       const proposer = yield* attempt(() => {
+        refuseGossip(recording, config)
         chooseEngine(config.signatureEngine)
         if (compat !== undefined) needModel(rules, compat)
         checkBlockData(rules, config)
@@ -349,7 +363,7 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
               ...(recording === undefined
                 ? { backups: backupWorld({ config, rules, key, httpUrl: url, random }) }
                 : {}),
-              doors: { tcp: bunTcp, startThread: startBunThread, fetch: bunFetch, callNode: bunCallNode },
+              doors: { tcp: bunTcp, startThread: startBunThread, fetch: bunFetch, callNode: bunCallNode, udp: bunUdp },
               facts: {
                 version,
                 prunedTo: store.pruned(),

@@ -47,8 +47,12 @@ export const isAddress = (parsed: Address | { readonly wrong: string }): parsed 
 /** Bech32m of 20 bytes under another prefix: names that are not addresses. */
 export const formatName = (prefix: string, bytes: Uint8Array): string => bech32m.encode(prefix, bech32m.toWords(bytes))
 
-/** Is the text such a name? */
-export const isName = (prefix: string, text: string): boolean => {
+/** The 20 bytes of such a name, or undefined if it is none. */
+export const parseName = (prefix: string, text: string): Uint8Array | undefined => {
   const decoded = text.length > 90 ? undefined : bech32m.decodeUnsafe(text, 90)
-  return decoded?.prefix === prefix && bech32m.fromWordsUnsafe(decoded.words)?.length === addressBytes
+  const bytes = decoded?.prefix === prefix ? bech32m.fromWordsUnsafe(decoded.words) : undefined
+  return bytes?.length === addressBytes ? new Uint8Array(bytes) : undefined
 }
+
+/** Is the text such a name? */
+export const isName = (prefix: string, text: string): boolean => parseName(prefix, text) !== undefined

@@ -10,7 +10,7 @@
 import { Clock, Context, Effect, type Exit, type Fiber, Scheduler } from "effect"
 import type { ActorWatch } from "../../actors/actor.ts"
 import { RunQueue, type Task } from "../../actors/scheduler.ts"
-import type { Tree } from "../../actors/tree.ts"
+import type { Tree, TreeFault } from "../../actors/tree.ts"
 import type { Header } from "../block/header.ts"
 import { type Call, type CallNode, callFaultOf } from "../io/call-node.ts"
 import { type Fetch, type FetchAnswer, FetchFault, type Posted } from "../io/fetch.ts"
@@ -46,7 +46,7 @@ export interface Outside {
   /** Gives what calls the dial off. */
   readonly dial: (dial: number, to: Parameters<Tcp["dial"]>[0], identity: TlsIdentity, hear: Hear) => () => void
   /** What to do with a connection that was told of. Asked once. */
-  readonly wire: (wire: number) => Omit<Wire, "remoteHost" | "binding">
+  readonly wire: (wire: number) => Omit<Wire, "remoteHost" | "binding" | "fingerprint">
   readonly thread: (thread: number, file: string, hear: Hear) => Thread<unknown, unknown>
   /** Gives what calls the question off. */
   readonly fetch: (fetch: number, posted: Posted, hear: Hear) => () => void
@@ -56,7 +56,7 @@ export interface Outside {
 
 /** Who hears how the node's own affairs end: the live side only. */
 export interface Audience {
-  readonly started: (exit: Exit.Exit<Tree, TcpFault>) => void
+  readonly started: (exit: Exit.Exit<Tree, TreeFault>) => void
   readonly answered: (call: number, exit: Exit.Exit<unknown, unknown>) => void
   readonly stopped: () => void
 }
@@ -85,6 +85,8 @@ export class Deck implements Scheduler.Scheduler {
     { readonly onWire: OnWire; readonly resume: (effect: Effect.Effect<void, TcpFault>) => void }
   >()
   private readonly wires = new Map<number, WireHandlers>()
+  /** Of the connection that comes next. */
+  private shown: Fields<"shown"> | undefined
   private readonly heard = new Map<number, Parameters<StartThread>[1]>()
   private readonly calls = new Map<number, Fiber.Fiber<unknown, unknown>>()
   private readonly tape: Tape
@@ -271,6 +273,7 @@ export class Deck implements Scheduler.Scheduler {
       ...rest,
       remoteHost: host,
       binding,
+      fingerprint: this.shown?.wire === wire ? this.shown.fingerprint : undefined,
       write: (bytes) => {
         // The first is the hello, signed with a key that a replay does not have.
         const check = writes++ === 0 ? bytes.length : Bun.hash.crc32(bytes)
@@ -285,7 +288,7 @@ export class Deck implements Scheduler.Scheduler {
   // ── inputs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Starts the node: what comes before all inputs. */
-  start(tree: Effect.Effect<Tree, TcpFault>, context: Context.Context<never>): void {
+  start(tree: Effect.Effect<Tree, TreeFault>, context: Context.Context<never>): void {
     const world = Context.make(Clock.Clock, this.clock).pipe(
       Context.add(Random, this.random),
       Context.add(Scheduler.Scheduler, this as Scheduler.Scheduler)
@@ -310,6 +313,9 @@ export class Deck implements Scheduler.Scheduler {
         return this.clock.pass(input.ms)
       case "wall":
         this.clock.originMs = input.unixMs - this.clock.nowMs
+        return
+      case "shown":
+        this.shown = input
         return
       case "wire":
         return this.connected(input)

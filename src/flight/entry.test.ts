@@ -27,6 +27,7 @@ const samples: ReadonlyArray<Entry> = [
   { kind: "call", at: 300, call: 1, method: "submit", args: bytes(0) },
   { kind: "cancel", at: 300, call: 1 },
   { kind: "fetched", at: 300, fetch: 1, status: 200, body: "{}", fault: "" },
+  { kind: "shown", at: 300, wire: 1, fingerprint: "0f".repeat(32) },
   { kind: "yield", at: 301, operation: 4_000_000_000 },
   { kind: "random", at: 301, bytes: bytes(16) },
   { kind: "refused", at: 301, wire: 1 },

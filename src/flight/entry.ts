@@ -38,6 +38,8 @@ const shapes = {
   stop: { code: 12, fields: {} },
   // What came of a question by HTTP; an empty fault: an answer.
   fetched: { code: 13, fields: { fetch: "count", status: "count", body: "text", fault: "text" } },
+  // Of the connection that comes next: what the certificate of the other side hashes to.
+  shown: { code: 15, fields: { wire: "count", fingerprint: "text" } },
 
   // The slice was over before this operation of the task, counted from 1: the fiber gave way.
   yield: { code: 16, fields: { operation: "count" } },
@@ -84,7 +86,8 @@ const inputKinds = [
   "call",
   "cancel",
   "stop",
-  "fetched"
+  "fetched",
+  "shown"
 ] as const
 type InputKind = (typeof inputKinds)[number]
 /** An input, before its place is known. */

@@ -27,6 +27,7 @@ export const liveOutside = (doors: {
   const tell = (wire: Wire, dial: number, hear: (input: Input) => void) => {
     const number = ++last
     wires.set(number, wire)
+    if (wire.fingerprint !== undefined) hear({ kind: "shown", wire: number, fingerprint: wire.fingerprint })
     hear({ kind: "wire", wire: number, dial, host: wire.remoteHost, binding: wire.binding })
     return {
       data: (bytes: Uint8Array) => hear({ kind: "data", wire: number, bytes }),

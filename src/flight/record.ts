@@ -7,9 +7,8 @@ import { Clock, type Context, Deferred, Effect, Exit, Fiber } from "effect"
 import { Metrics } from "../../actors/metrics.ts"
 import type { Escalation } from "../../actors/supervisor.ts"
 import type { TreeOptions } from "../../actors/base.ts"
-import { startTree, type Tree } from "../../actors/tree.ts"
+import { startTree, type Tree, type TreeFault } from "../../actors/tree.ts"
 import { Random } from "../io/random.ts"
-import type { TcpFault } from "../io/tcp.ts"
 import { type NodeEvent, type NodeShape, type Subscription, Unavailable } from "../node.ts"
 import { type Method, methods, packArgs } from "./calls.ts"
 import { beginEpoch, FlightFault } from "./epoch.ts"
@@ -84,7 +83,7 @@ class Flights {
   // ── epochs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Begins an epoch. Fails as `startTree` does. */
-  readonly begin: Effect.Effect<Running, TcpFault | FlightFault> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+  readonly begin: Effect.Effect<Running, TreeFault | FlightFault> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
     const options = this.here()
     return Effect.flatMap(beginEpoch(this.recording.folder, options, now), ({ folder, number }) =>
       this.launch(options, folder, number)
@@ -104,10 +103,10 @@ class Flights {
     return { ...this.options, config: { ...config, peers: { ...config.peers, port: this.port } } }
   }
 
-  private launch(options: TreeOptions, folder: string | undefined, number: number): Effect.Effect<Running, TcpFault> {
+  private launch(options: TreeOptions, folder: string | undefined, number: number): Effect.Effect<Running, TreeFault> {
     const half = this.recording.bytesMax / 2
     const outside = liveOutside({ ...options.doors, random: this.random })
-    return Effect.callback<Running, TcpFault>((resume) => {
+    return Effect.callback<Running, TreeFault>((resume) => {
       const recorder: Recorder = new Recorder({
         folder,
         bytesWanted: half,
@@ -265,7 +264,7 @@ class Flights {
 export const startRecorded = (
   options: TreeOptions,
   recording: Recording
-): Effect.Effect<Tree, TcpFault | FlightFault> =>
+): Effect.Effect<Tree, TreeFault | FlightFault> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const flights = new Flights(options, recording, {

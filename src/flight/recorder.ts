@@ -4,8 +4,7 @@
  *   I/O callback, timer, caller ─► sample of the clock ─► journal ─► deck ─► a slice of tasks ─► journal to disk
  */
 import type { Context, Effect } from "effect"
-import type { Tree } from "../../actors/tree.ts"
-import type { TcpFault } from "../io/tcp.ts"
+import type { Tree, TreeFault } from "../../actors/tree.ts"
 import { type Audience, Deck, type Outside, type Tape } from "./deck.ts"
 import type { Fields, Input, Kind } from "./entry.ts"
 import { JournalWriter } from "./journal.ts"
@@ -79,7 +78,7 @@ export class Recorder {
     })
   }
 
-  start(tree: Effect.Effect<Tree, TcpFault>, context: Context.Context<never>): void {
+  start(tree: Effect.Effect<Tree, TreeFault>, context: Context.Context<never>): void {
     this.sample()
     this.deck.start(tree, context)
     this.rearm()

@@ -27,6 +27,8 @@ export interface Wire {
   readonly remoteHost: string
   /** 32 bytes from the TLS exporter (RFC 5705, RFC 9266): equal at both ends, and in no other session. */
   readonly binding: Uint8Array
+  /** SHA-256 of the certificate that the other side showed, in hex. It names nobody: an operator may compare it. */
+  readonly fingerprint?: string | undefined
   /** Queues bytes. False: the connection is over, or was just ended because the peer reads too slowly. */
   readonly write: (bytes: Uint8Array) => boolean
   /** Bytes queued and not yet with the kernel. */
@@ -147,6 +149,7 @@ const hostOf = (socket: Socket): string => socket.remoteAddress.replace(/^::ffff
 const makeWire = (socket: Socket): Wire => ({
   remoteHost: hostOf(socket),
   binding: new Uint8Array(socket.exportKeyingMaterial(32, "EXPORTER-cairn-hello", Buffer.alloc(0))),
+  fingerprint: socket.getPeerX509Certificate()?.fingerprint256.replaceAll(":", "").toLowerCase(),
   write: (bytes) => {
     const link = socket.data
     if (link.reason !== "" || link.ending) return false

@@ -156,6 +156,9 @@ export const helloOn = ({ wire }: Line, liar: Liar, lies: Partial<Hello> = {}): 
     endpoint: "",
     agent: "sim/liar",
     capabilities,
+    gossip: "",
+    gossipKey: new Uint8Array(0),
+    url: "",
     time: host.now,
     nonce: dice.bytes(16),
     ...lies

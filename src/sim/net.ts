@@ -219,8 +219,13 @@ export class SimNet {
     }
   }
 
+  /** Is the way between two machines broken? */
+  isApart(a: string, b: string): boolean {
+    return this.cuts.has(`${a} ${b}`)
+  }
+
   isCut({ machine, other }: End): boolean {
-    return this.cuts.has(`${machine.name} ${other.machine.name}`)
+    return this.isApart(machine.name, other.machine.name)
   }
 
   /** How long a segment travels to an end. */
@@ -306,6 +311,7 @@ export class SimNet {
     return {
       remoteHost: end.other.machine.address,
       binding,
+      fingerprint: new Bun.CryptoHasher("sha256").update(end.other.machine.name).digest("hex"),
       queued,
       write: (bytes) => {
         if (end.closed || end.ending) return false

@@ -8,7 +8,7 @@ import { startTree, type Tree } from "../../actors/tree.ts"
 import type { Header } from "../block/header.ts"
 import type { Link } from "../consensus/checkpoint.ts"
 import type { Rules } from "../chain/rules.ts"
-import type { NodeConfig } from "../config.ts"
+import { defaults, type GossipConfig, type NodeConfig } from "../config.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { toHex } from "../codec/bytes.ts"
 import { makeApp } from "../http/app.ts"
@@ -22,6 +22,7 @@ import type { Choices } from "./choices.ts"
 import { PowerLoss, SimDisk } from "./disk.ts"
 import type { SimNet } from "./net.ts"
 import { makeThreads, type Pace } from "./thread.ts"
+import type { SimUdp } from "./udp.ts"
 import type { Tracer } from "./tracer.ts"
 import type { Host, World } from "./world.ts"
 
@@ -29,6 +30,8 @@ import type { Host, World } from "./world.ts"
 export const askedFor = "a bug was asked for"
 /** The port on which every simulated node hears its peers. */
 export const peerPort = 19_100
+/** And announcements by UDP. */
+export const gossipPort = 19_090
 
 export interface SimNodeOptions {
   readonly name: string
@@ -49,6 +52,8 @@ export interface SimNodeOptions {
   readonly squeeze: number
   /** Discovery services, and the way to them. */
   readonly discovery?: { readonly services: ReadonlyArray<string>; readonly fetch: Fetch }
+  /** It announces by UDP, if the world has any. */
+  readonly gossip?: Partial<GossipConfig> | undefined
   /** Signs for an authority, where authorities seal. */
   readonly signer?: Signer | undefined
 }
@@ -56,6 +61,7 @@ export interface SimNodeOptions {
 export interface SimParts {
   readonly world: World
   readonly net: SimNet
+  readonly udp?: SimUdp | undefined
   readonly choices: Choices
   readonly tracer: Tracer
 }
@@ -254,6 +260,7 @@ export class SimNode {
         doors: {
           tcp: parts.net.door(host, options.address),
           startThread: threads.start,
+          ...(parts.udp === undefined ? {} : { udp: parts.udp.door(host, options.address) }),
           ...(options.discovery === undefined ? {} : { fetch: options.discovery.fetch })
         },
         ...(options.signer === undefined ? {} : { signer: options.signer }),
@@ -346,8 +353,14 @@ export class SimNode {
         seeds: options.seeds,
         discovery: options.discovery?.services ?? []
       },
+      gossip: options.gossip === undefined ? undefined : this.gossipConfig(options.gossip),
       mining: { threads: 1, proposer: undefined, onDemand: false, everyMs: undefined, ...options.mining }
     } as const
+  }
+
+  private gossipConfig(wish: Partial<GossipConfig>): GossipConfig {
+    const at = { host: this.address, port: gossipPort, advertise: undefined }
+    return { ...defaults.gossip, ...at, seeds: [], plaintext: true, ...wish }
   }
 
   private saw(event: NodeEvent): void {

@@ -9,6 +9,11 @@ export interface Remote {
   readonly nodeId: string
   readonly endpoint: string | undefined
   readonly agent: string
+  /** Where it hears announcements by UDP, host:port, and the X25519 key under which they may be sealed. */
+  readonly gossipEndpoint: string | undefined
+  readonly gossipKey: Uint8Array | undefined
+  /** Where its page and API are. */
+  readonly nodeUrl: string | undefined
   /** What it says that it does: docs/protocol.md, "Hello". */
   readonly capabilities: ReadonlyArray<string>
 }

@@ -5,11 +5,11 @@
 import { Result } from "effect"
 import { concat, equal, toHex, utf8 } from "../codec/bytes.ts"
 import { decode, encode, type Packable } from "../codec/msgpack.ts"
-import { formatName } from "../crypto/address.ts"
+import { formatName, parseName } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { sign, verify } from "../crypto/signature.ts"
-import { helloFreshMs, helloNoncesMax } from "../limits.ts"
+import { endpointCharsMax, helloFreshMs, helloNoncesMax, urlCharsMax } from "../limits.ts"
 
 export const protocolVersion = 1
 
@@ -37,6 +37,12 @@ export interface Hello {
   readonly endpoint: string
   readonly agent: string
   readonly capabilities: ReadonlyArray<string>
+  /** Where the node hears announcements by UDP, host:port; empty: it does not. Datagrams go to the host of the session. */
+  readonly gossip: string
+  /** The X25519 key under which they may be sealed, 32 bytes; or none. */
+  readonly gossipKey: Uint8Array
+  /** Where its page and API are; empty: nowhere for others. */
+  readonly url: string
   /** Milliseconds. */
   readonly time: number
   readonly nonce: Uint8Array
@@ -56,9 +62,16 @@ export type HelloReject =
 
 const tag = utf8("cairn/hello")
 
-/** The name of a node: bech32m of the first 20 bytes of SHA-256("cairn/node" ‖ public key), prefix "node". */
-export const nodeIdOf = (publicKey: Uint8Array): string =>
-  formatName("node", sha256(concat(utf8("cairn/node"), publicKey)).subarray(0, 20))
+const nodeTag = utf8("cairn/node")
+
+/** The first 20 bytes of SHA-256("cairn/node" ‖ public key), which the name of a node is made of. */
+export const nodeHashOf = (publicKey: Uint8Array): Uint8Array => sha256(concat(nodeTag, publicKey)).subarray(0, 20)
+
+/** The name of a node: bech32m of these bytes, prefix "node". */
+export const nodeIdOf = (publicKey: Uint8Array): string => formatName("node", nodeHashOf(publicKey))
+
+/** The bytes that a name of a node is made of; undefined: it is none. */
+export const nodeHashIn = (nodeId: string): Uint8Array | undefined => parseName("node", nodeId)
 
 const pack = (hello: Hello): Uint8Array => encode({ ...hello } as unknown as { readonly [key: string]: Packable })
 
@@ -105,15 +118,20 @@ const parse = (
   if (Result.isFailure(inner) || inner.success === null || typeof inner.success !== "object") return undefined
   const hello = inner.success as unknown as Hello
   const { version, chainId, genesis, nodeId, publicKey, endpoint, agent, capabilities, time, nonce } = hello
+  const { gossip, gossipKey, url } = hello
   const sound =
-    Object.keys(hello).length === 10 &&
+    Object.keys(hello).length === 13 &&
     typeof version === "number" &&
     isText(chainId, 64) &&
     genesis instanceof Uint8Array &&
     isText(nodeId, 90) &&
     publicKey instanceof Uint8Array &&
     publicKey.length === 33 &&
-    isText(endpoint, 128) &&
+    isText(endpoint, endpointCharsMax) &&
+    isText(gossip, endpointCharsMax) &&
+    gossipKey instanceof Uint8Array &&
+    (gossipKey.length === 0 || gossipKey.length === 32) &&
+    isText(url, urlCharsMax) &&
     isText(agent, 64) &&
     Array.isArray(capabilities) &&
     capabilities.length <= 32 &&

@@ -1,5 +1,6 @@
 /** Two real ends over TLS on loopback: they prove who they are to each other, here and nowhere else. */
 import { expect, test } from "bun:test"
+import { X509Certificate } from "node:crypto"
 import { Effect } from "effect"
 import { keyOf } from "../../test/fixtures.ts"
 import { makeCertificate } from "../crypto/certificate.ts"
@@ -29,7 +30,7 @@ const optionsOf = (n: number, binding: Uint8Array, overrides: Partial<NativeOpti
 })
 
 /** A pair of TLS wires on loopback, each with a queue of the bytes that came. */
-const connect = async () => {
+const connect = async (listens = identity(1), dials = identity(2)) => {
   const ends: Array<{ wire: Wire; received: Array<Uint8Array>; closed: string | undefined; wake: () => void }> = []
   let ready = (): void => {}
   const both = new Promise<void>((resolve) => (ready = resolve))
@@ -49,8 +50,8 @@ const connect = async () => {
       }
     }
   }
-  const listener = await Effect.runPromise(bunTcp.listen({ host: "127.0.0.1", port: 0 }, identity(1), onWire))
-  await Effect.runPromise(bunTcp.dial({ host: "127.0.0.1", port: listener.port, timeoutMs: 5000 }, identity(2), onWire))
+  const listener = await Effect.runPromise(bunTcp.listen({ host: "127.0.0.1", port: 0 }, listens, onWire))
+  await Effect.runPromise(bunTcp.dial({ host: "127.0.0.1", port: listener.port, timeoutMs: 5000 }, dials, onWire))
   await both
   return { ends: [ends[0]!, ends[1]!] as const, close: () => listener.close() }
 }
@@ -62,9 +63,10 @@ const sendsOf = (outputs: ReadonlyArray<ChannelOutput>): Uint8Array => {
 
 test("both sides prove themselves over one TLS session, and then speak", async () => {
   const { ends, close } = await connect()
+  const gossip = { endpoint: "192.0.2.7:19090", key: new Uint8Array(32).fill(9) }
   const channels = [
     makeNativeChannel(optionsOf(1, ends[0].wire.binding)),
-    makeNativeChannel(optionsOf(2, ends[1].wire.binding))
+    makeNativeChannel(optionsOf(2, ends[1].wire.binding, { gossip, url: "https://node.example" }))
   ]
   const heard: Array<Array<ChannelOutput>> = [[], []]
   const done = new Promise<void>((resolve) => {
@@ -83,10 +85,53 @@ test("both sides prove themselves over one TLS session, and then speak", async (
   ends.forEach((end) => end.wake())
   await done
   expect(heard[0]).toEqual([
-    { _tag: "Opened", remote: { nodeId: nodeIdOf(keyOf(2).publicKey), endpoint: undefined, agent: "test", capabilities: [] } },
+    {
+      _tag: "Opened",
+      remote: {
+        nodeId: nodeIdOf(keyOf(2).publicKey),
+        endpoint: undefined,
+        agent: "test",
+        capabilities: [],
+        gossipEndpoint: gossip.endpoint,
+        gossipKey: gossip.key,
+        nodeUrl: "https://node.example"
+      }
+    },
     { _tag: "Received", message: ping }
   ])
+  const [opened] = heard[1]! as [Extract<ChannelOutput, { _tag: "Opened" }>]
+  const { gossipEndpoint, gossipKey, nodeUrl } = opened.remote
+  expect([gossipEndpoint, gossipKey, nodeUrl]).toEqual([undefined, undefined, undefined])
   close()
+})
+
+test("each side sees the certificate that the other one showed (L-P5)", async () => {
+  const fingerprint = ({ cert }: ReturnType<typeof identity>): string =>
+    new X509Certificate(cert).fingerprint256.replaceAll(":", "").toLowerCase()
+  const [listens, dials] = [identity(1), identity(2)]
+  const { ends, close } = await connect(listens, dials)
+  const shown = ends.map(({ wire }) => wire.fingerprint).sort()
+  expect(shown).toEqual([fingerprint(listens), fingerprint(dials)].sort())
+  close()
+})
+
+test("who dials and shows no certificate has no session (L-P5)", async () => {
+  let wires = 0
+  const onWire = () => {
+    wires++
+    return { data: () => {}, drained: () => {}, closed: () => {} }
+  }
+  const listener = await Effect.runPromise(bunTcp.listen({ host: "127.0.0.1", port: 0 }, identity(1), onWire))
+  const dial = (tls: Bun.TLSOptions) =>
+    new Promise<string>((resolve, reject) => {
+      const socket = { data: () => {}, close: () => resolve("closed"), error: () => {} }
+      Bun.connect({ hostname: "127.0.0.1", port: listener.port, tls: { rejectUnauthorized: false, ...tls }, socket }).catch(reject)
+    })
+  expect([await dial({}), wires]).toEqual(["closed", 0])
+  const shows = dial(identity(2))
+  while (wires === 0) await new Promise((resolve) => setImmediate(resolve))
+  listener.close()
+  expect(await Promise.race([shows, Promise.resolve("stands")])).toBe("stands")
 })
 
 test("26 MB pass a reader that pauses, whole and in order", async () => {

@@ -4,9 +4,17 @@ import { toHex } from "../codec/bytes.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { frameBytesMax, handshakeMsMax, helloBytesMax } from "../limits.ts"
 import { decodeMessage, encodeMessage } from "../peer/message.ts"
-import type { Channel, ChannelOutput } from "./channel.ts"
+import type { Channel, ChannelOutput, Remote } from "./channel.ts"
 import { encodeFrame, type Frame, FrameReader } from "./frame.ts"
-import { checkHello, claimedChain, type HelloReject, makeHello, protocolVersion, type SeenNonces } from "./hello.ts"
+import {
+  checkHello,
+  claimedChain,
+  type Hello,
+  type HelloReject,
+  makeHello,
+  protocolVersion,
+  type SeenNonces
+} from "./hello.ts"
 
 export interface NativeOptions {
   readonly chainId: string
@@ -16,6 +24,10 @@ export interface NativeOptions {
   readonly endpoint: string
   readonly agent: string
   readonly capabilities: ReadonlyArray<string>
+  /** Where and with which key it hears announcements by UDP; undefined: it does not. */
+  readonly gossip?: { readonly endpoint: string; readonly key: Uint8Array } | undefined
+  /** Where its page and API are. */
+  readonly url?: string | undefined
   /** 32 bytes that only the two ends of this TLS session have (RFC 5705 exporter). */
   readonly binding: Uint8Array
   /** 16 random bytes. */
@@ -31,6 +43,18 @@ const honest: ReadonlySet<HelloReject> = new Set([
   "hello-stale",
   "connected-to-self"
 ])
+
+const orNone = (text: string): string | undefined => (text === "" ? undefined : text)
+
+const remoteOf = ({ nodeId, agent, capabilities, endpoint, gossip, gossipKey, url }: Hello): Remote => ({
+  nodeId,
+  agent,
+  capabilities,
+  endpoint: orNone(endpoint),
+  gossipEndpoint: orNone(gossip),
+  gossipKey: gossipKey.length === 0 ? undefined : gossipKey,
+  nodeUrl: orNone(url)
+})
 
 /** A native channel over one TLS session. */
 export const makeNativeChannel = (options: NativeOptions): Channel => {
@@ -62,8 +86,7 @@ export const makeNativeChannel = (options: NativeOptions): Channel => {
       return refuse(checked.failure, whyNot(checked.failure, body), !honest.has(checked.failure))
     proven = true
     reader.bytesMax = frameBytesMax
-    const { nodeId, endpoint, agent, capabilities } = checked.success
-    return { _tag: "Opened", remote: { nodeId, agent, capabilities, endpoint: endpoint === "" ? undefined : endpoint } }
+    return { _tag: "Opened", remote: remoteOf(checked.success) }
   }
 
   /** Who drips its hello byte by byte is not waited for; who says nothing at all is the door's affair. */
@@ -90,6 +113,9 @@ export const makeNativeChannel = (options: NativeOptions): Channel => {
         endpoint,
         agent,
         capabilities,
+        gossip: options.gossip?.endpoint ?? "",
+        gossipKey: options.gossip?.key ?? new Uint8Array(0),
+        url: options.url ?? "",
         time: now,
         nonce
       }

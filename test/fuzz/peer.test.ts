@@ -126,6 +126,9 @@ test("a hello is taken only as it was signed, whatever is changed in it", () => 
     endpoint: "",
     agent: "a",
     capabilities: [],
+    gossip: "127.0.0.1:19090",
+    gossipKey: new Uint8Array(32).fill(9),
+    url: "https://node.example",
     time: 1000,
     nonce: dice.bytes(16)
   }

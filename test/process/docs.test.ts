@@ -8,6 +8,7 @@ import { blame } from "../../src/ledger/reject.ts"
 import { verdicts } from "../../src/chain/reject.ts"
 import { peerWordAdvice } from "../../src/discovery/peer-word.ts"
 import { advice } from "../../src/discovery/statement.ts"
+import { gossipDrops } from "../../src/gossip/machine.ts"
 import { lightLies } from "../../src/light/effect.ts"
 import { callCodes } from "../../src/peer/http-sync.ts"
 import { rawFaults } from "../../src/peer/raw-page.ts"
@@ -206,7 +207,7 @@ test.each(["docs/testing.md", "docs/exploring.md"])(
 test("every code that can be given is in docs/errors.md", () => {
   const page = readFileSync(join(root, "docs/errors.md"), "utf8")
   const given = [...Object.keys(blame), ...Object.keys(verdicts), ...proofRejectCodes, ...lightLies]
-  const nodes = [...Object.keys(peerWordAdvice), ...rawFaults, ...callCodes]
+  const nodes = [...Object.keys(peerWordAdvice), ...rawFaults, ...callCodes, ...gossipDrops]
   const operators = [...unsignedCodes, ...productionCodes, ...backupCodes]
   const codes = [...given, ...Object.keys(advice), ...nodes, ...operators]
   expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([])

@@ -19,8 +19,9 @@ import { checkBounds, checkHistory, checkTip, poolView, Violation } from "../../
 import { SeededChoices } from "../../src/sim/choices.ts"
 import { SimNet } from "../../src/sim/net.ts"
 import { checkPool } from "../../src/sim/money.ts"
-import { peerPort, SimNode, type SimParts } from "../../src/sim/node.ts"
+import { gossipPort, peerPort, SimNode, type SimParts } from "../../src/sim/node.ts"
 import { Tracer } from "../../src/sim/tracer.ts"
+import { SimUdp } from "../../src/sim/udp.ts"
 import { liarKey, nodeKey } from "../../src/sim/keys.ts"
 import { errorOf, type Host, World } from "../../src/sim/world.ts"
 import type { Signer } from "../../src/validator/signer.ts"
@@ -50,6 +51,13 @@ export interface NodeWish {
   readonly asks?: SimService | undefined
   /** Signs for an authority. */
   readonly signer?: Signer
+  /** It announces by UDP, to these and to whom it meets. */
+  readonly gossip?: {
+    readonly seeds?: ReadonlyArray<SimNode>
+    /** Seeds that have to be looked up, host:port. */
+    readonly names?: ReadonlyArray<string>
+    readonly plaintext?: boolean
+  }
   /** It begins at this snapshot. */
   readonly snapshot?: Uint8Array
 }
@@ -57,6 +65,7 @@ export interface NodeWish {
 export class Stage {
   readonly world: World
   readonly net: SimNet
+  readonly udp: SimUdp
   readonly rules: Rules
   readonly parts: SimParts
   readonly nodes: Array<SimNode> = []
@@ -69,7 +78,8 @@ export class Stage {
     this.rules = rules
     this.world = new World({ choices, preempt, seed, stepsMax })
     this.net = new SimNet(this.world, choices)
-    this.parts = { world: this.world, net: this.net, choices, tracer: new Tracer(this.world, { messages: false }) }
+    this.udp = new SimUdp(this.net, choices)
+    this.parts = { world: this.world, net: this.net, udp: this.udp, choices, tracer: new Tracer(this.world, { messages: false }) }
   }
 
   /** Virtual milliseconds since 1970. */
@@ -90,6 +100,10 @@ export class Stage {
         hashesPerSecond: wish.hashesPerSecond ?? 0,
         mining: { threads: wish.hashesPerSecond === undefined ? 0 : 1, onDemand: wish.onDemand ?? false },
         ...(wish.signer === undefined ? {} : { signer: wish.signer }),
+        gossip: wish.gossip && {
+          plaintext: wish.gossip.plaintext ?? true,
+          seeds: [...(wish.gossip.names ?? []), ...(wish.gossip.seeds ?? []).map(({ address }) => `${address}:${gossipPort}`)]
+        },
         triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0,
         squeeze: 1,
         ...(wish.asks === undefined ? {} : { discovery: { services: [wish.asks.url], fetch: wish.asks.fetch } })

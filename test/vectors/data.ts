@@ -4,6 +4,8 @@
  */
 import { toTarget } from "../../src/consensus/difficulty.ts"
 import { makeHello, nodeIdOf } from "../../src/transport/hello.ts"
+import { forms, makeAnnouncement } from "../../src/gossip/announcement.ts"
+import { gossipKeyOf, makeBox, sealPacket } from "../../src/gossip/sealed.ts"
 import { encodeFrame } from "../../src/transport/frame.ts"
 import { encodeMessage, type Message } from "../../src/peer/message.ts"
 import { join } from "node:path"
@@ -536,6 +538,9 @@ const peers = () => {
     endpoint: "127.0.0.1:19100",
     agent: "cairn/0.1.0",
     capabilities: ["headers-first", "transactions"],
+    gossip: "127.0.0.1:19090",
+    gossipKey: Uint8Array.from({ length: 32 }, (_, i) => 255 - i),
+    url: "http://127.0.0.1:8080",
     time: 1_795_219_200_000,
     nonce: new Uint8Array(16).fill(7)
   }
@@ -645,6 +650,59 @@ const words = () => {
   }
 }
 
+/** Announcements of the first two keys of the mnemonic, and one under the seal of two X25519 keys. */
+const gossip = () => {
+  const [key, other] = [accountKey(devMnemonic, 0), accountKey(devMnemonic, 1)]
+  const genesis = sha256(utf8("a genesis"))
+  const time = 1_795_219_200_000
+  const shared = { chainId: "cairn-dev", time, hopsMax: 3, height: 7, work: toTarget(1_792n), tip: sha256(utf8("a tip")) }
+  const announcements = [
+    {
+      ...shared,
+      publicKey: key.publicKey,
+      sequence: time,
+      endpoint: "192.0.2.7:19100",
+      gossipEndpoint: "192.0.2.7:19090",
+      entries: ["192.0.2.8:19100", "[2001:db8::7]:19100", "node.example:19100"]
+    },
+    { ...shared, publicKey: other.publicKey, sequence: 1, endpoint: "", gossipEndpoint: "", entries: [] }
+  ].map((said, i) => ({ said, bytes: makeAnnouncement(said, genesis, i === 0 ? key : other) }))
+  const [from, to] = [gossipKeyOf(sha256(utf8("from"))), gossipKeyOf(sha256(utf8("to")))]
+  const box = makeBox(from, to.publicKey, genesis)!
+  const packet = concat(new Uint8Array([1]), announcements[0]!.bytes)
+  const nonce = Uint8Array.from({ length: 12 }, (_, i) => i)
+  return {
+    about: "Gossip, docs/protocol.md: announcements signed by the first keys of address.json, and a packet in both forms.",
+    genesis: toHex(genesis),
+    announcements: announcements.map(({ said, bytes }) => ({
+      chain_id: said.chainId,
+      node_id: nodeIdOf(said.publicKey),
+      sequence: said.sequence,
+      time: said.time,
+      hops_max: said.hopsMax,
+      height: said.height,
+      work: toHex(said.work),
+      tip: toHex(said.tip),
+      endpoint: said.endpoint,
+      gossip_endpoint: said.gossipEndpoint,
+      entries: said.entries,
+      bytes: toHex(bytes)
+    })),
+    seal: {
+      from_secret: toHex(from.secret),
+      from_public: toHex(from.publicKey),
+      to_secret: toHex(to.secret),
+      to_public: toHex(to.publicKey),
+      key: toHex(box.out.key),
+      hint: toHex(box.out.hint),
+      nonce: toHex(nonce),
+      packet: toHex(packet),
+      plain: toHex(concat(new Uint8Array([forms.plain]), packet)),
+      sealed: toHex(sealPacket(box, packet, nonce))
+    }
+  }
+}
+
 /** Every file of docs/vectors that this program makes, by name, as it stands on disk. */
 export const makeVectors = (): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -661,6 +719,7 @@ export const makeVectors = (): Readonly<Record<string, string>> =>
       signing: signings(),
       discovery: discovery(),
       words: words(),
+      gossip: gossip(),
       authority: authorities(),
       finality: finality()
     }).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 1)}\n`])
