@@ -89,14 +89,11 @@ class Maker {
     const remove = db.query("DELETE FROM temp.entries WHERE path = ?")
     for (const { key, value } of db.query<Stored, []>("SELECT key, value FROM main.state").iterate())
       set.run(pathOf(toHex(key)), key, value)
-    const undo = db.query<{ undo: Uint8Array }, [number]>(
-      "SELECT undo FROM best b JOIN undos u ON u.n = b.n WHERE height = ?"
-    )
+    const undo = db.query<{ undo: Uint8Array }, [number]>("SELECT undo FROM best b JOIN undos u ON u.n = b.n WHERE height = ?")
     for (let height = top; height > this.stateHeight; height--) {
       const bytes = undo.get(height)?.undo
       const befores = bytes === undefined ? undefined : decodeUndo(bytes)
-      if (befores === undefined || Result.isFailure(befores))
-        throw corrupt(`block ${height} has no undo record of its own`)
+      if (befores === undefined || Result.isFailure(befores)) throw corrupt(`block ${height} has no undo record of its own`)
       for (const [key, value] of befores.success)
         value === undefined ? remove.run(pathOf(key)) : set.run(pathOf(key), fromHex(key)!, value)
     }
@@ -104,9 +101,7 @@ class Maker {
 
   private headerAt(height: number): Header {
     const row = this.db
-      .query<{ header: Uint8Array }, [number]>(
-        "SELECT header FROM best b JOIN headers h ON h.n = b.n WHERE b.height = ?"
-      )
+      .query<{ header: Uint8Array }, [number]>("SELECT header FROM best b JOIN headers h ON h.n = b.n WHERE b.height = ?")
       .get(height)
     const header = row === null ? undefined : decodeHeader(row.header)
     assert(header !== undefined, "the best branch has a header at every height")
@@ -130,9 +125,7 @@ class Maker {
   /** Writes each entry as the tree takes it. */
   private *entries(file: ChunkWriter, of: number) {
     let done = 0
-    const rows = this.db.query<Stored & { path: Uint8Array }, []>(
-      "SELECT path, key, value FROM temp.entries ORDER BY path"
-    )
+    const rows = this.db.query<Stored & { path: Uint8Array }, []>("SELECT path, key, value FROM temp.entries ORDER BY path")
     for (const row of rows.iterate()) {
       file.gather(kinds.entries, encodeEntry(row))
       if (++done % headersPerRead === 0) this.progress("entries", done, of)
