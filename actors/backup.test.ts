@@ -84,7 +84,7 @@ test("one that fails says why, to who asked and to who looks; the next one goes"
     Effect.gen(function* () {
       const { backup, view, metrics, stop } = yield* startOn()
       expect(yield* Effect.flip(backup("bad"))).toMatchObject({ _tag: "BackupRefused", code: "backup-failed" })
-      expect(yield* view()).toMatchObject({ last: undefined, failures: 1, lastError: "no room" })
+      expect(yield* view()).toMatchObject({ last: undefined, failures: 1, lastError: "backup-failed" })
       yield* backup("good")
       expect(yield* view()).toMatchObject({ last: { label: "good" }, failures: 1, lastError: undefined })
       expect(metrics.format()).toContain('cairn_backups_total{outcome="failed"} 1')

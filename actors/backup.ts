@@ -138,7 +138,7 @@ export const makeBackups = (ports: BackupPorts): ActorSpec<State, BackupMessage>
         case "Failed": {
           const { code, message: why } = message.error
           state.failures++
-          state.lastError = why
+          state.lastError = code
           ports.counted("failed")
           const order = ended(state)
           order?.reply?.fail(message.error)

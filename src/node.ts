@@ -461,7 +461,7 @@ export interface BackupsView {
   /** Milliseconds since 1970 when the next is due; undefined: they are made when asked for. */
   readonly nextAt: number | undefined
   readonly failures: number
-  /** Why the newest try failed; undefined: it did not. */
+  /** Code of why the newest try failed; undefined: it did not. The log has the words, which may name places of this machine. */
   readonly lastError: string | undefined
 }
 

@@ -1,6 +1,6 @@
 /** One SQLite database: opened, its pragmas set, brought to our schema, one writer. */
 import { Database } from "bun:sqlite"
-import { chmodSync, existsSync, readdirSync, renameSync, rmSync } from "node:fs"
+import { chmodSync, readdirSync, renameSync, rmSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { flushFile } from "../io/files.ts"
 import { migrations } from "./schema.ts"
@@ -115,7 +115,6 @@ const keepBefore = (db: Database, path: string, known: number): void => {
   const version = versionOf(db)
   if (path === ":memory:" || version === 0 || version >= known) return
   const copy = `${path}.before-schema-${version + 1}`
-  if (existsSync(copy)) return
   const folder = dirname(path)
   const partial = `${copy}.partial`
   rmSync(partial, { force: true })

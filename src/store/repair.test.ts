@@ -8,6 +8,7 @@ import { loadPending } from "./pending.ts"
 import { rebuild } from "./reindex.ts"
 import { checkRollback, prune, rollBack } from "./rollback.ts"
 import { saveFinality } from "./finality.ts"
+import { Snapshot } from "./snapshot.ts"
 import { ChainStore } from "./store.ts"
 import { BlockTaker } from "./take.ts"
 
@@ -92,7 +93,11 @@ describe.each(["account", "utxo"] as const)("on the ledger of model %s", (model)
     const store = again(chain)
     expect([store.pruned(), store.bottom(), store.floor()]).toEqual([8, 8, 0])
     const ids = Array.from({ length: 12 }, (_, i) => store.bestAt(i + 1)!.header.id)
-    expect(ids.map((id) => store.block(id) !== undefined)).toEqual(ids.map((_, i) => i >= 8))
+    for (const has of [(id: string) => store.block(id) !== undefined, (id: string) => store.find(id)!.hasBody])
+      expect(ids.map(has)).toEqual(ids.map((_, i) => i >= 8))
+    expect(ids.map((id) => store.undo(id) !== undefined)).toEqual(ids.map((_, i) => i >= 8))
+    const snapshot = new Snapshot(store.db, chain.rules)
+    expect([0, 8, 9].map((height) => snapshot.beforesAt(height) !== undefined)).toEqual([true, false, true])
     const view = Object.assign(Object.create(TestChain.prototype) as TestChain, {
       store,
       rules: chain.rules,

@@ -14,7 +14,7 @@ import type { FileWriter } from "../io/stream.ts"
 import { decodeUndo } from "../ledger/undo.ts"
 import { snapshotBlocksMax } from "../limits.ts"
 import { corrupt, StoreFault } from "./db.ts"
-import { floorOf } from "./consistency.ts"
+import { floorOf, prunedOf } from "./consistency.ts"
 import { ChunkWriter, encodeEntry, encodeHead, kinds, SnapshotFault } from "./snapshot-file.ts"
 
 /** How far a part of the work is: `done` of `of` things. */
@@ -48,7 +48,7 @@ class Maker {
     if (genesis === undefined || !equal(genesis, rules.genesis.header.hash))
       throw new StoreFault("chain-mismatch", "The database is of another chain than spec.json.", "Restore a backup.")
     const top = db.query<{ height: number }, []>("SELECT MAX(height) AS height FROM best").get()!.height
-    const floor = floorOf(db)
+    const floor = Math.max(floorOf(db), prunedOf(db))
     this.height = wish.height ?? top
     // A height at the floor itself would have no block above its state.
     const least = floor === 0 ? 0 : floor + 1

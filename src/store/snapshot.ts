@@ -226,7 +226,8 @@ export class Snapshot {
     const row = this.db
       .query<{ undo: Uint8Array }, [number]>("SELECT u.undo FROM best b JOIN undos u ON u.n = b.n WHERE b.height = ?")
       .get(height)
-    if (row === null) return undefined
+    // What is pruned has an empty one; every block but the genesis changes something.
+    if (row === null || (row.undo.length === 0 && height > 0)) return undefined
     const decoded = decodeUndo(row.undo)
     assert(Result.isSuccess(decoded), "a stored undo record can be read again")
     return decoded.success

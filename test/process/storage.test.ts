@@ -1,4 +1,5 @@
 /** Backups and repairs with the built binary: beside a node that works, killed half way, on disks that are full or take no writes. */
+import { Database } from "bun:sqlite"
 import { describe, expect, test } from "bun:test"
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -79,7 +80,7 @@ test("backups are made while blocks come and transfers are acknowledged, and eac
   const paying = payOn(node)
   await until("some are paid", async () => paying.acknowledged.length > 50)
   const folders: Array<readonly [folder: string, acknowledged: number]> = []
-  for (const label of ["one", "two", "three"]) {
+  for (const label of ["one", "two"]) {
     const before = paying.acknowledged.length
     folders.push([(await call(node.http, "backup", { body: { label } })).folder, before])
     const own = await ok(
@@ -97,7 +98,7 @@ test("backups are made while blocks come and transfers are acknowledged, and eac
   }
   expect(await paying.stop()).toBeUndefined()
   const { backups } = (await call(node.http, "stats")).stats
-  expect(backups).toMatchObject({ last: { label: "three" }, failures: 0, last_error: null })
+  expect(backups).toMatchObject({ last: { label: "two" }, failures: 0, last_error: null })
   for (const [i, [folder, before]] of folders.entries()) {
     const data = at(`restored-${i}`)
     const { backup } = (await ok("restore", folder, "--data-dir", data)) as {
@@ -118,7 +119,7 @@ test("backups are made while blocks come and transfers are acknowledged, and eac
     expect(lost).toEqual([])
   }
   // With the keys it is the same node elsewhere.
-  await ok("restore", folders[5]![0], "--data-dir", at("moved"), "--passphrase-file", at("passphrase"))
+  await ok("restore", folders[3]![0], "--data-dir", at("moved"), "--passphrase-file", at("passphrase"))
   const moved = await begin("--dev", "--data-dir", at("moved"), "--no-p2p")
   expect(moved.ready["node_id"]).toBe(node.ready["node_id"])
   await moved.stop()
@@ -149,37 +150,41 @@ describe("killed at an instant of chance", () => {
   const dice = makeDice(21)
 
   test("a backup is there whole or not at all; restore, reindex and import leave the old chain or the new one", async () => {
-    const source = folderOf("source", 500)
+    const source = folderOf("source", 250)
+    mkdirSync(at("torn"))
+    const began = performance.now()
     const { folder } = (await ok("backup", "--data-dir", source, "--out", at("whole"))) as { folder: string }
+    // What a command takes on this machine as it is now: some are killed before they begin, some at their end.
+    const whole = performance.now() - began
     await ok("export", at("blocks"), "--data-dir", source)
     let kills = 0
-    for (let round = 0; round < 5; round++) {
-      const ms = 60 + dice.int(240)
+    for (let round = 0; round < 3; round++) {
+      const ms = whole * (0.3 + dice.int(900) / 1_000)
       kills += Number(await killed(ms, "backup", "--data-dir", source, "--out", at("torn")))
       kills += Number(await killed(ms, "reindex", "--data-dir", source))
-      expect(await ok("verify", "--data-dir", source)).toMatchObject({ height: 500 })
+      expect(await ok("verify", "--data-dir", source)).toMatchObject({ height: 250 })
       const target = at("target")
       kills += Number(await killed(ms, "restore", folder, "--data-dir", target))
       if (existsSync(join(target, "spec.json"))) {
         // What was decided is brought to an end by whoever comes next; before that there is no chain.
         const { code, out } = await run("verify", "--data-dir", target)
-        if (code === 0) expect(JSON.parse(out)).toMatchObject({ height: 500 })
+        if (code === 0) expect(JSON.parse(out)).toMatchObject({ height: 250 })
         else expect([code, readdirSync(target).includes("chain.db")]).toEqual([5, false])
       }
       rmSync(target, { recursive: true, force: true })
       kills += Number(await killed(ms, "restore", folder, "--data-dir", source, "--replace"))
-      expect(await ok("verify", "--data-dir", source)).toMatchObject({ height: 500 })
+      expect(await ok("verify", "--data-dir", source)).toMatchObject({ height: 250 })
       kills += Number(
         await killed(ms, "import", at("blocks"), "--data-dir", at("imported"), "--spec", join(source, "spec.json"))
       )
     }
-    expect(kills).toBeGreaterThan(5)
+    expect(kills).toBeGreaterThan(3)
     for (const name of readdirSync(at("torn")).filter((one) => !one.startsWith(".")))
       expect(await ok("restore", at("torn", name), "--data-dir", at(`torn-${name}`))).toMatchObject({ replaced: null })
     expect(
       await ok("import", at("blocks"), "--data-dir", at("imported"), "--spec", join(source, "spec.json"))
-    ).toMatchObject({ height: 500 })
-    expect(await ok("verify", "--data-dir", at("imported"))).toMatchObject({ height: 500 })
+    ).toMatchObject({ height: 250 })
+    expect(await ok("verify", "--data-dir", at("imported"))).toMatchObject({ height: 250 })
   }, 120_000)
 })
 
@@ -203,6 +208,12 @@ test("blocks go into a file, which is continued, and out of it; the tip goes bac
   expect(await refused("rollback", "--to", "11", "--data-dir", at("fresh"))).toEqual([3, "height-invalid"])
   expect(await refused("export", at("part"), "--data-dir", at("fresh"))).toEqual([3, "blocks-mismatch"])
   expect(await ok("import", at("part"), "--data-dir", at("fresh"))).toMatchObject({ blocks: 30, known: 10, height: 40 })
+  const db = new Database(join(source, "chain.db"))
+  db.run("DELETE FROM pages")
+  db.close()
+  expect(await refused("verify", "--data-dir", source)).toEqual([6, "store-corrupt"])
+  expect(await ok("reindex", "--data-dir", source)).toMatchObject({ blocks: 40, refused: 0, unreadable: 0, height: 40 })
+  expect(await ok("verify", "--data-dir", source)).toMatchObject({ height: 40 })
   expect(await refused("restore", at("nowhere"), "--data-dir", at("none"))).toEqual([3, "backup-missing"])
   expect(await refused("prune", "--keep", "5", "--data-dir", source)).toEqual([2, "keep-invalid"])
   expect(await refused("backup", "--data-dir", source, "--keep", "0")).toEqual([2, "keep-invalid"])
@@ -221,6 +232,13 @@ test("a pruned node serves what it has and says what it lacks; a new node gets a
   expect(await refused("reindex", "--data-dir", pruned)).toEqual([3, "past-pruned"])
   expect(await refused("rollback", "--to", "100", "--data-dir", pruned)).toEqual([3, "rollback-pruned"])
   expect(await refused("export", at("cut"), "--data-dir", pruned)).toEqual([3, "block-pruned"])
+  expect(await refused("snapshot", "make", "--data-dir", pruned, "--out", at("low"), "--height", "120")).toEqual([
+    3,
+    "snapshot-height-wrong"
+  ])
+  expect(await ok("snapshot", "make", "--data-dir", pruned, "--out", at("low"), "--height", "121")).toMatchObject({
+    state_height: 120
+  })
   expect(await ok("export", at("cut"), "--data-dir", pruned, "--from", "121")).toMatchObject({ blocks: 300 })
   const [a, b] = [await begin("--data-dir", whole), await begin("--data-dir", pruned)]
   const status = (node: Running, height: number) =>
