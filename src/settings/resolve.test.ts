@@ -141,6 +141,7 @@ describe("what nobody knows", () => {
       CAIRN_HTTPHOST: "a",
       BLOCKCHAIN_NODE_ID_FILE: "/files/x",
       CAIRN_XYZ: "",
+      CAIRN_VECTORS: "/vectors",
       HOME: "/root",
       cairn_dev: "1"
     }

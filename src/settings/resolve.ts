@@ -125,6 +125,8 @@ const emptySays = (setting: Setting<unknown>): boolean =>
   setting.kind.form === "list" || setting.file === "chain.id" || setting.file === "node.data_file"
 
 const ourName = /^(BLOCKCHAIN|CAIRN)_/
+/** No settings of a node, but what its build and its tests are told; they may stand in the same environment. */
+const others = ["CAIRN_COMMIT", "CAIRN_VECTORS", "CAIRN_PICTURES"]
 
 const heardEnvironment = ({ environment }: Said): Heard => {
   const words: Array<Word> = []
@@ -140,7 +142,8 @@ const heardEnvironment = ({ environment }: Said): Heard => {
     }
   }
   const errors = Object.keys(environment)
-    .filter((name) => ourName.test(name) && !known.has(name) && environment[name] !== undefined)
+    .filter((name) => ourName.test(name) && !known.has(name) && !others.includes(name))
+    .filter((name) => environment[name] !== undefined)
     .map((name) => ({
       code: "setting-unknown",
       name,

@@ -254,7 +254,7 @@ test.if(chromium !== undefined)(
     await until("a block is shown", async () => (await count("#view .list li")) === 2)
     await page.evaluate(`location.hash = "#block/99"`)
     await until("one that is not there", async () => (await text("view")).includes("(block-not-found)"))
-    const place = process.env["TEST_PICTURES"]
+    const place = process.env["CAIRN_PICTURES"]
     for (const [name, wish] of [
       ["coins", { width: 1280, height: 1500 }],
       ["coins-narrow", { width: 390, height: 2200, dark: true }]

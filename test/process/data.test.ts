@@ -153,7 +153,7 @@ test.if(chromium !== undefined)(
     await until("the page has heard of a block", async () => (await view()).includes("the next"))
     expect(await value<number>(rows)).toBe(2)
     expect(await value<[number, string]>(`[document.images.length, document.title]`)).toEqual([0, "cairn"])
-    const place = process.env["TEST_PICTURES"]
+    const place = process.env["CAIRN_PICTURES"]
     const png = await page.picture({ width: 390, height: 1500 })
     if (place !== undefined) writeFileSync(join(place, "data.png"), png)
     expect(await value<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390)

@@ -31,12 +31,12 @@ const visit = async (url: string) => {
       ask(
         `document.getElementById("${id}").value = ${JSON.stringify(value)}; document.getElementById("${form}").requestSubmit()`
       ),
-    /** Four pictures, kept for whoever sets TEST_PICTURES; none may be wider than its screen. */
+    /** Four pictures, kept for whoever sets CAIRN_PICTURES; none may be wider than its screen. */
     pictures: async (name: string): Promise<void> => {
       for (const width of [390, 1280])
         for (const dark of [false, true]) {
           const png = await page.picture({ width, height: 900, dark })
-          const place = process.env["TEST_PICTURES"]
+          const place = process.env["CAIRN_PICTURES"]
           if (place !== undefined) writeFileSync(join(place, `${name}-${width}-${dark ? "dark" : "light"}.png`), png)
           expect(await ask<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(width)
         }
@@ -160,7 +160,7 @@ test.if(chromium !== undefined)(
       expect(await ask<string>(`document.querySelector("svg.picture").getAttribute("aria-label")`)).not.toBe("")
       expect(await ask<number>(`document.querySelectorAll(".facts dd").length`)).toBeGreaterThan(3)
       expect(await text("learn")).not.toMatch(/undefined|NaN|\[object/)
-      if (process.env["TEST_PICTURES"] !== undefined) await pictures(`lesson-${i + 1}`)
+      if (process.env["CAIRN_PICTURES"] !== undefined) await pictures(`lesson-${i + 1}`)
       await press(".finding input")
     }
     expect(await ask<number>(`document.querySelector("#learn progress").value`)).toBe(7)

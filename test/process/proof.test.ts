@@ -124,7 +124,7 @@ test.if(chromium !== undefined)(
     const { siblings } = await call(node.http, "transactionProof", { params: { id: ids[0]! } })
     expect(siblings.length).toBe(3)
     expect([await count("circle.way"), await count("circle.beside"), await count("line")]).toEqual([4, 3, 6])
-    const place = process.env["TEST_PICTURES"]
+    const place = process.env["CAIRN_PICTURES"]
     if (place !== undefined) {
       writeFileSync(join(place, "proof.png"), await page.picture({ width: 1100, height: 1300 }))
       writeFileSync(join(place, "proof-dark-narrow.png"), await page.picture({ width: 380, height: 2000, dark: true }))

@@ -60,10 +60,10 @@ const point = (kind: string, x: number, y: number): Promise<unknown> =>
     lanes.dispatchEvent(new PointerEvent("${kind}", { clientX: left + ${x}, clientY: top + ${y}, pointerId: 1, bubbles: true }))
   }`)
 
-/** Where pictures go for whoever wants to look: TEST_PICTURES. */
+/** Where pictures go for whoever wants to look: CAIRN_PICTURES. */
 const keep = async (name: string, wish: Parameters<Page["picture"]>[0]): Promise<number> => {
   const png = await page!.picture(wish)
-  const place = process.env["TEST_PICTURES"]
+  const place = process.env["CAIRN_PICTURES"]
   if (place !== undefined) writeFileSync(join(place, `${name}.png`), png)
   return png.length
 }
