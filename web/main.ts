@@ -17,18 +17,7 @@ import { makeOperator, type Operator } from "./operator.ts"
 import { judgeFile, judgeReply, type Shown, strange } from "./proof.ts"
 import { button, counted, element, fill, money, row, short } from "./text.ts"
 import { placeOf, showView } from "./view.ts"
-import {
-  addressText,
-  type ChainFacts,
-  devKey,
-  devNames,
-  type Form,
-  join,
-  makeKey,
-  pay,
-  readKey,
-  sign
-} from "./wallet.ts"
+import { addressText, type ChainFacts, devKey, devNames, type Form, join, makeKey, pay, readKey, sign } from "./wallet.ts"
 
 const input = (id: string): HTMLInputElement => element<HTMLInputElement>(id)
 
