@@ -20,7 +20,7 @@ import { EventHub } from "./event-hub.ts"
 import { Health } from "./health.ts"
 import { HashRate, Metrics, watchWith } from "./metrics.ts"
 import type { FinalityMessage } from "./authority-protocol.ts"
-import type { ChainMessage, MempoolMessage, MinerMessage, SyncMessage } from "./protocol.ts"
+import type { ChainMessage, MempoolMessage, MinerMessage, Source, SyncMessage } from "./protocol.ts"
 import { Sessions } from "./sessions.ts"
 import { type SlotWatch, watchSlots } from "./slot-watch.ts"
 
@@ -66,6 +66,8 @@ export interface Base {
   endpoint: string
   /** Where others may dial us; empty also if that would be every address of ours, which is none. */
   advertised: string
+  /** Told when what a session gave was new here, and good. */
+  gave: (from: Source, what: "block" | "transaction") => void
 }
 
 /** The actors around chain and pool. */
@@ -110,6 +112,7 @@ export const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
       slots: watchSlots({ rules, store, clock, metrics, self: signer?.address }),
       nodeId: nodeIdOf(options.key.publicKey),
       endpoint: "",
-      advertised: ""
+      advertised: "",
+      gave: () => {}
     }
   })

@@ -9,7 +9,7 @@
  */
 import { Effect } from "effect"
 import type { Rules } from "../src/chain/rules.ts"
-import type { NodeConfig } from "../src/config.ts"
+import { type NodeConfig, peerPolicy } from "../src/config.ts"
 import type { TcpFault } from "../src/io/tcp.ts"
 import { eventsKeptMax, eventStreamsMax, stopMsMax } from "../src/limits.ts"
 import type { FinalityView, NodeShape } from "../src/node.ts"
@@ -41,12 +41,16 @@ const minerTickMs = ({ mining }: NodeConfig, { consensus, spec }: Rules): number
   const { everyMs = 10_000 } = consensus.author === undefined ? mining : { everyMs: spec.difficulty.blockMs / 2 }
   return Math.min(1_000, Math.max(20, everyMs / 10))
 }
+/** How often maintenance looks at the time: as often as it looks for somebody to dial, and each second at least. */
+const maintenanceTickMs = ({ peers }: NodeConfig): number =>
+  Math.min(1_000, Math.max(20, peers?.policy?.connectMs ?? peerPolicy.connectMs))
 const restarts = { restartsMax: 5, withinMs: 60_000, backoffMs: 100 } as const
 
 /** What is reminded of the time, and how often: `others` each second. */
 const beatsOf = (
   { options, slots, fork, sessions, hashes, health }: Base,
   { miner, sync, mempool }: Core,
+  maintenance: ActorRef<{ readonly _tag: "Tick" }>,
   others: ReadonlyArray<ActorRef<{ readonly _tag: "Tick" }>>
 ): ReadonlyArray<Beat> => [
   [minerTickMs(options.config, options.rules), () => miner.tell({ _tag: "Tick" })],
@@ -58,6 +62,7 @@ const beatsOf = (
   [60_000, () => mempool.tell({ _tag: "Expire" })],
   // The watch judges, where there are slots.
   ...(slots === undefined ? [] : [[slots.everyMs, () => fork(slots.tick())] as const]),
+  [maintenanceTickMs(options.config), () => maintenance.tell({ _tag: "Tick" })],
   ...others.map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
 ]
 
@@ -98,7 +103,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TcpFault> =
     const pastPorts = { rules, store: options.store, disk: base.disk, chain, progress }
     const past = makePasts(pastPorts, { watch: base.watch, metrics })
     const discovery = door.seekers()
-    const ticker = makeTicker(beatsOf(base, core, [maintenance, ...votes, ...past, ...discovery]))
+    const ticker = makeTicker(beatsOf(base, core, maintenance, [...votes, ...past, ...discovery]))
     const edge = [maintenance, ...votes, ...discovery, ticker, ...ballots.actors]
     const outer = yield* supervise("edge", "one-for-one", edge)
     const last = past.length === 0 ? undefined : yield* startPasts(past)

@@ -11,6 +11,7 @@ import type { Amount } from "./ledger/amount.ts"
 import type { Coin } from "./ledger/coin.ts"
 import type { TransactionReject } from "./ledger/reject.ts"
 import type { Nonce, Outpoint, Transaction, TransactionId } from "./ledger/transaction.ts"
+import type { PeerAdded, PeerBookView, PeerView, ToldPeer } from "./node-peers.ts"
 import type { NodeState, StateName } from "./ready.ts"
 
 /** The part of the node that was asked has more to do than it may queue. Try again after `retryAfterMs`. */
@@ -148,27 +149,6 @@ export interface Tip {
 export interface AuthoritiesView extends LeaderView {
   readonly self: Address | undefined
 }
-
-export interface PeerView {
-  readonly nodeId: string
-  readonly endpoint: string
-  readonly direction: "inbound" | "outbound" | "none"
-  readonly state: "active" | "known" | "backoff" | "banned"
-  readonly score: number
-  readonly height: number
-  readonly agent: string
-  readonly latencyMs: number | undefined
-  readonly lastSeenAt: number | undefined
-  readonly lastError: string | undefined
-  readonly cooldownUntil: number | undefined
-  readonly bannedUntil: number | undefined
-}
-
-/**
- * What became of an endpoint that was named: it will be dialled, it is one we know, there is no room for more, or this node
- * speaks to no peers.
- */
-export type PeerAdded = "added" | "known" | "full" | "no-peers"
 
 export interface Stats {
   readonly blocks: number
@@ -410,8 +390,25 @@ export interface NodeShape {
   readonly stateAt: (height: number, cursor: string | undefined, limit: number) => Answer<StatePage | StateAbsence>
   /** The rota at the tip, with so many slots to come; undefined: the chain has no authorities. */
   readonly authorities: (ahead: number) => Answer<AuthoritiesView | undefined>
-  readonly addPeer: (endpoint: string) => Answer<PeerAdded>
+  /** `host`: of a caller who is not the operator, and whose word is hearsay; undefined: the operator wants it kept and dialled. */
+  readonly addPeer: (endpoint: string, host?: string) => Answer<PeerAdded>
   readonly peers: () => Answer<ReadonlyArray<PeerView>>
+  readonly peerBook: () => Answer<PeerBookView>
+  /**
+   * Peers that others may be told of: some by chance, at most `max` and as many as the policy says. `except`: a node id or an
+   * endpoint. `host`: of who asks, if known; it hears of no place that only we can reach.
+   */
+  readonly toldPeers: (
+    max: number,
+    except: string | undefined,
+    host: string | undefined
+  ) => Answer<ReadonlyArray<ToldPeer>>
+  /** Bans a node, met or not; its session ends. `ms`: for so long, or as long as the policy says. `reason`: shown in the list. */
+  readonly banPeer: (nodeId: string, ms: number | undefined, reason: string | undefined) => Answer<PeerView>
+  /** Undefined: nothing is known of it. */
+  readonly unbanPeer: (nodeId: string) => Answer<PeerView | undefined>
+  /** Forgets a node and where it was, or an endpoint; its session ends. False: it was not known, or is a seed. */
+  readonly removePeer: (name: string) => Answer<boolean>
   readonly stats: () => Answer<Stats>
   /** The cheap consistency check: tip, state root and supply agree with each other. */
   readonly validate: () => Answer<{ readonly valid: boolean; readonly reason: string }>

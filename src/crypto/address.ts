@@ -46,3 +46,9 @@ export const isAddress = (parsed: Address | { readonly wrong: string }): parsed 
 
 /** Bech32m of 20 bytes under another prefix: names that are not addresses. */
 export const formatName = (prefix: string, bytes: Uint8Array): string => bech32m.encode(prefix, bech32m.toWords(bytes))
+
+/** Is it such a name, of 20 bytes? */
+export const isName = (prefix: string, text: string): boolean => {
+  const decoded = text.length > 90 || text !== text.toLowerCase() ? undefined : bech32m.decodeUnsafe(text, 90)
+  return decoded?.prefix === prefix && bech32m.fromWordsUnsafe(decoded.words)?.length === addressBytes
+}

@@ -25,6 +25,11 @@ export const methods = [
   "coin",
   "pending",
   "addPeer",
+  "banPeer",
+  "unbanPeer",
+  "removePeer",
+  "toldPeers",
+  "peerBook",
   "vote",
   "peers",
   "stats",
@@ -85,7 +90,9 @@ const find = (
       return block === undefined || Result.isFailure(block) ? undefined : node.offerBlock(block.success)
     }
     case "addPeer":
-      return typeof args[0] === "string" ? node.addPeer(args[0]) : undefined
+      return typeof args[0] === "string" && (args[1] === undefined || typeof args[1] === "string")
+        ? node.addPeer(args[0], args[1])
+        : undefined
     case "vote": {
       const [wish, subject] = [args[0], bytesOf(args[1], addressBytes)]
       const isWish = wish === "admit" || wish === "expel" || wish === "forget"
@@ -112,7 +119,13 @@ const find = (
       const page = pageOf(args)
       return page === undefined ? undefined : node[method](...page)
     }
+    case "banPeer":
+    case "unbanPeer":
+    case "removePeer":
+    case "toldPeers":
+      return findPeerCall(node, method, args)
     case "peers":
+    case "peerBook":
     case "stats":
     case "ready":
     case "finality":
@@ -120,6 +133,25 @@ const find = (
     default:
       return undefined
   }
+}
+
+const isNone = (arg: Packable | undefined): arg is null => arg === null
+const isText = (arg: Packable | undefined): arg is string => typeof arg === "string"
+const isNumber = (arg: Packable | undefined): arg is number => typeof arg === "number"
+
+const findPeerCall = (
+  node: NodeShape,
+  method: "banPeer" | "unbanPeer" | "removePeer" | "toldPeers",
+  [a, b, c]: ReadonlyArray<Packable>
+): Effect.Effect<unknown, unknown> | undefined => {
+  if (method === "unbanPeer" || method === "removePeer") return isText(a) ? node[method](a) : undefined
+  if (method === "banPeer")
+    return isText(a) && (isNone(b) || isNumber(b)) && (isNone(c) || isText(c))
+      ? node.banPeer(a, b ?? undefined, c ?? undefined)
+      : undefined
+  return isNumber(a) && (isNone(b) || isText(b)) && (isNone(c) || isText(c))
+    ? node.toldPeers(a, b ?? undefined, c ?? undefined)
+    : undefined
 }
 
 /** What a caller heard, in a word: "ok", or the name of what went wrong. */

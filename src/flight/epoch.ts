@@ -37,6 +37,24 @@ const factsOf = (epoch: string): string => join(epoch, "epoch.json")
 const Text = Schema.String
 const optional = <S extends Schema.Top>(schema: S) => Schema.optionalKey(schema)
 
+const Policy = Schema.Struct({
+  peersMax: Schema.Int,
+  discoveryFanout: Schema.Int,
+  advertisedMax: Schema.Int,
+  backoffBaseMs: Schema.Finite,
+  banMs: Schema.Finite,
+  failuresMax: Schema.Int,
+  perIpMax: Schema.Int,
+  perSubnetMax: Schema.Int,
+  allowedHosts: Schema.Array(Text),
+  allowedIds: Schema.Array(Text),
+  dialDiscovered: Schema.Boolean,
+  maintenanceMs: optional(Schema.Finite),
+  connectMs: Schema.Finite,
+  pollMs: Schema.Finite,
+  timeoutMs: Schema.Finite
+})
+
 /** The options of a node that its actors read, as JSON gives them back: what was undefined is absent. */
 const Config = Schema.Struct({
   dataDir: Text,
@@ -48,7 +66,9 @@ const Config = Schema.Struct({
       port: Schema.Int,
       advertise: optional(Text),
       seeds: Schema.Array(Text),
-      discovery: optional(Schema.Array(Text))
+      discovery: optional(Schema.Array(Text)),
+      bootstrap: optional(Schema.Array(Text)),
+      policy: optional(Policy)
     })
   ),
   mining: Schema.Struct({
