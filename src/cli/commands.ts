@@ -12,6 +12,7 @@ import { genesisCommand, mapFlag } from "./genesis-command.ts"
 import { init } from "./init.ts"
 import { keysCommand } from "./keys-command.ts"
 import { lightCommand } from "./light-command.ts"
+import { peersCommand } from "./peers-command.ts"
 import { proofCommand } from "./proof-command.ts"
 import { replay } from "./replay.ts"
 import { signerCommand } from "./signer.ts"
@@ -96,7 +97,9 @@ const verifyCommand = Command.make("verify", verifyFlags, ({ dataDir: folder, pa
 )
 
 const snapshotCommand = Command.make("snapshot").pipe(
-  Command.withDescription("A chain's headers, state and last blocks in one file: a node from it need not replay the past"),
+  Command.withDescription(
+    "A chain's headers, state and last blocks in one file: a node from it need not replay the past"
+  ),
   Command.withSubcommands([
     Command.make(
       "make",
@@ -126,7 +129,10 @@ const snapshotCommand = Command.make("snapshot").pipe(
       {
         file: Argument.String("file").pipe(Argument.withDescription("Snapshot to load")),
         dataDir,
-        spec: optional("spec", `Chain spec of a folder without one: a file, or ${presetNames}; default: the preset it fits`)
+        spec: optional(
+          "spec",
+          `Chain spec of a folder without one: a file, or ${presetNames}; default: the preset it fits`
+        )
       },
       ({ file, dataDir: folder, spec }) =>
         Effect.flatMap(Clock.Clock, (clock) =>
@@ -192,6 +198,7 @@ export const makeRoot = (startedAt: number) =>
       signerCommand,
       stateCommand,
       authorityCommand,
+      peersCommand,
       verifyCommand,
       proofCommand,
       snapshotCommand,

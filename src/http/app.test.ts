@@ -54,10 +54,21 @@ const problemOf = async (response: Response | Promise<Response>): Promise<readon
   return [answer.status, body.code]
 }
 
-/** A request that each route answers well; others are in coins.test.ts, authorities.test.ts, rota-handlers.test.ts and finality.test.ts. */
+/** A request that each route answers well; others are in coins.test.ts, peers.test.ts, authorities.test.ts, rota-handlers.test.ts and finality.test.ts. */
 type Sampled = Exclude<
   RouteName,
-  "coins" | "coin" | "coinProof" | "votes" | "vote" | "evidence" | "authorities" | "finality"
+  | "coins"
+  | "coin"
+  | "coinProof"
+  | "votes"
+  | "vote"
+  | "evidence"
+  | "authorities"
+  | "finality"
+  | "addPeer"
+  | "banPeer"
+  | "unbanPeer"
+  | "removePeer"
 >
 const samples = async (): Promise<Readonly<Record<Sampled, () => Response | Promise<Response>>>> => {
   const { header } = node.store.tip()

@@ -9,6 +9,7 @@ import { formatTransaction, parseTransaction } from "../ledger/transaction-text.
 import type { TransactionId } from "../ledger/transaction.ts"
 import type { BlockView, NodeShape } from "../node.ts"
 import { authorityHandlers } from "./authority-handlers.ts"
+import { peerHandlers } from "./peer-handlers.ts"
 import { coinHandlers } from "./coin-handlers.ts"
 import { aliases, routes } from "./contract.ts"
 import type { Handlers, Output } from "./exchange.ts"
@@ -21,8 +22,6 @@ import {
   finalityJson,
   headerJson,
   metaJson,
-  peerJson,
-  peerStates,
   serviceJson,
   stateJson,
   statsJson,
@@ -81,7 +80,7 @@ const statsAndMeta = (node: NodeShape) =>
 /** What this node is and how it is. */
 const nodeHandlers = (
   node: NodeShape
-): Pick<Handlers, "health" | "ready" | "info" | "stats" | "validate" | "finality" | "peers" | "hash"> => {
+): Pick<Handlers, "health" | "ready" | "info" | "stats" | "validate" | "finality" | "hash"> => {
   const { facts } = node
   const { rules } = facts
   const prefix = rules.spec.addressPrefix
@@ -151,19 +150,6 @@ const nodeHandlers = (
           ? problem(404, "finality-none", "The authorities of this chain do not vote on checkpoints.")
           : { reply: finalityJson(facts, view) }
       ),
-    peers: () =>
-      Effect.map(node.peers(), (peers) => {
-        const active = peers.filter(({ state }) => state === "active")
-        const counts = { active: active.length, total: peers.length, states: peerStates(peers) }
-        return {
-          reply: {
-            active_peers: active.map(({ endpoint }) => endpoint),
-            peers: peers.map(({ endpoint }) => endpoint),
-            peer_records: peers.map(peerJson),
-            counts
-          }
-        }
-      }),
     hash: ({ params }) =>
       Effect.succeed({ reply: { input: params["text"]!, hash: toHex(sha256(utf8(params["text"]!))) } })
   }
@@ -330,6 +316,7 @@ export const makeHandlers = (node: NodeShape): Handlers => ({
   ...coinHandlers(node),
   ...stateHandlers(node),
   ...authorityHandlers(node),
+  ...peerHandlers(node),
   ...rotaHandlers(node),
   ...proofHandlers(node)
 })

@@ -23,7 +23,6 @@ import type {
   HeaderView,
   NodeFacts,
   PastView,
-  PeerView,
   PendingCoin,
   StatePage,
   Stats,
@@ -31,6 +30,7 @@ import type {
   TransactionProofView,
   TransactionView
 } from "../node.ts"
+import type { PeerView } from "../node-peers.ts"
 import type { NodeState } from "../ready.ts"
 import type { ReplyOf, RouteName } from "./contract.ts"
 
@@ -224,21 +224,6 @@ export const pastStateJson = (facts: NodeFacts, { header, rows, next }: StatePag
     page: { rows: rows.length, next_cursor: next ?? null }
   }
 }
-
-export const peerJson = (peer: PeerView): Json<"peers", "peer_records">[number] => ({
-  node_id: peer.nodeId,
-  url: peer.endpoint,
-  direction: peer.direction,
-  state: peer.state,
-  score: peer.score,
-  last_advertised_height: peer.height,
-  version: peer.agent,
-  latency_ms: peer.latencyMs ?? null,
-  last_seen_at: peer.lastSeenAt ?? null,
-  last_error: peer.lastError ?? null,
-  cooldown_until: peer.cooldownUntil ?? null,
-  banned_until: peer.bannedUntil ?? null
-})
 
 export const peerStates = (peers: ReadonlyArray<PeerView>): Json<"peers", "counts">["states"] => {
   const of = (state: PeerView["state"]): number => peers.filter((peer) => peer.state === state).length

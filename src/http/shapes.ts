@@ -155,20 +155,6 @@ export const StateCoin = Schema.Struct({
   height: count,
   coinbase: Schema.Boolean
 })
-export const Peer = Schema.Struct({
-  node_id: text,
-  url: text,
-  direction: text,
-  state: text,
-  score: Schema.Int,
-  last_advertised_height: count,
-  version: text,
-  latency_ms: nullable(Schema.Finite),
-  last_seen_at: nullable(count),
-  last_error: nullable(text),
-  cooldown_until: nullable(count),
-  banned_until: nullable(count)
-})
 const slot = { slot: count, start: count, leader: text }
 /** The rota of a chain of authorities at the tip. Times are milliseconds. */
 export const Authorities = Schema.Struct({
