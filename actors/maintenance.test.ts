@@ -63,12 +63,23 @@ const stage = (wish: Wish = {}) => {
       () => void (answer = "in"),
       (refused) => void (answer = "code" in refused ? refused.code : "busy")
     )
-    const more = { endpoint: undefined, remoteHost: "45.0.0.1", direction: "inbound", agent: "", dialled: undefined } as const
+    const more = {
+      endpoint: undefined,
+      remoteHost: "45.0.0.1",
+      direction: "inbound",
+      agent: "",
+      dialled: undefined
+    } as const
     step({ _tag: "Admit", facts: { ...more, session: ++session, ...facts }, reply })
     return answer
   }
   const found = (endpoint: string, nodeId = `node1${endpoint}`): string =>
-    admit({ nodeId, dialled: endpoint, direction: "outbound", remoteHost: endpoint.slice(0, endpoint.lastIndexOf(":")) })
+    admit({
+      nodeId,
+      dialled: endpoint,
+      direction: "outbound",
+      remoteHost: endpoint.slice(0, endpoint.lastIndexOf(":"))
+    })
   const book = (): PeerBookView => {
     let view: PeerBookView | undefined
     step({ _tag: "Book", reply: replyWith<PeerBookView>((given) => void (view = given)) })
@@ -118,7 +129,11 @@ describe("a round", () => {
     expect(book().unmet.some(({ endpoint }) => endpoint.startsWith("50."))).toBe(false)
     pass(30)
     tell(1, ["50.1.1.1:1", "44.0.0.1:19100"])
-    expect(book().unmet.filter(({ endpoint }) => /^(50|44)/.test(endpoint)).map(({ endpoint }) => endpoint)).toEqual(["50.1.1.1:1"])
+    expect(
+      book()
+        .unmet.filter(({ endpoint }) => /^(50|44)/.test(endpoint))
+        .map(({ endpoint }) => endpoint)
+    ).toEqual(["50.1.1.1:1"])
     step({ _tag: "SessionEnded", session: 1, reason: "left" })
     tell(1, ["51.1.1.1:1"])
     expect(book().counts.new).toBe(first + 1)
@@ -134,6 +149,7 @@ test("what was dialled is dialled first after a restart, once, also when the nod
   before.found("50.1.1.1:1")
   before.pass(1)
   for (const session of [1, 2, 3]) before.step({ _tag: "SessionEnded", session, reason: "the node stops" })
+  before.pass(1)
   before.drain()
   const [rows] = before.heard.saved.slice(-1)
   expect(rows!.get("#anchors")).toEqual([...some(2), "50.1.1.1:1"])

@@ -149,6 +149,13 @@ describe("the score", () => {
   })
 })
 
+test("a dial in vain to where a node only says that it is costs it nothing", () => {
+  const directory = make()
+  directory.meet("node1a", facts, 0)
+  directory.failed(home, "refused", 1, at)
+  expect(directory.find("node1a")).toMatchObject({ score: 10, failureCount: 0 })
+})
+
 describe("an endpoint", () => {
   test("waits longer after each failure, at most five minutes, spread by a quarter to either side, and begins anew", () => {
     const seed = "10.0.0.9:1"
