@@ -15,15 +15,8 @@ import { evidenceMax, evidenceToldMax, wishesMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { ballotOf, counts, nextWish, unpunished } from "../src/miner/ballot.ts"
 import type { Ballot } from "../src/miner/template.ts"
-import {
-  type EvidenceView,
-  type MotionView,
-  type NodeShape,
-  Unavailable,
-  VoteRefused,
-  type VotesView,
-  type WishView
-} from "../src/node.ts"
+import { type NodeShape, Unavailable, VoteRefused } from "../src/node.ts"
+import type { EvidenceView, MotionView, VotesView, WishView } from "../src/node-authorities.ts"
 import type { Wished } from "../src/store/evidence.ts"
 import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"

@@ -24,7 +24,7 @@ import { Health } from "./health.ts"
 import { HashRate, Metrics, watchWith } from "./metrics.ts"
 import type { FinalityMessage } from "./authority-protocol.ts"
 import type { HttpRelayMessage } from "./http-sync-protocol.ts"
-import type { ChainMessage, MempoolMessage, MinerMessage, SyncMessage } from "./protocol.ts"
+import type { ChainMessage, MempoolMessage, MinerMessage, Source, SyncMessage } from "./protocol.ts"
 import { Sessions } from "./sessions.ts"
 import { type SlotWatch, watchSlots } from "./slot-watch.ts"
 
@@ -80,6 +80,8 @@ export interface Base {
   advertised: string
   /** Where and with which key we hear announcements by UDP; undefined: we do not. */
   gossip: { readonly endpoint: string; readonly key: Uint8Array } | undefined
+  /** Told when what a session gave was new here, and good. */
+  gave: (from: Source, what: "block" | "transaction") => void
 }
 
 /** The actors around chain and pool. */
@@ -127,6 +129,7 @@ export const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
       nodeId: nodeIdOf(options.key.publicKey),
       endpoint: "",
       advertised: "",
-      gossip: undefined
+      gossip: undefined,
+      gave: () => {}
     }
   })

@@ -31,9 +31,11 @@ const announceMax = 256
 
 /** Tells everyone who builds on the tip; the mempool must not miss it, the others want the latest only. */
 const tellTip =
-  ({ events, sessions, slots }: Base, { mempool, miner, sync, ballots, finality, relay }: Core) =>
+  (base: Base, { mempool, miner, sync, ballots, finality, relay }: Core) =>
   (move: TipMoved): Effect.Effect<void> =>
     Effect.flatMap(mempool.offer(move), () => {
+      const { events, sessions, slots } = base
+      base.gave(move.from, "block")
       miner.tell(move)
       sync.tell(move)
       for (const actor of ballots.actors) actor.tell(move)
@@ -52,8 +54,10 @@ const tellTip =
 
 /** Tells peers, the miner and listeners of what came into the pool. */
 const tellAdmitted =
-  ({ events, sessions, options }: Base, { miner, relay }: Core) =>
+  (base: Base, { miner, relay }: Core) =>
   (admitted: ReadonlyArray<Admittance>, from: Source): void => {
+    const { events, sessions, options } = base
+    base.gave(from, "transaction")
     const ids = admitted.map(({ transaction }) => toHex(transaction.id))
     for (let at = 0; at < ids.length; at += announceMax) {
       const part = ids.slice(at, at + announceMax)

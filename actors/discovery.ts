@@ -4,8 +4,19 @@ import { Client, type ClientEffect, type Outcome, type Seeker } from "../src/dis
 import type { Fetch, Posted } from "../src/io/fetch.ts"
 import { Random } from "../src/io/random.ts"
 import { discoveryAnswerBytesMax, discoveryAskMsMax, discoveryLeaveMsMax, discoveryServicesMax } from "../src/limits.ts"
-import { Actor, type ActorRef, type ActorSpec, type ActorWatch } from "./actor.ts"
-import { type DiscoveryMessage, discoveryOverflow, type MaintenanceMessage } from "./protocol.ts"
+import { Actor, type ActorRef, type ActorSpec, type ActorWatch, type Overflow } from "./actor.ts"
+import type { MaintenanceMessage } from "./protocol.ts"
+
+export type DiscoveryMessage =
+  | { readonly _tag: "Tick" }
+  /** What became of a question to a service. */
+  | { readonly _tag: "Answered"; readonly service: number; readonly ask: number; readonly outcome: Outcome }
+
+/** An answer that is lost is one that never came: the question is asked again. */
+export const discoveryOverflow: Readonly<Record<DiscoveryMessage["_tag"], Overflow>> = {
+  Tick: "keep-latest",
+  Answered: "drop-new"
+}
 
 export interface DiscoveryPorts {
   readonly services: ReadonlyArray<string>

@@ -1,14 +1,14 @@
 /** Opens sessions, whoever dialled, and holds the maintenance actor that decides over them; finds whom to dial elsewhere. */
 import { Effect, Exit } from "effect"
 import { peersMaxOf } from "../src/block/genesis.ts"
-import { formatEndpoint, httpNodesOf, parseEndpoint } from "../src/config.ts"
+import { formatEndpoint, httpNodesOf, parseEndpoint, type PeerPolicy, peerPolicy } from "../src/config.ts"
 import { placeOf } from "../src/discovery/place.ts"
 import type { TcpFault, Wire, WireHandlers } from "../src/io/tcp.ts"
 import type { UdpFault } from "../src/io/udp.ts"
 import { helloNoncesMax, openSessionsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
-import type { PeerRecord } from "../src/peer/directory.ts"
-import { loadPeers, savePeers } from "../src/store/peers.ts"
+import { PeerShelf } from "../src/store/peers.ts"
+import { bookKeyBytes, Directory } from "../src/peer/directory.ts"
 import { capabilities, SeenNonces } from "../src/transport/hello.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef } from "./actor.ts"
@@ -23,37 +23,39 @@ import { makeSession } from "./peer-session.ts"
 import type { MaintenanceMessage, SessionId, SessionMessage } from "./protocol.ts"
 import { sessionInboxLeast, squeezed } from "./squeeze.ts"
 
-const dialMsMax = 5_000
-
 export class Door {
   readonly maintenance: Actor<never, MaintenanceMessage>
   private readonly base: Base
   private readonly core: Core
   private readonly seen = new SeenNonces()
+  private readonly policy: PeerPolicy
 
   constructor(base: Base, core: Core) {
     this.base = base
     this.core = core
+    this.policy = base.options.config.peers?.policy ?? peerPolicy
     const { sessions, events, options, nodeId, clock, disk } = base
-    const { db } = options.store
-    const save = (records: ReadonlyArray<PeerRecord>): void =>
-      savePeers(db, new Map(records.map((record) => [record.nodeId, record])))
+    const shelf = new PeerShelf(options.store.db)
     this.maintenance = new Actor(
       makeMaintenance({
         ourId: nodeId,
         seeds: options.config.peers?.seeds ?? [],
+        policy: this.policy,
+        ours: () => [base.endpoint, base.advertised],
         dials: options.config.peers !== undefined,
-        sessionsMax: peersMaxOf(options.rules.spec),
+        sessionsMax: Math.min(peersMaxOf(options.rules.spec), this.policy.peersMax),
         session: sessions.find,
         begin: () => sessions.each((session) => session.tell({ _tag: "Close", reason: "the directory begins anew" })),
         dial: (endpoint) => void base.fork(this.dial(endpoint)),
-        load: () => [...loadPeers(db).values()] as ReadonlyArray<PeerRecord>,
-        // Without room the directory of the last time stays; there will be a next.
-        save: (records) => void disk.try("peers", clock.currentTimeMillisUnsafe(), () => save(records)),
+        load: () => shelf.load(),
+        // Without room the book of the last time stays; there will be a next.
+        save: (rows) => void disk.try("peers", clock.currentTimeMillisUnsafe(), () => shelf.save(rows)),
         changed: (peer, change, reason) => events.publish({ type: "peer", nodeId: peer, change, reason })
       }),
       base.watch
     ) as never
+    base.gave = (from, what) =>
+      from === undefined ? undefined : void this.maintenance.tell({ _tag: "Gave", session: from, what })
   }
 
   /** Is there anybody to look for? Who only waits to be found need not wait to be ready. */
@@ -61,9 +63,9 @@ export class Door {
     const { config, store } = this.base.options
     if (httpNodesOf(config).urls.length > 0) return true
     if (config.peers === undefined) return false
-    const known = [...loadPeers(store.db).values()] as ReadonlyArray<PeerRecord>
     const { seeds, discovery = [] } = config.peers
-    return seeds.length + discovery.length > 0 || known.some(({ endpoint }) => endpoint !== undefined)
+    const options = { key: new Uint8Array(bookKeyBytes), seeds, policy: this.policy, now: 0 }
+    return discovery.length > 0 || new Directory(options, new PeerShelf(store.db).load()).places.length > 0
   }
 
   /** Hears peers, if the operator wants any. */
@@ -129,7 +131,7 @@ export class Door {
     const failed = (reason: string): void => void this.maintenance.tell({ _tag: "DialFailed", endpoint: to, reason })
     if (at === undefined) return Effect.sync(() => failed("not host:port"))
     return doors.tcp
-      .dial({ ...at, timeoutMs: dialMsMax }, tls, (wire) => this.open(wire, "outbound", to))
+      .dial({ ...at, timeoutMs: this.policy.timeoutMs }, tls, (wire) => this.open(wire, "outbound", to))
       .pipe(Effect.catch((fault) => Effect.sync(() => failed(fault.message))))
   }
 

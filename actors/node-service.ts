@@ -20,13 +20,12 @@ import {
   type NodeFacts,
   type NodeShape,
   type PastView,
-  type PeerAdded,
-  type PeerView,
   type ReadyView,
   type Stats,
   type TransactionRefused,
   Unavailable
 } from "../src/node.ts"
+import type { PeerAdded, PeerBookView, PeerView, ToldPeer } from "../src/node-peers.ts"
 import type { Readiness } from "../src/ready.ts"
 import { readLeaders } from "../src/store/leaders.ts"
 import type { Snapshot, SnapshotRow } from "../src/store/snapshot.ts"
@@ -302,9 +301,17 @@ export const makeNode = (ports: NodePorts): NodeShape => {
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
         read(() => readLeaders(snapshot, rules, { now, ahead, self: ports.sealer }))
       ),
-    addPeer: (endpoint) => ports.maintenance.ask<PeerAdded>((reply) => ({ _tag: "AddPeer", endpoint, reply })),
+    addPeer: (endpoint, host) =>
+      ports.maintenance.ask<PeerAdded>((reply) => ({ _tag: "AddPeer", endpoint, host, reply })),
     pending: (cursor, limit) => mempool.ask((reply) => ({ _tag: "Pending", cursor, limit, reply })),
     peers: () => ports.maintenance.ask<ReadonlyArray<PeerView>>((reply) => ({ _tag: "Peers", reply })),
+    peerBook: () => ports.maintenance.ask<PeerBookView>((reply) => ({ _tag: "Book", reply })),
+    toldPeers: (max, except, host) =>
+      ports.maintenance.ask<ReadonlyArray<ToldPeer>>((reply) => ({ _tag: "Tell", max, except, host, reply })),
+    banPeer: (nodeId, ms, reason) =>
+      ports.maintenance.ask<PeerView>((reply) => ({ _tag: "Ban", nodeId, ms, reason, reply })),
+    unbanPeer: (nodeId) => ports.maintenance.ask<PeerView | undefined>((reply) => ({ _tag: "Unban", nodeId, reply })),
+    removePeer: (name) => ports.maintenance.ask<boolean>((reply) => ({ _tag: "RemovePeer", name, reply })),
     stats: makeStats(ports, () => miningActive),
     validate: () => makeValidate(ports),
     ready: makeReady(ports),

@@ -14,8 +14,8 @@ import { within } from "../test/sim/counter.ts"
 import { startAlone } from "../test/sim/node.ts"
 import { Actor } from "./actor.ts"
 import { makeChain } from "./chain.ts"
-import { makePast } from "./past.ts"
-import type { BlockVerdict, ChainMessage, PastMessage } from "./protocol.ts"
+import { makePast, type PastMessage } from "./past.ts"
+import type { BlockVerdict, ChainMessage } from "./protocol.ts"
 import type { Block } from "../src/block/block.ts"
 
 const below = 100

@@ -14,10 +14,18 @@ import { pastInvalid } from "../src/store/db.ts"
 import { nextOfPast, provePast } from "../src/store/past.ts"
 import type { DiskRoom } from "../src/store/room.ts"
 import type { ChainStore } from "../src/store/store.ts"
-import { Actor, type ActorRef, type ActorSpec, type ActorWatch } from "./actor.ts"
+import { Actor, type ActorRef, type ActorSpec, type ActorWatch, type Overflow } from "./actor.ts"
 import type { Metrics } from "./metrics.ts"
 import { startGroup } from "./supervisor.ts"
-import { type ChainMessage, type PastMessage, pastOverflow } from "./protocol.ts"
+import type { ChainMessage } from "./protocol.ts"
+
+/** `GoOn`: there may be more to replay at once. */
+export type PastMessage = { readonly _tag: "Tick" } | { readonly _tag: "GoOn" }
+
+export const pastOverflow: Readonly<Record<PastMessage["_tag"], Overflow>> = {
+  Tick: "keep-latest",
+  GoOn: "keep-latest"
+}
 
 export interface PastPorts {
   readonly rules: Rules

@@ -111,10 +111,9 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
   /** The peer has proven who it is; maintenance says whether it may stay. */
   const opened = (state: State, remote: Remote): void => {
     state.remote = remote
-    const { capabilities: _, ...said } = remote
     const { remoteHost, fingerprint: tlsFingerprint } = wire
     const { direction, dialled } = ports
-    const facts: PeerFacts = { ...said, session: id, remoteHost, direction, dialled, tlsFingerprint }
+    const facts: PeerFacts = { ...remote, session: id, remoteHost, direction, dialled, tlsFingerprint }
     const told = ports.maintenance.tell({
       _tag: "Admit",
       facts,
@@ -216,13 +215,15 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
             send({ tag: "PRS", request: effect.request, peers: peers.slice(0, peersPerMessageMax) })
           )
         })
-      case "Claimed":
-        ports.maintenance.tell({ _tag: "Measured", session: id, latencyMs: undefined, height: effect.height })
+      case "Claimed": {
+        const work = fromTarget(effect.work)
+        ports.maintenance.tell({ _tag: "Measured", session: id, latencyMs: undefined, height: effect.height, work })
         // It has let us in, so it hears us.
         if (state.claim.hash === "")
           for (const evidence of ports.judge?.unpunished() ?? []) tellEvidence(state, evidence)
-        state.claim = { height: effect.height, work: fromTarget(effect.work), hash: effect.tip }
+        state.claim = { height: effect.height, work, hash: effect.tip }
         return void ports.sync.tell({ _tag: "Claimed", session: id, tip: state.claim })
+      }
       case "Headers":
         return headers(state, effect)
       case "Block":
@@ -409,6 +410,8 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
         return serve(state)
       case "AskHeaders":
         return perform(state, state.session.askHeaders(message.locator, now))
+      case "AskPeers":
+        return state.admitted && !isLight(state) ? perform(state, state.session.askPeers(now)) : undefined
       case "AskVotes":
         return state.admitted && !isLight(state) ? send({ tag: "GVT", above: message.above }) : undefined
       case "TellVotes":

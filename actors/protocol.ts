@@ -15,21 +15,11 @@ import type { Lacking } from "../src/chain/branch.ts"
 import type { Anchors } from "../src/chain/choose.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
 import type { Address } from "../src/crypto/address.ts"
-import type { Outcome } from "../src/discovery/client.ts"
 import type { Amount } from "../src/ledger/amount.ts"
 import type { TransactionReject } from "../src/ledger/reject.ts"
 import type { Transaction } from "../src/ledger/transaction.ts"
-import type {
-  AccountView,
-  BlockRefused,
-  Busy,
-  Page,
-  PeerAdded,
-  PeerView,
-  SyncView,
-  TransactionRefused,
-  Unavailable
-} from "../src/node.ts"
+import type { AccountView, BlockRefused, Busy, Page, SyncView, TransactionRefused, Unavailable } from "../src/node.ts"
+import type { PeerAdded, PeerBookView, PeerView, ToldPeer } from "../src/node-peers.ts"
 import type { Unsigned } from "../src/validator/protection.ts"
 import type { Seal } from "../src/validator/signer.ts"
 import type { Overflow, Reply } from "./actor.ts"
@@ -104,16 +94,6 @@ export interface TipMoved {
   /** Keys of the ledger entries that changed. */
   readonly touched: ReadonlyArray<string>
   readonly from: Source
-}
-
-// ── past ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** `GoOn`: there may be more to replay at once. */
-export type PastMessage = { readonly _tag: "Tick" } | { readonly _tag: "GoOn" }
-
-export const pastOverflow: Readonly<Record<PastMessage["_tag"], Overflow>> = {
-  Tick: "keep-latest",
-  GoOn: "keep-latest"
 }
 
 // ── mempool ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -378,6 +358,8 @@ export type SessionMessage =
     }
   /** Proof against an authority: tell the peer, unless it knows. */
   | { readonly _tag: "AnnounceEvidence"; readonly evidence: Uint8Array }
+  /** Ask for whom it knows. */
+  | { readonly _tag: "AskPeers" }
   /** Price what this peer's offer was refused for. */
   | { readonly _tag: "Punish"; readonly code: string; readonly message: string; readonly points: number }
   | { readonly _tag: "Close"; readonly reason: string }
@@ -397,6 +379,7 @@ export const sessionOverflow: Readonly<Record<SessionMessage["_tag"], Overflow>>
   AnnounceTip: "drop-old",
   AnnounceTransactions: "drop-new",
   AnnounceEvidence: "drop-new",
+  AskPeers: "drop-new",
   Punish: "drop-new",
   Close: "keep-latest",
   Tick: "keep-latest"
@@ -411,6 +394,7 @@ export interface PeerFacts {
   readonly remoteHost: string
   readonly direction: "inbound" | "outbound"
   readonly agent: string
+  readonly capabilities?: ReadonlyArray<string> | undefined
   /** The endpoint that we dialled, if we did. */
   readonly dialled: string | undefined
   /** What its signed hello says beside that: where it hears announcements by UDP and with which X25519 key, and its URL. */
@@ -436,7 +420,11 @@ export type MaintenanceMessage =
       readonly session: SessionId
       readonly latencyMs: number | undefined
       readonly height: number | undefined
+      /** Cumulative, of the branch with that height. */
+      readonly work?: bigint
     }
+  /** What it gave was new here, and good. */
+  | { readonly _tag: "Gave"; readonly session: SessionId; readonly what: "block" | "transaction" }
   | {
       readonly _tag: "Found"
       /** Undefined: a discovery service. */
@@ -448,11 +436,36 @@ export type MaintenanceMessage =
       readonly to: SessionId
       readonly reply: Reply<ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }>>
     }
-  /** An endpoint that somebody at the edge names. */
-  | { readonly _tag: "AddPeer"; readonly endpoint: string; readonly reply: Reply<PeerAdded> }
+  /** The same for the edge, with all that may be told. `host`: where who asks is. */
+  | {
+      readonly _tag: "Tell"
+      readonly except: string | undefined
+      readonly host: string | undefined
+      readonly max: number
+      readonly reply: Reply<ReadonlyArray<ToldPeer>>
+    }
+  /** An endpoint that the operator names; or a caller at `host`. */
+  | {
+      readonly _tag: "AddPeer"
+      readonly endpoint: string
+      readonly host: string | undefined
+      readonly reply: Reply<PeerAdded>
+    }
+  | {
+      readonly _tag: "Ban"
+      readonly nodeId: string
+      readonly ms: number | undefined
+      readonly reason: string | undefined
+      readonly reply: Reply<PeerView>
+    }
+  /** The rest of the operator's word; undefined: nothing is known of that name. */
+  | { readonly _tag: "Unban"; readonly nodeId: string; readonly reply: Reply<PeerView | undefined> }
+  /** A node id, or an endpoint. False: not known. */
+  | { readonly _tag: "RemovePeer"; readonly name: string; readonly reply: Reply<boolean> }
   | { readonly _tag: "Peers"; readonly reply: Reply<ReadonlyArray<PeerView>> }
   /** The session with a node, by its id or what its hello said of where it is. */
   | { readonly _tag: "SessionOf"; readonly node: string; readonly reply: Reply<SessionId | undefined> }
+  | { readonly _tag: "Book"; readonly reply: Reply<PeerBookView> }
   | { readonly _tag: "Tick" }
 
 export const maintenanceOverflow: Readonly<Record<MaintenanceMessage["_tag"], Overflow>> = {
@@ -461,23 +474,16 @@ export const maintenanceOverflow: Readonly<Record<MaintenanceMessage["_tag"], Ov
   DialFailed: "drop-new",
   Misbehaved: "wait",
   Measured: "drop-old",
+  Gave: "drop-old",
   Found: "drop-new",
   Advertise: "refuse",
+  Tell: "refuse",
   AddPeer: "refuse",
+  Ban: "refuse",
+  Unban: "refuse",
+  RemovePeer: "refuse",
   Peers: "refuse",
   SessionOf: "refuse",
+  Book: "refuse",
   Tick: "keep-latest"
-}
-
-// ── discovery ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-export type DiscoveryMessage =
-  | { readonly _tag: "Tick" }
-  /** What became of a question to a service. */
-  | { readonly _tag: "Answered"; readonly service: number; readonly ask: number; readonly outcome: Outcome }
-
-/** An answer that is lost is one that never came: the question is asked again. */
-export const discoveryOverflow: Readonly<Record<DiscoveryMessage["_tag"], Overflow>> = {
-  Tick: "keep-latest",
-  Answered: "drop-new"
 }

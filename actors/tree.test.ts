@@ -236,7 +236,7 @@ test("a peer that asks for blocks and does not read them may ask for so many, an
       const { used, max } = node.tree.bounds().find(({ of }) => of === "to-serve")!
       expect([used, max]).toEqual([servedPerPeerMax, servedPerPeerMax])
       const [peer] = yield* node.tree.node.peers()
-      expect([peer?.state, peer?.score]).toEqual(["active", -30])
+      expect([peer?.state, peer?.points]).toEqual(["active", 30])
       yield* node.tree.stop
     })
   ))

@@ -10,11 +10,12 @@
  */
 import { Effect } from "effect"
 import type { Rules } from "../src/chain/rules.ts"
-import { type NodeConfig, withoutSecrets } from "../src/config.ts"
+import { type NodeConfig, peerPolicy, withoutSecrets } from "../src/config.ts"
 import type { TcpFault } from "../src/io/tcp.ts"
 import type { UdpFault } from "../src/io/udp.ts"
 import { eventsKeptMax, eventStreamsMax, stopMsMax } from "../src/limits.ts"
-import type { FinalityView, NodeShape } from "../src/node.ts"
+import type { NodeShape } from "../src/node.ts"
+import type { FinalityView } from "../src/node-authorities.ts"
 import { unsealing } from "../src/validator/signer.ts"
 import type { ActorRef } from "./actor.ts"
 import { startBackups } from "./backup.ts"
@@ -48,12 +49,16 @@ const minerTickMs = ({ mining }: NodeConfig, { consensus, spec }: Rules): number
   const { everyMs = 10_000 } = consensus.author === undefined ? mining : { everyMs: spec.difficulty.blockMs / 2 }
   return Math.min(1_000, Math.max(20, everyMs / 10))
 }
+/** How often maintenance looks at the time: as often as it looks for somebody to dial, and each second at least. */
+const maintenanceTickMs = ({ peers }: NodeConfig): number =>
+  Math.min(1_000, Math.max(20, peers?.policy?.connectMs ?? peerPolicy.connectMs))
 const restarts = { restartsMax: 5, withinMs: 60_000, backoffMs: 100 } as const
 
 /** What is reminded of the time, and how often: `others` each second. */
 const beatsOf = (
   { options, slots, fork, sessions, hashes, health }: Base,
   { miner, sync, mempool }: Core,
+  maintenance: ActorRef<{ readonly _tag: "Tick" }>,
   others: ReadonlyArray<ActorRef<{ readonly _tag: "Tick" }>>
 ): ReadonlyArray<Beat> => [
   [minerTickMs(options.config, options.rules), () => miner.tell({ _tag: "Tick" })],
@@ -65,6 +70,7 @@ const beatsOf = (
   [60_000, () => mempool.tell({ _tag: "Expire" })],
   // The watch judges, where there are slots.
   ...(slots === undefined ? [] : [[slots.everyMs, () => fork(slots.tick())] as const]),
+  [maintenanceTickMs(options.config), () => maintenance.tell({ _tag: "Tick" })],
   ...others.map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
 ]
 
@@ -110,10 +116,10 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TreeFault> 
     const asking = [httpSync, core.relay].filter((actor) => actor !== undefined)
     const backups = options.backups === undefined ? undefined : startBackups(options.backups, base)
     const copying = backups === undefined ? [] : [backups.actor]
-    const timed = [maintenance, ...votes, ...discovery, ...asking, ...copying]
-    const beats = beatsOf(base, core, [...timed, ...past])
+    const timed = [...votes, ...discovery, ...asking, ...copying]
+    const beats = beatsOf(base, core, maintenance, [...timed, ...past])
     const ticker = makeTicker([...beats, ...(gossip?.beats ?? [])])
-    const others = [...timed, ...(gossip?.actors ?? []), ...ballots.actors]
+    const others = [maintenance, ...timed, ...(gossip?.actors ?? []), ...ballots.actors]
     const outer = yield* supervise("edge", "one-for-one", [...others, ticker])
     const last = past.length === 0 ? undefined : yield* startPasts(past)
     const actors = [chain, mempool, miner, sync, ...others, ...past]

@@ -141,6 +141,24 @@ export const openSessionsMax = acceptedSocketsMax + 2 * outboundSessionsMax
 export const sessionsPerIpMax = 4
 /** Peers remembered in the directory; the worst inactive one goes first. */
 export const directoryPeersMax = 1_024
+/**
+ * Places for endpoints that only others have named: 256 buckets of 16, 16 of the buckets for all that one network names. So who
+ * fills a book with lies needs many networks to lie from. Full: who is there stays, unless nobody ever answered.
+ */
+export const newBuckets = 256
+export const newSlots = 16
+export const newBucketsPerSource = 16
+/** Places of one bucket for endpoints where we found a node, and buckets that one network can get into: 8 places of all. */
+export const triedSlots = 4
+export const triedBucketsPerGroup = 2
+/** Found endpoints whose place another has; that one is tried before it loses it. More: the newcomer stays where it was. */
+export const rivalsMax = 16
+/** Endpoints that an operator has added by hand. More: refused until some are removed. */
+export const manualPeersMax = 256
+/** Sessions that we dialled and that are dialled first after a restart, once. */
+export const anchorsMax = 4
+/** Milliseconds for which an operator may ban a peer: ten years. */
+export const banMsMax = 10 * 365 * 24 * 60 * 60 * 1000
 /** Misbehaviour points at which a peer is banned. */
 export const banScore = 100
 /** Milliseconds of a ban (L-E6, longer: theirs is 300 s and lifted by any datagram). */

@@ -22,6 +22,8 @@ export const marks = {
   "peer-banned": "a peer was banned for its behaviour",
   "session-replaced": "of two sessions with one peer the one that both sides keep took the other's place",
   "session-refused": "a proven peer was not let in",
+  "session-evicted": "an inbound session gave its place to a newcomer",
+  "peer-probed": "a node was looked for at an endpoint, and left again",
   "session-crashed": "a session's actor failed: the connection ended",
   "hello-replayed": "a hello that was seen before was refused",
   "hello-late": "a peer did not prove who it is in time",
@@ -81,6 +83,8 @@ export type Mark = keyof typeof marks
 /** Marks that a simulation need not reach: why it hardly can, and the test that does. */
 export const unsimulated: Readonly<Partial<Record<Mark, string>>> = {
   "hello-replayed": "needs one binding on two connections, which TLS never gives: src/transport/native.test.ts",
+  "session-evicted": "needs more callers than a node has places: test/scenario/peers.test.ts",
+  "peer-probed": "needs more nodes than a node has sessions with: test/scenario/peers.test.ts",
   "stored-resumed":
     "needs a crash after bodies were stored and before they landed, which are one commit by now: actors/chain.test.ts",
   "doppelganger-seen": "needs two processes with one key: src/validator/watch.test.ts",

@@ -12,6 +12,18 @@ import type { Amount } from "./ledger/amount.ts"
 import type { Coin } from "./ledger/coin.ts"
 import type { TransactionReject } from "./ledger/reject.ts"
 import type { Nonce, Outpoint, Transaction, TransactionId } from "./ledger/transaction.ts"
+import type { EvidenceView, FinalityView, VotesView } from "./node-authorities.ts"
+import type {
+  GossipVerdict,
+  GossipView,
+  InspectedNode,
+  InventoryClaim,
+  InventoryOutcome,
+  PeerAdded,
+  PeerBookView,
+  PeerView,
+  ToldPeer
+} from "./node-peers.ts"
 import type { NodeState, StateName } from "./ready.ts"
 
 /** The part of the node that was asked has more to do than it may queue. Try again after `retryAfterMs`. */
@@ -166,37 +178,6 @@ export interface AuthoritiesView extends LeaderView {
   readonly self: Address | undefined
 }
 
-export interface PeerView {
-  readonly nodeId: string
-  readonly endpoint: string
-  readonly direction: "inbound" | "outbound" | "none"
-  readonly state: "active" | "known" | "backoff" | "banned"
-  readonly score: number
-  readonly height: number
-  readonly agent: string
-  readonly latencyMs: number | undefined
-  readonly lastSeenAt: number | undefined
-  readonly lastError: string | undefined
-  readonly cooldownUntil: number | undefined
-  readonly bannedUntil: number | undefined
-  /** What its hello says beside, and the SHA-256 of its certificate as hex, as far as its session has shown them. */
-  readonly nodeUrl?: string | undefined
-  readonly gossipEndpoint?: string | undefined
-  readonly tlsFingerprint?: string | undefined
-}
-
-/** What was found at a node that was asked by HTTP for a heavier branch. */
-export interface InspectedNode {
-  readonly url: string
-  readonly status: "updated" | "noop" | "failed"
-  readonly code: string | undefined
-  /** What it says of its branch; undefined: it did not get so far. */
-  readonly claim: { readonly height: number; readonly hash: string; readonly work: bigint } | undefined
-  /** Headers that were new here, and blocks that it gave. */
-  readonly headers: number
-  readonly blocks: number
-}
-
 /** What an operator's order to look for a heavier branch has led to. */
 export interface ResolveView {
   readonly before: Tip
@@ -207,52 +188,6 @@ export interface ResolveView {
   /** Of peers with a session: they were asked, too. */
   readonly sessions: ReadonlyArray<PeerView>
 }
-
-/** What somebody says that a node has. */
-export interface InventoryClaim {
-  /** An id, an endpoint or a URL. */
-  readonly source: string
-  readonly hash: BlockHash
-  readonly work: bigint
-}
-
-/** We have it; our session with the node has brought it, or has not; or no session is with that node, and it is noted. */
-export type InventoryOutcome = "known" | "updated" | "failed" | "noted"
-
-/** What became of an announcement that a caller brought. */
-export interface GossipVerdict {
-  /** Why it was not heard; undefined: it was. */
-  readonly refused: string | undefined
-  readonly nodeId: string | undefined
-  readonly endpoint: string | undefined
-  readonly gossipEndpoint: string | undefined
-  /** Endpoints that the directory was told of. */
-  readonly found: number
-  /** A session with the node is asked for its branch. */
-  readonly isAhead: boolean
-}
-
-/** What has been announced by UDP, and what became of others' announcements, since the node started. */
-export interface GossipView {
-  /** Where others send to; empty: nowhere that they were told. */
-  readonly endpoint: string
-  readonly plaintext: boolean
-  /** Peers that can be sent to under a seal; seeds whose address is known; nodes whose announcement is remembered. */
-  readonly peers: number
-  readonly seeds: number
-  readonly nodes: number
-  readonly sent: number
-  readonly heard: number
-  readonly unsent: number
-  /** Datagrams not heard, by code. */
-  readonly dropped: Readonly<Record<string, number>>
-}
-
-/**
- * What became of an endpoint that was named: it will be dialled, it is one we know, there is no room for more, or this node
- * speaks to no peers.
- */
-export type PeerAdded = "added" | "known" | "full" | "no-peers"
 
 export interface Stats {
   readonly blocks: number
@@ -302,74 +237,6 @@ export interface PastView {
   readonly blocksPerSecond: number
   /** Undefined while the rate is not known. */
   readonly etaMs: number | undefined
-}
-
-/** What the operator of this authority wishes, and how far it is. */
-export interface WishView {
-  readonly vote: "admit" | "expel"
-  readonly subject: Address
-  /** Milliseconds since 1970. */
-  readonly since: number
-  /** `waiting` for a block of ours, or behind another wish; our vote is `cast` and counts; it is `done`, or can be no more. */
-  readonly state: "waiting" | "cast" | "done" | "impossible"
-}
-
-/** What authorities want together, by votes that count in the next block. */
-export interface MotionView {
-  readonly vote: "admit" | "expel"
-  readonly subject: Address
-  readonly voters: ReadonlyArray<Address>
-  /** Votes that it still needs. */
-  readonly lacking: number
-}
-
-export interface VotesView {
-  /** Of the tip. */
-  readonly height: number
-  readonly members: number
-  /** Blocks for which a vote counts; 0: the list is fixed. */
-  readonly voteBlocks: number
-  readonly wishes: ReadonlyArray<WishView>
-  readonly motions: ReadonlyArray<MotionView>
-}
-
-/** Proof that an authority sealed two blocks of one slot. */
-export interface EvidenceView {
-  readonly authority: Address
-  readonly slot: number
-  readonly first: Header
-  readonly second: Header
-  /** Milliseconds since 1970. */
-  readonly found: number
-  /** Of the guilty after the tip: `member`, it waits for a block that convicts; `convicted`; or `none`, it is no authority there. */
-  readonly standing: "member" | "convicted" | "none"
-  /** Is it against this node's own key? */
-  readonly isOurs: boolean
-}
-
-/** A checkpoint as it is shown. */
-export interface CheckpointView {
-  readonly height: number
-  readonly hash: BlockHash
-}
-
-/** What the votes of authorities have settled. */
-export interface FinalityView {
-  /** Blocks from a checkpoint to the next. */
-  readonly checkpointBlocks: number
-  readonly final: CheckpointView
-  readonly justified: CheckpointView
-  /** False: our branch does not have the final block, whose body is invalid or does not come. */
-  readonly onBranch: boolean
-  /** A block that others have made final and that contradicts ours: a third or more of the authorities are guilty. */
-  readonly conflict: CheckpointView | undefined
-  /** Of each authority at the tip, its newest vote that is held. */
-  readonly votes: ReadonlyArray<{
-    readonly authority: Address
-    readonly vote: { readonly source: CheckpointView; readonly target: CheckpointView } | undefined
-  }>
-  /** Who has signed two votes that no honest authority signs both, and those. */
-  readonly guilty: ReadonlyArray<{ readonly authority: Address; readonly evidence: Uint8Array }>
 }
 
 /** A page of rows and the cursor of the next one. */
@@ -526,7 +393,8 @@ export interface NodeShape {
   readonly stateAt: (height: number, cursor: string | undefined, limit: number) => Answer<StatePage | StateAbsence>
   /** The rota at the tip, with so many slots to come; undefined: the chain has no authorities. */
   readonly authorities: (ahead: number) => Answer<AuthoritiesView | undefined>
-  readonly addPeer: (endpoint: string) => Answer<PeerAdded>
+  /** `host`: of a caller who is not the operator, and whose word is hearsay; undefined: the operator wants it kept and dialled. */
+  readonly addPeer: (endpoint: string, host?: string) => Answer<PeerAdded>
   /** Asks the operator's nodes and all sessions for a heavier branch, now. Answers in `resolveMsMax` and some seconds. */
   readonly resolve: () => Answer<ResolveView>
   /** Somebody says that a node has more: our own session with it is asked, and no other way is gone on such a word. */
@@ -538,6 +406,22 @@ export interface NodeShape {
   /** Absent: gossip is off. */
   readonly gossip?: (() => Answer<GossipView>) | undefined
   readonly peers: () => Answer<ReadonlyArray<PeerView>>
+  readonly peerBook: () => Answer<PeerBookView>
+  /**
+   * Peers that others may be told of: some by chance, at most `max` and as many as the policy says. `except`: a node id or an
+   * endpoint. `host`: of who asks, if known; it hears of no place that only we can reach.
+   */
+  readonly toldPeers: (
+    max: number,
+    except: string | undefined,
+    host: string | undefined
+  ) => Answer<ReadonlyArray<ToldPeer>>
+  /** Bans a node, met or not; its session ends. `ms`: for so long, or as long as the policy says. `reason`: shown in the list. */
+  readonly banPeer: (nodeId: string, ms: number | undefined, reason: string | undefined) => Answer<PeerView>
+  /** Undefined: nothing is known of it. */
+  readonly unbanPeer: (nodeId: string) => Answer<PeerView | undefined>
+  /** Forgets a node and where it was, or an endpoint; its session ends. False: it was not known, or is a seed. */
+  readonly removePeer: (name: string) => Answer<boolean>
   readonly stats: () => Answer<Stats>
   /** The cheap consistency check: tip, state root and supply agree with each other. */
   readonly validate: () => Answer<{ readonly valid: boolean; readonly reason: string }>

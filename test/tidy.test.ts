@@ -30,6 +30,8 @@ const order = [
   "src/settings",
   "src/io",
   "src/store",
+  "src/node-peers.ts",
+  "src/node-authorities.ts",
   "src/node.ts",
   "src/http",
   "actors",
@@ -57,6 +59,8 @@ const only: Readonly<Record<string, ReadonlyArray<string>>> = {
     "src/wallet",
     "src/discovery",
     "src/node.ts",
+    "src/node-peers.ts",
+    "src/node-authorities.ts",
     "web"
   ],
   web: [
@@ -139,6 +143,7 @@ describe("direction", () => {
     // What one actor, and nobody else, is made of.
     const own = new Set([
       "actors/node-service.ts actors/lookups.ts",
+      "actors/maintenance.ts actors/peer-view.ts",
       "actors/peer-session.ts actors/session-authority.ts"
     ])
     const meetings = edges.filter(

@@ -13,6 +13,7 @@ import { genesisCommand, mapFlag } from "./genesis-command.ts"
 import { init } from "./init.ts"
 import { keysCommand } from "./keys-command.ts"
 import { lightCommand } from "./light-command.ts"
+import { peersCommand } from "./peers-command.ts"
 import { proofCommand } from "./proof-command.ts"
 import { replay } from "./replay.ts"
 import { signerCommand } from "./signer.ts"
@@ -202,6 +203,7 @@ export const makeRoot = (startedAt: number) =>
       signerCommand,
       stateCommand,
       authorityCommand,
+      peersCommand,
       verifyCommand,
       proofCommand,
       snapshotCommand,

@@ -29,6 +29,11 @@ export const methods = [
   "resolve",
   "inventory",
   "heard",
+  "banPeer",
+  "unbanPeer",
+  "removePeer",
+  "toldPeers",
+  "peerBook",
   "vote",
   "peers",
   "stats",
@@ -96,19 +101,6 @@ const find = (
       const block = args[0] instanceof Uint8Array ? decodeBlock(args[0], ledger) : undefined
       return block === undefined || Result.isFailure(block) ? undefined : node.offerBlock(block.success)
     }
-    case "addPeer":
-      return typeof args[0] === "string" ? node.addPeer(args[0]) : undefined
-    case "inventory": {
-      const [source, hash, work] = [args[0], bytesOf(args[1], 32), args[2]]
-      if (typeof source !== "string" || hash === undefined) return undefined
-      if (typeof work !== "string" || !/^\d{1,78}$/.test(work)) return undefined
-      return node.inventory({ source, hash: hash as BlockHash, work: BigInt(work) })
-    }
-    case "heard": {
-      const [nodeId, endpoint] = args
-      const isText = typeof nodeId === "string" && typeof endpoint === "string"
-      return isText ? node.heard({ nodeId, endpoint }) : undefined
-    }
     case "vote": {
       const [wish, subject] = [args[0], bytesOf(args[1], addressBytes)]
       const isWish = wish === "admit" || wish === "expel" || wish === "forget"
@@ -135,7 +127,16 @@ const find = (
       const page = pageOf(args)
       return page === undefined ? undefined : node[method](...page)
     }
+    case "addPeer":
+    case "inventory":
+    case "heard":
+    case "banPeer":
+    case "unbanPeer":
+    case "removePeer":
+    case "toldPeers":
+      return findPeerCall(node, method, args)
     case "peers":
+    case "peerBook":
     case "stats":
     case "ready":
     case "resolve":
@@ -143,6 +144,40 @@ const find = (
       return node[method]()
     default:
       return undefined
+  }
+}
+
+const isNone = (arg: Packable | undefined): arg is null => arg === null
+const isText = (arg: Packable | undefined): arg is string => typeof arg === "string"
+const isNumber = (arg: Packable | undefined): arg is number => typeof arg === "number"
+
+/** Calls about other nodes. */
+const findPeerCall = (
+  node: NodeShape,
+  method: "addPeer" | "inventory" | "heard" | "banPeer" | "unbanPeer" | "removePeer" | "toldPeers",
+  [a, b, c]: ReadonlyArray<Packable>
+): Effect.Effect<unknown, unknown> | undefined => {
+  switch (method) {
+    case "unbanPeer":
+    case "removePeer":
+      return isText(a) ? node[method](a) : undefined
+    case "addPeer":
+      return isText(a) && (b === undefined || isText(b)) ? node.addPeer(a, b) : undefined
+    case "inventory": {
+      const hash = bytesOf(b, 32)
+      if (!isText(a) || hash === undefined || !isText(c) || !/^\d{1,78}$/.test(c)) return undefined
+      return node.inventory({ source: a, hash: hash as BlockHash, work: BigInt(c) })
+    }
+    case "heard":
+      return isText(a) && isText(b) ? node.heard({ nodeId: a, endpoint: b }) : undefined
+    case "banPeer":
+      return isText(a) && (isNone(b) || isNumber(b)) && (isNone(c) || isText(c))
+        ? node.banPeer(a, b ?? undefined, c ?? undefined)
+        : undefined
+    case "toldPeers":
+      return isNumber(a) && (isNone(b) || isText(b)) && (isNone(c) || isText(c))
+        ? node.toldPeers(a, b ?? undefined, c ?? undefined)
+        : undefined
   }
 }
 

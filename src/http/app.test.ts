@@ -59,8 +59,8 @@ const problemOf = async (response: Response | Promise<Response>): Promise<readon
 }
 
 /**
- * A request that each route answers well; others are in legacy.test.ts, network.test.ts, storage.test.ts, coins.test.ts,
- * authorities.test.ts, rota-handlers.test.ts and finality.test.ts.
+ * A request that each route answers well; others are in legacy.test.ts, network.test.ts, storage.test.ts, peers.test.ts,
+ * coins.test.ts, authorities.test.ts, rota-handlers.test.ts and finality.test.ts.
  */
 type Sampled = Exclude<
   RouteName,
@@ -75,6 +75,10 @@ type Sampled = Exclude<
   | "backup"
   | keyof typeof legacyRoutes
   | keyof typeof networkRoutes
+  | "addPeer"
+  | "banPeer"
+  | "unbanPeer"
+  | "removePeer"
 >
 const samples = async (): Promise<Readonly<Record<Sampled, () => Response | Promise<Response>>>> => {
   const { header } = node.store.tip()

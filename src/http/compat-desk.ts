@@ -5,7 +5,8 @@ import { parseEndpoint, formatEndpoint } from "../config.ts"
 import { toHex } from "../codec/bytes.ts"
 import { type Address, isAddress, parseAddress } from "../crypto/address.ts"
 import { blockBytesMax, httpPageMax } from "../limits.ts"
-import type { Answer, BlockRefused, BlockView, NodeShape, PeerAdded, TransactionRefused } from "../node.ts"
+import type { Answer, BlockRefused, BlockView, NodeShape, TransactionRefused } from "../node.ts"
+import type { PeerAdded } from "../node-peers.ts"
 import { decodeWith, readJson } from "./answer.ts"
 import type { Wallet } from "./compat-wallet.ts"
 import { remoteOf } from "./caller.ts"
@@ -125,12 +126,14 @@ export class Desk {
     const own = this.node.facts.p2pEndpoint
     if (own !== undefined && endpointOf(own) === endpoint)
       return Effect.succeed(problem(400, "peer-is-self", "Cannot add self"))
-    const refused = isSelf(c, endpoint) ? undefined : this.ports.session.check(c)
-    if (refused !== undefined) {
+    const refused = this.ports.session.check(c)
+    if (refused !== undefined && !isSelf(c, endpoint)) {
       const detail = `Without this node's session you may name a peer at your own address only. ${refused.detail}`
       return Effect.succeed({ ...refused, detail })
     }
-    return Effect.map(this.node.addPeer(endpoint), (added) => peerProblem(added) ?? { endpoint, added })
+    // Who only names itself is believed as far as a peer is.
+    const host = refused === undefined ? undefined : (remoteOf(c) ?? "")
+    return Effect.map(this.node.addPeer(endpoint, host), (added) => peerProblem(added) ?? { endpoint, added })
   }
 
   /** Looks until a fact holds, for at most so long; did it? */
@@ -168,6 +171,9 @@ const isSelf = (c: Context, endpoint: string): boolean => {
 }
 
 const peerProblem = (added: PeerAdded): Problem | undefined => {
+  if (added === "not-allowed")
+    return problem(400, "peer-host-not-allowed", "This host is not on the node's list of hosts.")
+  if (added === "invalid") return problem(400, "endpoint-invalid", "This is no host and port of peers.")
   if (added === "no-peers") return problem(409, "no-peers", "This node was started with --no-p2p and speaks to nobody.")
   return added === "full"
     ? problem(503, "directory-full", "The directory of peers has no room.", { headers: { "retry-after": "60" } })

@@ -7,6 +7,7 @@ import { authorityRoutes } from "./authority-contract.ts"
 import { healthRoutes } from "./health-contract.ts"
 import { legacyRoutes } from "./legacy-contract.ts"
 import { networkRoutes } from "./network-contract.ts"
+import { peerRoutes } from "./peer-contract.ts"
 import { storageRoutes } from "./storage-contract.ts"
 import { leaderSlotsMax } from "../limits.ts"
 import {
@@ -26,7 +27,6 @@ import {
   nullable,
   Page,
   Payment,
-  Peer,
   PendingCoin,
   Service,
   Snapshot,
@@ -395,24 +395,7 @@ export const routes = {
     refusals: { 400: "a wrong number of slots", 404: "the chain has no authorities" },
     reply: Authorities
   }),
-  peers: route({
-    method: "GET",
-    path: "/api/peers",
-    auth: "public",
-    summary: "Peers met, with what they are worth to us.",
-    status: 200,
-    ...noBody,
-    reply: Schema.Struct({
-      active_peers: list(text),
-      peers: list(text),
-      peer_records: list(Peer),
-      counts: Schema.Struct({
-        active: count,
-        total: count,
-        states: Schema.Struct({ active: count, known: count, backoff: count, banned: count })
-      })
-    })
-  }),
+  ...peerRoutes,
   ...authorityRoutes,
   ...legacyRoutes,
   ...networkRoutes,

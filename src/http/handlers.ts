@@ -10,6 +10,7 @@ import type { TransactionId } from "../ledger/transaction.ts"
 import type { BlockView, NodeShape } from "../node.ts"
 import { type AppFacts, capabilitiesOf } from "./capabilities.ts"
 import { authorityHandlers } from "./authority-handlers.ts"
+import { peerHandlers } from "./peer-handlers.ts"
 import { coinHandlers } from "./coin-handlers.ts"
 import { aliases, routes } from "./contract.ts"
 import { healthHandlers } from "./health-handlers.ts"
@@ -24,8 +25,6 @@ import {
   metaJson,
   modeOf,
   namesJson,
-  peerJson,
-  peerStates,
   serviceJson,
   transactionJson,
   transactionProofJson
@@ -72,7 +71,7 @@ const isPruned = ({ facts }: NodeShape, height: number): boolean => height > 0 &
 const nodeHandlers = (
   node: NodeShape,
   app: AppFacts
-): Pick<Handlers, "health" | "info" | "stats" | "validate" | "finality" | "peers" | "hash"> => {
+): Pick<Handlers, "health" | "info" | "stats" | "validate" | "finality" | "hash"> => {
   const { facts } = node
   const { rules } = facts
   const prefix = rules.spec.addressPrefix
@@ -125,19 +124,6 @@ const nodeHandlers = (
           ? problem(404, "finality-none", "The authorities of this chain do not vote on checkpoints.")
           : { reply: finalityJson(facts, view) }
       ),
-    peers: () =>
-      Effect.map(node.peers(), (peers) => {
-        const active = peers.filter(({ state }) => state === "active")
-        const counts = { active: active.length, total: peers.length, states: peerStates(peers) }
-        return {
-          reply: {
-            active_peers: active.map(({ endpoint }) => endpoint),
-            peers: peers.map(({ endpoint }) => endpoint),
-            peer_records: peers.map(peerJson),
-            counts
-          }
-        }
-      }),
     hash: ({ params }) =>
       Effect.succeed({ reply: { input: params["text"]!, hash: toHex(sha256(utf8(params["text"]!))) } })
   }
@@ -301,6 +287,7 @@ export const makeHandlers = (node: NodeShape, app: AppFacts): Handlers => ({
   ...stateHandlers(node),
   ...authorityHandlers(node),
   ...networkHandlers(node, app),
+  ...peerHandlers(node),
   ...rotaHandlers(node),
   ...storageHandlers(node),
   ...proofHandlers(node)

@@ -19,13 +19,10 @@ import type {
   AccountView,
   BackupsView,
   BlockView,
-  CheckpointView,
   CoinView,
-  FinalityView,
   HeaderView,
   NodeFacts,
   PastView,
-  PeerView,
   PendingCoin,
   StatePage,
   Stats,
@@ -33,6 +30,8 @@ import type {
   TransactionProofView,
   TransactionView
 } from "../node.ts"
+import type { CheckpointView, FinalityView } from "../node-authorities.ts"
+import type { PeerView } from "../node-peers.ts"
 import type { NodeState } from "../ready.ts"
 import type { ReplyOf, RouteName } from "./contract.ts"
 
@@ -230,16 +229,29 @@ export const pastStateJson = (facts: NodeFacts, { header, rows, next }: StatePag
 export const peerJson = (peer: PeerView): Json<"peers", "peer_records">[number] => ({
   node_id: peer.nodeId,
   url: peer.endpoint,
+  node_url: peer.nodeUrl ?? null,
+  gossip_endpoint: peer.gossipEndpoint ?? null,
+  source: peer.source,
   direction: peer.direction,
   state: peer.state,
   score: peer.score,
+  misbehaviour_points: peer.points,
   last_advertised_height: peer.height,
+  last_cumulative_work: String(peer.work),
   version: peer.agent,
+  capabilities: peer.capabilities,
+  tls_cert_fingerprint: peer.tlsFingerprint ?? null,
   latency_ms: peer.latencyMs ?? null,
+  discovered_at: peer.discoveredAt,
   last_seen_at: peer.lastSeenAt ?? null,
+  last_success_at: peer.lastSuccessAt ?? null,
+  last_failure_at: peer.lastFailureAt ?? null,
+  success_count: peer.successCount,
+  failure_count: peer.failureCount,
   last_error: peer.lastError ?? null,
   cooldown_until: peer.cooldownUntil ?? null,
-  banned_until: peer.bannedUntil ?? null
+  banned_until: peer.bannedUntil ?? null,
+  ban_reason: peer.banReason ?? null
 })
 
 export const peerStates = (peers: ReadonlyArray<PeerView>): Json<"peers", "counts">["states"] => {

@@ -15,10 +15,10 @@ const PeerRecord = Schema.Struct({
   node_url: nullable(text),
   gossip_endpoint: nullable(text),
   tls_cert_fingerprint: nullable(text),
-  state: text,
   version: text,
+  capabilities: list(text),
   last_advertised_height: count,
-  last_seen_at: nullable(count)
+  last_cumulative_work: text
 })
 const Inspected = Schema.Struct({
   url: text,

@@ -12,7 +12,8 @@ import type { TransactionReject } from "../ledger/reject.ts"
 import type { Transaction } from "../ledger/transaction.ts"
 import { formatTransaction, parseTransaction } from "../ledger/transaction-text.ts"
 import { blockBytesMax, rawHeadersMax } from "../limits.ts"
-import type { Answer, InspectedNode, NodeShape, PeerView, Tip } from "../node.ts"
+import type { Answer, NodeShape, Tip } from "../node.ts"
+import type { InspectedNode, PeerView, ToldPeer } from "../node-peers.ts"
 import { readBlock } from "./block-text.ts"
 import { type AppFacts, capabilitiesOf } from "./capabilities.ts"
 import type { ReplyOf } from "./contract.ts"
@@ -104,32 +105,25 @@ const resolveHandler =
       }
     })
 
-const recordJson = (peer: PeerView): ReplyOf<"networkPeers">["peer_records"][number] => ({
+const recordJson = (peer: ToldPeer): ReplyOf<"networkPeers">["peer_records"][number] => ({
   node_id: peer.nodeId,
   url: peer.endpoint,
   node_url: textOf(peer.nodeUrl),
   gossip_endpoint: textOf(peer.gossipEndpoint),
   tls_cert_fingerprint: textOf(peer.tlsFingerprint),
-  state: peer.state,
   version: peer.agent,
+  capabilities: peer.capabilities,
   last_advertised_height: peer.height,
-  last_seen_at: peer.lastSeenAt ?? null
+  last_cumulative_work: String(peer.work)
 })
 
 const directoryHandler =
   (node: NodeShape, app: AppFacts): Handlers["networkPeers"] =>
-  ({ query }) =>
+  ({ query, remote }) =>
     Effect.gen(function* () {
       const { facts } = node
       const limit = (query["limit"] as number | undefined) ?? peerPolicy.advertisedMax
-      const exclude = query["exclude"] as string | undefined
-      const isTold = ({ nodeId, endpoint, nodeUrl, state }: PeerView): boolean =>
-        endpoint !== "" &&
-        state !== "banned" &&
-        (exclude === undefined || ![nodeId, endpoint, nodeUrl].includes(exclude))
-      const all = (yield* node.peers()).filter(isTold)
-      // Those that we speak to first: what we know of them is of now.
-      const told = all.toSorted((a, b) => Number(b.state === "active") - Number(a.state === "active")).slice(0, limit)
+      const told = yield* node.toldPeers(limit, query["exclude"] as string | undefined, remote)
       const { header } = yield* node.tip()
       return {
         reply: {

@@ -155,20 +155,6 @@ export const StateCoin = Schema.Struct({
   height: count,
   coinbase: Schema.Boolean
 })
-export const Peer = Schema.Struct({
-  node_id: text,
-  url: text,
-  direction: text,
-  state: text,
-  score: Schema.Int,
-  last_advertised_height: count,
-  version: text,
-  latency_ms: nullable(Schema.Finite),
-  last_seen_at: nullable(count),
-  last_error: nullable(text),
-  cooldown_until: nullable(count),
-  banned_until: nullable(count)
-})
 const slot = { slot: count, start: count, leader: text }
 /** The rota of a chain of authorities at the tip. Times are milliseconds. */
 export const Authorities = Schema.Struct({
@@ -336,6 +322,40 @@ export const Service = Schema.Struct({
   signature_engine: text,
   hash_engine: text
 })
+/** How we came to know of a node or an endpoint. */
+export const PeerSource = Schema.Literals(["manual", "seed", "discovered", "inbound"])
+
+/** A node that has proven who it is. Times are milliseconds. */
+export const Peer = Schema.Struct({
+  node_id: text,
+  /** host:port where it can be dialled; empty if it does not listen. */
+  url: text,
+  node_url: nullable(text),
+  gossip_endpoint: nullable(text),
+  source: PeerSource,
+  direction: Schema.Literals(["inbound", "outbound", "none"]),
+  state: Schema.Literals(["active", "known", "backoff", "banned"]),
+  score: Schema.Int,
+  misbehaviour_points: count,
+  last_advertised_height: count,
+  /** Decimal: it outgrows numbers. */
+  last_cumulative_work: text,
+  version: text,
+  capabilities: list(text),
+  tls_cert_fingerprint: nullable(text),
+  latency_ms: nullable(Schema.Finite),
+  discovered_at: count,
+  last_seen_at: nullable(count),
+  last_success_at: nullable(count),
+  last_failure_at: nullable(count),
+  success_count: count,
+  failure_count: count,
+  last_error: nullable(text),
+  cooldown_until: nullable(count),
+  banned_until: nullable(count),
+  ban_reason: nullable(text)
+})
+
 /**
  * The node as the reference system shows it on one page. Its lists are whole there; here they are first pages, blocks
  * newest first: the routes of each list have the rest.

@@ -318,9 +318,10 @@ class Simulation {
     return Effect.gen({ self: this }, function* () {
       const exit = yield* Effect.exit(node.ask(({ node: shape }) => shape.peers()))
       if (Exit.isFailure(exit)) return
-      for (const { nodeId, state } of exit.value) {
+      for (const { nodeId, state, banReason } of exit.value) {
         const name = this.tracer.nameOf(nodeId)
-        if (honest.includes(name) && state === "banned")
+        // Who could not be reached for long is looked for less often, and let in when it comes.
+        if (honest.includes(name) && state === "banned" && banReason !== "unreachable")
           this.violated(`${node.name} has banned ${name}, which is honest`)
       }
     })

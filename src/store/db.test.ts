@@ -9,7 +9,7 @@ import { makeRules } from "../chain/rules.ts"
 import { BoundedCache } from "./cache.ts"
 import { openDatabase, openReadonly, StoreFault } from "./db.ts"
 import { lockFolder } from "./lock.ts"
-import { loadPeers, savePeers } from "./peers.ts"
+import { PeerShelf } from "./peers.ts"
 import { migrations } from "./schema.ts"
 import { Snapshot } from "./snapshot.ts"
 import { ChainStore } from "./store.ts"
@@ -150,10 +150,23 @@ describe("a decision", () => {
   })
 })
 
-test("peers are kept over a restart", () => {
+test("rows of the peer book are kept over a restart, and only those that changed are written", () => {
   const db = openDatabase(":memory:")
-  savePeers(db, new Map([["node1x", { score: 3 }]]))
-  expect([...loadPeers(db)]).toEqual([["node1x", { score: 3 }]])
+  const written = (): number => db.query<{ n: number }, []>("SELECT total_changes() AS n").get()!.n
+  const rows = new Map<string, unknown>([
+    ["node1x", { score: 3 }],
+    ["@a:1", { table: "new" }],
+    ["#key", "ab"]
+  ])
+  const shelf = new PeerShelf(db)
+  shelf.save(rows)
+  const before = written()
+  shelf.save(new Map(rows).set("node1x", { score: 4 }))
+  expect(written() - before).toBe(1)
+  shelf.save(new Map([["node1x", { score: 4 }]]))
+  expect([...new PeerShelf(db).load()]).toEqual([["node1x", { score: 4 }]])
+  new PeerShelf(db).save(new Map())
+  expect(new PeerShelf(db).load().size).toBe(0)
 })
 
 test("a bounded cache keeps what is used and never more than its bound", () => {

@@ -138,6 +138,11 @@ test("the commands of docs/compat.md work as they are written", async () => {
   expect(await follow("docs/compat.md")).toBeGreaterThan(0)
 }, 60_000)
 
+test("the commands of docs/peers.md work as they are written", async () => {
+  await freePorts()
+  expect(await follow("docs/peers.md")).toBe(2)
+}, 60_000)
+
 test("the commands of docs/discovery.md work as they are written", async () => {
   await freePorts()
   expect(await follow("docs/discovery.md")).toBe(3)
@@ -183,18 +188,26 @@ test("the command of docs/planted.md finds what is planted", async () => {
   expect(JSON.parse(await new Response(child.stdout).text())).toMatchObject({ plant: "longest-chain", found: {} })
 }, 120_000)
 
-test.each(["docs/testing.md", "docs/exploring.md"])("the examples in %s run", async (page) => {
-  const blocks = [...readFileSync(join(root, page), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)]
-  expect(blocks.length).toBeGreaterThan(0)
-  for (const [i, [, code]] of blocks.entries()) {
-    const isTest = code!.includes("bun:test")
-    const file = join(home.path, `example-${i}${isTest ? ".test" : ""}.ts`)
-    writeFileSync(file, code!.replace(/"(?:\.\.\/)+src\//g, `"${root}/src/`))
-    const child = Bun.spawn(isTest ? ["bun", "test", file] : ["bun", file], { cwd: root, stdout: "pipe", stderr: "pipe" })
-    const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-    expect([await child.exited, err.includes("error:"), (out + err).length > 0]).toEqual([0, false, true])
-  }
-}, 60_000)
+test.each(["docs/testing.md", "docs/exploring.md"])(
+  "the examples in %s run",
+  async (page) => {
+    const blocks = [...readFileSync(join(root, page), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)]
+    expect(blocks.length).toBeGreaterThan(0)
+    for (const [i, [, code]] of blocks.entries()) {
+      const isTest = code!.includes("bun:test")
+      const file = join(home.path, `example-${i}${isTest ? ".test" : ""}.ts`)
+      writeFileSync(file, code!.replace(/"(?:\.\.\/)+src\//g, `"${root}/src/`))
+      const child = Bun.spawn(isTest ? ["bun", "test", file] : ["bun", file], {
+        cwd: root,
+        stdout: "pipe",
+        stderr: "pipe"
+      })
+      const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+      expect([await child.exited, err.includes("error:"), (out + err).length > 0]).toEqual([0, false, true])
+    }
+  },
+  60_000
+)
 
 test("every code that can be given is in docs/errors.md", () => {
   const page = readFileSync(join(root, "docs/errors.md"), "utf8")

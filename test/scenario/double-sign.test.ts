@@ -141,7 +141,7 @@ describe("what a peer says against an authority", () => {
         const told = (one: { readonly heard: ReadonlyArray<Message> }) =>
           one.heard.filter(({ tag }) => tag === "EVD").length
         expect([told(x), told(y), told(late), told(knows)]).toEqual([0, 1, 1, 0])
-        expect((yield* stage.opinion(a, x.nodeId))?.score || 0).toBe(0)
+        expect((yield* stage.opinion(a, x.nodeId))?.points || 0).toBe(0)
       })
     )
   }, 60_000)
@@ -197,7 +197,7 @@ describe("what a peer says against an authority", () => {
         const x = yield* stage.stranger("x", { to: a })
         x.say({ tag: "EVD", evidence: encodeEvidence(evidenceOf(author.rota, one!, two!)!) })
         yield* Effect.sleep(2_000)
-        expect([a.store.evidence.size, x.left, (yield* stage.opinion(a, x.nodeId))?.score || 0]).toEqual([
+        expect([a.store.evidence.size, x.left, (yield* stage.opinion(a, x.nodeId))?.points || 0]).toEqual([
           0,
           undefined,
           0

@@ -10,7 +10,7 @@ import { toTarget } from "../../src/consensus/difficulty.ts"
 import type { Keypair } from "../../src/crypto/keys.ts"
 import type { Wire } from "../../src/io/tcp.ts"
 import type { Transaction } from "../../src/ledger/transaction.ts"
-import type { PeerView } from "../../src/node.ts"
+import type { PeerView } from "../../src/node-peers.ts"
 import { type Message, packHeaders } from "../../src/peer/message.ts"
 import type { Channel } from "../../src/transport/channel.ts"
 import { nodeIdOf, SeenNonces } from "../../src/transport/hello.ts"
@@ -60,6 +60,10 @@ export interface NodeWish {
   }
   /** It begins at this snapshot. */
   readonly snapshot?: Uint8Array
+  /** Where it is; in a network of the stage's own, if not given. */
+  readonly address?: string
+  /** What else it dials from the beginning. */
+  readonly seeds?: ReadonlyArray<string>
 }
 
 export class Stage {
@@ -93,10 +97,10 @@ export class Stage {
       const i = this.nodes.length
       const node = new SimNode(this.parts, {
         name,
-        address: `10.0.0.${i + 1}`,
+        address: wish.address ?? `10.0.0.${i + 1}`,
         key: nodeKey(i),
         rules: this.rules,
-        seeds: (wish.knows ?? []).map(({ endpoint }) => endpoint),
+        seeds: [...(wish.knows ?? []).map(({ endpoint }) => endpoint), ...(wish.seeds ?? [])],
         hashesPerSecond: wish.hashesPerSecond ?? 0,
         mining: { threads: wish.hashesPerSecond === undefined ? 0 : 1, onDemand: wish.onDemand ?? false },
         ...(wish.signer === undefined ? {} : { signer: wish.signer }),
@@ -161,7 +165,7 @@ export class Stage {
       const i = this.strangers++
       const host = this.world.host(name)
       const stranger = new Stranger(host, this.rules, { key: wish.key ?? liarKey(i), tells: wish.tells ?? [] })
-      const tcp = this.net.door(host, `10.66.0.${i + 1}`)
+      const tcp = this.net.door(host, wish.address ?? `10.66.0.${i + 1}`)
       const to = { host: wish.to.address, port: peerPort, timeoutMs: 5_000 }
       yield* tcp.dial(to, { key: "", cert: "" }, (wire) => stranger.begin(wire, wish))
       yield* this.until(`${name} is heard`, () => stranger.heard.length > 0 || stranger.left !== undefined)
@@ -200,7 +204,8 @@ export class Stage {
       yield* story(this)
       const up = this.nodes.filter((node) => node.up)
       for (const node of up) {
-        this.wrong ??= checkHistory(node, this.rules) ?? checkBounds(node) ?? checkPool(node, this.rules, poolView(node, this.rules))
+        this.wrong ??=
+          checkHistory(node, this.rules) ?? checkBounds(node) ?? checkPool(node, this.rules, poolView(node, this.rules))
         yield* this.checkBans(node)
         yield* this.checkAlive(node)
       }
@@ -214,8 +219,12 @@ export class Stage {
     return Effect.map(
       node.ask(({ node: shape }) => shape.peers()),
       (peers) => {
-        const banned = peers.find(({ nodeId, state }) => state === "banned" && honest.has(this.parts.tracer.nameOf(nodeId)))
-        if (banned !== undefined) this.wrong ??= `${node.name} has banned ${this.parts.tracer.nameOf(banned.nodeId)}, which is honest`
+        const banned = peers.find(
+          ({ nodeId, state, banReason }) =>
+            state === "banned" && banReason !== "unreachable" && honest.has(this.parts.tracer.nameOf(nodeId))
+        )
+        if (banned !== undefined)
+          this.wrong ??= `${node.name} has banned ${this.parts.tracer.nameOf(banned.nodeId)}, which is honest`
       }
     )
   }
@@ -246,8 +255,12 @@ export interface StrangerWish {
   /** The name that its hello carries; its own, if not given. */
   readonly nodeId?: string
   /** Whom it tells of when it is asked for peers. */
-  readonly tells?: Extract<Message, { tag: "PRS" }>["peers"]
+  readonly tells?: Tells | (() => Tells)
+  /** Where it is; in a network of the stage's own, if not given. */
+  readonly address?: string
 }
+
+type Tells = Extract<Message, { tag: "PRS" }>["peers"]
 
 /** One who is no node of ours and speaks as one: it says what a story wants, answers what it is asked, and remembers what it heard. */
 export class Stranger {
@@ -272,7 +285,7 @@ export class Stranger {
   }
 
   /** The connection stands: says hello. */
-  begin(wire: Wire, { nodeId = this.nodeId }: StrangerWish) {
+  begin(wire: Wire, { nodeId = this.nodeId }: Pick<StrangerWish, "nodeId">) {
     const { host, rules } = this
     const { key } = this.self
     const channel = makeNativeChannel({
@@ -330,7 +343,10 @@ export class Stranger {
   private hear(message: Message): void {
     this.heard.push(message)
     if (message.tag === "PNG") this.say({ tag: "PON", nonce: message.nonce })
-    if (message.tag === "GPR") this.say({ tag: "PRS", request: message.request, peers: this.self.tells })
+    if (message.tag === "GPR") {
+      const { tells } = this.self
+      this.say({ tag: "PRS", request: message.request, peers: typeof tells === "function" ? tells() : tells })
+    }
     if (message.tag === "GHD") this.say({ tag: "HDR", request: message.request, headers: packHeaders(this.headers) })
     if (message.tag === "GBL") for (const hash of message.hashes) this.give(message.request, hash)
     if (message.tag === "GTX") {

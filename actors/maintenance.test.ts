@@ -1,0 +1,182 @@
+/** The maintenance actor by itself: whom it dials and asks in its rounds, whom it lets in, and what it writes down. */
+import { describe, expect, test } from "bun:test"
+import { Clock, Effect } from "effect"
+import { type PeerPolicy, peerPolicy } from "../src/config.ts"
+import { Random } from "../src/io/random.ts"
+import { peersPerMessageMax, sessionsMax } from "../src/limits.ts"
+import type { PeerBookView } from "../src/node-peers.ts"
+import { makeDice } from "../src/sim/dice.ts"
+import { replyWith } from "./actor.ts"
+import { makeMaintenance } from "./maintenance.ts"
+import type { MaintenanceMessage, PeerFacts, SessionMessage } from "./protocol.ts"
+
+interface Wish {
+  readonly policy?: Partial<PeerPolicy>
+  readonly seeds?: ReadonlyArray<string>
+  readonly rows?: ReadonlyMap<string, unknown>
+  readonly sessionsMax?: number
+}
+
+/** The actor's steps, run one by one, with all that it does outside. */
+const stage = (wish: Wish = {}) => {
+  const world = { now: 1_000_000 }
+  const heard = {
+    dialled: [] as Array<string>,
+    told: [] as Array<readonly [number, SessionMessage]>,
+    saved: [] as Array<ReadonlyMap<string, unknown>>
+  }
+  const dice = makeDice(1)
+  const actor = makeMaintenance({
+    ourId: "node1us",
+    seeds: wish.seeds ?? [],
+    policy: { ...peerPolicy, ...wish.policy },
+    ours: () => ["44.0.0.1:19100"],
+    dials: true,
+    sessionsMax: wish.sessionsMax ?? sessionsMax,
+    session: (id) => ({ tell: (message: SessionMessage) => heard.told.push([id, message]) > 0 }) as never,
+    dial: (endpoint) => void heard.dialled.push(endpoint),
+    begin: () => {},
+    load: () => wish.rows ?? new Map(),
+    save: (rows) => void heard.saved.push(new Map(JSON.parse(JSON.stringify([...rows])) as Array<[string, unknown]>)),
+    changed: () => {}
+  })
+  const clock = { currentTimeMillisUnsafe: () => world.now } as unknown as Clock.Clock
+  const state = Effect.runSync(
+    Effect.scoped(actor.open).pipe(
+      Effect.provideService(Clock.Clock, clock),
+      Effect.provideService(Random, (length: number) => dice.bytes(length))
+    ) as Effect.Effect<never>
+  )
+  const step = (message: MaintenanceMessage): void => void actor.step(state, message)
+  /** Lets so many seconds pass, a tick in each. */
+  const pass = (seconds: number): void => {
+    for (let i = 0; i < seconds; i++) {
+      world.now += 1_000
+      step({ _tag: "Tick" })
+    }
+  }
+  let session = 0
+  /** Somebody proves who it is: "in", or why not. */
+  const admit = (facts: Partial<PeerFacts> & { readonly nodeId: string }): string => {
+    let answer = ""
+    const reply = replyWith<true, { readonly code: string }>(
+      () => void (answer = "in"),
+      (refused) => void (answer = "code" in refused ? refused.code : "busy")
+    )
+    const more = {
+      endpoint: undefined,
+      remoteHost: "45.0.0.1",
+      direction: "inbound",
+      agent: "",
+      dialled: undefined
+    } as const
+    step({ _tag: "Admit", facts: { ...more, session: ++session, ...facts }, reply })
+    return answer
+  }
+  const found = (endpoint: string, nodeId = `node1${endpoint}`): string =>
+    admit({
+      nodeId,
+      dialled: endpoint,
+      direction: "outbound",
+      remoteHost: endpoint.slice(0, endpoint.lastIndexOf(":"))
+    })
+  const book = (): PeerBookView => {
+    let view: PeerBookView | undefined
+    step({ _tag: "Book", reply: replyWith<PeerBookView>((given) => void (view = given)) })
+    return view!
+  }
+  const tell = (from: number | undefined, endpoints: ReadonlyArray<string>): void =>
+    step({ _tag: "Found", from, peers: endpoints.map((endpoint) => ({ endpoint, nodeId: "" })) })
+  const drain = (): void => Effect.runSync(actor.drain!(state) as Effect.Effect<void>)
+  return { world, heard, step, pass, admit, found, book, tell, drain, last: () => session }
+}
+
+const some = (count: number): ReadonlyArray<string> => Array.from({ length: count }, (_, i) => `46.${i}.1.1:1`)
+
+describe("a round", () => {
+  test("asks so many peers whom they know, looks at one endpoint, and saves", () => {
+    const { heard, pass, admit, tell, found, book } = stage({ policy: { discoveryFanout: 3 } })
+    for (let i = 0; i < 9; i++) expect(admit({ nodeId: `node1${i}`, remoteHost: `45.${i}.1.1` })).toBe("in")
+    tell(1, some(60))
+    for (const endpoint of some(60)) found(endpoint)
+    const saves = heard.saved.length
+    heard.told.length = 0
+    heard.dialled.length = 0
+    pass(30)
+    expect(heard.told.filter(([, { _tag: tag }]) => tag === "AskPeers")).toHaveLength(3)
+    expect(heard.saved.length).toBe(saves + 1)
+    const [looked] = heard.dialled
+    expect(heard.dialled).toHaveLength(1)
+    const met = book().peers.length
+    expect([found(looked!), book().peers.length]).toEqual(["probe", met])
+  })
+
+  test("is made as often as the policy says, or not at all, and dials go on", () => {
+    const { heard, pass } = stage({ policy: { maintenanceMs: undefined, connectMs: 5_000 }, seeds: ["46.1.1.1:1"] })
+    pass(1)
+    expect(heard.dialled).toEqual(["46.1.1.1:1"])
+    pass(59)
+    expect([heard.told.length, heard.saved.length]).toEqual([0, 2])
+  })
+
+  test("takes so many endpoints of one peer, and none of a session that is over", () => {
+    const { tell, book, admit, pass, step } = stage({ policy: { dialDiscovered: false } })
+    admit({ nodeId: "node1a" })
+    tell(1, some(peersPerMessageMax))
+    tell(1, ["50.1.1.1:1", "50.2.1.1:1"])
+    const first = book().counts.new
+    expect(first).toBeLessThanOrEqual(peersPerMessageMax)
+    expect(book().unmet.some(({ endpoint }) => endpoint.startsWith("50."))).toBe(false)
+    pass(30)
+    tell(1, ["50.1.1.1:1", "44.0.0.1:19100"])
+    expect(
+      book()
+        .unmet.filter(({ endpoint }) => /^(50|44)/.test(endpoint))
+        .map(({ endpoint }) => endpoint)
+    ).toEqual(["50.1.1.1:1"])
+    step({ _tag: "SessionEnded", session: 1, reason: "left" })
+    tell(1, ["51.1.1.1:1"])
+    expect(book().counts.new).toBe(first + 1)
+  })
+})
+
+test("what was dialled is dialled first after a restart, once, also when the node stops in order", () => {
+  const before = stage({ seeds: some(2) })
+  before.pass(1)
+  for (const endpoint of some(2)) before.found(endpoint)
+  before.tell(1, ["50.1.1.1:1"])
+  before.pass(1)
+  before.found("50.1.1.1:1")
+  before.pass(1)
+  for (const session of [1, 2, 3]) before.step({ _tag: "SessionEnded", session, reason: "the node stops" })
+  before.pass(1)
+  before.drain()
+  const [rows] = before.heard.saved.slice(-1)
+  expect(rows!.get("#anchors")).toEqual([...some(2), "50.1.1.1:1"])
+  const after = stage({ rows: rows! })
+  expect(after.heard.saved[0]!.has("#anchors")).toBe(false)
+  after.world.now += 60_000
+  after.pass(1)
+  expect(after.heard.dialled[0]).toBe("50.1.1.1:1")
+})
+
+test("whoever gave something good lately keeps its place when others lose theirs", () => {
+  const { admit, step, book } = stage({ sessionsMax: 40, policy: { perSubnetMax: 100 } })
+  for (let i = 0; i < 30; i++) admit({ nodeId: `node1x${i}`, remoteHost: `60.1.${i}.1` })
+  step({ _tag: "Gave", session: 30, what: "block" })
+  step({ _tag: "Gave", session: 29, what: "transaction" })
+  for (let i = 0; i < 8; i++) expect(admit({ nodeId: `node1y${i}`, remoteHost: `60.1.${100 + i}.1` })).toBe("in")
+  const gone = book().peers.flatMap(({ nodeId, direction }) => (direction === "none" ? [nodeId] : []))
+  expect(gone).toHaveLength(8)
+  expect(gone.filter((id) => id === "node1x29" || id === "node1x28")).toEqual([])
+})
+
+test("a dial that is not answered counts as one under way, and no more are begun than there is room for", () => {
+  const { heard, pass, tell, admit } = stage()
+  admit({ nodeId: "node1a" })
+  tell(1, some(60))
+  pass(5)
+  expect(heard.dialled).toHaveLength(12)
+  pass(20)
+  expect(heard.dialled.length).toBeLessThanOrEqual(24)
+})
