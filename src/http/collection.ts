@@ -51,7 +51,7 @@ const folders: Readonly<Record<Route["auth"], string>> = {
 }
 
 const requestOf = (example: Example, path: string, folder: string): ReadonlyArray<Request> => {
-  const { title, route, params = {}, query = {}, body, also = [], keeps = {} } = example
+  const { title, route, params = {}, query = {}, body, status, also = [], keeps = {} } = example
   const about = known.get(route)
   if (about === undefined) return []
   const filled = path.replace(/\{([a-z]+)\}/g, (_, name: string) => params[name] ?? `{{${name}}}`)
@@ -64,7 +64,7 @@ const requestOf = (example: Example, path: string, folder: string): ReadonlyArra
       query: search.length === 0 ? "" : `?${search.join("&")}`,
       auth: about.auth,
       summary: about.summary,
-      statuses: [about.status, ...also],
+      statuses: [status ?? about.status, ...also],
       body: typeof body === "object" ? JSON.stringify(body) : body,
       keeps,
       folder
@@ -135,7 +135,9 @@ const itemOf = (request: Request) => {
 
 const about =
   "Every route of a cairn node. adminToken stands in admin.token of the data folder; a development node on this machine needs " +
-  "none. transaction is a signed transfer, as `cairn send --sign-only` prints it; the other variables fill themselves."
+  "none. peerSecret is the node's BLOCKCHAIN_PEER_SHARED_SECRET. transaction is a signed transfer, as `cairn send --sign-only` prints it. " +
+  "nodeId is a node to ban and forget: at first nobody's. announcement, nodeWord and nodeFailure are what a node signs of itself. " +
+  "The other variables fill themselves."
 
 /** The collection, in the form of Postman 2.1. */
 export const makeCollection = () => {
