@@ -170,3 +170,20 @@ export const makeRequestFile = (): string => {
   })
   return `# Made from the contract by \`bun run contract\`. ${about}\n\n${head.join("\n")}\n\n${blocks.join("\n\n")}\n`
 }
+
+/** Every route as a table for docs/api.md. */
+export const makeRouteTable = (): string => {
+  const shown = (Object.entries(routes) as ReadonlyArray<readonly [string, Route]>).map(([name, route]) => {
+    const others = Object.entries(aliases).flatMap(([alias, of]) => (of === name ? [`\`${pathOf(alias)}\``] : []))
+    return { ...route, path: pathOf(route.path), others: others.join(", ") }
+  })
+  const plain = (Object.values(plainRoutes) as ReadonlyArray<PlainRoute>).map((one) => ({
+    ...one,
+    method: "GET",
+    others: ""
+  }))
+  const rows = [...shown, ...plain].map(
+    ({ method, path, auth, summary, others }) => `| \`${method} ${path}\` | ${auth} | ${summary} | ${others} |`
+  )
+  return ["| route | class | what | also as |", "| --- | --- | --- | --- |", ...rows].join("\n")
+}

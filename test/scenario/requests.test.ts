@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { encodeBlock } from "../../src/block/block.ts"
-import { unserved, unshown } from "../../src/http/collection.ts"
+import { makeRouteTable, unserved, unshown } from "../../src/http/collection.ts"
 import { examples, referenceTitles, variables } from "../../src/http/examples.ts"
 import { toHex } from "../../src/codec/bytes.ts"
 import { allocationId } from "../../src/ledger/coin.ts"
@@ -117,6 +117,7 @@ describe("the requests under docs/", () => {
     for (const [path, text] of Object.entries(contractFiles()))
       expect([path, read(path) === text ? "" : "run: bun run contract"]).toEqual([path, ""])
     expect([unshown(), unserved()]).toEqual([[], []])
+    expect(read("api.md")).toContain(makeRouteTable())
   })
 
   test("have the ten of the reference system's collection by their names", () => {
@@ -201,6 +202,17 @@ describe("the requests under docs/", () => {
         .map(Number)
         .filter((status) => !seen.get(title)!.has(status))
       expect([title, unseen]).toEqual([title, []])
+    }
+  })
+  test("are answered with a success that the OpenAPI document knows", async () => {
+    const document = (await (await fetch(`${door.url}/openapi.json`)).json()) as {
+      readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly responses: object }>>>>
+    }
+    for (const { title, route } of examples) {
+      const [method, path] = route.split(" ") as [string, string]
+      const good = [...seen.get(title)!].filter((status) => status < 300)
+      const { responses } = document.paths[path]![method.toLowerCase()]!
+      expect([title, good.filter((status) => !(String(status) in responses))]).toEqual([title, []])
     }
   })
 })
