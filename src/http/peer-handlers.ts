@@ -5,7 +5,7 @@ import { isName } from "../crypto/address.ts"
 import type { NodeShape } from "../node.ts"
 import type { PeerAdded, PeerBookView, PlaceView } from "../node-peers.ts"
 import type { ReplyOf } from "./contract.ts"
-import type { Handlers } from "./exchange.ts"
+import type { Handlers, Input } from "./exchange.ts"
 import { peerJson, peerStates } from "./json.ts"
 import { type Problem, problem } from "./problem.ts"
 
@@ -56,6 +56,9 @@ const refusals: Readonly<Record<Exclude<PeerAdded, "added" | "known">, Problem>>
 const idWrong = problem(400, "node-id-invalid", "A node id begins with node1 and has a checksum: look for a typo.")
 const unknown = problem(404, "peer-unknown", "Nothing is known of this peer.")
 
+/** A node id or an endpoint, in the one way in which the book has it. */
+const nameIn = ({ id }: Input["params"]): string => id!.toLowerCase()
+
 type Names = "peers" | "addPeer" | "banPeer" | "unbanPeer" | "removePeer"
 
 export const peerHandlers = (node: NodeShape): Pick<Handlers, Names> => ({
@@ -75,18 +78,21 @@ export const peerHandlers = (node: NodeShape): Pick<Handlers, Names> => ({
     })
   },
   banPeer: ({ params, body }) => {
-    const id = params["id"]!
+    const id = nameIn(params)
     const { seconds, reason } = body as { readonly seconds?: number; readonly reason?: string }
     if (!isName("node", id)) return Effect.succeed(idWrong)
     const ms = seconds === undefined ? undefined : seconds * 1_000
     return Effect.map(node.banPeer(id, ms, reason), (peer) => ({ reply: { peer: peerJson(peer) } }))
   },
-  unbanPeer: ({ params }) =>
-    isName("node", params["id"]!)
-      ? Effect.map(node.unbanPeer(params["id"]!), (peer) =>
-          peer === undefined ? unknown : { reply: { peer: peerJson(peer) } }
-        )
-      : Effect.succeed(idWrong),
-  removePeer: ({ params }) =>
-    Effect.map(node.removePeer(params["id"]!), (gone) => (gone ? { reply: { removed: params["id"]! } } : unknown))
+  unbanPeer: ({ params }) => {
+    const id = nameIn(params)
+    if (!isName("node", id)) return Effect.succeed(idWrong)
+    return Effect.map(node.unbanPeer(id), (peer) =>
+      peer === undefined ? unknown : { reply: { peer: peerJson(peer) } }
+    )
+  },
+  removePeer: ({ params }) => {
+    const name = nameIn(params)
+    return Effect.map(node.removePeer(name), (gone) => (gone ? { reply: { removed: name } } : unknown))
+  }
 })
