@@ -53,6 +53,8 @@ const refusals: Readonly<Record<Exclude<PeerAdded, "added" | "known">, Problem>>
   })
 }
 
+/** Ids are compared as text, so one in capitals is none. */
+const isNodeId = (text: string): boolean => isName("node", text) && text === text.toLowerCase()
 const idWrong = problem(400, "node-id-invalid", "A node id begins with node1 and has a checksum: look for a typo.")
 const unknown = problem(404, "peer-unknown", "Nothing is known of this peer.")
 
@@ -77,12 +79,12 @@ export const peerHandlers = (node: NodeShape): Pick<Handlers, Names> => ({
   banPeer: ({ params, body }) => {
     const id = params["id"]!
     const { seconds, reason } = body as { readonly seconds?: number; readonly reason?: string }
-    if (!isName("node", id)) return Effect.succeed(idWrong)
+    if (!isNodeId(id)) return Effect.succeed(idWrong)
     const ms = seconds === undefined ? undefined : seconds * 1_000
     return Effect.map(node.banPeer(id, ms, reason), (peer) => ({ reply: { peer: peerJson(peer) } }))
   },
   unbanPeer: ({ params }) =>
-    isName("node", params["id"]!)
+    isNodeId(params["id"]!)
       ? Effect.map(node.unbanPeer(params["id"]!), (peer) =>
           peer === undefined ? unknown : { reply: { peer: peerJson(peer) } }
         )
