@@ -5,7 +5,7 @@ import { isName } from "../crypto/address.ts"
 import type { NodeShape } from "../node.ts"
 import type { PeerAdded, PeerBookView, PlaceView } from "../node-peers.ts"
 import type { ReplyOf } from "./contract.ts"
-import type { Handlers, Input } from "./exchange.ts"
+import type { Handlers } from "./exchange.ts"
 import { peerJson, peerStates } from "./json.ts"
 import { type Problem, problem } from "./problem.ts"
 
@@ -53,11 +53,10 @@ const refusals: Readonly<Record<Exclude<PeerAdded, "added" | "known">, Problem>>
   })
 }
 
+/** Ids are compared as text, so one in capitals is none. */
+const isNodeId = (text: string): boolean => isName("node", text) && text === text.toLowerCase()
 const idWrong = problem(400, "node-id-invalid", "A node id begins with node1 and has a checksum: look for a typo.")
 const unknown = problem(404, "peer-unknown", "Nothing is known of this peer.")
-
-/** A node id or an endpoint, in the one way in which the book has it. */
-const nameIn = ({ id }: Input["params"]): string => id!.toLowerCase()
 
 type Names = "peers" | "addPeer" | "banPeer" | "unbanPeer" | "removePeer"
 
@@ -78,21 +77,18 @@ export const peerHandlers = (node: NodeShape): Pick<Handlers, Names> => ({
     })
   },
   banPeer: ({ params, body }) => {
-    const id = nameIn(params)
+    const id = params["id"]!
     const { seconds, reason } = body as { readonly seconds?: number; readonly reason?: string }
-    if (!isName("node", id)) return Effect.succeed(idWrong)
+    if (!isNodeId(id)) return Effect.succeed(idWrong)
     const ms = seconds === undefined ? undefined : seconds * 1_000
     return Effect.map(node.banPeer(id, ms, reason), (peer) => ({ reply: { peer: peerJson(peer) } }))
   },
-  unbanPeer: ({ params }) => {
-    const id = nameIn(params)
-    if (!isName("node", id)) return Effect.succeed(idWrong)
-    return Effect.map(node.unbanPeer(id), (peer) =>
-      peer === undefined ? unknown : { reply: { peer: peerJson(peer) } }
-    )
-  },
-  removePeer: ({ params }) => {
-    const name = nameIn(params)
-    return Effect.map(node.removePeer(name), (gone) => (gone ? { reply: { removed: name } } : unknown))
-  }
+  unbanPeer: ({ params }) =>
+    isNodeId(params["id"]!)
+      ? Effect.map(node.unbanPeer(params["id"]!), (peer) =>
+          peer === undefined ? unknown : { reply: { peer: peerJson(peer) } }
+        )
+      : Effect.succeed(idWrong),
+  removePeer: ({ params }) =>
+    Effect.map(node.removePeer(params["id"]!), (gone) => (gone ? { reply: { removed: params["id"]! } } : unknown))
 })

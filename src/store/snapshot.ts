@@ -16,6 +16,7 @@ import { type Coin, coinKey, decodeCoin, decodeOutpoint } from "../ledger/coin.t
 import type { LedgerRules } from "../ledger/ledger.ts"
 import type { Outpoint } from "../ledger/transaction.ts"
 import { type Before, decodeUndo } from "../ledger/undo.ts"
+import { prunedOf } from "./consistency.ts"
 import { loadAnchors } from "./finality.ts"
 
 export interface SnapshotRow {
@@ -221,13 +222,12 @@ export class Snapshot {
     return value === undefined ? undefined : decodeCoin(value)
   }
 
-  /** The undo record of the best branch's block at a height; undefined: there is none, as below a loaded snapshot. */
+  /** The undo record of the best branch's block at a height; undefined: there is none, as below a loaded snapshot and where it is pruned. */
   beforesAt(height: number): ReadonlyArray<Before> | undefined {
     const row = this.db
       .query<{ undo: Uint8Array }, [number]>("SELECT u.undo FROM best b JOIN undos u ON u.n = b.n WHERE b.height = ?")
       .get(height)
-    // What is pruned has an empty one; every block but the genesis changes something.
-    if (row === null || (row.undo.length === 0 && height > 0)) return undefined
+    if (row === null || (height > 0 && height <= prunedOf(this.db))) return undefined
     const decoded = decodeUndo(row.undo)
     assert(Result.isSuccess(decoded), "a stored undo record can be read again")
     return decoded.success

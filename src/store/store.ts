@@ -125,9 +125,9 @@ export class ChainStore implements ChainReader {
 
   readonly undo = (id: string): ReadonlyArray<Before> | undefined => {
     const row = this.stored(id)
-    const bytes = row === undefined ? undefined : this.sql.undo.get(row.n)?.undo
-    // What is pruned has an empty one; every block but the genesis changes something.
-    if (bytes === undefined || (bytes.length === 0 && row!.header.height > 0)) return undefined
+    if (row === undefined || (row.header.height > 0 && row.header.height <= this.cut)) return undefined
+    const bytes = this.sql.undo.get(row.n)?.undo
+    if (bytes === undefined) return undefined
     const decoded = decodeUndo(bytes)
     assert(Result.isSuccess(decoded), "a stored undo record can be read again")
     return decoded.success

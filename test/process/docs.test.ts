@@ -33,10 +33,10 @@ afterAll(() => {
   home.remove()
 })
 
-/** The lines of the shell blocks of a page, without their remarks. */
+/** The commands in the shell blocks of a page, one a line or more with a backslash at the end, without their remarks. */
 const commandsOf = (page: string): ReadonlyArray<string> =>
   [...readFileSync(join(root, page), "utf8").matchAll(/```sh\n([\s\S]*?)```/g)]
-    .flatMap(([, block]) => block!.split("\n"))
+    .flatMap(([, block]) => block!.replace(/\\\n\s*/g, "").split("\n"))
     .map((line) => line.replace(/\s+#.*$/, "").trim())
     .filter((line) => line !== "")
 
