@@ -51,6 +51,9 @@ export const justifiedMax = 16
 export const finalLinksMax = 1_024
 /** Votes in one message: any certificate goes into one. */
 export const votesPerMessageMax = 2 * authoritiesMax
+/** Peers that an operator names as seeds, and hosts or node ids on a list of allowed ones. More: refused. */
+export const peerSeedsMax = 256
+export const allowedPeersMax = 1_024
 /** Characters of one setting's text: a list of a thousand peers. Longer: refused. */
 export const settingCharsMax = 65_536
 /** Bytes of a file of settings, of one with a secret, and of one that a node's key stands in. Larger: refused. */

@@ -1,6 +1,15 @@
 /** Settings of peers: who is met, who is let in, what is announced. */
 import { defaults, peerPolicy } from "../config.ts"
-import { directoryPeersMax, discoveryServicesMax, frameBytesMax, peersPerMessageMax } from "../limits.ts"
+import {
+  allowedPeersMax,
+  bootstrapMax,
+  directoryPeersMax,
+  discoveryServicesMax,
+  frameBytesMax,
+  gossipSeedsMax,
+  peerSeedsMax,
+  peersPerMessageMax
+} from "../limits.ts"
 import {
   announcing,
   endpoint,
@@ -48,7 +57,7 @@ export const peerSettings = {
     code: "endpoint-invalid",
     help: "host:port that others should dial; without a port, the one that it hears on"
   }),
-  p2pSeeds: setting(list(endpoint, 256), "BLOCKCHAIN_P2P_SEEDS", [], {
+  p2pSeeds: setting(list(endpoint, peerSeedsMax), "BLOCKCHAIN_P2P_SEEDS", [], {
     file: "p2p.seeds",
     flag: "p2p-seeds",
     code: "endpoint-invalid",
@@ -61,7 +70,7 @@ export const peerSettings = {
     code: "service-invalid",
     help: `Discovery service to find peers in, such as http://127.0.0.1:4444; up to ${discoveryServicesMax}`
   }),
-  bootstrap: setting(list(url, 16), "BLOCKCHAIN_BOOTSTRAP_PEERS", [], {
+  bootstrap: setting(list(url, bootstrapMax), "BLOCKCHAIN_BOOTSTRAP_PEERS", [], {
     file: "p2p.bootstrap_peers",
     flag: "bootstrap-peers",
     help: "Nodes that are asked for blocks by HTTP when no session brings any: URLs"
@@ -114,11 +123,11 @@ export const admissionSettings = {
     file: "peers.max",
     help: "Peers that the book holds as tried, and sessions if the chain does not allow fewer"
   }),
-  allowedHosts: setting(list(hostHeader, 1024), "BLOCKCHAIN_ALLOWED_PEER_HOSTS", [], {
+  allowedHosts: setting(list(hostHeader, allowedPeersMax), "BLOCKCHAIN_ALLOWED_PEER_HOSTS", [], {
     file: "peers.allowed_hosts",
     help: "Only these hosts, with or without a port; none: all"
   }),
-  allowedIds: setting(list(text(128), 1024), "BLOCKCHAIN_ALLOWED_PEER_IDS", [], {
+  allowedIds: setting(list(text(128), allowedPeersMax), "BLOCKCHAIN_ALLOWED_PEER_IDS", [], {
     file: "peers.allowed_ids",
     help: "Only these node ids; none: all"
   }),
@@ -149,11 +158,11 @@ export const admissionSettings = {
     file: "peers.max_failures_before_ban",
     help: "Failures in a row after which a peer is banned"
   }),
-  perIpMax: setting(whole(1, 1024), "BLOCKCHAIN_MAX_PEERS_PER_IP", peerPolicy.perIpMax, {
+  perIpMax: setting(whole(1, directoryPeersMax), "BLOCKCHAIN_MAX_PEERS_PER_IP", peerPolicy.perIpMax, {
     file: "peers.max_per_ip",
     help: "Peers of one address"
   }),
-  perSubnetMax: setting(whole(1, 1024), "BLOCKCHAIN_MAX_PEERS_PER_SUBNET", peerPolicy.perSubnetMax, {
+  perSubnetMax: setting(whole(1, directoryPeersMax), "BLOCKCHAIN_MAX_PEERS_PER_SUBNET", peerPolicy.perSubnetMax, {
     file: "peers.max_per_subnet",
     help: "Peers of one network: IPv4 /24, IPv6 /48"
   }),
@@ -212,7 +221,7 @@ export const gossipSettings = {
       help: "host:port that others should send to; without a port, the one that it hears on"
     }
   ),
-  gossipSeeds: setting(list(endpoint, 64), "BLOCKCHAIN_GOSSIP_SEEDS", [], {
+  gossipSeeds: setting(list(endpoint, gossipSeedsMax), "BLOCKCHAIN_GOSSIP_SEEDS", [], {
     file: "gossip.seeds",
     flag: "gossip-seeds",
     code: "endpoint-invalid",

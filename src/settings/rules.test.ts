@@ -1,15 +1,16 @@
 /** What contradicts itself, what is remarked on, and the configuration that settings make. */
 import { describe, expect, test } from "bun:test"
 import { Result } from "effect"
-import { type NodeConfig, peerPolicy } from "../config.ts"
+import { httpNodesOf, type NodeConfig, peerPolicy, withoutSecrets } from "../config.ts"
 import { formatName } from "../crypto/address.ts"
 import { compatSystems } from "../http/compat.ts"
 import { frameBytesMax } from "../limits.ts"
+import { makeDice } from "../sim/dice.ts"
 import { judge } from "./judge.ts"
 import { nodeConfig } from "./node-config.ts"
 import type { Said } from "./resolve.ts"
 import { folderSaid } from "./rules.ts"
-import { table } from "./table.ts"
+import { rows, table } from "./table.ts"
 
 const judged = (environment: Said["environment"], more: Partial<Said> = {}) =>
   judge({ flags: {}, sets: [], environment, file: undefined, readFile: () => Result.fail("none"), ...more })
@@ -177,6 +178,7 @@ describe("the node's configuration", () => {
     const production = { BLOCKCHAIN_MODE: "production" }
     expect(forms({})).toBe("off")
     expect(forms({ BLOCKCHAIN_GOSSIP_SEEDS: "a:1" })).toBe("plain")
+    expect(forms({ BLOCKCHAIN_GOSSIP_FANOUT: "2" })).toBe("plain")
     expect(forms({ BLOCKCHAIN_GOSSIP_SEEDS: "a:1", BLOCKCHAIN_GOSSIP_ENABLED: "0" })).toBe("off")
     expect(forms({ BLOCKCHAIN_GOSSIP_SEEDS: "a:1" }, { "no-gossip": true })).toBe("off")
     expect(forms({ BLOCKCHAIN_GOSSIP_ENABLED: "1" })).toBe("plain")
@@ -197,9 +199,25 @@ describe("the node's configuration", () => {
     expect([config(bootstrap).peers!.bootstrap, config(bootstrap).httpPeers!.urls]).toEqual([["http://a"], []])
     const alone = config({ ...bootstrap, BLOCKCHAIN_P2P_ENABLED: "0" })
     expect([alone.peers, alone.httpPeers!.urls]).toEqual([undefined, ["http://a"]])
+    const hasty = { ...bootstrap, BLOCKCHAIN_P2P_ENABLED: "0", BLOCKCHAIN_PEER_TIMEOUT_SECONDS: "7" }
+    expect(httpNodesOf(config(hasty)).policy).toEqual({ ...peerPolicy, requireHttps: false, timeoutMs: 7_000 })
     expect(config({ BLOCKCHAIN_PEER_MAINTENANCE_ENABLED: "0" }).peers!.policy!.maintenanceMs).toBeUndefined()
     expect(config({ BLOCKCHAIN_PEER_MAINTENANCE_INTERVAL_SECONDS: "9" }).peers!.policy!.maintenanceMs).toBe(9_000)
     expect(config({ BLOCKCHAIN_MAX_PENDING_TRANSACTIONS: "7" }).pendingMax).toBe(7)
+  })
+
+  test("without its secrets has none of any setting, whatever else is set", () => {
+    const dice = makeDice(11)
+    const secrets = rows.filter(([, { secret }]) => secret === true)
+    // That of a keystore goes to who opens it, and stands in no configuration.
+    expect(secrets.map(([key]) => key).sort()).toEqual(["adminToken", "backupPassphrase", "passphrase", "peerSecret"])
+    for (let round = 0; round < 100; round++) {
+      const text = `S${Array.from({ length: 8 + dice.int(30) }, () => dice.int(36).toString(36)).join("")}`
+      const said = Object.fromEntries(secrets.map(([, { variable }]) => [variable, text]))
+      const made = config({ ...said, ...(dice.int(2) === 0 ? {} : { BLOCKCHAIN_BACKUP_DIR: "/b" }) })
+      expect(JSON.stringify(made).split(text).length - 1).toBe(secrets.length - 1)
+      expect(JSON.stringify(withoutSecrets(made))).not.toContain(text)
+    }
   })
 
   test("every figure of the reference system's arrives where it belongs", () => {

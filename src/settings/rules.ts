@@ -1,6 +1,7 @@
 /** Rules that join several settings, and remarks on what is understood in another way than where it comes from. */
 import { isName } from "../crypto/address.ts"
 import { frameBytesMax } from "../limits.ts"
+import { gossipSettings } from "./peer-table.ts"
 import type { Resolved, SettingError } from "./resolve.ts"
 import { type Key, table, type Values } from "./table.ts"
 
@@ -201,7 +202,7 @@ export const remarks = (found: Found): ReadonlyArray<Remark> => {
 /** Does the node announce, and in which forms? */
 export const announcesOf = ({ values, origins }: Found): { readonly on: boolean; readonly plaintext: boolean } => {
   const production = values.mode === "production"
-  const asked = (["gossipPort", "gossipHost", "gossipAdvertise", "gossipSeeds", "gossipPlaintext"] as const).some(
+  const asked = (Object.keys(gossipSettings) as ReadonlyArray<keyof typeof gossipSettings>).some(
     (key) => origins[key].source !== "default"
   )
   const form = values.gossip ?? (production ? "encrypted" : asked ? "on" : "off")
