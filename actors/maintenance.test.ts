@@ -1,101 +1,13 @@
 /** The maintenance actor by itself: whom it dials and asks in its rounds, whom it lets in, and what it writes down. */
 import { describe, expect, test } from "bun:test"
-import { Clock, Effect } from "effect"
-import { type PeerPolicy, peerPolicy } from "../src/config.ts"
-import { Random } from "../src/io/random.ts"
-import { peersPerMessageMax, sessionsMax } from "../src/limits.ts"
-import type { PeerBookView } from "../src/node-peers.ts"
-import { makeDice } from "../src/sim/dice.ts"
-import { replyWith } from "./actor.ts"
-import { makeMaintenance } from "./maintenance.ts"
-import type { MaintenanceMessage, PeerFacts, SessionMessage } from "./protocol.ts"
-
-interface Wish {
-  readonly policy?: Partial<PeerPolicy>
-  readonly seeds?: ReadonlyArray<string>
-  readonly rows?: ReadonlyMap<string, unknown>
-  readonly sessionsMax?: number
-}
-
-/** The actor's steps, run one by one, with all that it does outside. */
-const stage = (wish: Wish = {}) => {
-  const world = { now: 1_000_000 }
-  const heard = {
-    dialled: [] as Array<string>,
-    told: [] as Array<readonly [number, SessionMessage]>,
-    saved: [] as Array<ReadonlyMap<string, unknown>>
-  }
-  const dice = makeDice(1)
-  const actor = makeMaintenance({
-    ourId: "node1us",
-    seeds: wish.seeds ?? [],
-    policy: { ...peerPolicy, ...wish.policy },
-    ours: () => ["44.0.0.1:19100"],
-    dials: true,
-    sessionsMax: wish.sessionsMax ?? sessionsMax,
-    session: (id) => ({ tell: (message: SessionMessage) => heard.told.push([id, message]) > 0 }) as never,
-    dial: (endpoint) => void heard.dialled.push(endpoint),
-    begin: () => {},
-    load: () => wish.rows ?? new Map(),
-    save: (rows) => void heard.saved.push(new Map(JSON.parse(JSON.stringify([...rows])) as Array<[string, unknown]>)),
-    changed: () => {}
-  })
-  const clock = { currentTimeMillisUnsafe: () => world.now } as unknown as Clock.Clock
-  const state = Effect.runSync(
-    Effect.scoped(actor.open).pipe(
-      Effect.provideService(Clock.Clock, clock),
-      Effect.provideService(Random, (length: number) => dice.bytes(length))
-    ) as Effect.Effect<never>
-  )
-  const step = (message: MaintenanceMessage): void => void actor.step(state, message)
-  /** Lets so many seconds pass, a tick in each. */
-  const pass = (seconds: number): void => {
-    for (let i = 0; i < seconds; i++) {
-      world.now += 1_000
-      step({ _tag: "Tick" })
-    }
-  }
-  let session = 0
-  /** Somebody proves who it is: "in", or why not. */
-  const admit = (facts: Partial<PeerFacts> & { readonly nodeId: string }): string => {
-    let answer = ""
-    const reply = replyWith<true, { readonly code: string }>(
-      () => void (answer = "in"),
-      (refused) => void (answer = "code" in refused ? refused.code : "busy")
-    )
-    const more = {
-      endpoint: undefined,
-      remoteHost: "45.0.0.1",
-      direction: "inbound",
-      agent: "",
-      dialled: undefined
-    } as const
-    step({ _tag: "Admit", facts: { ...more, session: ++session, ...facts }, reply })
-    return answer
-  }
-  const found = (endpoint: string, nodeId = `node1${endpoint}`): string =>
-    admit({
-      nodeId,
-      dialled: endpoint,
-      direction: "outbound",
-      remoteHost: endpoint.slice(0, endpoint.lastIndexOf(":"))
-    })
-  const book = (): PeerBookView => {
-    let view: PeerBookView | undefined
-    step({ _tag: "Book", reply: replyWith<PeerBookView>((given) => void (view = given)) })
-    return view!
-  }
-  const tell = (from: number | undefined, endpoints: ReadonlyArray<string>): void =>
-    step({ _tag: "Found", from, peers: endpoints.map((endpoint) => ({ endpoint, nodeId: "" })) })
-  const drain = (): void => Effect.runSync(actor.drain!(state) as Effect.Effect<void>)
-  return { world, heard, step, pass, admit, found, book, tell, drain, last: () => session }
-}
+import { maintenanceStage } from "../test/maintenance.ts"
+import { peersPerMessageMax } from "../src/limits.ts"
 
 const some = (count: number): ReadonlyArray<string> => Array.from({ length: count }, (_, i) => `46.${i}.1.1:1`)
 
 describe("a round", () => {
   test("asks so many peers whom they know, looks at one endpoint, and saves", () => {
-    const { heard, pass, admit, tell, found, book } = stage({ policy: { discoveryFanout: 3 } })
+    const { heard, pass, admit, tell, found, book } = maintenanceStage({ policy: { discoveryFanout: 3 } })
     for (let i = 0; i < 9; i++) expect(admit({ nodeId: `node1${i}`, remoteHost: `45.${i}.1.1` })).toBe("in")
     tell(1, some(60))
     for (const endpoint of some(60)) found(endpoint)
@@ -112,7 +24,10 @@ describe("a round", () => {
   })
 
   test("is made as often as the policy says, or not at all, and dials go on", () => {
-    const { heard, pass } = stage({ policy: { maintenanceMs: undefined, connectMs: 5_000 }, seeds: ["46.1.1.1:1"] })
+    const { heard, pass } = maintenanceStage({
+      policy: { maintenanceMs: undefined, connectMs: 5_000 },
+      seeds: ["46.1.1.1:1"]
+    })
     pass(1)
     expect(heard.dialled).toEqual(["46.1.1.1:1"])
     pass(59)
@@ -120,7 +35,7 @@ describe("a round", () => {
   })
 
   test("takes so many endpoints of one peer, and none of a session that is over", () => {
-    const { tell, book, admit, pass, step } = stage({ policy: { dialDiscovered: false } })
+    const { tell, book, admit, pass, step } = maintenanceStage({ policy: { dialDiscovered: false } })
     admit({ nodeId: "node1a" })
     tell(1, some(peersPerMessageMax))
     tell(1, ["50.1.1.1:1", "50.2.1.1:1"])
@@ -141,7 +56,7 @@ describe("a round", () => {
 })
 
 test("who waits is shown with the end of the wait, twice as far off each time, and not while a dial goes on", () => {
-  const { world, heard, step, pass, book } = stage({ seeds: some(1) })
+  const { world, heard, step, pass, book } = maintenanceStage({ seeds: some(1) })
   const [endpoint] = some(1)
   const shown = () => {
     const [place] = book().unmet
@@ -158,7 +73,7 @@ test("who waits is shown with the end of the wait, twice as far off each time, a
 })
 
 test("what was dialled is dialled first after a restart, once, also when the node stops in order", () => {
-  const before = stage({ seeds: some(2) })
+  const before = maintenanceStage({ seeds: some(2) })
   before.pass(1)
   for (const endpoint of some(2)) before.found(endpoint)
   before.tell(1, ["50.1.1.1:1"])
@@ -170,7 +85,7 @@ test("what was dialled is dialled first after a restart, once, also when the nod
   before.drain()
   const [rows] = before.heard.saved.slice(-1)
   expect(rows!.get("#anchors")).toEqual([...some(2), "50.1.1.1:1"])
-  const after = stage({ rows: rows! })
+  const after = maintenanceStage({ rows: rows! })
   expect(after.heard.saved[0]!.has("#anchors")).toBe(false)
   after.world.now += 60_000
   after.pass(1)
@@ -178,7 +93,7 @@ test("what was dialled is dialled first after a restart, once, also when the nod
 })
 
 test("whoever gave something good lately keeps its place when others lose theirs", () => {
-  const { admit, step, book } = stage({ sessionsMax: 40, policy: { perSubnetMax: 100 } })
+  const { admit, step, book } = maintenanceStage({ sessionsMax: 40, policy: { perSubnetMax: 100 } })
   for (let i = 0; i < 30; i++) admit({ nodeId: `node1x${i}`, remoteHost: `60.1.${i}.1` })
   step({ _tag: "Gave", session: 30, what: "block" })
   step({ _tag: "Gave", session: 29, what: "transaction" })
@@ -189,7 +104,7 @@ test("whoever gave something good lately keeps its place when others lose theirs
 })
 
 test("a dial that is not answered counts as one under way, and no more are begun than there is room for", () => {
-  const { heard, pass, tell, admit } = stage()
+  const { heard, pass, tell, admit } = maintenanceStage()
   admit({ nodeId: "node1a" })
   tell(1, some(60))
   pass(5)

@@ -8,14 +8,7 @@ import type { ChainSpec } from "../src/block/genesis.ts"
 import { makeRules } from "../src/chain/rules.ts"
 import { backupWorld } from "../src/cli/backups.ts"
 import { saveSpec } from "../src/cli/data-folder.ts"
-import {
-  type BackupConfig,
-  defaults,
-  type GossipConfig,
-  type NodeConfig,
-  type PeerPolicy,
-  peerPolicy
-} from "../src/config.ts"
+import { type BackupConfig, defaults, type GossipConfig, type NodeConfig, type PeerPolicy } from "../src/config.ts"
 import { makeCertificate } from "../src/crypto/certificate.ts"
 import type { CallNode } from "../src/io/call-node.ts"
 import { bunTcp } from "../src/io/tcp.ts"
@@ -52,7 +45,8 @@ export interface NodeWish {
   readonly gossip?: Partial<GossipConfig>
   /** Makes backups of itself, in its folder. */
   readonly backups?: Partial<BackupConfig>
-  readonly policy?: Partial<PeerPolicy>
+  /** Undefined: that of nodes where nothing is said. */
+  readonly policy?: PeerPolicy
 }
 
 let keys = 200
@@ -74,7 +68,7 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
     http: { host: "127.0.0.1", port: 0, adminToken: undefined, ...wish.http },
     peers: {
       ...{ host, port: 0, advertise: undefined, seeds: wish.seeds ?? [] },
-      ...(wish.policy === undefined ? {} : { policy: { ...peerPolicy, ...wish.policy } })
+      ...(wish.policy === undefined ? {} : { policy: wish.policy })
     },
     httpPeers: wish.nodes,
     gossip: wish.gossip && { ...defaults.gossip, ...plain, ...wish.gossip },

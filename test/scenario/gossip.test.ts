@@ -252,7 +252,8 @@ describe("an attacker", () => {
         yield* Effect.sleep(10_000)
         const usual = quiet.of().inside / 10
         const dice = makeDice(6)
-        const scoresOf = (peers: ReadonlyArray<PeerView>) => peers.map(({ nodeId, score, points }) => ({ nodeId, score, points }))
+        const scoresOf = (peers: ReadonlyArray<PeerView>) =>
+          peers.map(({ nodeId, score, points }) => ({ nodeId, score, points }))
         const scores = scoresOf(yield* peersOf(c))
         const keys = Array.from({ length: 40 }, (_, i) => keyOf(500 + i))
         const signed = keys.map((key) => announcing(key, stage.now))

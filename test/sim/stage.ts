@@ -85,7 +85,13 @@ export class Stage {
     this.world = new World({ choices, preempt, seed, stepsMax })
     this.net = new SimNet(this.world, choices)
     this.udp = new SimUdp(this.net, choices)
-    this.parts = { world: this.world, net: this.net, udp: this.udp, choices, tracer: new Tracer(this.world, { messages: false }) }
+    this.parts = {
+      world: this.world,
+      net: this.net,
+      udp: this.udp,
+      choices,
+      tracer: new Tracer(this.world, { messages: false })
+    }
   }
 
   /** Virtual milliseconds since 1970. */
@@ -109,7 +115,10 @@ export class Stage {
         gossip: wish.gossip && {
           plaintext: wish.gossip.plaintext ?? true,
           advertise: wish.gossip.advertise,
-          seeds: [...(wish.gossip.names ?? []), ...(wish.gossip.seeds ?? []).map(({ address }) => `${address}:${gossipPort}`)]
+          seeds: [
+            ...(wish.gossip.names ?? []),
+            ...(wish.gossip.seeds ?? []).map(({ address }) => `${address}:${gossipPort}`)
+          ]
         },
         triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0,
         squeeze: 1,
