@@ -28,11 +28,14 @@ export class Door {
   private readonly base: Base
   private readonly core: Core
   private readonly seen = new SeenNonces()
+  /** Bodies are dropped while no node runs: as it is at the start it stays. */
+  private readonly isPruned: boolean
   private readonly policy: PeerPolicy
 
   constructor(base: Base, core: Core) {
     this.base = base
     this.core = core
+    this.isPruned = base.options.store.pruned() > 0
     this.policy = base.options.config.peers?.policy ?? peerPolicy
     const { sessions, events, options, nodeId, clock, disk } = base
     const shelf = new PeerShelf(options.store.db)
@@ -155,7 +158,7 @@ export class Door {
         capabilities.transactions,
         capabilities.servesLight,
         ...(config.filters === false ? [] : [capabilities.servesFilters]),
-        ...(options.store.pruned() === 0 ? [] : [capabilities.pruned])
+        ...(this.isPruned ? [capabilities.pruned] : [])
       ],
       gossip,
       url: config.http.nodeUrl,

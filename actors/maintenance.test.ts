@@ -140,6 +140,23 @@ describe("a round", () => {
   })
 })
 
+test("who waits is shown with the end of the wait, twice as far off each time, and not while a dial goes on", () => {
+  const { world, heard, step, pass, book } = stage({ seeds: some(1) })
+  const [endpoint] = some(1)
+  const shown = () => {
+    const [place] = book().unmet
+    return [place!.state, place!.cooldownUntil === undefined ? undefined : place!.cooldownUntil - world.now] as const
+  }
+  for (const ms of [1_000, 2_000, 4_000]) {
+    const dials = heard.dialled.length
+    while (heard.dialled.length === dials) pass(1)
+    expect(shown()).toEqual(["known", undefined])
+    step({ _tag: "DialFailed", endpoint: endpoint!, reason: "refused" })
+    const [state, wait] = shown()
+    expect([state, wait! >= 0.75 * ms && wait! <= 1.25 * ms + 1]).toEqual(["backoff", true])
+  }
+})
+
 test("what was dialled is dialled first after a restart, once, also when the node stops in order", () => {
   const before = stage({ seeds: some(2) })
   before.pass(1)

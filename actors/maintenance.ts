@@ -273,8 +273,10 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
     else ports.save(state.directory.rows(state.anchors))
   }
 
-  const view = (state: State, record: PeerRecord): PeerView =>
-    viewPeer(state.directory, record, sessionOf(state, record.nodeId)?.direction ?? "none", nowOf(state))
+  const view = (state: State, record: PeerRecord): PeerView => {
+    const direction = sessionOf(state, record.nodeId)?.direction ?? "none"
+    return viewPeer(state.directory, record, { direction, dialled: state.dialled }, nowOf(state))
+  }
   const views = (state: State): ReadonlyArray<PeerView> => state.directory.all.map((record) => view(state, record))
 
   const advertise = (state: State, { to, reply }: Extract<MaintenanceMessage, { _tag: "Advertise" }>): void => {
@@ -347,7 +349,7 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
       case "SessionOf":
         return message.reply.succeed(sessionWith(state, message.node))
       case "Book":
-        return message.reply.succeed(viewBook(state.directory, views(state), nowOf(state)))
+        return message.reply.succeed(viewBook(state.directory, views(state), state.dialled, nowOf(state)))
       case "Tick":
         return tick(state)
     }

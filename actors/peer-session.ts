@@ -172,7 +172,8 @@ export const makeSession = (ports: SessionPorts): ActorSpec<State, SessionMessag
   }
 
   const hear = (state: State, message: Message): Effect.Effect<void> | void => {
-    if (!state.admitted) {
+    // Whom it does not let in, it tells why: that is heard also by who has not yet decided itself.
+    if (!state.admitted && message.tag !== "BYE") {
       if (state.early.length < earlyMessagesMax) state.early.push(message)
       return
     }

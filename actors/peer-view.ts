@@ -5,9 +5,14 @@ import type { Place } from "../src/peer/addresses.ts"
 import type { Directory } from "../src/peer/directory.ts"
 import type { PeerRecord } from "../src/peer/record.ts"
 
-/** Until when an endpoint is left alone after failures. */
-const cooldownOf = (place: Place | undefined, now: number): number | undefined =>
-  place !== undefined && place.streak > 0 && place.nextAt > now ? Math.ceil(place.nextAt) : undefined
+/** Endpoints that are being dialled. */
+export type Dialled = Pick<ReadonlySet<string>, "has">
+
+/** Until when an endpoint is left alone after failures. One that is being dialled is not. */
+const cooldownOf = (place: Place | undefined, dialled: Dialled, now: number): number | undefined =>
+  place !== undefined && place.streak > 0 && place.nextAt > now && !dialled.has(place.endpoint)
+    ? Math.ceil(place.nextAt)
+    : undefined
 
 const standing = (
   facts: { readonly banned: boolean; readonly connected: boolean; readonly unreachable: boolean },
@@ -39,14 +44,14 @@ export const toldOf = (records: ReadonlyArray<PeerRecord>): ReadonlyArray<ToldPe
 export const viewPeer = (
   directory: Directory,
   record: PeerRecord,
-  direction: PeerView["direction"],
+  { direction, dialled }: { readonly direction: PeerView["direction"]; readonly dialled: Dialled },
   now: number
 ): PeerView => {
   const place = directory.placeOf(record.endpoint)
   const connected = direction !== "none"
   const banned = directory.isBanned(record.nodeId, now)
   const unreachable = place !== undefined && directory.isUnreachable(place)
-  const cooldownUntil = connected ? undefined : cooldownOf(place, now)
+  const cooldownUntil = connected ? undefined : cooldownOf(place, dialled, now)
   const state = standing({ banned, connected, unreachable }, cooldownUntil)
   const { gossipKey: _key, ...facts } = told(record)
   return {
@@ -70,8 +75,8 @@ export const viewPeer = (
   }
 }
 
-const viewPlace = (directory: Directory, place: Place, now: number): PlaceView => {
-  const cooldownUntil = cooldownOf(place, now)
+const viewPlace = (directory: Directory, place: Place, dialled: Dialled, now: number): PlaceView => {
+  const cooldownUntil = cooldownOf(place, dialled, now)
   const banned = cooldownUntil !== undefined && directory.isUnreachable(place)
   return {
     endpoint: place.endpoint,
@@ -86,7 +91,7 @@ const viewPlace = (directory: Directory, place: Place, now: number): PlaceView =
 }
 
 /** Endpoints where nobody was met yet, the operator's first. */
-const unmetOf = (directory: Directory, now: number): ReadonlyArray<PlaceView> => {
+const unmetOf = (directory: Directory, dialled: Dialled, now: number): ReadonlyArray<PlaceView> => {
   const met = new Set(directory.all.map(({ endpoint }) => endpoint))
   return directory.places
     .filter(
@@ -94,7 +99,7 @@ const unmetOf = (directory: Directory, now: number): ReadonlyArray<PlaceView> =>
     )
     .sort((a, b) => Number(b.table === "own") - Number(a.table === "own"))
     .slice(0, httpPageMax)
-    .map((place) => viewPlace(directory, place, now))
+    .map((place) => viewPlace(directory, place, dialled, now))
 }
 
 const order: ReadonlyArray<PeerView["state"]> = ["active", "known", "backoff", "banned"]
@@ -109,11 +114,16 @@ export const sortPeers = (peers: ReadonlyArray<PeerView>): ReadonlyArray<PeerVie
       (a.nodeId < b.nodeId ? -1 : 1)
   )
 
-export const viewBook = (directory: Directory, peers: ReadonlyArray<PeerView>, now: number): PeerBookView => {
+export const viewBook = (
+  directory: Directory,
+  peers: ReadonlyArray<PeerView>,
+  dialled: Dialled,
+  now: number
+): PeerBookView => {
   const of = (table: Place["table"]): number => directory.places.filter((place) => place.table === table).length
   return {
     peers: sortPeers(peers),
-    unmet: unmetOf(directory, now),
+    unmet: unmetOf(directory, dialled, now),
     counts: { own: of("own"), tried: of("tried"), new: of("new") }
   }
 }

@@ -1,6 +1,6 @@
 /** The routes of the reference system as its clients know them: class, status and keys of each (its tables 1.2, 1.5). */
 import type { Route } from "../src/http/contract.ts"
-import { addressOf, signed } from "./door.ts"
+import { addressOf, announcementOf, signed, wordOf } from "./door.ts"
 
 const snapshot = ["meta", "stats", "validation", "chain", "pending_transactions", "peers", "peer_records", "accounts"]
 const limits = [
@@ -26,6 +26,12 @@ const block = [
   "mined_by"
 ]
 
+/** The chain when a request is made: hash of the tip, and the tip's block as hex. */
+export interface Now {
+  readonly tip: string
+  readonly block: string
+}
+
 /** A route of theirs: keys by the place in the answer, "" for the answer itself. */
 export interface Row {
   readonly row: string
@@ -33,9 +39,7 @@ export interface Row {
   readonly auth: Route["auth"]
   readonly status: number
   readonly keys: Readonly<Record<string, ReadonlyArray<string>>>
-  readonly body?: () => unknown
-  /** The part of the node whose tests look at the answer: here only the class is. */
-  readonly part?: string
+  readonly body?: (now: Now) => unknown
 }
 
 const infoKeys = {
@@ -98,6 +102,14 @@ const open = (row: string, ask: string, keys: Row["keys"], status = 200): Row =>
   row,
   ask,
   auth: "public",
+  status,
+  keys
+})
+
+const peers = (row: string, ask: string, keys: Row["keys"], status = 200): Row => ({
+  row,
+  ask,
+  auth: "peer",
   status,
   keys
 })
@@ -170,15 +182,14 @@ export const rows: ReadonlyArray<Row> = [
     auth: "admin",
     status: 201,
     keys: { "": ["message", "peers"] },
-    part: "peer book"
+    body: () => ({ peer: "http://127.0.0.1:19101" })
   },
   {
     row: "L-R19",
     ask: "POST /api/consensus/resolve",
     auth: "admin",
     status: 200,
-    keys: { "": ["replaced", "discovery", "result", "snapshot"] },
-    part: "network"
+    keys: { "": ["replaced", "discovery", "result", "snapshot"] }
   },
   {
     row: "L-R20",
@@ -186,42 +197,58 @@ export const rows: ReadonlyArray<Row> = [
     auth: "admin",
     status: 201,
     keys: { "": ["message", "backup"] },
-    part: "storage"
+    body: () => ({ label: "by-hand" })
   },
-  ...(
-    [
-      ["L-R21", "GET /api/network/peers", 200, ["service", "capabilities", "meta", "locator", "peers", "peer_records"]],
-      ["L-R22", "POST /api/network/p2p/peer-update", 200, ["accepted", "peer", "discovered"]],
-      ["L-R23", "POST /api/network/p2p/peer-failure", 200, ["accepted", "peer"]],
-      ["L-R24", "POST /api/network/transactions", 202, ["accepted", "duplicate", "next_block_index", "transaction"]],
-      ["L-R25", "POST /api/network/inventory", 202, ["accepted", "updated", "status", "message"]],
-      ["L-R26", "POST /api/network/gossip/announce", 202, ["accepted", "updated", "status", "message"]],
-      ["L-R27", "POST /api/network/blocks", 202, ["accepted", "appended", "replaced", "message", "snapshot"]]
-    ] as const
-  ).map(([row, ask, status, keys]): Row => ({ row, ask, auth: "peer", status, keys: { "": keys }, part: "network" })),
+  {
+    ...peers("L-R21", "GET /api/network/peers?limit=4", {
+      "": ["service", "capabilities", "meta", "locator", "peers", "peer_records"],
+      locator: ["hashes", "height", "cumulative_work", "tip_hash"]
+    })
+  },
+  {
+    ...peers("L-R22", "POST /api/network/p2p/peer-update", { "": ["accepted", "peer", "discovered"] }),
+    body: () => wordOf("update", 40)
+  },
+  {
+    ...peers("L-R23", "POST /api/network/p2p/peer-failure", { "": ["accepted", "peer"] }),
+    body: () => wordOf("failure", 41)
+  },
+  {
+    ...peers(
+      "L-R24",
+      "POST /api/network/transactions",
+      { "": ["accepted", "duplicate", "next_block_index", "transaction"], transaction: transferKeys },
+      202
+    ),
+    body: () => ({ source_peer: "http://127.0.0.1:1", transaction: signed(1, { from: 2 }) })
+  },
+  {
+    // It tells of what this node has: 202 is for what its session brings then (src/http/network.test.ts).
+    ...peers("L-R25", "POST /api/network/inventory", {
+      "": ["accepted", "updated", "status", "message", "advertised_locator", "discovered", "snapshot"]
+    }),
+    body: ({ tip }) => ({
+      source_peer: "http://127.0.0.1:1",
+      inventory: { height: 3, cumulative_work: "1", tip_hash: tip, hashes: [tip] }
+    })
+  },
+  {
+    ...peers("L-R26", "POST /api/network/gossip/announce", {
+      "": ["accepted", "updated", "status", "message", "source_peer", "source_gossip_endpoint", "snapshot"]
+    }),
+    body: () => ({ announcement: announcementOf(42) })
+  },
+  {
+    ...peers(
+      "L-R27",
+      "POST /api/network/blocks",
+      { "": ["accepted", "appended", "replaced", "message", "snapshot"] },
+      202
+    ),
+    body: ({ block }) => ({ block })
+  },
   open("L-R28", "GET /api/hash/sha256/a%20b/c", hashed),
   open("L-R28", "GET /hashing/sha256/a%20b/c", hashed),
   open("L-R28", "GET /hashing/sha256", { "": ["message"] }),
   open("L-R29", "GET /get_remote_chain", { "": ["peers", "message"] })
-]
-
-/** Routes, of rows or of examples, that are not in the contract yet. Who adds a part takes its routes out of here. */
-export const awaited: ReadonlyArray<string> = [
-  "POST /api/peers",
-  "POST /api/consensus/resolve",
-  "GET /livez",
-  "GET /startupz",
-  "POST /api/admin/backup",
-  "POST /api/peers/{id}/ban",
-  "POST /api/peers/{id}/unban",
-  "POST /api/peers/{id}/remove",
-  "GET /api/headers/raw",
-  "GET /api/blocks/raw",
-  "GET /api/network/peers",
-  "POST /api/network/inventory",
-  "POST /api/network/blocks",
-  "POST /api/network/transactions",
-  "POST /api/network/gossip/announce",
-  "POST /api/network/p2p/peer-update",
-  "POST /api/network/p2p/peer-failure"
 ]

@@ -1,10 +1,15 @@
-/** Writes what docs/ has from the contract: the Postman collection and the file of requests. `bun run contract`. */
-import { mkdirSync, writeFileSync } from "node:fs"
+/** Writes what docs/ has from the contract: the Postman collection, the file of requests, the table of routes. `bun run contract`. */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { makeCollection, makeRequestFile } from "../src/http/collection.ts"
+import { makeCollection, makeRequestFile, makeRouteTable } from "../src/http/collection.ts"
+
+/** A page with the table where its heading is, up to the next one. */
+const withRoutes = (page: string): string =>
+  page.replace(/(?<=\n## Every route\n\n)[\s\S]*?(?=\n## |$)/, () => `${makeRouteTable()}\n`)
 
 /** Their paths in docs/, and what they must hold. */
 export const contractFiles = (): Readonly<Record<string, string>> => ({
+  "api.md": withRoutes(readFileSync(join(import.meta.dir, "../docs/api.md"), "utf8")),
   "postman/cairn.postman_collection.json": `${JSON.stringify(makeCollection(), null, 2)}\n`,
   "api.http": makeRequestFile()
 })

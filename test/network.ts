@@ -6,7 +6,16 @@ import { Clock, Effect } from "effect"
 import { startTree, type Tree } from "../actors/tree.ts"
 import type { ChainSpec } from "../src/block/genesis.ts"
 import { makeRules } from "../src/chain/rules.ts"
-import { defaults, type GossipConfig, type NodeConfig } from "../src/config.ts"
+import { backupWorld } from "../src/cli/backups.ts"
+import { saveSpec } from "../src/cli/data-folder.ts"
+import {
+  type BackupConfig,
+  defaults,
+  type GossipConfig,
+  type NodeConfig,
+  type PeerPolicy,
+  peerPolicy
+} from "../src/config.ts"
 import { makeCertificate } from "../src/crypto/certificate.ts"
 import type { CallNode } from "../src/io/call-node.ts"
 import { bunTcp } from "../src/io/tcp.ts"
@@ -41,6 +50,9 @@ export interface NodeWish {
   /** The address that it listens on. */
   readonly host?: string
   readonly gossip?: Partial<GossipConfig>
+  /** Makes backups of itself, in its folder. */
+  readonly backups?: Partial<BackupConfig>
+  readonly policy?: Partial<PeerPolicy>
 }
 
 let keys = 200
@@ -60,12 +72,18 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
     dataDir: folder,
     dev: true,
     http: { host: "127.0.0.1", port: 0, adminToken: undefined, ...wish.http },
-    peers: { host, port: 0, advertise: undefined, seeds: wish.seeds ?? [] },
+    peers: {
+      ...{ host, port: 0, advertise: undefined, seeds: wish.seeds ?? [] },
+      ...(wish.policy === undefined ? {} : { policy: { ...peerPolicy, ...wish.policy } })
+    },
     httpPeers: wish.nodes,
     gossip: wish.gossip && { ...defaults.gossip, ...plain, ...wish.gossip },
+    ...(wish.backups === undefined ? {} : { backup: { ...defaults.backup, ...wish.backups } }),
     mining: { threads: 0, proposer: undefined, onDemand: false, everyMs: undefined, ...wish.mining },
     signatureEngine: "auto"
   }
+  const random = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length))
+  if (wish.backups !== undefined) saveSpec(folder, rules.spec)
   const tree = await Effect.runPromise(
     startTree({
       config,
@@ -74,7 +92,8 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
       snapshot,
       key,
       proposer: key.address,
-      tls: makeCertificate("test", { now, serial: crypto.getRandomValues(new Uint8Array(16)) }),
+      tls: makeCertificate("test", { now, serial: random(16) }),
+      ...(wish.backups === undefined ? {} : { backups: backupWorld({ config, rules, key, httpUrl: "", random }) }),
       ...(wish.signer === undefined ? {} : { signer: wish.signer }),
       ...(wish.squeeze === undefined ? {} : { squeeze: wish.squeeze }),
       doors: {

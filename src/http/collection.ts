@@ -51,7 +51,7 @@ const folders: Readonly<Record<Route["auth"], string>> = {
 }
 
 const requestOf = (example: Example, path: string, folder: string): ReadonlyArray<Request> => {
-  const { title, route, params = {}, query = {}, body, also = [], keeps = {} } = example
+  const { title, route, params = {}, query = {}, body, status, also = [], keeps = {} } = example
   const about = known.get(route)
   if (about === undefined) return []
   const filled = path.replace(/\{([a-z]+)\}/g, (_, name: string) => params[name] ?? `{{${name}}}`)
@@ -64,7 +64,7 @@ const requestOf = (example: Example, path: string, folder: string): ReadonlyArra
       query: search.length === 0 ? "" : `?${search.join("&")}`,
       auth: about.auth,
       summary: about.summary,
-      statuses: [about.status, ...also],
+      statuses: [status ?? about.status, ...also],
       body: typeof body === "object" ? JSON.stringify(body) : body,
       keeps,
       folder
@@ -135,7 +135,9 @@ const itemOf = (request: Request) => {
 
 const about =
   "Every route of a cairn node. adminToken stands in admin.token of the data folder; a development node on this machine needs " +
-  "none. transaction is a signed transfer, as `cairn send --sign-only` prints it; the other variables fill themselves."
+  "none. peerSecret is the node's BLOCKCHAIN_PEER_SHARED_SECRET. transaction is a signed transfer, as `cairn send --sign-only` prints it. " +
+  "nodeId is a node to ban and forget: at first nobody's. announcement, nodeWord and nodeFailure are what a node signs of itself. " +
+  "The other variables fill themselves."
 
 /** The collection, in the form of Postman 2.1. */
 export const makeCollection = () => {
@@ -167,4 +169,21 @@ export const makeRequestFile = (): string => {
     ].join("\n")
   })
   return `# Made from the contract by \`bun run contract\`. ${about}\n\n${head.join("\n")}\n\n${blocks.join("\n\n")}\n`
+}
+
+/** Every route as a table for docs/api.md. */
+export const makeRouteTable = (): string => {
+  const shown = (Object.entries(routes) as ReadonlyArray<readonly [string, Route]>).map(([name, route]) => {
+    const others = Object.entries(aliases).flatMap(([alias, of]) => (of === name ? [`\`${pathOf(alias)}\``] : []))
+    return { ...route, path: pathOf(route.path), others: others.join(", ") }
+  })
+  const plain = (Object.values(plainRoutes) as ReadonlyArray<PlainRoute>).map((one) => ({
+    ...one,
+    method: "GET",
+    others: ""
+  }))
+  const rows = [...shown, ...plain].map(
+    ({ method, path, auth, summary, others }) => `| \`${method} ${path}\` | ${auth} | ${summary} | ${others} |`
+  )
+  return ["| route | class | what | also as |", "| --- | --- | --- | --- |", ...rows].join("\n")
 }

@@ -56,6 +56,8 @@ export interface Route {
   /** If not `httpBodyBytesMax`; only of a body that says its length. */
   readonly bodyBytesMax?: number
   readonly status: number
+  /** Of the same reply where what was told is nothing new. */
+  readonly noNews?: number
   readonly reply: Schema.Top
   /** Other statuses with their meaning. */
   readonly refusals: Readonly<Record<number, string>>

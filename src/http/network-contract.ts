@@ -128,6 +128,7 @@ export const networkRoutes = {
       peers: Schema.optionalKey(list(Schema.Unknown))
     }),
     status: 202,
+    noNews: 200,
     refusals: { ...refusals, 409: "our session with the node has not brought it" },
     reply: Schema.Struct({
       accepted: Schema.Boolean,
@@ -163,6 +164,7 @@ export const networkRoutes = {
     summary: "Takes a signed transaction: hex, or JSON; in a body of its own or under transaction. 200: it was known.",
     body: Schema.Union([Schema.Struct({ ...source, transaction: Schema.Unknown }), Word]),
     status: 202,
+    noNews: 200,
     refusals,
     reply: Schema.Union([
       Schema.Struct({
@@ -181,6 +183,7 @@ export const networkRoutes = {
     summary: "Takes a signed announcement, the bytes of a datagram in hex.",
     body: Schema.Struct({ announcement: bytes }),
     status: 202,
+    noNews: 200,
     refusals: {
       ...refusals,
       409: "not heard; the code says why",

@@ -78,8 +78,8 @@ const rateHeaders: Json = {
 }
 
 /** Of health routes nothing is counted. */
-const successOf = (auth: Route["auth"], content: Json): Json => ({
-  description: "success",
+const successOf = (auth: Route["auth"], content: Json, description = "success"): Json => ({
+  description,
   ...(auth === "health" ? {} : { headers: rateHeaders }),
   content
 })
@@ -98,6 +98,15 @@ export const operationOf = (name: string, route: Route, path = route.path): Json
     : { requestBody: { required: true, content: { "application/json": { schema: schemaOf(route.body) } } } }),
   responses: {
     [route.status]: successOf(route.auth, { "application/json": { schema: schemaOf(route.reply) } }),
+    ...(route.noNews === undefined
+      ? {}
+      : {
+          [route.noNews]: successOf(
+            route.auth,
+            { "application/json": { schema: schemaOf(route.reply) } },
+            "nothing new here"
+          )
+        }),
     ...refusalsOf({ ...classRefusals(route.auth), ...route.refusals }),
     default: problemAnswer("any other refusal; the code says which")
   }

@@ -32,13 +32,23 @@ export interface Running {
 
 /** Warnings may stand before it. */
 export const readyLine = (text: string): string | undefined =>
-  text.split("\n").slice(0, -1).find((line) => line.startsWith('{"ready":true'))
+  text
+    .split("\n")
+    .slice(0, -1)
+    .find((line) => line.startsWith('{"ready":true'))
 
 /** Starts `cairn start` with free ports and waits for its ready line. */
-export const start = async (...args: ReadonlyArray<string>): Promise<Running> => {
-  const child = Bun.spawn([binary, "start", "--http-port", "0", "--p2p-port", "0", ...args], {
+export const start = (...args: ReadonlyArray<string>): Promise<Running> =>
+  startWith(plainEnvironment, "--http-port", "0", "--p2p-port", "0", ...args)
+
+/** The same with these variables, and with the ports that they name. */
+export const startWith = async (
+  environment: Readonly<Record<string, string | undefined>>,
+  ...args: ReadonlyArray<string>
+): Promise<Running> => {
+  const child = Bun.spawn([binary, "start", ...args], {
     cwd: tmpdir(),
-    env: plainEnvironment,
+    env: environment,
     stdin: "ignore",
     stdout: "pipe",
     stderr: "inherit"
@@ -90,13 +100,23 @@ export const suite = (): { readonly home: ReturnType<typeof folder>; readonly be
   return { home, begin }
 }
 
+export interface Ended {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
 /** Runs a command to its end. */
-export const run = async (
+export const run = (...args: ReadonlyArray<string>): Promise<Ended> => runWith(plainEnvironment, ...args)
+
+/** The same with these variables. */
+export const runWith = async (
+  environment: Readonly<Record<string, string | undefined>>,
   ...args: ReadonlyArray<string>
-): Promise<{ readonly code: number; readonly out: string; readonly err: string }> => {
+): Promise<Ended> => {
   const child = Bun.spawn([binary, ...args], {
     cwd: tmpdir(),
-    env: plainEnvironment,
+    env: environment,
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe"
