@@ -118,6 +118,7 @@ export const makeGossip = (ports: GossipPorts): ActorSpec<State, GossipMessage> 
           else counts.unsent++
           break
         case "Found":
+          reached("gossip-found")
           ports.maintenance.tell({
             _tag: "Found",
             from: undefined,
@@ -134,6 +135,9 @@ export const makeGossip = (ports: GossipPorts): ActorSpec<State, GossipMessage> 
   const counted = ({ drop, effects }: Heard): void => {
     if (drop === undefined) counts.heard++
     else counts.drop(drop)
+    if (drop === "announcement-forged") reached("gossip-forged")
+    if (drop === "source-too-often") reached("gossip-flooded")
+    if (effects.some(({ _tag }) => _tag === "Send")) reached("gossip-passed")
     perform(effects)
   }
 
