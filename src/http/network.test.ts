@@ -194,9 +194,8 @@ test("the directory tells whom the book lets it tell, without where we see them"
     [1, "d.example:1"]
   ])
   expect(await codeOf(get("/api/network/peers?limit=65"))).toEqual([400, "query-invalid"])
-  const { facts } = node.tree.node
-  const policy = { ...peerPolicy, advertisedMax: 40 }
-  const generous = { ...facts, config: { ...facts.config, peers: { ...facts.config.peers!, policy } } }
+  const peers = { ...node.tree.node.facts.config.peers!, policy: { ...peerPolicy, advertisedMax: 40 } }
+  const generous = { ...node.tree.node.facts, config: { ...node.tree.node.facts.config, peers } }
   await replyOf("networkPeers", get("/api/network/peers", withSecret, make({ toldPeers, facts: generous })))
   expect(asked.at(-1)![0]).toBe(40)
 })
@@ -424,8 +423,8 @@ describe("a word of a node about itself", () => {
       await replyOf("peerFailure", failure(wordOf({ kind: "failure", error }, 46)))
     })
     expect(lines.length).toBe(1)
-    const [, { peer, why }] = JSON.parse(lines[0]!) as [string, { peer: string; why: string }]
-    expect([peer, why]).toEqual([
+    const [, said] = JSON.parse(lines[0]!) as [string, { peer: string; why: string }]
+    expect([said.peer, said.why]).toEqual([
       nodeIdOf(keyOf(45).publicKey),
       "no\\u{a}ERROR forged\\u{1b}[31m \\u{202e}\\\\n\\u{85}\\u{2028} Ä"
     ])
