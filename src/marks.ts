@@ -97,7 +97,6 @@ export const unsimulated: Readonly<Partial<Record<Mark, string>>> = {
   "own-double-sign": "needs two processes with one key: actors/ballots.test.ts",
   "wish-dropped": "needs an operator, and a simulated node has none: actors/ballots.test.ts",
   "final-twice": "needs more than a third of the authorities to lie: src/consensus/finality.test.ts",
-  "inbox-dropped-new": "needs an inbox filled by others while its actor stands still: actors/inbox.test.ts",
   "body-lost": "needs a peer that is mute for longer than a session may be: src/peer/sync.test.ts"
 }
 
