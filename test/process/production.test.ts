@@ -45,15 +45,17 @@ const started: Array<Running> = []
 
 /** Below the ports that the system gives to whoever dials: it is free again after a restart. */
 let port = 20_000 + (process.pid % 500) * 20
-const freePort = (): number => {
-  for (;;) {
+const freePort = async (): Promise<number> => {
+  for (; port < 32_000; port++) {
     try {
-      Bun.listen({ hostname: "127.0.0.1", port: ++port, socket: { data: () => {} } }).stop(true)
-      return port
+      Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => {} } }).stop(true)
+      ;(await Bun.udpSocket({ hostname: "127.0.0.1", port })).close()
+      return port++
     } catch {
-      if (port > 32_000) throw new Error("no port is free")
+      // Somebody has it.
     }
   }
+  throw new Error("no port is free")
 }
 
 /** What is announced to the third node goes through here, as through a cable that somebody listens at. */
@@ -227,7 +229,7 @@ beforeAll(async () => {
   for (const name of ["one", "two", "three", "stranger"]) {
     const { code, out, err } = await run("init", "--spec", at("spec.json"), "--data-dir", at(name))
     expect([code, err]).toEqual([0, ""])
-    const ports = { p2p: freePort(), gossip: freePort() }
+    const ports = { p2p: await freePort(), gossip: await freePort() }
     const { node_id } = JSON.parse(out) as { readonly node_id: string }
     members.push({ name, id: node_id, folder: at(name), ports, running: undefined })
   }
