@@ -17,7 +17,7 @@ import {
 import { gossipKeyOf } from "../src/gossip/sealed.ts"
 import { Random } from "../src/io/random.ts"
 import type { Udp, UdpFault, UdpSocket } from "../src/io/udp.ts"
-import { gossipInboxMax, gossipLookMs, gossipRetryMs, gossipSeedsMax } from "../src/limits.ts"
+import { gossipEntriesMax, gossipInboxMax, gossipLookMs, gossipRetryMs, gossipSeedsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import type { NodeShape } from "../src/node.ts"
 import type { GossipVerdict, GossipView } from "../src/node-peers.ts"
@@ -92,6 +92,12 @@ const peerOf = (facts: PeerFacts): GossipPeer | undefined => {
   return at === undefined || key === undefined ? undefined : { session, nodeId, host, port: at.port, key }
 }
 
+/** What stands for a node that nobody can send to: it tells of no place inside a network. */
+const anywhere = "anywhere.invalid"
+/** Whom we are asked by, as far as we know before: those who can send to us, or dial us. Places further inside are not announced. */
+const whereabouts = (...endpoints: ReadonlyArray<string>): string =>
+  endpoints.map((endpoint) => parseEndpoint(endpoint)?.host).find((host) => host !== undefined) ?? anywhere
+
 /** The actor of gossip. */
 export const makeGossip = (ports: GossipPorts): ActorSpec<State, GossipMessage> => {
   const { counts, options } = ports
@@ -112,6 +118,7 @@ export const makeGossip = (ports: GossipPorts): ActorSpec<State, GossipMessage> 
           else counts.unsent++
           break
         case "Found":
+          reached("gossip-found")
           ports.maintenance.tell({
             _tag: "Found",
             from: undefined,
@@ -128,6 +135,9 @@ export const makeGossip = (ports: GossipPorts): ActorSpec<State, GossipMessage> 
   const counted = ({ drop, effects }: Heard): void => {
     if (drop === undefined) counts.heard++
     else counts.drop(drop)
+    if (drop === "announcement-forged") reached("gossip-forged")
+    if (drop === "source-too-often") reached("gossip-flooded")
+    if (effects.some(({ _tag }) => _tag === "Send")) reached("gossip-passed")
     perform(effects)
   }
 
@@ -169,8 +179,10 @@ export const makeGossip = (ports: GossipPorts): ActorSpec<State, GossipMessage> 
     perform(effects)
     // For the next announcement.
     ports.maintenance.tell({
-      _tag: "Advertise",
-      to: 0,
+      _tag: "Tell",
+      except: undefined,
+      host: whereabouts(options.gossipEndpoint, ports.endpoint()),
+      max: gossipEntriesMax,
       reply: replyWith((found) => {
         ports.self().tell({ _tag: "Entries", endpoints: found.map(({ endpoint }) => endpoint) })
       })

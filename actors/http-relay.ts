@@ -58,7 +58,8 @@ export const makeHttpRelay = (ports: HttpRelayPorts): ActorSpec<State, HttpRelay
       ...(body === undefined ? {} : { body }),
       timeoutMs: body === undefined ? policy.timeoutMs : 4 * policy.timeoutMs,
       bytesMax: rawAnswerBytesMax,
-      allowPrivate: ports.allowPrivate
+      allowPrivate: ports.allowPrivate,
+      requireHttps: policy.requireHttps
     })
     ports.fork(
       Effect.matchEffect(question, {

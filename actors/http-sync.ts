@@ -103,7 +103,8 @@ export const makeHttpSync = (ports: HttpSyncPorts): ActorSpec<State, HttpSyncMes
         : {}),
       timeoutMs: isBodies ? 4 * policy.timeoutMs : policy.timeoutMs,
       bytesMax: isBodies ? rawBlocksBytesMax : rawAnswerBytesMax,
-      allowPrivate: ports.allowPrivate
+      allowPrivate: ports.allowPrivate,
+      requireHttps: policy.requireHttps
     })
     const told = Effect.matchEffect(question, {
       onSuccess: heard,

@@ -1,6 +1,8 @@
 /** The node as outsiders see it, answered by asks to actors and by reads of the last commit. See src/node.ts. */
 import { Clock, Effect } from "effect"
+import { assert } from "../src/assert.ts"
 import { decodePage, summarize } from "../src/block/state-page.ts"
+import { decodeHeader, type Target } from "../src/block/header.ts"
 import { locatorHeights } from "../src/chain/locator.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
 import type { Rules } from "../src/chain/rules.ts"
@@ -93,7 +95,8 @@ const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["st
         tip: snapshot.tip(),
         counts: snapshot.counts(),
         finalHeight: snapshot.finalHeight(),
-        averageBlockMs: averageOf(snapshot)
+        averageBlockMs: averageOf(snapshot),
+        nextTarget: nextTargetOf(snapshot, ports.rules)
       }))
       const totals = yield* mempool.ask<PoolTotals>((reply) => ({ _tag: "Totals", reply }))
       const peers = yield* ports.maintenance.ask<ReadonlyArray<PeerView>>((reply) => ({ _tag: "Peers", reply }))
@@ -110,6 +113,7 @@ const makeStats = (ports: NodePorts, miningActive: () => boolean): NodeShape["st
         knownPeers: peers.length,
         work: base.tip.work,
         averageBlockMs: base.averageBlockMs,
+        nextTarget: base.nextTarget,
         supply: ledger.supplyAt(base.tip.header.height),
         queuedFees: totals.fees as Amount,
         pendingValue: Math.min(totals.value, Number.MAX_SAFE_INTEGER) as Amount,
@@ -328,7 +332,17 @@ const overtaken = new Unavailable({ actor: "miner", reason: "another branch has 
 
 const mapRow = <R, A>(row: R | undefined, f: (row: R) => A): A | undefined => (row === undefined ? undefined : f(row))
 
-/** The place after which a page goes on: units, and a key of so many bytes. */
+/** Of the block after the tip, from as many headers as the rule looks back. */
+const nextTargetOf = (snapshot: Snapshot, { consensus }: Rules): Target =>
+  consensus.nextTarget({
+    parent: snapshot.tip().header,
+    at: (height) => {
+      const [found] = snapshot.headersFrom(height, 1)
+      const header = found === undefined ? undefined : decodeHeader(found.bytes)
+      assert(header !== undefined, "the best branch has a header at each height")
+      return header
+    }
+  })
 
 /** Mean milliseconds between the last blocks; the genesis time is not a measurement. */
 const averageOf = (snapshot: Snapshot): number | undefined => {

@@ -109,6 +109,8 @@ export interface HttpPeersConfig {
   readonly urls: ReadonlyArray<string>
   /** May they stand at loopback and private addresses? Undefined: those of a development node may. */
   readonly allowPrivate?: boolean
+  /** Of a node that speaks to no peers; undefined: that of the peers, or `peerPolicy`. */
+  readonly policy?: PeerPolicy
 }
 
 /** Announcements by UDP (L 1.8). */
@@ -194,9 +196,10 @@ export interface NodeConfig {
 }
 
 /** What may be shown: secrets are left out. */
-export const withoutSecrets = ({ http, ...config }: NodeConfig): NodeConfig => ({
+export const withoutSecrets = ({ http, backup, ...config }: NodeConfig): NodeConfig => ({
   ...config,
-  http: { ...http, adminToken: undefined, peerSecret: undefined }
+  http: { ...http, adminToken: undefined, peerSecret: undefined },
+  ...(backup === undefined ? {} : { backup: { ...backup, passphrase: undefined } })
 })
 
 /** Ports and hosts where nothing is said; ports and rates are those of the reference systems (L 1.3, C-C3). */
@@ -217,7 +220,7 @@ export const httpNodesOf = ({ peers, httpPeers, http, dev }: NodeConfig) => ({
   urls: [...new Set([...(peers?.bootstrap ?? []), ...(httpPeers?.urls ?? [])])],
   allowPrivate: httpPeers?.allowPrivate ?? dev,
   secret: http.peerSecret,
-  policy: peers?.policy ?? peerPolicy
+  policy: peers?.policy ?? httpPeers?.policy ?? peerPolicy
 })
 
 /** Splits host:port; brackets around IPv6. Undefined if it is not that. */

@@ -285,6 +285,8 @@ export const pullMsMax = 5_000
 export const relayedMax = 256
 /** Nodes whose last signed word is remembered, so that it is not replayed; the oldest goes first, and what is older than it is refused. */
 export const peerWordsMax = 4_096
+/** Milliseconds between two lines of the log about nodes that say they did not reach us: they may say so 600 times a minute. */
+export const peerFailureLogMs = 10_000
 /** Rows of one HTTP page. */
 export const httpPageMax = 256
 /** Clients whose rate of HTTP requests is kept, of each class of routes: 16 bytes each. Others share the debts of those. A multiple of 8. */

@@ -33,6 +33,12 @@ export const marks = {
   "serve-waited": "blocks asked for waited until the peer had read others",
   "serve-full": "a peer asked for more blocks than may wait for it",
   "gossip-behind": "a peer announced by UDP that its branch has more work than ours",
+  "gossip-found": "an announcement told of somewhere to dial",
+  "gossip-passed": "what another node announced was passed on",
+  "gossip-forged": "an announcement was refused that its node has not signed",
+  "gossip-flooded": "a datagram was not heard, because so many had come from its source",
+  "anchor-dialled": "a node that was dialled before the restart was dialled first after it",
+  "peer-unreachable": "an endpoint was dialled in vain so often that it rests as long as a ban lasts",
   "inbox-refused": "a full inbox refused a message whose sender hears so",
   "inbox-waited": "a sender waited for room in an inbox",
   "inbox-dropped-new": "a full inbox lost a new message",
@@ -92,7 +98,6 @@ export const unsimulated: Readonly<Partial<Record<Mark, string>>> = {
   "wish-dropped": "needs an operator, and a simulated node has none: actors/ballots.test.ts",
   "final-twice": "needs more than a third of the authorities to lie: src/consensus/finality.test.ts",
   "inbox-dropped-new": "needs an inbox filled by others while its actor stands still: actors/inbox.test.ts",
-  "gossip-behind": "the plans of the swarm have no UDP: test/scenario/gossip.test.ts",
   "body-lost": "needs a peer that is mute for longer than a session may be: src/peer/sync.test.ts"
 }
 

@@ -1,7 +1,7 @@
 /** The node as outsiders see it: what the HTTP interface and the command line may ask. Actors and store stand behind it. */
 import { Context, Data, type Effect } from "effect"
 import type { Block } from "./block/block.ts"
-import type { BlockHash, Header, Height } from "./block/header.ts"
+import type { BlockHash, Header, Height, Target } from "./block/header.ts"
 import type { AccountProof, CoinProof, TransactionProof } from "./block/proof.ts"
 import type { BlockReject } from "./chain/reject.ts"
 import type { Rules } from "./chain/rules.ts"
@@ -203,6 +203,8 @@ export interface Stats {
   readonly peers: number
   readonly knownPeers: number
   readonly work: bigint
+  /** That the next block must meet. */
+  readonly nextTarget: Target
   readonly averageBlockMs: number | undefined
   readonly supply: Amount
   readonly queuedFees: Amount

@@ -2,7 +2,7 @@
 import { Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { payloadBytesMax } from "../limits.ts"
-import { consensuses, type Fault, faults, models, type SimOptions } from "../sim/plan.ts"
+import { consensuses, type Fault, faults, gossipForms, models, type SimOptions } from "../sim/plan.ts"
 import { attempt } from "./attempt.ts"
 import { failure } from "./failure.ts"
 import { type Look, simOne, simReplay, simShrink, simSwarm } from "./sim.ts"
@@ -54,6 +54,12 @@ const flags = {
       maximum: 10_000
     }
   ).pipe(Flag.optional),
+  gossip: Flag.Literals("gossip", gossipForms).pipe(
+    Flag.withDescription(
+      "Nodes announce by UDP: in the plain form too, or only under seals; in a swarm the seed decides"
+    ),
+    Flag.optional
+  ),
   preempt: between("preempt", "Probability that a fiber is interrupted between two operations", {
     minimum: 0,
     maximum: 1
@@ -114,6 +120,7 @@ const fixedOf = (input: Input): Partial<SimOptions> => {
     ["blockMs", Option.map(input.blockSeconds, (seconds) => seconds * 1000)],
     ["payloadBytesMax", input.payload],
     ["checkpointBlocks", input.checkpoints],
+    ["gossip", input.gossip],
     ["preempt", input.preempt],
     ["strategy", input.strategy]
   ]

@@ -8,6 +8,12 @@ export const bytesOfText = (text: string): Uint8Array | undefined =>
 /** Control characters, marks that turn the direction of reading, and whatever else shows nothing; but lines, tabs and what joins. */
 const unseen = /[^\P{C}\n\t\u200c\u200d]/u
 
+/** What somebody else wrote, for one line of a log: what cannot be seen, or would end the line, as \u{…}. */
+export const onOneLine = (text: string): string =>
+  text.replace(/[\\\p{C}\p{Zl}\p{Zp}]/gu, (sign) =>
+    sign === "\\" ? "\\\\" : `\\u{${sign.codePointAt(0)!.toString(16)}}`
+  )
+
 /** The text that bytes hold, if it is UTF-8 and all of it can be seen: nothing in it may change how the rest is shown. */
 export const textOfBytes = (bytes: Uint8Array): string | undefined => {
   const text = fromUtf8(bytes)

@@ -72,7 +72,9 @@ const Config = Schema.Struct({
       policy: optional(Policy)
     })
   ),
-  httpPeers: optional(Schema.Struct({ urls: Schema.Array(Text), allowPrivate: optional(Schema.Boolean) })),
+  httpPeers: optional(
+    Schema.Struct({ urls: Schema.Array(Text), allowPrivate: optional(Schema.Boolean), policy: optional(Policy) })
+  ),
   pendingMax: optional(Schema.Int),
   mining: Schema.Struct({
     threads: Schema.Int,

@@ -93,6 +93,11 @@ export class Access {
     this.guessLines = new Rate(httpGuessLinesPerMinute, key, 8)
   }
 
+  /** May a client of some class ask only so often? */
+  get isLimited(): boolean {
+    return this.rates.size > 0
+  }
+
   /** Says who may call a route. */
   admit(method: string, path: string, name: Class): void {
     this.classes.set(`${method} ${path}`, name)

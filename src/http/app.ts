@@ -70,7 +70,7 @@ const makeAccess = ({ node, adminToken, peerSecret, access = {} }: AppOptions): 
 
 /** The routes of the contract. */
 const addRoutes = (app: Hono, access: Access, options: AppOptions): void => {
-  const handlers = makeHandlers(options.node, { hasPage: options.page.size > 0 })
+  const handlers = makeHandlers(options.node, { hasPage: options.page.size > 0, isLimited: access.isLimited })
   for (const [name, route] of Object.entries(routes) as ReadonlyArray<readonly [RouteName, Route]>) {
     const paths = [route.path, ...Object.entries(aliases).flatMap(([path, target]) => (target === name ? [path] : []))]
     for (const path of paths) {

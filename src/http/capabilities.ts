@@ -1,11 +1,12 @@
 /** What this node does, by the names of the reference system (L 1.2) and some of ours: true only if it is so here and now. */
-import { defaults } from "../config.ts"
 import type { NodeFacts } from "../node.ts"
 
 /** What only the app knows of itself. */
 export interface AppFacts {
   /** Is the page served? */
   readonly hasPage: boolean
+  /** May clients ask only so often, in a class at least? */
+  readonly isLimited: boolean
 }
 
 /** What concerns peers: false throughout on a node that speaks to none. */
@@ -40,9 +41,11 @@ const byTheChain = ({ rules }: NodeFacts): Readonly<Record<string, boolean>> => 
   }
 }
 
-export const capabilitiesOf = (facts: NodeFacts, { hasPage }: AppFacts): Readonly<Record<string, boolean>> => {
+export const capabilitiesOf = (
+  facts: NodeFacts,
+  { hasPage, isLimited }: AppFacts
+): Readonly<Record<string, boolean>> => {
   const { http } = facts.config
-  const rates = http.rates ?? defaults.rates
   return {
     ...byTheChain(facts),
     ...amongPeers(facts),
@@ -51,7 +54,7 @@ export const capabilitiesOf = (facts: NodeFacts, { hasPage }: AppFacts): Readonl
     admin_authentication: !facts.dev,
     // Peers sign their hello, and over HTTP show a secret without which nobody is heard.
     peer_authentication: true,
-    rate_limiting: Object.values(rates).some((rate) => rate > 0),
+    rate_limiting: isLimited,
     frontend_console: hasPage,
     frontend_learn: hasPage,
     full_history: !facts.prunedTo,

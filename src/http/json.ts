@@ -10,6 +10,7 @@ import { bitsOf } from "../consensus/difficulty.ts"
 import { inTurnWeight, slotOf } from "../consensus/rota.ts"
 import { type Address, formatAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
+import { placeOf } from "../discovery/place.ts"
 import { decodeAccount, keyOf } from "../ledger/account.ts"
 import { coinKey, decodeCoin, decodeOutpoint, outputsOf } from "../ledger/coin.ts"
 import { formatTransaction } from "../ledger/transaction-text.ts"
@@ -31,7 +32,7 @@ import type {
   TransactionView
 } from "../node.ts"
 import type { CheckpointView, FinalityView } from "../node-authorities.ts"
-import type { PeerView } from "../node-peers.ts"
+import type { GossipView, PeerView } from "../node-peers.ts"
 import type { NodeState } from "../ready.ts"
 import type { ReplyOf, RouteName } from "./contract.ts"
 
@@ -304,13 +305,19 @@ export const backupsJson = (backups: BackupsView | undefined): Json<"stats", "st
   }
 }
 
+const gossipJson = (view: GossipView | undefined): Json<"stats", "stats">["gossip"] => {
+  if (view === undefined) return null
+  const { peers, seeds, nodes, sent, heard, unsent, dropped } = view
+  return { peers, seeds, nodes, sent, heard, unsent, dropped }
+}
+
 export const statsJson = (
   facts: NodeFacts,
   context: {
     readonly stats: Stats
     readonly tip: HeaderView["header"]
-    readonly nextTarget: Uint8Array
     readonly peers: ReadonlyArray<PeerView>
+    readonly gossip: GossipView | undefined
   }
 ): Json<"stats", "stats"> => {
   const { stats, tip } = context
@@ -326,7 +333,7 @@ export const statsJson = (
     accounts: stats.accounts,
     coins: stats.coins ?? null,
     mining_reward: facts.rules.ledger.rewardAt(tip.height + 1),
-    difficulty_prefix: prefixOf(context.nextTarget),
+    difficulty_prefix: prefixOf(stats.nextTarget),
     tip_difficulty_prefix: prefixOf(tip.target),
     target_block_seconds: difficulty.blockMs / 1000,
     difficulty_adjustment_window: windowOf(difficulty),
@@ -343,7 +350,8 @@ export const statsJson = (
     sync: syncJson(stats.sync),
     ...(stats.finalHeight === undefined ? {} : { final_height: stats.finalHeight }),
     past: stats.past === undefined ? null : pastJson(stats.past),
-    backups: backupsJson(stats.backups)
+    backups: backupsJson(stats.backups),
+    gossip: gossipJson(context.gossip)
   }
 }
 
@@ -397,7 +405,7 @@ const difficultyJson = ({ spec, genesis }: NodeFacts["rules"]) => {
 }
 
 const transportsJson = (facts: NodeFacts): Json<"stats", "meta">["transports"] => {
-  const { p2pEndpoint, config } = facts
+  const { p2pEndpoint, gossipEndpoint, config } = facts
   const portOf = (endpoint: string | undefined): number | null => parseEndpoint(endpoint ?? "")?.port ?? null
   const { gossip } = config
   return {
@@ -407,9 +415,15 @@ const transportsJson = (facts: NodeFacts): Json<"stats", "meta">["transports"] =
         ? null
         : { protocol: "cairn/1", endpoint: p2pEndpoint ?? null, port: portOf(p2pEndpoint), tls: true },
     gossip:
-      gossip === undefined
+      gossip === undefined || gossipEndpoint === undefined
         ? null
-        : { protocol: "udp", endpoint: gossip.advertise ?? null, port: gossip.port, fanout: gossip.fanout }
+        : {
+            protocol: "udp",
+            endpoint: placeOf(gossipEndpoint) === "unspecified" ? null : gossipEndpoint,
+            port: portOf(gossipEndpoint),
+            fanout: gossip.fanout,
+            plaintext: gossip.plaintext
+          }
   }
 }
 
@@ -436,7 +450,7 @@ export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"sta
       max_peers: Math.min(peersMaxOf(spec), policy.peersMax),
       max_peers_per_ip: policy.perIpMax,
       max_peers_per_subnet: policy.perSubnetMax,
-      max_pending_transactions: pendingTransactionsMax,
+      max_pending_transactions: facts.config.pendingMax ?? pendingTransactionsMax,
       max_transactions_per_block: spec.block.transactionsMax,
       max_block_bytes: spec.block.bytesMax,
       max_transaction_note_bytes: spec.ledger.noteBytesMax,

@@ -6,8 +6,7 @@ import { keyOf, specOf } from "../../test/fixtures.ts"
 import { startNode, type TestNode } from "../../test/network.ts"
 import { makeRules } from "../chain/rules.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
-import type { NodeConfig } from "../config.ts"
-import { defaults, peerPolicy } from "../config.ts"
+import { defaults, type NodeConfig, peerPolicy, type RateConfig } from "../config.ts"
 import { formatAddress } from "../crypto/address.ts"
 import { keypairOf } from "../crypto/keys.ts"
 import type { NodeFacts } from "../node.ts"
@@ -201,17 +200,21 @@ describe("the snapshot", () => {
     const gossip = {
       host: "::",
       port: 19_090,
-      advertise: "node.example:19090",
+      advertise: undefined,
       seeds: [],
       plaintext: false,
       ...defaults.gossip
     }
+    const gossipEndpoint = "node.example:19090"
     const { peers, ...alone } = facts.config
     const policy = { ...peerPolicy, peersMax: 7, perIpMax: 2, perSubnetMax: 3 }
-    const told = await metaOf({ config: { ...facts.config, gossip, peers: { ...peers!, policy } } })
+    const told = await metaOf({ config: { ...facts.config, gossip, peers: { ...peers!, policy } }, gossipEndpoint })
     const port = Number(facts.p2pEndpoint!.split(":")[1])
     expect(told.transports.p2p).toEqual({ protocol: "cairn/1", endpoint: facts.p2pEndpoint!, port, tls: true })
-    expect(told.transports.gossip).toEqual({ protocol: "udp", endpoint: "node.example:19090", port: 19_090, fanout: 3 })
+    const udp = { protocol: "udp", endpoint: gossipEndpoint, port: 19_090, fanout: 3, plaintext: false }
+    expect(told.transports.gossip).toEqual(udp)
+    const anywhere = await metaOf({ config: { ...facts.config, gossip }, gossipEndpoint: "0.0.0.0:4" })
+    expect(anywhere.transports.gossip).toEqual({ ...udp, endpoint: null, port: 4 })
     expect(told.limits).toMatchObject({ max_peers: 7, max_peers_per_ip: 2, max_peers_per_subnet: 3 })
     const { transports } = await metaOf({ config: { ...alone, peers: undefined } })
     expect([transports.p2p, transports.gossip]).toEqual([null, null])
@@ -262,9 +265,30 @@ test("work, its sum and the next difficulty are told as the reference system cou
   }
 })
 
+test("the next difficulty of a chain with a long window is that which its next block has (L-B6)", async () => {
+  const bounds = { prefixStart: 1, prefixMin: 1, prefixMax: 6 }
+  const slow = await startNode({
+    spec: specOf({ difficulty: { rule: "prefix-window", blockMs: 30_000, windowBlocks: 130, ...bounds } })
+  })
+  try {
+    const other = makeApp({
+      ...{ node: slow.tree.node, context: Context.empty(), adminToken: token, page: new Map(), hosts: [] }
+    })
+    const told = async () => ((await (await ask(other, "/api/stats")).json()) as ReplyOf<"stats">).stats
+    for (let height = 1; height <= 131; height++) {
+      const { difficulty_prefix: expected } = await told()
+      await Effect.runPromise(slow.tree.node.mine(undefined))
+      expect([height, (await told()).tip_difficulty_prefix]).toEqual([height, expected])
+    }
+    expect((await told()).tip_difficulty_prefix).toBe("00")
+  } finally {
+    await slow.stop()
+  }
+})
+
 describe("a capability", () => {
   const of = (changed: Partial<NodeFacts>, hasPage = true) =>
-    capabilitiesOf({ ...node.tree.node.facts, ...changed }, { hasPage })
+    capabilitiesOf({ ...node.tree.node.facts, ...changed }, { hasPage, isLimited: true })
   const config = (changed: Partial<NodeConfig>): Partial<NodeFacts> => ({
     config: { ...node.tree.node.facts.config, ...changed }
   })
@@ -280,7 +304,7 @@ describe("a capability", () => {
     expect(without({ dev: true })).toEqual(["admin_authentication"])
     expect(without({}, false)).toEqual(["frontend_console", "frontend_learn"])
     expect(without(config({ filters: false }))).toEqual(["block_filters"])
-    expect(without(config({ http: { ...http(), rates: { public: 0, admin: 0, peer: 0 } } }))).toEqual(["rate_limiting"])
+    expect(without({ prunedTo: 3 })).toEqual(["full_history"])
     const { peers } = node.tree.node.facts.config
     const still = { ...peers!, policy: { ...peerPolicy, maintenanceMs: undefined } }
     expect(without(config({ peers: still }))).toEqual(["background_maintenance"])
@@ -296,6 +320,24 @@ describe("a capability", () => {
     ])
     expect(without({ rules: makeRules(specOf({ model: "utxo" })) })).toEqual(["nonce_enforcement"])
     expect(without({ rules: makeRules(specOf({ authorities: 3 })) })).toEqual(["most_cumulative_work_consensus"])
+  })
+
+  test("of limits is told by what the gate does, whatever was chosen", async () => {
+    const inside = node.tree.node
+    const limited = async (rates: RateConfig | undefined): Promise<boolean> => {
+      const other = makeApp({
+        ...{ node: inside, context: Context.empty(), adminToken: token, page: new Map(), hosts: [] },
+        ...(rates === undefined ? {} : { access: { rates } })
+      })
+      const { capabilities } = (await (await ask(other, "/api/info")).json()) as ReplyOf<"info">
+      return capabilities["rate_limiting"]!
+    }
+    expect([
+      await limited(undefined),
+      await limited({ public: 0, admin: 0, peer: 0 }),
+      await limited({ public: 0, admin: 0, peer: 1 }),
+      await limited(defaults.rates)
+    ]).toEqual([false, false, true, true])
   })
 
   test("that is off comes with what makes it so", () => {

@@ -5,8 +5,6 @@ import { bytes, count, hash, list, Meta, nullable, Service, text, Transaction } 
 
 const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
-/** Bytes of a block: too long for a pattern with groups. */
-const long = Schema.String.check(Schema.isPattern(/^[0-9a-f]*$/u))
 const Tip = Schema.Struct({ height: count, hash, cumulative_work: text })
 /** A peer as others are told of it: what it said of itself, and the certificate that it showed; not where it was seen. */
 const PeerRecord = Schema.Struct({
@@ -70,7 +68,7 @@ export const networkRoutes = {
     query: Schema.Struct({ hashes: list(hash).check(Schema.isMinLength(1), Schema.isMaxLength(rawBlocksMax)) }),
     status: 200,
     refusals: { 400: "a wrong parameter" },
-    reply: Schema.Struct({ count, blocks: list(long) })
+    reply: Schema.Struct({ count, blocks: list(bytes) })
   },
   resolve: {
     method: "POST",

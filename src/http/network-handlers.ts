@@ -6,13 +6,14 @@ import { Clock, Effect, Result } from "effect"
 import { type Block, encodeBlock } from "../block/block.ts"
 import type { BlockHash } from "../block/header.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
-import { peerPolicy } from "../config.ts"
+import { onOneLine } from "../codec/text.ts"
+import { httpNodesOf, peerPolicy } from "../config.ts"
 import { HeardWords, type PeerWord, peerWordAdvice, type PeerWordKind, readPeerWord } from "../discovery/peer-word.ts"
 import type { TransactionReject } from "../ledger/reject.ts"
 import type { Transaction } from "../ledger/transaction.ts"
 import { formatTransaction, parseTransaction } from "../ledger/transaction-text.ts"
-import { blockBytesMax, rawHeadersMax } from "../limits.ts"
-import type { Answer, NodeShape, Tip } from "../node.ts"
+import { blockBytesMax, peerFailureLogMs, rawHeadersMax } from "../limits.ts"
+import type { Answer, NodeFacts, NodeShape, Tip } from "../node.ts"
 import type { InspectedNode, PeerView, ToldPeer } from "../node-peers.ts"
 import { readBlock } from "./block-text.ts"
 import { type AppFacts, capabilitiesOf } from "./capabilities.ts"
@@ -122,7 +123,7 @@ const directoryHandler =
   ({ query, remote }) =>
     Effect.gen(function* () {
       const { facts } = node
-      const limit = (query["limit"] as number | undefined) ?? peerPolicy.advertisedMax
+      const limit = (query["limit"] as number | undefined) ?? (facts.config.peers?.policy ?? peerPolicy).advertisedMax
       const told = yield* node.toldPeers(limit, query["exclude"] as string | undefined, remote)
       const { header } = yield* node.tip()
       return {
@@ -298,16 +299,22 @@ const announceHandler =
 const statuses: Readonly<Record<string, number>> = { "peer-word-replayed": 409 }
 
 /** Hears what nodes sign of themselves. An endpoint may be dialled; nothing is fetched, and no score changes. */
-const wordHandler =
-  (node: NodeShape, words: HeardWords, kind: PeerWordKind) =>
-  ({ body }: Input): Answer<Output<"peerUpdate">> =>
+const wordHandler = (node: NodeShape, words: HeardWords, kind: PeerWordKind) => {
+  let loggedAt = Number.NEGATIVE_INFINITY
+  const log = ({ nodeId, error }: PeerWord, now: number): Effect.Effect<void> => {
+    if (Math.abs(now - loggedAt) < peerFailureLogMs) return Effect.void
+    loggedAt = now
+    return Effect.logInfo("a node says that it did not reach us", { peer: nodeId, why: onOneLine(error) })
+  }
+  return ({ body }: Input): Answer<Output<"peerUpdate">> =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const read = readPeerWord(body, kind)
-      const refused = Result.isFailure(read) ? read.failure : words.hear(read.success, now, isNodeUrl)
+      const refused = Result.isFailure(read) ? read.failure : words.hear(read.success, now, isNodeUrl(node.facts))
       if (Result.isFailure(read) || refused !== undefined)
         return problem(statuses[refused!] ?? 400, refused!, peerWordAdvice[refused!])
       const word: PeerWord = read.success
+      if (kind === "failure") yield* log(word, now)
       const isDialled = kind === "update" && word.endpoint !== ""
       if (isDialled) yield* node.heard({ nodeId: word.nodeId, endpoint: word.endpoint })
       const { nodeId: node_id, endpoint, nodeUrl, gossipEndpoint } = word
@@ -319,11 +326,16 @@ const wordHandler =
       }
       return { reply: { accepted: true, peer, discovered: isDialled ? [endpoint] : [] } }
     })
-
-const isNodeUrl = (text: string): boolean => {
-  const url = URL.parse(text)
-  return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === ""
 }
+
+/** Is it the URL of a node, of https if that is all that this node would ask? */
+const isNodeUrl =
+  ({ config }: NodeFacts) =>
+  (text: string): boolean => {
+    const url = URL.parse(text)
+    const scheme = httpNodesOf(config).policy.requireHttps === true ? /^https:$/ : /^https?:$/
+    return url !== null && scheme.test(url.protocol) && url.username === "" && url.password === ""
+  }
 
 export const networkHandlers = (node: NodeShape, app: AppFacts): Pick<Handlers, Names | Words> => {
   const { ledger } = node.facts.rules.spec

@@ -1,20 +1,23 @@
 /** The routes between nodes: who has the secret is a peer and no more; what it says of others is a hint, what of itself signed. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { Context, Effect, Exit, Schema } from "effect"
+import { Context, Effect, Exit, Logger, Schema } from "effect"
 import type { Hono } from "hono"
 import { keyOf, specOf, TestChain, transfer } from "../../test/fixtures.ts"
 import { startNode, type TestNode, until } from "../../test/network.ts"
 import { encodeBlock } from "../block/block.ts"
 import { headerBytes } from "../block/header.ts"
-import { toHex } from "../codec/bytes.ts"
+import { concat, toHex } from "../codec/bytes.ts"
+import { peerPolicy } from "../config.ts"
 import { formatPeerWord, makePeerWord, type PeerWords } from "../discovery/peer-word.ts"
 import { formatTransfer } from "../ledger/transfer-text.ts"
 import { blockBytesMax, httpBlockBytesMax, httpBodyBytesMax, rawBlocksMax, rawHeadersMax } from "../limits.ts"
 import { CallFault, type CallNode } from "../io/call-node.ts"
 import type { NodeShape } from "../node.ts"
+import { nodeIdOf } from "../transport/hello.ts"
 import { makeApp } from "./app.ts"
 import { type ReplyOf, type Route, type RouteName, routes } from "./contract.ts"
 import { networkRoutes } from "./network-contract.ts"
+import { bytes } from "./shapes.ts"
 
 const secret = "a secret of the peers"
 const token = "0123456789abcdef0123456789abcdef"
@@ -24,10 +27,10 @@ let app: Hono
 const fetched: Array<string> = []
 const realFetch = globalThis.fetch
 
-const make = (overrides: Partial<NodeShape> = {}): Hono =>
+const make = (overrides: Partial<NodeShape> = {}, context: Context.Context<never> = Context.empty()): Hono =>
   makeApp({
     node: { ...node.tree.node, ...overrides },
-    context: Context.empty(),
+    context,
     adminToken: token,
     access: { peerSecret: secret },
     page: new Map(),
@@ -192,6 +195,11 @@ test("the directory tells whom the book lets it tell, without where we see them"
     [1, "d.example:1"]
   ])
   expect(await codeOf(get("/api/network/peers?limit=65"))).toEqual([400, "query-invalid"])
+  const { facts } = node.tree.node
+  const policy = { ...peerPolicy, advertisedMax: 40 }
+  const generous = { ...facts, config: { ...facts.config, peers: { ...facts.config.peers!, policy } } }
+  await replyOf("networkPeers", get("/api/network/peers", withSecret, make({ toldPeers, facts: generous })))
+  expect(asked.at(-1)![0]).toBe(40)
 })
 
 describe("an inventory", () => {
@@ -349,6 +357,31 @@ test("a transaction is taken once, and then known; a wrong one is refused by its
     expect([transaction, (await codeOf(bring({ transaction })))[0]]).toEqual([transaction, 400])
 })
 
+test("bytes are hex of whole bytes, however many: a block of the greatest length, too", () => {
+  const decode = Schema.decodeUnknownExit(bytes)
+  const long = "ab".repeat(blockBytesMax)
+  expect(["", "ab", long].map((hex) => Exit.isSuccess(decode(hex)))).toEqual([true, true, true])
+  for (const hex of ["a", "AB", "0x", "g0", `${long}a`, `${long}zz`, 7, null])
+    expect(Exit.isSuccess(decode(hex))).toBe(false)
+})
+
+test("what is said by UDP is counted in the figures of a node that says something there", async () => {
+  const other = await startNode({ gossip: {} })
+  try {
+    const by = make({ ...other.tree.node })
+    const announcement = toHex(concat(new Uint8Array([1, 0]), new Uint8Array(40)))
+    const headers = { ...withSecret }
+    expect((await codeOf(post("/api/network/gossip/announce", { announcement }, headers, by)))[0]).toBe(409)
+    const { stats, meta } = await replyOf("stats", get("/api/stats", {}, by))
+    expect(stats.gossip).toMatchObject({ peers: 0, seeds: 0, dropped: { "announcement-malformed": 1 } })
+    const { endpoint, port } = meta.transports.gossip!
+    expect([endpoint, port]).toEqual([other.tree.node.facts.gossipEndpoint!, Number(endpoint!.split(":")[1])])
+    expect((await replyOf("stats", get("/api/stats", {}))).stats.gossip).toBeNull()
+  } finally {
+    await other.stop()
+  }
+})
+
 test("an announcement goes to who hears them, with where it came from; without anybody it is refused", async () => {
   const bring = (body: unknown, by = app) => post("/api/network/gossip/announce", body, withSecret, by)
   expect(await codeOf(bring({ announcement: "00" }))).toEqual([503, "gossip-off"])
@@ -378,6 +411,17 @@ test("an announcement goes to who hears them, with where it came from; without a
     expect(await codeOf(bring(body, by))).toEqual([400, "body-invalid"])
 })
 
+/** What is written to the log meanwhile. */
+const logged = async (during: () => Promise<unknown>): Promise<ReadonlyArray<string>> => {
+  const lines: Array<string> = []
+  const logger = Logger.make<unknown, void>(({ message }) => void lines.push(JSON.stringify(message)))
+  const context = await Effect.runPromise(Effect.provide(Effect.context<never>(), Logger.layer([logger])))
+  app = make({}, context)
+  await during()
+  app = make()
+  return lines
+}
+
 describe("a word of a node about itself", () => {
   const update = (body: unknown) => post("/api/network/p2p/peer-update", body)
   const failure = (body: unknown) => post("/api/network/p2p/peer-failure", body)
@@ -396,6 +440,31 @@ describe("a word of a node about itself", () => {
     const legacy = { source_peer: "http://10.0.0.1", chain_id: "test", remote_ip: "203.0.113.1" }
     expect(await codeOf(update(legacy))).toEqual([400, "observation-refused"])
     expect(await codeOf(update({ source_peer: "http://10.0.0.1" }))).toEqual([400, "peer-word-malformed"])
+  })
+
+  test("of a failure is one line of the log, of which its author chooses no sign that is not seen", async () => {
+    const error = "no\nERROR forged\u001b[31m \u202e\\n\u0085\u2028 Ä"
+    const lines = await logged(async () => {
+      await replyOf("peerFailure", failure(wordOf({ kind: "failure", error }, 45)))
+      // And then none for a while, whoever says so.
+      await replyOf("peerFailure", failure(wordOf({ kind: "failure", error }, 46)))
+    })
+    expect(lines.length).toBe(1)
+    const [, { peer, why }] = JSON.parse(lines[0]!) as [string, { peer: string; why: string }]
+    expect([peer, why]).toEqual([
+      nodeIdOf(keyOf(45).publicKey),
+      "no\\u{a}ERROR forged\\u{1b}[31m \\u{202e}\\\\n\\u{85}\\u{2028} Ä"
+    ])
+  })
+
+  test("with the URL of a node that nobody here would ask is refused", async () => {
+    const { facts } = node.tree.node
+    const policy = { ...peerPolicy, requireHttps: true }
+    const strict = make({ facts: { ...facts, config: { ...facts.config, peers: { ...facts.config.peers!, policy } } } })
+    const send = (nodeUrl: string) =>
+      post("/api/network/p2p/peer-update", wordOf({ nodeUrl }, 47), withSecret, strict)
+    expect(await codeOf(send("http://a.example"))).toEqual([400, "endpoint-invalid"])
+    expect((await send("https://a.example")).status).toBe(200)
   })
 
   test("of a failure changes no score, nor does one that another signs (defect 5)", async () => {

@@ -5,7 +5,11 @@ import { httpPageMax } from "../limits.ts"
 export const text = Schema.String
 export const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 export const hash = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u))
-export const bytes = Schema.String.check(Schema.isPattern(/^(?:[0-9a-f]{2})*$/u))
+/** Hex of whole bytes. A pattern that counts pairs takes a second for a long block, and then forgets where it was. */
+export const bytes = Schema.String.check(
+  Schema.isPattern(/^[0-9a-f]*$/u),
+  Schema.makeFilter((hex) => hex.length % 2 === 0, { expected: "an even number of digits" })
+)
 export const nullable = <S extends Schema.Top>(schema: S) => Schema.NullOr(schema)
 export const list = <S extends Schema.Top>(schema: S) => Schema.Array(schema)
 
@@ -230,6 +234,17 @@ export const Backups = Schema.Struct({
   failures: count,
   last_error: nullable(text)
 })
+/** Announcements by UDP since the start: datagrams sent, heard, not sent, and by code those that were not heard. */
+const Gossip = Schema.Struct({
+  /** Met peers that are sent to under a seal; seeds whose address is known; nodes whose announcement is remembered. */
+  peers: count,
+  seeds: count,
+  nodes: count,
+  sent: count,
+  heard: count,
+  unsent: count,
+  dropped: Schema.Record(text, count)
+})
 export const Stats = Schema.Struct({
   blocks: count,
   pending_transactions: count,
@@ -261,7 +276,9 @@ export const Stats = Schema.Struct({
   final_height: Schema.optionalKey(count),
   past: nullable(Past),
   /** Null: this node makes no backups of itself. */
-  backups: nullable(Backups)
+  backups: nullable(Backups),
+  /** Null: nothing is announced by UDP. */
+  gossip: nullable(Gossip)
 })
 export const Meta = Schema.Struct({
   name: text,
@@ -306,7 +323,16 @@ export const Meta = Schema.Struct({
     p2p: nullable(
       Schema.Struct({ protocol: text, endpoint: nullable(text), port: nullable(count), tls: Schema.Boolean })
     ),
-    gossip: nullable(Schema.Struct({ protocol: text, endpoint: nullable(text), port: nullable(count), fanout: count }))
+    gossip: nullable(
+      Schema.Struct({
+        protocol: text,
+        /** Null: nobody is told where to send to. */
+        endpoint: nullable(text),
+        port: nullable(count),
+        fanout: count,
+        plaintext: Schema.Boolean
+      })
+    )
   }),
   updated_at: text
 })

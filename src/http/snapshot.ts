@@ -17,19 +17,12 @@ const everyPeer = (node: NodeShape) =>
 export const statsAndMeta = (node: NodeShape): Answer<ReplyOf<"stats">> =>
   Effect.gen(function* () {
     const { facts } = node
-    const { rules } = facts
     const stats = yield* node.stats()
     const tip = yield* node.tip()
     const peers = yield* node.peers()
-    const parent = tip.header
-    const window = yield* node.headersFrom(Math.max(0, parent.height - 100), 101)
-    const at = (height: number) => window.find(({ header }) => header.height === height)?.header ?? parent
-    const anchored = rules.spec.difficulty.rule === "asert" && parent.height > 0 ? yield* node.blockAt(0) : undefined
-    const nextTarget = rules.consensus.nextTarget({
-      parent,
-      at: (height) => (height === 0 && anchored !== undefined ? anchored.block.header : at(height))
-    })
-    return { stats: statsJson(facts, { stats, tip: parent, nextTarget, peers }), meta: metaJson(facts, parent) }
+    const gossip = node.gossip === undefined ? undefined : yield* node.gossip()
+    const { header } = tip
+    return { stats: statsJson(facts, { stats, tip: header, peers, gossip }), meta: metaJson(facts, header) }
   })
 
 /** Blocks from a height down; of height 0 there is nothing below. */

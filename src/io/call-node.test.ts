@@ -90,6 +90,15 @@ test("a name without an address, and what is no URL of a node, are told apart", 
     expect([url, await call(url)]).toEqual([url, "url-invalid"])
 })
 
+test("where only https is asked, no name of another URL is looked up and nobody is asked", async () => {
+  const before = [seen.length, looked.length]
+  expect(await call(at("/"), { requireHttps: true })).toBe("https-required")
+  expect(await call("http://a.example/", { requireHttps: true })).toBe("https-required")
+  expect([seen.length, looked.length]).toEqual(before)
+  // This one is asked, and nobody is there who speaks it.
+  expect(await call(at("/").replace("http:", "https:"), { requireHttps: true })).toBe("not-reached")
+})
+
 test("an answer that redirects, is too long, has no end or does not come is a fault", async () => {
   const before = seen.length
   for (const path of ["/away", "/long", "/endless"]) expect([path, await call(at(path))]).toEqual([path, "not-reached"])

@@ -12,7 +12,7 @@ import { type FetchAnswer, readBounded } from "./fetch.ts"
 
 /** Nobody was asked, or nobody answered: the host has no address, or one that is not to be asked; no answer, or none in time. */
 export class CallFault extends Data.TaggedError("CallFault")<{
-  readonly code: "url-invalid" | "name-unknown" | "address-private" | "not-reached"
+  readonly code: "url-invalid" | "https-required" | "name-unknown" | "address-private" | "not-reached"
   readonly message: string
 }> {}
 
@@ -28,6 +28,8 @@ export interface Call {
   readonly bytesMax: number
   /** May the address be a loopback or private one? */
   readonly allowPrivate: boolean
+  /** Is only https asked? Undefined: no. */
+  readonly requireHttps?: boolean | undefined
 }
 
 export type CallNode = (call: Call) => Effect.Effect<FetchAnswer, CallFault>
@@ -35,7 +37,7 @@ export type CallNode = (call: Call) => Effect.Effect<FetchAnswer, CallFault>
 /** A fault as a line of a journal, and back. */
 export const formatCallFault = ({ code, message }: CallFault): string => `${code}: ${message}`
 export const callFaultOf = (text: string): CallFault => {
-  const [, code, message] = /^(url-invalid|name-unknown|address-private): (.*)$/s.exec(text) ?? []
+  const [, code, message] = /^(url-invalid|https-required|name-unknown|address-private): (.*)$/s.exec(text) ?? []
   return new CallFault({
     code: (code as CallFault["code"]) ?? "not-reached",
     message: message ?? text.replace(/^not-reached: /, "")
@@ -81,6 +83,8 @@ const perform = async (call: Call, lookup: Lookup, signal: AbortSignal): Promise
   const url = URL.parse(call.url)
   if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "")
     throw new CallFault({ code: "url-invalid", message: "only http:// and https:// without a user are asked" })
+  if (call.requireHttps === true && url.protocol !== "https:")
+    throw new CallFault({ code: "https-required", message: "this node asks others by https only" })
   const { host, hostname } = url
   const address = await unlessOver(addressOf(hostname, call.allowPrivate, lookup), signal)
   const isName = parseIp(hostname.replace(/^\[|\]$/g, "")) === undefined

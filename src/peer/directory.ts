@@ -5,6 +5,7 @@
 import type { PeerPolicy } from "../config.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { type SipKey, sipKey, sipKeyBytes } from "../crypto/siphash.ts"
+import { reached } from "../marks.ts"
 import { anchorsMax, banMsMax, directoryPeersMax, manualPeersMax, newBuckets, newSlots } from "../limits.ts"
 import { type Added, Addresses, type Place, trusts } from "./addresses.ts"
 import { isListed, mayTell, type Net, netOf, netOfEndpoint, type Reach } from "./net.ts"
@@ -272,7 +273,7 @@ export class Directory {
     if (!this.policy.dialDiscovered) return chosen.map(({ endpoint }) => endpoint)
     for (const endpoint of this.anchors.splice(0)) {
       const place = this.addresses.find(endpoint)
-      if (place !== undefined && free(place)) take(place)
+      if (place !== undefined && free(place) && take(place)) reached("anchor-dialled")
     }
     const suits = (place: Place): boolean => place.nextAt <= now && free(place) && !groups.has(place.net.group)
     const [first, second] = chance() < 0.5 ? (["tried", "new"] as const) : (["new", "tried"] as const)
@@ -316,7 +317,10 @@ export class Directory {
     if (!online) return
     place.failures++
     if (record !== undefined) noteFailure(record, reason, now)
-    if (this.isUnreachable(place)) place.nextAt = now + this.policy.banMs
+    if (this.isUnreachable(place)) {
+      reached("peer-unreachable")
+      place.nextAt = now + this.policy.banMs
+    }
     this.addresses.failed(endpoint, now)
   }
 

@@ -27,7 +27,7 @@ import type { Claim } from "./claims.ts"
 import { blocksUrl, headersUrl, type RawFault, readBlocksPage, readDirectory, readHeadersPage } from "./raw-page.ts"
 
 /** Why there is no answer, as io/call-node.ts has it. */
-export const callCodes = ["url-invalid", "name-unknown", "address-private", "not-reached"] as const
+export const callCodes = ["url-invalid", "https-required", "name-unknown", "address-private", "not-reached"] as const
 export type CallCode = (typeof callCodes)[number]
 
 /** What became of a question. */

@@ -99,7 +99,11 @@ export const nodeConfig = (found: Found, folder: string): NodeConfig => {
       serverWallets: values.serverWallets
     },
     peers: peersOf(values),
-    httpPeers: { urls: values.p2pEnabled ? [] : values.bootstrap, allowPrivate: values.allowPrivate ?? values.dev },
+    httpPeers: {
+      urls: values.p2pEnabled ? [] : values.bootstrap,
+      allowPrivate: values.allowPrivate ?? values.dev,
+      ...(values.p2pEnabled ? {} : { policy: policyOf(values) })
+    },
     gossip: gossipOf(found),
     backup: {
       folder: values.backupDir,

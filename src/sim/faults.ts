@@ -5,6 +5,7 @@ import { authorityActs } from "./authority-acts.ts"
 import { finalityActs } from "./finality-acts.ts"
 import { acts } from "./byzantine.ts"
 import { makeDice } from "./dice.ts"
+import { datagramActs, datagramOf, type Spoofer } from "./datagrams.ts"
 import type { Weather } from "./net.ts"
 import type { SimNode, SimParts } from "./node.ts"
 import { peerPort } from "./node.ts"
@@ -12,6 +13,7 @@ import type { Action } from "./plan.ts"
 import { liarKey } from "./keys.ts"
 import type { Act } from "./liar.ts"
 import type { WalletAction } from "./wallets.ts"
+import { nodeIdOf } from "../transport/hello.ts"
 
 export type FaultAction = Exclude<Action, WalletAction | { do: "pace" | "order" | "flood" }>
 
@@ -20,6 +22,10 @@ export interface FaultParts extends SimParts {
   readonly rules: Rules
   /** Called when a node runs again. */
   readonly started: (node: SimNode) => void
+  /** Called before an operator lifts a ban. */
+  readonly lifts: (node: SimNode, nodeId: string) => void
+  /** What nodes have sent by UDP lately, as an attacker has seen it. */
+  readonly caught: Spoofer["caught"]
 }
 
 /** Virtual milliseconds after which whoever runs the machines starts a process again that has given up. */
@@ -33,6 +39,8 @@ export class Faults {
   readonly forged = new Map<string, string>()
   private calm = false
   private liars = 0
+  /** Whom operators have banned: all of it ends with the faults. */
+  private readonly bans = new Map<SimNode, Set<string>>()
 
   constructor(parts: FaultParts) {
     this.parts = parts
@@ -72,6 +80,10 @@ export class Faults {
         })
       case "byzantine":
         return this.lie(action)
+      case "ban":
+        return this.ban(this.node(action.node), this.node(action.peer), action.ms)
+      case "datagrams":
+        return this.flood(action)
       default:
         return this.trouble(action)
     }
@@ -79,7 +91,10 @@ export class Faults {
 
   /** The faults of one machine. */
   private trouble(
-    action: Exclude<Extract<FaultAction, { node: string; ms: number }>, { do: "byzantine" | "thread" }>
+    action: Exclude<
+      Extract<FaultAction, { node: string; ms: number }>,
+      { do: "byzantine" | "thread" | "ban" | "datagrams" }
+    >
   ): Effect.Effect<void, unknown> {
     const node = this.node(action.node)
     if (!node.up) return Effect.void
@@ -134,7 +149,13 @@ export class Faults {
       for (const end of [...this.healing]) end()
       yield* Effect.sleep(1_000)
       for (const node of this.parts.nodes.values()) yield* this.start(node)
+      for (const [node, peers] of this.bans) for (const id of peers) yield* this.lift(node, id)
     })
+  }
+
+  /** Has the operator of a node banned another at some time? */
+  hasBanned(node: SimNode, nodeId: string): boolean {
+    return this.bans.get(node)?.has(nodeId) === true
   }
 
   /** Each node as it is at the end. */
@@ -241,6 +262,48 @@ export class Faults {
       yield* this.pause(ms)
       over()
       yield* this.start(node)
+    })
+  }
+
+  /** The ban ends by itself, or when faults do. */
+  private ban(node: SimNode, peer: SimNode, ms: number): Effect.Effect<void, unknown> {
+    if (!node.up) return Effect.void
+    const id = nodeIdOf(peer.key.publicKey)
+    this.bans.set(node, (this.bans.get(node) ?? new Set()).add(id))
+    this.parts.tracer.note(node.name, "ban", `${peer.name}, for ${ms} ms`)
+    this.parts.lifts(node, id)
+    return Effect.asVoid(Effect.exit(node.ask(({ node: shape }) => shape.banPeer(id, ms, "planned"))))
+  }
+
+  private lift(node: SimNode, id: string): Effect.Effect<void, unknown> {
+    return Effect.suspend(() => {
+      this.parts.lifts(node, id)
+      return Effect.asVoid(Effect.exit(node.ask(({ node: shape }) => shape.unbanPeer(id))))
+    })
+  }
+
+  /** What an attacker needs to send datagrams to a node. */
+  spoofer(victim: SimNode, seed: number): Spoofer {
+    const { world, rules, nodes, caught } = this.parts
+    const others = [...nodes.values()].filter((node) => node !== victim)
+    return { rules, dice: makeDice(seed), now: () => world.now, victim, others, caught }
+  }
+
+  private flood(action: Extract<FaultAction, { do: "datagrams" }>): Effect.Effect<void, unknown> {
+    const { udp, tracer, world } = this.parts
+    const { act, node, perSecond, ms } = action
+    if (udp === undefined || !datagramActs.includes(act)) return Effect.void
+    return Effect.gen({ self: this }, function* () {
+      const spoofer = this.spoofer(this.node(node), action.seed)
+      const over = tracer.span("datagrams", [node], `${perSecond} a second of ${act}`)
+      const end = world.elapsed + ms
+      // The more a second, the more at once.
+      const atOnce = Math.max(1, Math.floor(perSecond / 20))
+      while (!this.calm && world.elapsed < end) {
+        for (let i = 0; i < atOnce; i++) udp.send(datagramOf(act, spoofer))
+        yield* Effect.sleep((1_000 * atOnce) / perSecond)
+      }
+      over()
     })
   }
 

@@ -106,6 +106,8 @@ export class SimNode {
   voted: (link: Link) => void = () => {}
   /** Called when its tip has moved. */
   moved: () => void = () => {}
+  /** Sessions that have begun or ended here. */
+  sessionChanges = 0
   private requests = 0
   /** Messages that will still kill the actor that handles them. */
   private readonly bugs = new Map<string, number>()
@@ -366,8 +368,9 @@ export class SimNode {
   private saw(event: NodeEvent): void {
     const { tracer } = this.parts
     if (event.type === "tip") this.sawTip(event.detached)
-    if (event.type === "peer")
-      tracer.note(this.name, event.change, `${tracer.nameOf(event.nodeId)} ${event.reason ?? ""}`.trim())
+    if (event.type !== "peer") return
+    this.sessionChanges++
+    tracer.note(this.name, event.change, `${tracer.nameOf(event.nodeId)} ${event.reason ?? ""}`.trim())
   }
 
   private sawTip(detached: number): void {

@@ -1,7 +1,7 @@
 /** Plans: a function of the seed, in order, within their time, and of every fault that was asked for. */
 import { expect, test } from "bun:test"
 import { finalityActNames } from "./finality-acts.ts"
-import { type Action, consensuses, faults, makePlan, swarmOptions } from "./plan.ts"
+import { type Action, consensuses, faults, gossipForms, makePlan, swarmOptions } from "./plan.ts"
 
 test("the same options are the same plan, in the order of time and within it", () => {
   for (let seed = 0; seed < 50; seed++) {
@@ -68,4 +68,37 @@ test("votes on checkpoints add their lies and change nothing else; those who lie
     const { traitors } = authority!
     expect(3 * traitors <= honest + traitors || honest + traitors === 2).toBe(true)
   }
+})
+
+const isDatagrams = (action: Action): boolean => action.do === "datagrams"
+
+test("gossip adds datagrams, to liars' plans alone, and seeds of its own; nothing else changes", () => {
+  for (let seed = 0; seed < 50; seed++) {
+    const wish = { seed, nodes: 2 + (seed % 6), ms: 600_000, faults } as const
+    const { nodes: bareNodes, actions: bareActions, ...bare } = makePlan(wish)
+    for (const form of gossipForms) {
+      const { gossip, nodes, actions, ...rest } = makePlan({ ...wish, gossip: form })
+      expect([gossip!.form, rest]).toEqual([form, bare])
+      expect(actions.filter((action) => !isDatagrams(action))).toEqual([...bareActions])
+      expect(actions.length).toBeGreaterThan(bareActions.length)
+      expect(makePlan({ ...wish, faults: ["crash"], gossip: form }).actions.some(isDatagrams)).toBe(false)
+      for (const [i, { seeds, gossipSeeds = [] }] of nodes.entries()) {
+        expect(gossipSeeds.length === 0 || form === "plain").toBe(true)
+        // Nobody is left who knows nobody.
+        if (i > 0) expect(seeds.length + gossipSeeds.length).toBeGreaterThan(0)
+        if (gossipSeeds.length === 0) expect(seeds).toEqual(bareNodes[i]!.seeds)
+      }
+    }
+  }
+})
+
+test("half of a swarm announces, in both forms, and some operators ban; nobody bans himself", () => {
+  const drawn = Array.from({ length: 200 }, (_, seed) => swarmOptions(seed, 3_600_000))
+  for (const form of gossipForms) expect(drawn.filter(({ gossip }) => gossip === form).length).toBeGreaterThan(30)
+  const bans = makePlan({ seed: 1, nodes: 3, ms: 3_600_000, faults: ["ban"] }).actions.filter((one) => one.do === "ban")
+  expect(bans.length).toBeGreaterThan(3)
+  expect(bans.every(({ node, peer }) => node !== peer)).toBe(true)
+  expect(makePlan({ seed: 1, nodes: 1, ms: 3_600_000, faults: ["ban"] }).actions.some((one) => one.do === "ban")).toBe(
+    false
+  )
 })

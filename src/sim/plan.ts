@@ -6,6 +6,7 @@ import type { LedgerRules } from "../ledger/ledger.ts"
 import { actNamesOf, coinActNames } from "./byzantine.ts"
 import type { Strategy } from "./choices.ts"
 import { authorityActNames } from "./authority-acts.ts"
+import { datagramActs } from "./datagrams.ts"
 import { type Dice, makeDice } from "./dice.ts"
 import { finalityActNames } from "./finality-acts.ts"
 import { traitorsMax } from "./keys.ts"
@@ -23,7 +24,8 @@ export const faults = [
   "torn-write",
   "clock-skew",
   "slow-reader",
-  "byzantine"
+  "byzantine",
+  "ban"
 ] as const
 export type Fault = (typeof faults)[number]
 
@@ -34,6 +36,10 @@ export const models: ReadonlyArray<Model> = ["account", "utxo"]
 /** Who seals: whoever does the work, authorities in their turns, or authorities that do some work too. */
 export const consensuses = ["pow", "poa", "poa+pow"] as const
 export type ConsensusName = (typeof consensuses)[number]
+
+/** Announcements by UDP: in the form that anybody can read, or only under seals of sessions. */
+export const gossipForms = ["plain", "sealed"] as const
+export type GossipForm = (typeof gossipForms)[number]
 
 export interface SimOptions {
   readonly seed: number
@@ -57,6 +63,8 @@ export interface SimOptions {
   readonly payloadBytesMax?: number
   /** See PlannedAuthority. */
   readonly checkpointBlocks?: number
+  /** Undefined: nobody announces by UDP. */
+  readonly gossip?: GossipForm
 }
 
 export interface PlannedNode {
@@ -64,6 +72,8 @@ export interface PlannedNode {
   readonly address: string
   /** Names of the nodes it knows from the beginning. */
   readonly seeds: ReadonlyArray<string>
+  /** Names of those that it announces itself to before it has met anybody; absent: none. */
+  readonly gossipSeeds?: ReadonlyArray<string>
   readonly hashesPerSecond: number
 }
 
@@ -107,6 +117,17 @@ export type Action = { readonly at: number } & (
   | { readonly do: "clock-skew"; readonly node: string; readonly by: number; readonly ms: number }
   | { readonly do: "slow-reader"; readonly node: string; readonly bytesPerSecond: number; readonly ms: number }
   | { readonly do: "byzantine"; readonly act: string; readonly node: string; readonly seed: number }
+  /** The operator of a node bans another, for so long. */
+  | { readonly do: "ban"; readonly node: string; readonly peer: string; readonly ms: number }
+  /** Somebody without a session sends a node so many datagrams a second. */
+  | {
+      readonly do: "datagrams"
+      readonly act: string
+      readonly node: string
+      readonly perSecond: number
+      readonly seed: number
+      readonly ms: number
+    }
 )
 
 /** A chain that authorities seal: each node that mines is one. */
@@ -119,11 +140,20 @@ export interface PlannedAuthority {
   readonly checkpointBlocks?: number
 }
 
+/** How nodes announce by UDP. */
+export interface PlannedGossip {
+  readonly form: GossipForm
+  /** Milliseconds between two announcements of a node whose tip stays. */
+  readonly everyMs: number
+}
+
 export interface Plan {
   readonly seed: number
   readonly ledger: Model
   /** Undefined: whoever does the work may seal. */
   readonly authority?: PlannedAuthority
+  /** Undefined: no node has a port for datagrams. */
+  readonly gossip?: PlannedGossip
   readonly nodes: ReadonlyArray<PlannedNode>
   readonly wallets: number
   readonly blockMs: number
@@ -237,6 +267,28 @@ const planAuthority = (sketch: Sketch, blockMs: number, honest: number): Planned
   return { bits, traitors, checkpointBlocks }
 }
 
+/** What only those meet who announce by UDP; from dice of its own, so that a plan without is as it was. */
+const planGossip = (sketch: Sketch, form: GossipForm, nodes: ReadonlyArray<PlannedNode>) => {
+  const { options, ledger, names, actions } = sketch
+  const dice = makeDice(Math.imul(options.seed, 3_266_489_917) ^ 0x905519)
+  const everyMs = dice.pick([5_000, 20_000])
+  // Under seals nobody is heard who has not been met.
+  const placed = nodes.map((node, i) => {
+    if (form === "sealed" || i === 0 || dice.chance(0.4)) return node
+    const gossipSeeds = [...new Set([names[dice.int(i)]!, ...node.seeds])]
+    return { ...node, gossipSeeds, seeds: dice.chance(0.5) ? [] : node.seeds }
+  })
+  if (options.faults.includes("byzantine"))
+    each({ dice, options, ledger, names, actions }, minuteMs, () => ({
+      do: "datagrams",
+      act: dice.pick(datagramActs),
+      perSecond: dice.pick([1, 20, 200]),
+      seed: dice.int(1_000_000),
+      ms: between(dice, 500, 10_000)
+    }))
+  return { gossip: { form, everyMs }, nodes: placed }
+}
+
 /** How far ahead of our clock a header of authorities may be. */
 export const futureMsOf = (blockMs: number): number => Math.floor(blockMs / 2)
 
@@ -305,7 +357,16 @@ const fault: Readonly<Record<Fault, (sketch: Sketch) => void>> = {
       do: "byzantine",
       act: dice.pick(actsOf(sketch)),
       seed: dice.int(1_000_000)
-    }))
+    })),
+  ban: (sketch) => {
+    const { dice, names, actions } = sketch
+    if (names.length < 2) return
+    for (const at of timesOf(sketch, 8 * minuteMs)) {
+      const first = dice.int(names.length)
+      const other = (first + 1 + dice.int(names.length - 1)) % names.length
+      actions.push({ at, do: "ban", node: names[first]!, peer: names[other]!, ms: between(dice, 5_000, 8 * minuteMs) })
+    }
+  }
 }
 
 type Bare = { readonly [K in Action["do"]]: Omit<Extract<Action, { do: K }>, "at" | "node"> }
@@ -356,11 +417,12 @@ export const makePlan = (options: SimOptions): Plan => {
   for (const kind of faults) if (options.faults.includes(kind)) fault[kind](sketch)
   const honest = nodes.filter(({ hashesPerSecond }) => hashesPerSecond > 0).length
   const authority = consensus === "pow" ? {} : { authority: planAuthority(sketch, blockMs, honest) }
+  const { gossip } = options
   return {
     seed: options.seed,
     ledger,
     ...authority,
-    nodes,
+    ...(gossip === undefined ? { nodes } : planGossip(sketch, gossip, nodes)),
     wallets,
     blockMs,
     endMs: options.ms,
@@ -378,11 +440,14 @@ export const swarmOptions = (seed: number, ms: number): SimOptions => {
   // Dice of its own: what else a seed draws is as it was before there was data.
   const payloadBytesMax = makeDice(Math.imul(seed, 374_761_393) ^ 0xda7a).pick([undefined, undefined, 1, 40])
   const checkpointBlocks = makeDice(Math.imul(seed, 374_761_393) ^ 0xf1a1).pick([undefined, undefined, 2, 5])
+  const later = makeDice(Math.imul(seed, 374_761_393) ^ 0x905519)
+  const gossip = later.pick([undefined, undefined, "plain", "sealed"] as const)
+  const bans = later.chance(0.3) ? (["ban"] as const) : []
   return {
     seed,
     nodes: between(dice, 1, 6),
     ms: between(dice, Math.floor(ms / 3), ms),
-    faults: faults.filter(() => dice.chance(0.4)),
+    faults: [...faults.filter((fault) => fault !== "ban" && dice.chance(0.4)), ...bans],
     paysPerMinute: dice.pick([2, 6, 20]),
     blockMs: dice.pick([2_000, 5_000, 10_000]),
     strategy: dice.pick(["uniform", "uniform", "sparse", "fifo"] as const),
@@ -390,6 +455,7 @@ export const swarmOptions = (seed: number, ms: number): SimOptions => {
     squeeze: dice.pick([1, 1, 1, 16, 64]),
     ...(payloadBytesMax === undefined ? {} : { payloadBytesMax }),
     ...(checkpointBlocks === undefined ? {} : { checkpointBlocks }),
+    ...(gossip === undefined ? {} : { gossip }),
     consensus: makeDice(Math.imul(seed, 374_761_393) ^ 0xc025).pick(["pow", "pow", "pow", "poa", "poa", "poa+pow"])
   }
 }

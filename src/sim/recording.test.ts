@@ -49,4 +49,7 @@ test("an action on a node that is none is refused", () => {
   const stray = { ...plan, actions: [{ at: 1, do: "replace", wallet: 0, node: "n9" } as const] }
   const text = formatRecording({ commit: "abc", plan: stray, choices: undefined, digest: "", failure: undefined })
   expect(parseRecording(text)).toEqual({ wrong: "an action names a node that is none" })
+  const banned = { ...plan, actions: [{ at: 1, do: "ban", node: "n0", peer: "n9", ms: 1 } as const] }
+  const ofBan = formatRecording({ commit: "abc", plan: banned, choices: undefined, digest: "", failure: undefined })
+  expect(parseRecording(ofBan)).toEqual({ wrong: "an action names a node that is none" })
 })

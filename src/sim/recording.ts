@@ -3,7 +3,7 @@ import { Result, Schema } from "effect"
 import { type Deviations, type Stream, streams } from "./choices.ts"
 import { payloadBytesMax } from "../limits.ts"
 import { traitorsMax } from "./keys.ts"
-import { models, type Plan } from "./plan.ts"
+import { gossipForms, models, type Plan } from "./plan.ts"
 
 const form = "cairn-simulation-1"
 /** Bytes of a recording file that are read at most. */
@@ -11,6 +11,7 @@ export const recordingBytesMax = 64 * 1024 * 1024
 
 const Name = Schema.String.check(Schema.isMaxLength(32))
 const Count = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1_000_000_000 }))
+const Rate = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100_000 }))
 const Share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 const happening = { at: Count }
 const onNode = { ...happening, node: Name }
@@ -39,7 +40,9 @@ const ActionForm = Schema.Union([
   Schema.Struct({ ...onNode, ...lasting, do: Schema.Literal("disk-full") }),
   Schema.Struct({ ...onNode, ...lasting, do: Schema.Literal("clock-skew"), by: Schema.Int }),
   Schema.Struct({ ...onNode, ...lasting, do: Schema.Literal("slow-reader"), bytesPerSecond: Count }),
-  Schema.Struct({ ...onNode, do: Schema.Literal("byzantine"), act: Name, seed: Count })
+  Schema.Struct({ ...onNode, do: Schema.Literal("byzantine"), act: Name, seed: Count }),
+  Schema.Struct({ ...onNode, ...lasting, do: Schema.Literal("ban"), peer: Name }),
+  Schema.Struct({ ...onNode, ...lasting, do: Schema.Literal("datagrams"), act: Name, perSecond: Rate, seed: Count })
 ])
 
 const PlanForm = Schema.Struct({
@@ -55,8 +58,18 @@ const PlanForm = Schema.Struct({
       checkpointBlocks: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 10_000 })))
     })
   ),
+  /** Left out: nobody announces by UDP, as before anybody could. */
+  gossip: Schema.optionalKey(
+    Schema.Struct({
+      form: Schema.Literals(gossipForms),
+      everyMs: Schema.Int.check(Schema.isBetween({ minimum: 100, maximum: 600_000 }))
+    })
+  ),
   nodes: Schema.Array(
-    Schema.Struct({ name: Name, address: Name, seeds: Schema.Array(Name), hashesPerSecond: Count })
+    Schema.Struct({
+      ...{ name: Name, address: Name, seeds: Schema.Array(Name), hashesPerSecond: Count },
+      gossipSeeds: Schema.optionalKey(Schema.Array(Name))
+    })
   ).check(Schema.isMinLength(1), Schema.isMaxLength(64)),
   wallets: Count,
   blockMs: Schema.Int.check(Schema.isBetween({ minimum: 100, maximum: 600_000 })),
@@ -168,8 +181,9 @@ export const parseRecording = (text: string): Recording | { readonly wrong: stri
 
 /** Every node that a plan speaks of. */
 const namesOf = ({ nodes, actions }: Plan): ReadonlyArray<string> => [
-  ...nodes.flatMap(({ seeds }) => seeds),
+  ...nodes.flatMap(({ seeds, gossipSeeds = [] }) => [...seeds, ...gossipSeeds]),
   ...actions.flatMap((action) => {
+    if (action.do === "ban") return [action.node, action.peer]
     if ("node" in action) return [action.node]
     if (action.do === "conflict") return action.nodes
     if (action.do === "partition") return action.side

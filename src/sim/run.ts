@@ -22,15 +22,17 @@ import {
   Violation
 } from "./check.ts"
 import { checkersOf } from "./checkers.ts"
+import { BanWatch, checkRemembered, GossipWatch, makeStandings } from "./gossip-checks.ts"
 import { diskRetryMsMax } from "../limits.ts"
 import { Faults } from "./faults.ts"
 import { SimNet } from "./net.ts"
-import { askedFor, peerPort, SimNode } from "./node.ts"
-import type { Action, Plan } from "./plan.ts"
+import { askedFor, gossipPort, peerPort, SimNode, type SimParts } from "./node.ts"
+import type { Action, Plan, PlannedNode } from "./plan.ts"
 import type { Run } from "./trace.ts"
 import { Tracer, type TracerOptions } from "./tracer.ts"
 import { nodeKey, walletKey } from "./keys.ts"
 import { isAuthority, rulesOf } from "./rules.ts"
+import { SimUdp } from "./udp.ts"
 import type { Wallets } from "./wallets.ts"
 import { checkPool, makeMoney } from "./money.ts"
 import { errorOf, World } from "./world.ts"
@@ -99,6 +101,7 @@ class Simulation {
   private readonly plan: Plan
   private readonly options: RunOptions
   private readonly faults: Faults
+  private readonly bans: BanWatch
   private wrong: Violation | undefined
   /** Floods of questions that are not answered yet. */
   private floods = 0
@@ -111,38 +114,53 @@ class Simulation {
     const choices = options.choices ?? new SeededChoices(plan.seed, plan.strategy)
     this.world = new World({ choices, preempt: plan.preempt, seed: plan.seed, stepsMax: Number.MAX_SAFE_INTEGER })
     this.rules = rulesOf(plan)
-    this.checkers = checkersOf(this.rules)
     this.net = new SimNet(this.world, choices)
+    const udp = plan.gossip === undefined ? undefined : new SimUdp(this.net, choices)
     this.tracer = new Tracer(this.world, { ...options, messages: options.messages ?? false })
     const { wallets, promises } = makeMoney(this.rules, plan.wallets)
     this.wallets = wallets
     wallets.violated = (what) => this.violated(what)
     this.promises = promises
-    const parts = { world: this.world, net: this.net, choices, tracer: this.tracer }
-    plan.nodes.forEach(({ name, address, seeds, hashesPerSecond }, i) => {
-      const known = seeds.map((seed) => `${plan.nodes.find((one) => one.name === seed)!.address}:${peerPort}`)
-      const node = new SimNode(parts, {
-        name,
-        address,
-        key: nodeKey(i),
-        rules: this.rules,
-        seeds: known,
-        hashesPerSecond,
-        // Where no work is asked for, the first try is the block.
-        ...(plan.authority?.bits === 0 ? { triesInPlace: 1 } : {}),
-        isAuthority: isAuthority(plan, i),
-        squeeze: plan.squeeze
-      })
-      node.moved = () => this.tipMoved(node)
-      node.sealed = (header) => this.checkers.forEach((one) => this.violated(one.sealed?.(node, header)))
-      node.voted = (link) => this.checkers.forEach((one) => this.violated(one.voted?.(node, link)))
-      node.crashed = (what) => this.crashed(name, what)
-      node.died = (why) => this.violated(`${name}: a call died: ${why}`)
-      this.nodes.set(name, node)
+    const parts = { world: this.world, net: this.net, choices, tracer: this.tracer, udp }
+    plan.nodes.forEach((planned, i) => this.nodes.set(planned.name, this.makeNode(parts, planned, i)))
+    this.bans = new BanWatch(plan)
+    const watch = udp && new GossipWatch(plan, udp, (what) => this.violated(what))
+    this.faults = new Faults({
+      ...{ ...parts, nodes: this.nodes, rules: this.rules, caught: watch?.caught ?? [] },
+      started: (node) => this.started(node),
+      lifts: (node, nodeId) => this.bans.lifted(node.name, nodeId)
     })
-    this.faults = new Faults({ ...parts, nodes: this.nodes, rules: this.rules, started: (node) => this.started(node) })
+    const spoofer = (node: SimNode) => this.faults.spoofer(node, plan.seed)
+    this.checkers = [...checkersOf(this.rules), ...(udp === undefined ? [] : [makeStandings(udp, spoofer)])]
     this.tracer.waited = (...late) => this.waited(...late)
     this.world.audit = () => this.look()
+  }
+
+  private makeNode(parts: SimParts, planned: PlannedNode, i: number): SimNode {
+    const { plan } = this
+    const { name, address, hashesPerSecond } = planned
+    const placesOf = (names: ReadonlyArray<string>, port: number): ReadonlyArray<string> =>
+      names.map((other) => `${plan.nodes.find((one) => one.name === other)!.address}:${port}`)
+    const { form, everyMs } = plan.gossip ?? {}
+    const node = new SimNode(parts, {
+      ...{ name, address, key: nodeKey(i), rules: this.rules, hashesPerSecond },
+      seeds: placesOf(planned.seeds, peerPort),
+      // Where no work is asked for, the first try is the block.
+      ...(plan.authority?.bits === 0 ? { triesInPlace: 1 } : {}),
+      isAuthority: isAuthority(plan, i),
+      squeeze: plan.squeeze,
+      ...(everyMs === undefined
+        ? {}
+        : {
+            gossip: { plaintext: form === "plain", everyMs, seeds: placesOf(planned.gossipSeeds ?? [], gossipPort) }
+          })
+    })
+    node.moved = () => this.tipMoved(node)
+    node.sealed = (header) => this.checkers.forEach((one) => this.violated(one.sealed?.(node, header)))
+    node.voted = (link) => this.checkers.forEach((one) => this.violated(one.voted?.(node, link)))
+    node.crashed = (what) => this.crashed(name, what)
+    node.died = (why) => this.violated(`${name}: a call died: ${why}`)
+    return node
   }
 
   run(): Report {
@@ -215,6 +233,7 @@ class Simulation {
 
   /** After each start: what the disk has is what the rules give, and nothing that was promised is gone. */
   private started(node: SimNode): void {
+    this.bans.started(node.name, this.world.now)
     if (node.store.tip().header.height <= fullAuditHeight) this.violated(checkHistory(node, this.rules))
     this.violated(this.checkPromises(node, poolView(node, this.rules)))
   }
@@ -286,14 +305,14 @@ class Simulation {
   }
 
   private watchBans(): Effect.Effect<void> {
-    const ids = [...this.nodes.values()].map((node) => node.name)
     return Effect.forever(
       Effect.gen({ self: this }, function* () {
         yield* Effect.sleep(banLookMs)
         for (const node of this.up()) {
           this.violated(checkCondemned(node, (id) => this.tracer.wasTip(id)))
           this.violated(this.checkPromises(node, poolView(node, this.rules)))
-          yield* this.checkBans(node, ids)
+          yield* this.checkBans(node)
+          if (this.plan.gossip !== undefined) this.violated(yield* checkRemembered(node, this.plan))
         }
       })
     )
@@ -314,14 +333,16 @@ class Simulation {
     return Effect.forever(Effect.andThen(Effect.sleep(choiceLookMs), look))
   }
 
-  private checkBans(node: SimNode, honest: ReadonlyArray<string>): Effect.Effect<void> {
+  private checkBans(node: SimNode): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       const exit = yield* Effect.exit(node.ask(({ node: shape }) => shape.peers()))
       if (Exit.isFailure(exit)) return
+      this.violated(this.bans.told(node.name, exit.value, this.world.now))
       for (const { nodeId, state, banReason } of exit.value) {
         const name = this.tracer.nameOf(nodeId)
+        const wasAsked = banReason === "manual" && this.faults.hasBanned(node, nodeId)
         // Who could not be reached for long is looked for less often, and let in when it comes.
-        if (honest.includes(name) && state === "banned" && banReason !== "unreachable")
+        if (this.nodes.has(name) && state === "banned" && banReason !== "unreachable" && !wasAsked)
           this.violated(`${node.name} has banned ${name}, which is honest`)
       }
     })
@@ -342,7 +363,7 @@ class Simulation {
         const { pendingTransactions } = yield* node.ask(({ node: shape }) => shape.stats())
         const pool = poolView(node, this.rules)
         this.violated(checkPool(node, this.rules, pool) ?? checkMemory(node, pool, pendingTransactions))
-        yield* this.checkBans(node, [...this.nodes.keys()])
+        yield* this.checkBans(node)
       }
       yield* this.stopAll()
     })

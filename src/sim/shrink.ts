@@ -3,7 +3,7 @@
  * way. What is left is what the failure needs.
  */
 import { boring, countOf, type Deviations, RecordedChoices, SeededChoices, type Stream, streams } from "./choices.ts"
-import type { Plan } from "./plan.ts"
+import type { Plan, PlannedNode } from "./plan.ts"
 import { type Report, type RunOptions, simulate } from "./run.ts"
 
 export interface ShrinkOptions {
@@ -111,13 +111,8 @@ class Shrinker {
     for (const { name } of this.plan.nodes) {
       const { nodes, actions } = this.plan
       if (nodes.length === 1 || actions.some((action) => JSON.stringify(action).includes(`"${name}"`))) continue
-      const knew = nodes.find((node) => node.name === name)!.seeds
-      const left = nodes
-        .filter((node) => node.name !== name)
-        .map((node) => {
-          const seeds = node.seeds.flatMap((seed) => (seed === name ? knew : [seed]))
-          return { ...node, seeds: [...new Set(seeds)].filter((seed) => seed !== node.name) }
-        })
+      const gone = nodes.find((node) => node.name === name)!
+      const left = nodes.filter((node) => node.name !== name).map((node) => without(node, gone))
       this.try({ ...this.plan, nodes: left }, this.deviations)
     }
   }
@@ -150,6 +145,18 @@ class Shrinker {
     simulate(this.plan, { choices, ...(check === undefined ? {} : { check }) })
     return choices.deviations()
   }
+}
+
+/** A node that knows those whom another knew, in place of that other. */
+const without = (node: PlannedNode, gone: PlannedNode): PlannedNode => {
+  const instead = (names: ReadonlyArray<string>, knew: ReadonlyArray<string>): ReadonlyArray<string> => {
+    const all = names.flatMap((name) => (name === gone.name ? knew : [name]))
+    return [...new Set(all)].filter((name) => name !== node.name)
+  }
+  const seeds = instead(node.seeds, gone.seeds)
+  const { gossipSeeds } = node
+  if (gossipSeeds === undefined) return { ...node, seeds }
+  return { ...node, seeds, gossipSeeds: instead(gossipSeeds, [...(gone.gossipSeeds ?? []), ...gone.seeds]) }
 }
 
 const unflat = (

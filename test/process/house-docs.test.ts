@@ -1,16 +1,11 @@
-/** The pages on security name tests, files and commands that are there. */
+/** Pages name tests, files, commands and links that are there. */
 import { describe, expect, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { Glob } from "bun"
 import { root } from "./compose.ts"
 
-const pages = [
-  "SECURITY.md",
-  "docs/deployment.md",
-  "docs/threat-model.md",
-  "docs/security-review-checklist.md",
-  "docs/weaknesses.md"
-]
+const pages = ["README.md", "SECURITY.md", "CHANGELOG.md", ...[...new Glob("docs/**/*.md").scanSync(root)].sort()]
 const read = (page: string): string => readFileSync(join(root, page), "utf8")
 
 interface Row {
@@ -92,10 +87,10 @@ test("docs/weaknesses.md has every row that is known to be weak, and each defect
   const rows = ids.flatMap((letter, i) =>
     typeof letter === "string" ? Array.from({ length: ids[i + 1] as number }, (_, n) => `${letter}${n + 1}`) : []
   )
-  const known = [...rows, ..."M1 M2 M4 G1 G2 G4 G5 G6 G7 B14 B16 B17 U3 U4 U5 U8".split(" ")].filter(
-    (id) => !none.has(id)
-  )
-  expect(known.filter((id) => !new RegExp(`^\\| L-${id}(,| )`, "m").test(text))).toEqual([])
+  const further =
+    "M1 M2 M4 G1 G2 G4 G5 G6 G7 B14 B16 B17 R3 R4 R9 R10 R14 R16 R18 R23 R25 R26 R27 U3 U4 U5 U6 U8 U9 U10"
+  const known = [...rows, ...further.split(" ")].filter((id) => !none.has(id))
+  expect(known.filter((id) => !new RegExp(`^\\| (L-\\w+, )*L-${id}(,| )`, "m").test(text))).toEqual([])
   for (let defect = 1; defect <= 8; defect++) expect(text).toMatch(new RegExp(`^\\| ${defect} \\|`, "m"))
 })
 
@@ -120,15 +115,46 @@ test("SECURITY.md names a private way that this repository has", () => {
   expect(text).not.toMatch(/[\w.]+@[\w.]+/)
 })
 
-test("links lead somewhere, and scripts and flags that are named are there", () => {
+/** What a link to a heading of a page is made of: small letters, digits, - for blanks. */
+const anchorsOf = (text: string): ReadonlySet<string> =>
+  new Set(
+    [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+      heading!
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+        .replace(/\s/g, "-")
+    )
+  )
+
+test.each(pages)("%s: links lead somewhere, and scripts and pages that are named are there", (page) => {
   const scripts = new Set(readdirSync(join(root, "scripts")))
-  for (const page of pages) {
-    const text = read(page)
-    const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, target]) => join(root, dirname(page), target!))
-    expect(links.filter((path) => !existsSync(path))).toEqual([])
-    const named = [...text.matchAll(/scripts\/([\w.]+\.sh)/g)].map(([, name]) => name!)
-    expect(named.filter((name) => !scripts.has(name))).toEqual([])
-  }
+  const text = read(page)
+  const astray = [...text.matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)]+))?\)/g)].filter(([, target, anchor]) => {
+    const path = target === "" ? join(root, page) : join(root, dirname(page), target!)
+    return !existsSync(path) || (anchor !== undefined && !anchorsOf(readFileSync(path, "utf8")).has(anchor))
+  })
+  expect(astray.map(([link]) => link)).toEqual([])
+  const named = [...text.matchAll(/scripts\/([\w.]+\.sh)/g)].map(([, name]) => name!)
+  expect(named.filter((name) => !scripts.has(name))).toEqual([])
+  const paths = [...text.matchAll(/`?\b(docs\/[\w./-]+\.(?:md|json|http|service))\b/g)].map(([, path]) => path!)
+  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([])
+})
+
+test("docs/glossary.md has each word once", () => {
+  const words = read("docs/glossary.md")
+    .split("\n")
+    .filter((line) => line.startsWith("| ") && !/^\| (word|---) /.test(line))
+    .flatMap((line) => line.slice(2).split(" | ")[0]!.split(/[,;] /))
+  expect(words.length).toBeGreaterThan(60)
+  expect(words.filter((word, i) => words.indexOf(word) !== i)).toEqual([])
+})
+
+test("docs/decisions has each number once, under the number of its heading", () => {
+  const files = readdirSync(join(root, "docs/decisions")).sort()
+  const numbers = files.map((file) => Number(file.slice(0, 4)))
+  expect(numbers).toEqual(files.map((_, i) => i + 1))
+  const headings = files.map((file) => Number(/^# (\d+)\. /.exec(read(`docs/decisions/${file}`))?.[1]))
+  expect(headings).toEqual(numbers)
 })
 
 test("docs/deployment.md lists the variables that the production overlay wants", () => {

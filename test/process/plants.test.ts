@@ -2,7 +2,6 @@
 import { beforeAll, expect, test } from "bun:test"
 import { join } from "node:path"
 import type { Hunt } from "../sim/hunt.ts"
-import type { ConsensusName } from "../../src/sim/plan.ts"
 import { type Plant, plants } from "../sim/plants.ts"
 
 /** Seeds that a plant may take, from the first on. A second or two each. */
@@ -17,11 +16,11 @@ const root = join(import.meta.dir, "../..")
 /** A hunt in a process of its own: with a plant, or without any. */
 const hunt = async (
   plant: string,
-  { from, count, consensus }: { readonly from: number; readonly count: number; readonly consensus: ConsensusName }
+  { from, count, consensus, gossip = "" }: { from: number; count: number; consensus: string; gossip: string | undefined }
 ): Promise<Hunt> => {
   const child = Bun.spawn(
     [process.execPath, "--preload", "./test/sim/plant-preload.ts", "test/sim/hunt.ts", String(from), String(count)],
-    { cwd: root, env: { ...process.env, PLANT: plant, CONSENSUS: consensus }, stdout: "pipe", stderr: "pipe", timeout: huntMsMax }
+    { cwd: root, env: { ...process.env, PLANT: plant, CONSENSUS: consensus, GOSSIP: gossip }, stdout: "pipe", stderr: "pipe", timeout: huntMsMax }
   )
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
   await child.exited
@@ -35,10 +34,10 @@ interface Proof {
   readonly clean: Hunt | undefined
 }
 
-const prove = async ({ name, consensus = "pow", from = 1 }: Plant): Promise<Proof> => {
-  const planted = await hunt(name, { from, count: seedsMax, consensus })
+const prove = async ({ name, consensus = "pow", gossip, from = 1 }: Plant): Promise<Proof> => {
+  const planted = await hunt(name, { from, count: seedsMax, consensus, gossip })
   const { found } = planted
-  return { planted, clean: found && (await hunt("", { from: found.seed, count: 1, consensus })) }
+  return { planted, clean: found && (await hunt("", { from: found.seed, count: 1, consensus, gossip })) }
 }
 
 const proofs = new Map(plants.map((plant) => [plant.name, Promise.withResolvers<Proof | Error>()]))

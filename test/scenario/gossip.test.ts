@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { makeRules } from "../../src/chain/rules.ts"
 import { concat } from "../../src/codec/bytes.ts"
 import type { Keypair } from "../../src/crypto/keys.ts"
-import { type Announcement, makeAnnouncement } from "../../src/gossip/announcement.ts"
+import { type Announcement, decodeAnnouncement, makeAnnouncement } from "../../src/gossip/announcement.ts"
 import { banScore, gossipGapMs } from "../../src/limits.ts"
 import { marksReached } from "../../src/marks.ts"
 import type { GossipView, PeerView } from "../../src/node-peers.ts"
@@ -167,6 +167,29 @@ describe("nodes that announce", () => {
         stage.udp.names.delete(name)
         yield* Effect.sleep(400_000)
         expect((yield* viewOf(b)).seeds).toBe(1)
+      })
+    )
+  })
+
+  test.each([
+    ["tell where others are whom they have met", {}, true],
+    ["tell nobody outside of places that only they can reach", { advertise: `b.example.org:${gossipPort}` }, false]
+  ] as const)("%s", (_, wish, isTold) => {
+    play(rules, 6, (stage) =>
+      Effect.gen(function* () {
+        const a = yield* stage.node("a")
+        const names = [`${victim}:${gossipPort}`]
+        const b = yield* stage.node("b", { knows: [a], gossip: { names, ...wish } })
+        yield* meet([a, b], 1)
+        const told = new Set<string>()
+        let count = 0
+        stage.udp.tap = ({ bytes }) => {
+          const said = decodeAnnouncement(bytes.subarray(2))
+          if (said !== undefined) count++
+          for (const entry of said?.entries ?? []) told.add(entry)
+        }
+        yield* Effect.sleep(60_000)
+        expect([count > 10, ...told]).toEqual([true, ...(isTold ? [`${a.address}:${peerPort}`] : [])])
       })
     )
   })

@@ -4,6 +4,7 @@
  *   PLANT=longest-chain bun --preload ./test/sim/plant-preload.ts test/sim/hunt.ts [FROM] [COUNT] [RECORDING] [LEDGER]
  *
  * CONSENSUS=poa in the environment hunts on chains of authorities; without it, on those that the plant names, or of work.
+ * GOSSIP=plain or sealed: nodes announce by UDP, and operators ban. Without it, as the plant says, or not at all.
  * Without PLANT: the product as it is. Prints one line of JSON; ends with 1 if no seed has failed.
  */
 import { loadEngine } from "../../src/crypto/native.ts"
@@ -12,6 +13,8 @@ import { writeFile } from "../../src/io/files.ts"
 import {
   type ConsensusName,
   consensuses,
+  type GossipForm,
+  gossipForms,
   makePlan,
   type Model,
   models,
@@ -33,6 +36,7 @@ interface Wish {
   /** Undefined: each seed decides. */
   readonly ledger: Model | undefined
   readonly consensus: ConsensusName
+  readonly gossip: GossipForm | undefined
 }
 
 /** What is printed. */
@@ -45,15 +49,16 @@ export interface Hunt {
   readonly found: { readonly seed: number; readonly failure: string; readonly options: SimOptions } | undefined
 }
 
-const hunt = (from: number, count: number, { recording, ledger, consensus }: Wish): Hunt => {
+const hunt = (from: number, count: number, { recording, ledger, consensus, gossip }: Wish): Hunt => {
   const began = performance.now()
   let runs = 0
   let virtualMs = 0
   const soFar = () => ({ plant: process.env["PLANT"], runs, virtualMs, realMs: Math.round(performance.now() - began) })
   for (let seed = from; seed < from + count; seed++) {
-    const drawn = swarmOptions(seed, runMs)
-    const fixed = ledger === undefined ? {} : { ledger }
-    const options = { ...drawn, ...fixed, consensus, nodes: Math.min(drawn.nodes, nodesMax) }
+    const { gossip: _, ...drawn } = swarmOptions(seed, runMs)
+    const fixed = { ...(ledger === undefined ? {} : { ledger }), ...(gossip === undefined ? {} : { gossip }) }
+    const faults = drawn.faults.filter((fault) => gossip !== undefined || fault !== "ban")
+    const options = { ...drawn, ...fixed, faults, consensus, nodes: Math.min(drawn.nodes, nodesMax) }
     const plan = makePlan(options)
     const { failure, digest, elapsed } = simulate(plan)
     runs++
@@ -69,10 +74,13 @@ const hunt = (from: number, count: number, { recording, ledger, consensus }: Wis
 const main = (from = "1", count = "100", recording?: string, model?: string): number => {
   useEngine(loadEngine("auto") ?? nobleEngine)
   if (!isPlanted()) throw new Error("nothing is planted: the file was not loaded through the preload")
-  const { PLANT, CONSENSUS = plants.find(({ name }) => name === PLANT)?.consensus } = process.env
+  const { PLANT } = process.env
+  const plant = plants.find(({ name }) => name === PLANT)
+  const { CONSENSUS = plant?.consensus, GOSSIP = plant?.gossip } = process.env
   const ledger = models.find((one) => one === model)
   const consensus = consensuses.find((one) => one === CONSENSUS) ?? "pow"
-  const result = hunt(Number(from), Number(count), { recording, ledger, consensus })
+  const gossip = gossipForms.find((one) => one === GOSSIP)
+  const result = hunt(Number(from), Number(count), { recording, ledger, consensus, gossip })
   process.stdout.write(`${JSON.stringify(result)}\n`)
   return result.found === undefined ? 1 : 0
 }

@@ -2,7 +2,7 @@
  * Mistakes that a person could make, each as a change of one place of the real source: what the swarm must find.
  * plant-preload.ts makes the change while the file is loaded, hunt.ts looks for it, docs/testing.md says what came of it.
  */
-import type { ConsensusName, Fault } from "../../src/sim/plan.ts"
+import type { ConsensusName, Fault, GossipForm } from "../../src/sim/plan.ts"
 
 export interface Plant {
   readonly name: string
@@ -17,6 +17,8 @@ export interface Plant {
   readonly needs: ReadonlyArray<Fault>
   /** On which chains it is hunted; undefined: those of work. */
   readonly consensus?: ConsensusName
+  /** Do nodes announce by UDP, and operators ban? Undefined: neither. */
+  readonly gossip?: GossipForm
   /** The first seed that the tests hunt with, the first one otherwise: many before it find nothing, which was seen once. */
   readonly from?: number
   /** What a run that finds it says. */
@@ -315,5 +317,63 @@ export const plants: ReadonlyArray<Plant> = [
     consensus: "poa",
     from: 31,
     shows: /has taken a block with|its parent's or an earlier one/
+  },
+  {
+    name: "announcement-unsigned",
+    what: "Nobody looks at the signature of what is announced by UDP.",
+    file: "src/gossip/machine.ts",
+    find: `    if (!isSigned(announced, options.genesis)) return dropped("announcement-forged")
+`,
+    replace: "",
+    needs: [],
+    gossip: "plain",
+    shows: /remembers what \d+ nodes have announced/
+  },
+  {
+    name: "announcer-answered",
+    what: "Whoever announces hears announcements from then on, at the place that he names: a way to have others flooded.",
+    file: "src/gossip/machine.ts",
+    find: `    memory.admit(node, fresh, (other) => this.byNode.has(other))
+`,
+    replace: `    memory.admit(node, fresh, (other) => this.byNode.has(other))
+    const [host = "", port = ""] = announced.gossipEndpoint.split(":")
+    if (host !== "") this.seeds = [...this.seeds, { host, port: Number(port) }].slice(-64)
+`,
+    needs: [],
+    gossip: "plain",
+    shows: /has sent a datagram to [\d.]+, where no node is/
+  },
+  {
+    name: "ban-talked-away",
+    what: "An endpoint that is named again is as good as a new one: the ban of who was found there is lifted.",
+    file: "src/peer/directory.ts",
+    find: `    if (this.addresses.find(endpoint) !== undefined) return "known"
+    const net = netOfEndpoint(endpoint)
+`,
+    replace: `    const known = this.addresses.find(endpoint)
+    if (known?.nodeId !== undefined) this.unban(known.nodeId)
+    if (known !== undefined) return "known"
+    const net = netOfEndpoint(endpoint)
+`,
+    needs: ["ban"],
+    gossip: "plain",
+    from: 5,
+    shows: /has let \w+ off \d+ ms before its ban was over|thinks otherwise of/
+  },
+  {
+    name: "fame-earns",
+    what: "Whom others name earns by it, whoever names him.",
+    file: "actors/maintenance.ts",
+    find: `    for (const { endpoint } of taken) state.directory.learn(endpoint, held?.remoteHost, nowOf(state))
+`,
+    replace: `    for (const { endpoint } of taken) {
+      state.directory.learn(endpoint, held?.remoteHost, nowOf(state))
+      const known = state.directory.find(state.directory.placeOf(endpoint)?.nodeId ?? "")
+      if (known !== undefined) known.score += 1
+    }
+`,
+    needs: [],
+    gossip: "plain",
+    shows: /thinks otherwise of \w+ after nothing but datagrams/
   }
 ]

@@ -57,6 +57,8 @@ export interface NodeWish {
     /** Seeds that have to be looked up, host:port. */
     readonly names?: ReadonlyArray<string>
     readonly plaintext?: boolean
+    /** What others should send to; where it hears, if not given. */
+    readonly advertise?: string
   }
   /** It begins at this snapshot. */
   readonly snapshot?: Uint8Array
@@ -106,6 +108,7 @@ export class Stage {
         ...(wish.signer === undefined ? {} : { signer: wish.signer }),
         gossip: wish.gossip && {
           plaintext: wish.gossip.plaintext ?? true,
+          advertise: wish.gossip.advertise,
           seeds: [...(wish.gossip.names ?? []), ...(wish.gossip.seeds ?? []).map(({ address }) => `${address}:${gossipPort}`)]
         },
         triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0,
