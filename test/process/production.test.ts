@@ -45,15 +45,17 @@ const started: Array<Running> = []
 
 /** Below the ports that the system gives to whoever dials: it is free again after a restart. */
 let port = 20_000 + (process.pid % 500) * 20
-const freePort = (): number => {
-  for (;;) {
+const freePort = async (): Promise<number> => {
+  for (; port < 32_000; port++) {
     try {
-      Bun.listen({ hostname: "127.0.0.1", port: ++port, socket: { data: () => {} } }).stop(true)
-      return port
+      Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => {} } }).stop(true)
+      ;(await Bun.udpSocket({ hostname: "127.0.0.1", port })).close()
+      return port++
     } catch {
-      if (port > 32_000) throw new Error("no port is free")
+      // Somebody has it.
     }
   }
+  throw new Error("no port is free")
 }
 
 /** What is announced to the third node goes through here, as through a cable that somebody listens at. */
@@ -67,7 +69,11 @@ const hearUdp = async (
   const socket = await Bun.udpSocket({
     hostname: "127.0.0.1",
     port: 0,
-    socket: { data: (self, bytes) => hear(bytes, (again, to) => void self.send(again, to, "127.0.0.1")) }
+    socket: {
+      data: (self, bytes) => hear(bytes, (again, to) => void self.send(again, to, "127.0.0.1")),
+      // While a node is away the system says that nobody hears there.
+      error: () => {}
+    }
   })
   listening.push(socket)
   return socket.port
@@ -101,6 +107,8 @@ const environmentOf = (member: Member, wish: Readonly<Record<string, string>>) =
   BLOCKCHAIN_P2P_CONNECT_INTERVAL_SECONDS: "1",
   BLOCKCHAIN_PEER_MAINTENANCE_INTERVAL_SECONDS: "1",
   BLOCKCHAIN_PEER_BACKOFF_BASE_SECONDS: "1",
+  // Also the longest wait after failures, which add up when nodes are restarted again and again.
+  BLOCKCHAIN_PEER_BAN_SECONDS: "6",
   BLOCKCHAIN_ALLOWED_PEER_IDS: three()
     .map(({ id }) => id)
     .join(","),
@@ -227,7 +235,7 @@ beforeAll(async () => {
   for (const name of ["one", "two", "three", "stranger"]) {
     const { code, out, err } = await run("init", "--spec", at("spec.json"), "--data-dir", at(name))
     expect([code, err]).toEqual([0, ""])
-    const ports = { p2p: freePort(), gossip: freePort() }
+    const ports = { p2p: await freePort(), gossip: await freePort() }
     const { node_id } = JSON.parse(out) as { readonly node_id: string }
     members.push({ name, id: node_id, folder: at(name), ports, running: undefined })
   }
@@ -322,14 +330,15 @@ test("a banned peer goes and is let in no more, follows by another way, and is b
   expect(await seenBy(b(), c())).toMatchObject({ state: "banned", direction: "none", ban_reason: "manual" })
   await until(
     "it has come again and was refused",
-    async () => (await seenBy(c(), b()))?.last_error?.includes("banned: there is no place") === true
+    async () => (await seenBy(c(), b()))?.last_error?.includes("banned: there is no place") === true,
+    20_000
   )
   await mine(b())
   await agree("the banned one follows through the first")
   const { peer } = await call(socketOf(b()), "unbanPeer", { params: { id: c().id } })
   expect([peer.state === "banned", peer.banned_until]).toEqual([false, null])
   await met()
-}, 30_000)
+}, 60_000)
 
 test("a peer that is killed is waited for longer each time, and is active when it comes back", async () => {
   const named = { peer: `127.0.0.1:${c().ports.p2p}` }
@@ -348,7 +357,7 @@ test("a peer that is killed is waited for longer each time, and is active when i
   await begin(c(), seedOf(a()))
   await met()
   await agree("the killed one has caught up")
-}, 30_000)
+}, 60_000)
 
 test("each node restarted in turn, without a seed, has its tip and what it promised, and finds the others again", async () => {
   for (const member of three()) {

@@ -177,4 +177,22 @@ describe("nodes", () => {
       })
     )
   }, 60_000)
+
+  test("are told why they are not let in, whichever side is the first to decide", () => {
+    for (let seed = 0; seed < 8; seed++)
+      play(rules, seed, (stage) =>
+        Effect.gen(function* () {
+          const a = yield* stage.node("a")
+          const b = yield* stage.node("b", { knows: [a] })
+          yield* Effect.sleep(10_000)
+          const id = nodeIdOf(b.key.publicKey)
+          yield* a.ask(({ node }) => node.banPeer(id, undefined, "test"))
+          yield* Effect.sleep(30_000)
+          const said = (yield* stage.opinion(b, nodeIdOf(a.key.publicKey)))?.lastError
+          expect(said).toBe("the peer left: banned: there is no place for this session")
+          // The end of a story is a world without bans.
+          yield* a.ask(({ node }) => node.unbanPeer(id))
+        })
+      )
+  }, 60_000)
 })
