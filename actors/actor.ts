@@ -6,7 +6,7 @@
  */
 import { Cause, Clock, Deferred, Effect, Exit, type Fiber, type Scope } from "effect"
 import { reached } from "../src/marks.ts"
-import { Busy, Unavailable } from "../src/node.ts"
+import { Busy, Unavailable } from "../src/node/node.ts"
 import { Inbox, type Overflow } from "./inbox.ts"
 
 export type { Overflow } from "./inbox.ts"

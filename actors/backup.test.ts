@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import { Clock, Effect, Fiber } from "effect"
 import { backupsWaitingMax } from "../src/limits.ts"
-import { BackupRefused, type BackupView } from "../src/node.ts"
+import { BackupRefused, type BackupView } from "../src/node/node.ts"
 import { forSeeds } from "../src/sim/world.ts"
 import { type BackupWorld, type MadeBackup, scheduledLabel, startBackups } from "./backup.ts"
 import { Metrics } from "./metrics.ts"

@@ -4,7 +4,7 @@
  */
 import { Clock, Effect } from "effect"
 import { backupMsMax, backupsWaitingMax } from "../src/limits.ts"
-import { type BackupMade, BackupRefused, type BackupsView, type BackupView, Busy } from "../src/node.ts"
+import { type BackupMade, BackupRefused, type BackupsView, type BackupView, Busy } from "../src/node/node.ts"
 import { Actor, type ActorRef, type ActorSpec, type ActorWatch, type Overflow, type Reply } from "./actor.ts"
 import type { Metrics } from "./metrics.ts"
 

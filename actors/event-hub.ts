@@ -1,7 +1,7 @@
 /** What the node tells the outside as it happens: a bounded memory of events and the listeners of now. Not an actor: it only passes on. */
 import { assert } from "../src/assert.ts"
 import { eventStreamsMax, eventsKeptMax } from "../src/limits.ts"
-import type { NodeEvent, Subscription } from "../src/node.ts"
+import type { NodeEvent, Subscription } from "../src/node/node.ts"
 
 type Unnumbered = NodeEvent extends infer E ? (E extends NodeEvent ? Omit<E, "id"> : never) : never
 

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import { Effect, Result } from "effect"
 import { type CheckpointVote, decodeVote, type Link, signVote } from "../src/consensus/checkpoint.ts"
-import type { FinalityView } from "../src/node-authorities.ts"
+import type { FinalityView } from "../src/node/authorities.ts"
 import { forSeeds } from "../src/sim/world.ts"
 import { loadAnchors } from "../src/store/finality.ts"
 import { DiskRoom } from "../src/store/room.ts"

@@ -1,5 +1,5 @@
 /** The messages of the actor of gossip. Nobody but its door, the ticker and the edges tells it anything. */
-import type { GossipVerdict, GossipView } from "../src/node-peers.ts"
+import type { GossipVerdict, GossipView } from "../src/node/peers.ts"
 import type { Overflow, Reply } from "./actor.ts"
 
 export type GossipMessage =

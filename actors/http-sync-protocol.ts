@@ -2,7 +2,7 @@
 import type { CallOutcome, Inspected, SessionsNow } from "../src/peer/http-sync.ts"
 import type { Lacking } from "../src/chain/branch.ts"
 import type { BlockReject } from "../src/chain/reject.ts"
-import type { Busy } from "../src/node.ts"
+import type { Busy } from "../src/node/node.ts"
 import type { Overflow, Reply } from "./actor.ts"
 import type { HeadersVerdict } from "./protocol.ts"
 

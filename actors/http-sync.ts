@@ -16,7 +16,7 @@ import {
   resolveMsMax,
   resolvesMax
 } from "../src/limits.ts"
-import { Busy } from "../src/node.ts"
+import { Busy } from "../src/node/node.ts"
 import {
   type CallOutcome,
   HttpSync,

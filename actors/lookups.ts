@@ -1,4 +1,4 @@
-/** What the node looks up: transactions, proofs, accounts and coins, in the last commit and in the pool. See src/node.ts. */
+/** What the node looks up: transactions, proofs, accounts and coins, in the last commit and in the pool. See src/node/node.ts. */
 import { Effect } from "effect"
 import { assert } from "../src/assert.ts"
 import { proveTransaction } from "../src/block/proof.ts"
@@ -17,7 +17,7 @@ import {
   spendableFrom
 } from "../src/ledger/coin.ts"
 import type { Outpoint, Transaction, TransactionId } from "../src/ledger/transaction.ts"
-import type { AccountView, Answer, CoinView, NodeShape, SpentCoin, TransactionView } from "../src/node.ts"
+import type { AccountView, Answer, CoinView, NodeShape, SpentCoin, TransactionView } from "../src/node/node.ts"
 import type { Snapshot, UnitsPlace } from "../src/store/snapshot.ts"
 import type { ActorRef } from "./actor.ts"
 import type { MempoolMessage, PendingCoins } from "./protocol.ts"

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import { Effect, Exit, Fiber, Logger, References } from "effect"
 import type { Block } from "../src/block/block.ts"
-import type { BlockRefused, Busy, Unavailable } from "../src/node.ts"
+import type { BlockRefused, Busy, Unavailable } from "../src/node/node.ts"
 import { keyOf, specOf, TestChain } from "../test/fixtures.ts"
 import { within } from "../test/sim/counter.ts"
 import { startAlone } from "../test/sim/node.ts"

@@ -4,8 +4,8 @@
  */
 import { Clock, Effect } from "effect"
 import { pullMsMax, resolveMsMax, resolvesMax } from "../src/limits.ts"
-import { type Answer, Busy, type NodeShape, type SyncView } from "../src/node.ts"
-import type { PeerView } from "../src/node-peers.ts"
+import { type Answer, Busy, type NodeShape, type SyncView } from "../src/node/node.ts"
+import type { PeerView } from "../src/node/peers.ts"
 import type { Snapshot } from "../src/store/snapshot.ts"
 import type { ActorRef } from "./actor.ts"
 import type { HttpSyncMessage, Looked } from "./http-sync-protocol.ts"

@@ -1,4 +1,4 @@
-/** The node as outsiders see it, answered by asks to actors and by reads of the last commit. See src/node.ts. */
+/** The node as outsiders see it, answered by asks to actors and by reads of the last commit. See src/node/node.ts. */
 import { Clock, Effect } from "effect"
 import { assert } from "../src/assert.ts"
 import { decodePage, summarize } from "../src/block/state-page.ts"
@@ -26,8 +26,8 @@ import {
   type Stats,
   type TransactionRefused,
   Unavailable
-} from "../src/node.ts"
-import type { PeerAdded, PeerBookView, PeerView, ToldPeer } from "../src/node-peers.ts"
+} from "../src/node/node.ts"
+import type { PeerAdded, PeerBookView, PeerView, ToldPeer } from "../src/node/peers.ts"
 import type { Readiness } from "../src/ready.ts"
 import { readLeaders } from "../src/store/leaders.ts"
 import type { Snapshot, SnapshotRow } from "../src/store/snapshot.ts"

@@ -1,5 +1,5 @@
 /** The peer book as outsiders see it. What we have observed of a peer's host stays here. */
-import type { PeerBookView, PeerView, PlaceView, ToldPeer } from "../src/node-peers.ts"
+import type { PeerBookView, PeerView, PlaceView, ToldPeer } from "../src/node/peers.ts"
 import { httpPageMax } from "../src/limits.ts"
 import type { Place } from "../src/peer/addresses.ts"
 import type { Directory } from "../src/peer/directory.ts"

@@ -6,7 +6,7 @@ import type { MaintenanceMessage, PeerFacts, SessionMessage } from "../actors/pr
 import { type PeerPolicy, peerPolicy } from "../src/config.ts"
 import { Random } from "../src/io/random.ts"
 import { sessionsMax } from "../src/limits.ts"
-import type { PeerBookView } from "../src/node-peers.ts"
+import type { PeerBookView } from "../src/node/peers.ts"
 import { makeDice } from "../src/sim/dice.ts"
 
 export interface MaintenanceWish {

@@ -11,7 +11,7 @@ import type { Address } from "../crypto/address.ts"
 import { decodeOutpoint, encodeOutpoint, outpointBytes } from "../ledger/coin.ts"
 import type { Ledger } from "../ledger/ledger.ts"
 import type { TransactionId } from "../ledger/transaction.ts"
-import type { NodeShape } from "../node.ts"
+import type { NodeShape } from "../node/node.ts"
 
 /** The calls that reach actors. */
 export const methods = [

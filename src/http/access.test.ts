@@ -8,7 +8,7 @@ import { parseCidr } from "../codec/ip.ts"
 import { eventStreamsPerClientMax, httpGuessesPerMinute, httpGuessLinesPerMinute } from "../limits.ts"
 import { Access, type AccessOptions, isGuard } from "./access.ts"
 import { makeApp } from "./app.ts"
-import { compatSystems, makeCompat } from "./compat.ts"
+import { compatSystems, makeCompat } from "../compat/compat.ts"
 import { aliases, type Route, routes } from "./contract.ts"
 import { hashToken } from "./tokens.ts"
 

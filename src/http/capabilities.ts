@@ -1,5 +1,5 @@
 /** What this node does, by the names of the reference system (L 1.2) and some of ours: true only if it is so here and now. */
-import type { NodeFacts } from "../node.ts"
+import type { NodeFacts } from "../node/node.ts"
 
 /** What only the app knows of itself. */
 export interface AppFacts {

@@ -1,7 +1,7 @@
 /** Server-sent events: what the node tells as it happens, with replay after `Last-Event-ID` and `resync` when that is too old. */
 import type { Context as HonoContext } from "hono"
 import { eventStreamsPerClientMax } from "../limits.ts"
-import type { NodeEvent, NodeShape, Subscription } from "../node.ts"
+import type { NodeEvent, NodeShape, Subscription } from "../node/node.ts"
 import { strangerOf } from "./caller.ts"
 
 /** A comment so often keeps proxies and idle timers from closing a quiet stream. */

@@ -1,5 +1,5 @@
 /** What passes between the app and its handlers. */
-import type { Answer } from "../node.ts"
+import type { Answer } from "../node/node.ts"
 import type { ReplyOf, RouteName } from "./contract.ts"
 import type { Problem, Refused } from "./problem.ts"
 

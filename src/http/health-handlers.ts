@@ -1,6 +1,6 @@
 /** Does the node live, has it started, is it ready? However often that is asked, it is looked at once a second. */
 import { Effect } from "effect"
-import type { NodeShape, ReadyView, Tip } from "../node.ts"
+import type { NodeShape, ReadyView, Tip } from "../node/node.ts"
 import type { Handlers } from "./exchange.ts"
 import { backupsJson, namesJson, stateJson } from "./json.ts"
 import { problem } from "./problem.ts"

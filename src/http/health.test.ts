@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Clock, Context, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { startNode, type TestNode } from "../../test/network.ts"
-import type { NodeShape, ReadyView, SyncView } from "../node.ts"
+import type { NodeShape, ReadyView, SyncView } from "../node/node.ts"
 import type { StateName } from "../ready.ts"
 import { makeApp } from "./app.ts"
 

@@ -1,6 +1,6 @@
 /** What several handlers read of a request, and how they refuse it. */
 import { type Address, isAddress, parseAddress } from "../crypto/address.ts"
-import type { NodeShape } from "../node.ts"
+import type { NodeShape } from "../node/node.ts"
 import type { Input } from "./exchange.ts"
 import { problem, type Problem } from "./problem.ts"
 

@@ -30,9 +30,9 @@ import type {
   SyncView,
   TransactionProofView,
   TransactionView
-} from "../node.ts"
-import type { CheckpointView, FinalityView } from "../node-authorities.ts"
-import type { GossipView, PeerView } from "../node-peers.ts"
+} from "../node/node.ts"
+import type { CheckpointView, FinalityView } from "../node/authorities.ts"
+import type { GossipView, PeerView } from "../node/peers.ts"
 import type { NodeState } from "../ready.ts"
 import type { ReplyOf, RouteName } from "./contract.ts"
 

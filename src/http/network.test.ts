@@ -12,7 +12,7 @@ import { formatPeerWord, makePeerWord, type PeerWords } from "../discovery/peer-
 import { formatTransfer } from "../ledger/transfer-text.ts"
 import { blockBytesMax, httpBlockBytesMax, httpBodyBytesMax, rawBlocksMax, rawHeadersMax } from "../limits.ts"
 import { CallFault, type CallNode } from "../io/call-node.ts"
-import type { NodeShape } from "../node.ts"
+import type { NodeShape } from "../node/node.ts"
 import { nodeIdOf } from "../transport/hello.ts"
 import { makeApp } from "./app.ts"
 import { type ReplyOf, type Route, type RouteName, routes } from "./contract.ts"

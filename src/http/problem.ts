@@ -1,6 +1,6 @@
 /** Refusals and faults as problem details (RFC 9457): a stable code, what was wrong, what to do. docs/errors.md lists the codes. */
 import type { TransactionRejectCode } from "../ledger/reject.ts"
-import type { BackupRefused, BlockRefused, Busy, TransactionRefused, Unavailable, VoteRefused } from "../node.ts"
+import type { BackupRefused, BlockRefused, Busy, TransactionRefused, Unavailable, VoteRefused } from "../node/node.ts"
 
 export interface Problem {
   readonly status: number

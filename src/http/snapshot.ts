@@ -1,7 +1,7 @@
 /** What several routes show of the node as it stands: figures, and first pages of its lists (L 1.2, `snapshot`). */
 import { Effect } from "effect"
 import { formatTransaction } from "../ledger/transaction-text.ts"
-import type { Answer, BlockView, NodeShape } from "../node.ts"
+import type { Answer, BlockView, NodeShape } from "../node/node.ts"
 import type { ReplyOf } from "./contract.ts"
 import { accountJson, blockJson, metaJson, peerJson, statsJson } from "./json.ts"
 

@@ -1,7 +1,7 @@
 /** The state after a block, page by page, and why there is none to show. */
 import { Effect } from "effect"
 import { type ChainSpec, stateBlocksOf } from "../block/genesis.ts"
-import type { NodeShape, StateAbsence } from "../node.ts"
+import type { NodeShape, StateAbsence } from "../node/node.ts"
 import type { Handlers } from "./exchange.ts"
 import { badCursor, cursorOf, limitOf } from "./input.ts"
 import { pastStateJson } from "./json.ts"

@@ -1,6 +1,6 @@
 /** What is stored: backups on order. */
 import { Effect } from "effect"
-import type { NodeShape } from "../node.ts"
+import type { NodeShape } from "../node/node.ts"
 import type { ReplyOf } from "./contract.ts"
 import type { Handlers } from "./exchange.ts"
 

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import { Context, Effect, Exit, Schema } from "effect"
 import { startNode } from "../../test/network.ts"
-import { type Answer, BackupRefused, type BackupMade, Busy, type NodeShape } from "../node.ts"
+import { type Answer, BackupRefused, type BackupMade, Busy, type NodeShape } from "../node/node.ts"
 import { makeApp } from "./app.ts"
 import { routes } from "./contract.ts"
 

@@ -1,6 +1,6 @@
 /** The checkers of datagrams and bans say what they should, and nothing where nothing is wrong. */
 import { expect, test } from "bun:test"
-import type { PeerView } from "../node-peers.ts"
+import type { PeerView } from "../node/peers.ts"
 import { nodeIdOf } from "../transport/hello.ts"
 import { SeededChoices } from "./choices.ts"
 import { spooferKey } from "./datagrams.ts"

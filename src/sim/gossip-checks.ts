@@ -5,7 +5,7 @@
 import { Effect, Exit } from "effect"
 import { forms } from "../gossip/announcement.ts"
 import { datagramBytesMax } from "../limits.ts"
-import type { PeerView } from "../node-peers.ts"
+import type { PeerView } from "../node/peers.ts"
 import { nodeIdOf } from "../transport/hello.ts"
 import type { Checker } from "./check.ts"
 import { datagramActs, datagramOf, type Spoofer, spooferKey, spoofersMax } from "./datagrams.ts"

@@ -6,7 +6,7 @@
  */
 import { Cause, Effect, Exit } from "effect"
 import type { Rules } from "../chain/rules.ts"
-import type { NodeShape } from "../node.ts"
+import type { NodeShape } from "../node/node.ts"
 import { type Choices, SeededChoices } from "./choices.ts"
 import {
   checkBounds,

@@ -6,7 +6,7 @@ import { join } from "node:path"
 import fullNode from "../../presets/full-node.json" with { type: "json" }
 import { formatAddress } from "../../src/crypto/address.ts"
 import { accountKey, devMnemonic } from "../../src/crypto/keys.ts"
-import type { FullNodeBlock } from "../../src/http/compat-text.ts"
+import type { FullNodeBlock } from "../../src/compat/text.ts"
 import type { Amount } from "../../src/ledger/amount.ts"
 import { signPayment } from "../../src/ledger/payment.ts"
 import { formatPayment } from "../../src/ledger/payment-text.ts"

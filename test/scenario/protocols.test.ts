@@ -16,7 +16,7 @@ import {
 import { makeSync } from "../../actors/sync.ts"
 import type { Block } from "../../src/block/block.ts"
 import { VerifiedLeaves } from "../../src/chain/verified.ts"
-import type { BlockRefused, Busy, Unavailable } from "../../src/node.ts"
+import type { BlockRefused, Busy, Unavailable } from "../../src/node/node.ts"
 import { DiskRoom } from "../../src/store/room.ts"
 import type { Transaction } from "../../src/ledger/transaction.ts"
 import { quiet, together, touched, watching } from "../../src/sim/footprint.ts"

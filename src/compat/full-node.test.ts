@@ -12,9 +12,9 @@ import { targetOfBits } from "../consensus/difficulty.ts"
 import { formatAddress } from "../crypto/address.ts"
 import { amount } from "../ledger/amount.ts"
 import { makeDice } from "../sim/dice.ts"
-import { makeApp } from "./app.ts"
+import { makeApp } from "../http/app.ts"
 import { makeCompat } from "./compat.ts"
-import { type FullNodeBlock, type FullNodeTransaction, readFullNodeBlock } from "./compat-text.ts"
+import { type FullNodeBlock, type FullNodeTransaction, readFullNodeBlock } from "./text.ts"
 
 /** The preset, four bits in place of 22; and two accounts that have something from the start. */
 const preset = Result.getOrThrow(parseSpec(presets["full-node"]))

@@ -10,11 +10,11 @@ import { toHex, utf8 } from "../codec/bytes.ts"
 import { formatAddress } from "../crypto/address.ts"
 import { sha256 } from "../crypto/hash.ts"
 import { formatTransfer } from "../ledger/transfer-text.ts"
-import type { NodeShape } from "../node.ts"
+import type { NodeShape } from "../node/node.ts"
 import { makeDice } from "../sim/dice.ts"
-import { makeApp } from "./app.ts"
+import { makeApp } from "../http/app.ts"
 import { makeCompat } from "./compat.ts"
-import type { Spenders } from "./compat-ccoin.ts"
+import type { Spenders } from "./ccoin.ts"
 
 const old = (i: number): string => String(i).repeat(40)
 const addressOf = (i: number): string => formatAddress(keyOf(i).address, "ccoin")

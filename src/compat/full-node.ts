@@ -3,12 +3,12 @@ import { Effect, Result, Schema } from "effect"
 import type { Context, Hono } from "hono"
 import { toHex } from "../codec/bytes.ts"
 import { httpPageMax, peersPerMessageMax } from "../limits.ts"
-import type { Answer } from "../node.ts"
-import { badCursor, type Desk, type Given, type Handled, heightIn, limitIn, wholeIn } from "./compat-desk.ts"
-import { fullNodeBlock, fullNodeCoin, readFullNodeBlock, readFullNodePayment } from "./compat-text.ts"
-import { isProblem } from "./exchange.ts"
-import { problem, type Problem } from "./problem.ts"
-import { count, list, text } from "./shapes.ts"
+import type { Answer } from "../node/node.ts"
+import { badCursor, type Desk, type Given, type Handled, heightIn, limitIn, wholeIn } from "./desk.ts"
+import { fullNodeBlock, fullNodeCoin, readFullNodeBlock, readFullNodePayment } from "./text.ts"
+import { isProblem } from "../http/exchange.ts"
+import { problem, type Problem } from "../http/problem.ts"
+import { count, list, text } from "../http/shapes.ts"
 
 const Nodes = Schema.Struct({ nodes: list(text).check(Schema.isMaxLength(peersPerMessageMax)) })
 const Input = Schema.Struct({

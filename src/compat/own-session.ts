@@ -9,9 +9,9 @@ import type { Context, MiddlewareHandler } from "hono"
 import { getCookie } from "hono/cookie"
 import { utf8 } from "../codec/bytes.ts"
 import { sha256 } from "../crypto/hash.ts"
-import { remoteOf } from "./caller.ts"
-import { isLoopbackAddress, isLoopbackHost } from "./loopback.ts"
-import { problem, type Problem } from "./problem.ts"
+import { remoteOf } from "../http/caller.ts"
+import { isLoopbackAddress, isLoopbackHost } from "../http/loopback.ts"
+import { problem, type Problem } from "../http/problem.ts"
 
 export interface SessionOptions {
   /** Hex, drawn anew at each start. */

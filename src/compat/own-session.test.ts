@@ -1,7 +1,7 @@
 /** Who may use the node's key over HTTP: every way in, and every way that must stay shut (row D-X1). */
 import { describe, expect, test } from "bun:test"
 import { Hono } from "hono"
-import { answer } from "./answer.ts"
+import { answer } from "../http/answer.ts"
 import { makeOwnSession } from "./own-session.ts"
 
 const secret = "5e".repeat(32)

@@ -3,12 +3,12 @@ import { Effect, Schema } from "effect"
 import type { Context, Hono } from "hono"
 import { toHex } from "../codec/bytes.ts"
 import { httpPageMax } from "../limits.ts"
-import type { Answer } from "../node.ts"
-import { badCursor, type Desk, type Given, type Handled, heightIn, limitIn } from "./compat-desk.ts"
-import { dotcoinBlock, dotcoinCoin, dotcoinTransaction } from "./compat-text.ts"
-import { isProblem } from "./exchange.ts"
-import { problem } from "./problem.ts"
-import { text } from "./shapes.ts"
+import type { Answer } from "../node/node.ts"
+import { badCursor, type Desk, type Given, type Handled, heightIn, limitIn } from "./desk.ts"
+import { dotcoinBlock, dotcoinCoin, dotcoinTransaction } from "./text.ts"
+import { isProblem } from "../http/exchange.ts"
+import { problem } from "../http/problem.ts"
+import { text } from "../http/shapes.ts"
 
 const Named = Schema.Struct({ publicKey: text })
 const Paid = Schema.Struct({ receiver: text, amount: Schema.Unknown })

@@ -19,12 +19,12 @@ import { checkData, dataOrFiller } from "../ledger/payload.ts"
 import type { Millis, Transaction, TransactionId, TransferTransaction } from "../ledger/transaction.ts"
 import { signTransfer } from "../ledger/transfer.ts"
 import { compatAccountsMax, httpPageMax } from "../limits.ts"
-import type { Answer, BlockView, StateAbsence, StatePage } from "../node.ts"
-import type { Desk, Handled } from "./compat-desk.ts"
-import { isProblem } from "./exchange.ts"
-import { problem, type Problem } from "./problem.ts"
-import { text } from "./shapes.ts"
-import { stateAbsences } from "./state-handlers.ts"
+import type { Answer, BlockView, StateAbsence, StatePage } from "../node/node.ts"
+import type { Desk, Handled } from "./desk.ts"
+import { isProblem } from "../http/exchange.ts"
+import { problem, type Problem } from "../http/problem.ts"
+import { text } from "../http/shapes.ts"
+import { stateAbsences } from "../http/state-handlers.ts"
 
 /** An account that this node may spend of. */
 export interface Spender {

@@ -9,7 +9,7 @@ import { presets } from "../chain/presets.ts"
 import { toHex } from "../codec/bytes.ts"
 import { formatAddress } from "../crypto/address.ts"
 import { makeDice } from "../sim/dice.ts"
-import { makeApp } from "./app.ts"
+import { makeApp } from "../http/app.ts"
 import { makeCompat } from "./compat.ts"
 
 const spec = Result.getOrThrow(parseSpec(presets["dotcoin"]))

@@ -1,5 +1,5 @@
 /** What outsiders see of other nodes, and what an operator wishes of them: the part of node.ts about peers. */
-import type { BlockHash } from "./block/header.ts"
+import type { BlockHash } from "../block/header.ts"
 
 /** A node that has proven who it is, with what we know of it. Times are milliseconds since 1970. */
 export interface PeerView {

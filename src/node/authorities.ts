@@ -1,6 +1,6 @@
 /** What outsiders see of authorities: votes about each other, evidence, and what is final. The part of node.ts about them. */
-import type { BlockHash, Header } from "./block/header.ts"
-import type { Address } from "./crypto/address.ts"
+import type { BlockHash, Header } from "../block/header.ts"
+import type { Address } from "../crypto/address.ts"
 
 /** What the operator of this authority wishes, and how far it is. */
 export interface WishView {

@@ -9,10 +9,10 @@ import { dataOrFiller, noData } from "../ledger/payload.ts"
 import { paymentBytes, signPayment } from "../ledger/payment.ts"
 import type { Outpoint, PaymentTransaction } from "../ledger/transaction.ts"
 import { httpPageMax, transactionBytesMax, walletCoinsMax } from "../limits.ts"
-import type { Answer, CoinsView, NamedCoin, NodeShape, TransactionRefused } from "../node.ts"
+import type { Answer, CoinsView, NamedCoin, NodeShape, TransactionRefused } from "../node/node.ts"
 import { inputBytes, outputBytes, witnessBytes } from "../wallet/coin.ts"
 import { select, type Selection } from "../wallet/select.ts"
-import { problem, type Problem } from "./problem.ts"
+import { problem, type Problem } from "../http/problem.ts"
 
 export interface WalletPorts {
   readonly node: NodeShape

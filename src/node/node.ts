@@ -1,18 +1,18 @@
 /** The node as outsiders see it: what the HTTP interface and the command line may ask. Actors and store stand behind it. */
 import { Context, Data, type Effect } from "effect"
-import type { Block } from "./block/block.ts"
-import type { BlockHash, Header, Height, Target } from "./block/header.ts"
-import type { AccountProof, CoinProof, TransactionProof } from "./block/proof.ts"
-import type { BlockReject } from "./chain/reject.ts"
-import type { Rules } from "./chain/rules.ts"
-import type { NodeConfig } from "./config.ts"
-import type { LeaderView } from "./consensus/leaders.ts"
-import type { Address } from "./crypto/address.ts"
-import type { Amount } from "./ledger/amount.ts"
-import type { Coin } from "./ledger/coin.ts"
-import type { TransactionReject } from "./ledger/reject.ts"
-import type { Nonce, Outpoint, Transaction, TransactionId } from "./ledger/transaction.ts"
-import type { EvidenceView, FinalityView, VotesView } from "./node-authorities.ts"
+import type { Block } from "../block/block.ts"
+import type { BlockHash, Header, Height, Target } from "../block/header.ts"
+import type { AccountProof, CoinProof, TransactionProof } from "../block/proof.ts"
+import type { BlockReject } from "../chain/reject.ts"
+import type { Rules } from "../chain/rules.ts"
+import type { NodeConfig } from "../config.ts"
+import type { LeaderView } from "../consensus/leaders.ts"
+import type { Address } from "../crypto/address.ts"
+import type { Amount } from "../ledger/amount.ts"
+import type { Coin } from "../ledger/coin.ts"
+import type { TransactionReject } from "../ledger/reject.ts"
+import type { Nonce, Outpoint, Transaction, TransactionId } from "../ledger/transaction.ts"
+import type { EvidenceView, FinalityView, VotesView } from "./authorities.ts"
 import type {
   GossipVerdict,
   GossipView,
@@ -23,8 +23,8 @@ import type {
   PeerBookView,
   PeerView,
   ToldPeer
-} from "./node-peers.ts"
-import type { NodeState, StateName } from "./ready.ts"
+} from "./peers.ts"
+import type { NodeState, StateName } from "../ready.ts"
 
 /** The part of the node that was asked has more to do than it may queue. Try again after `retryAfterMs`. */
 export class Busy extends Data.TaggedError("Busy")<{ readonly actor: string; readonly retryAfterMs: number }> {}

@@ -15,7 +15,7 @@ import { formatData } from "../ledger/payload.ts"
 import { parsePayment } from "../ledger/payment-text.ts"
 import { reject, type TransactionReject, type TransactionRejectCode } from "../ledger/reject.ts"
 import type { CoinbaseTransaction, Output, PaymentTransaction, Transaction } from "../ledger/transaction.ts"
-import type { Answer, NamedCoin, NodeShape } from "../node.ts"
+import type { Answer, NamedCoin, NodeShape } from "../node/node.ts"
 
 /** A payment's transaction, and who owns the coin of each input. */
 interface Owned {
