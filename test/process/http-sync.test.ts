@@ -12,7 +12,7 @@ const tipOf = async (base: string): Promise<string> => (await call(base, "stats"
 
 test("five hundred blocks by HTTP, then each other's, through a restart; without the secret nothing is taken", async () => {
   const secret = join(home.path, "peer.secret")
-  writeFileSync(secret, "a secret of some peers, long enough\n")
+  writeFileSync(secret, "a-secret-of-some-peers-long-enough\n")
   const first = await begin("--dev", "--data-dir", join(home.path, "a"), "--peer-secret-file", secret)
   for (let i = 0; i < 500; i++) await call(first.http, "mine", { body: {} })
   const arguments_ = ["--dev", "--data-dir", join(home.path, "b"), "--no-p2p", "--bootstrap-peers", first.http]
