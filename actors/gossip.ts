@@ -5,6 +5,7 @@ import { formatEndpoint, type GossipConfig, parseEndpoint } from "../src/config.
 import { toTarget } from "../src/consensus/difficulty.ts"
 import type { Keypair } from "../src/crypto/keys.ts"
 import { placeOf } from "../src/discovery/place.ts"
+import type { Announced } from "../src/gossip/announcement.ts"
 import {
   type Address,
   Gossip,
@@ -110,7 +111,8 @@ export const makeGossip = (ports: GossipPorts): ActorSpec<State, GossipMessage> 
     return { height: header.height, work: toTarget(work), hash: header.hash }
   }
 
-  const perform = (effects: ReadonlyArray<GossipEffect>): void => {
+  /** What was announced, and signed: where its node listens is its own word. */
+  const perform = (effects: ReadonlyArray<GossipEffect>, announced?: Announced): void => {
     for (const effect of effects) {
       switch (effect._tag) {
         case "Send":
@@ -124,6 +126,10 @@ export const makeGossip = (ports: GossipPorts): ActorSpec<State, GossipMessage> 
             from: undefined,
             peers: effect.endpoints.map((endpoint) => ({ endpoint, nodeId: "" }))
           })
+          if (announced !== undefined && effect.endpoints.includes(announced.endpoint)) {
+            const nodeId = nodeIdOf(announced.publicKey)
+            ports.maintenance.tell({ _tag: "Announced", endpoint: announced.endpoint, nodeId })
+          }
           break
         case "Behind":
           reached("gossip-behind")
@@ -132,13 +138,13 @@ export const makeGossip = (ports: GossipPorts): ActorSpec<State, GossipMessage> 
     }
   }
 
-  const counted = ({ drop, effects }: Heard): void => {
+  const counted = ({ drop, announced, effects }: Heard): void => {
     if (drop === undefined) counts.heard++
     else counts.drop(drop)
     if (drop === "announcement-forged") reached("gossip-forged")
     if (drop === "source-too-often") reached("gossip-flooded")
     if (effects.some(({ _tag }) => _tag === "Send")) reached("gossip-passed")
-    perform(effects)
+    perform(effects, announced)
   }
 
   /** Asks for addresses of names: in vain, again soon; else now and then, for they may move. */

@@ -199,6 +199,10 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
     for (const { endpoint } of taken) state.directory.learn(endpoint, held?.remoteHost, nowOf(state))
   }
 
+  const announced = (state: State, { endpoint, nodeId }: Extract<MaintenanceMessage, { _tag: "Announced" }>): void => {
+    if (state.directory.announced(endpoint, nodeId, nowOf(state))) reached("peer-announced")
+  }
+
   const connectedOf = (state: State): Connected => {
     const all = [...state.sessions.values()]
     return {
@@ -332,6 +336,8 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
         return gave(state, message)
       case "Found":
         return found(state, message)
+      case "Announced":
+        return announced(state, message)
       case "Advertise":
         return advertise(state, message)
       case "Tell":

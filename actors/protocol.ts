@@ -431,6 +431,8 @@ export type MaintenanceMessage =
       readonly from: Source
       readonly peers: ReadonlyArray<{ readonly endpoint: string; readonly nodeId: string }>
     }
+  /** A node has signed lately that it listens there. */
+  | { readonly _tag: "Announced"; readonly endpoint: string; readonly nodeId: string }
   | {
       readonly _tag: "Advertise"
       readonly to: SessionId
@@ -476,6 +478,7 @@ export const maintenanceOverflow: Readonly<Record<MaintenanceMessage["_tag"], Ov
   Measured: "drop-old",
   Gave: "drop-old",
   Found: "drop-new",
+  Announced: "drop-new",
   Advertise: "refuse",
   Tell: "refuse",
   AddPeer: "refuse",

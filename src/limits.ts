@@ -160,6 +160,8 @@ export const rivalsMax = 16
 export const manualPeersMax = 256
 /** Sessions that we dialled and that are dialled first after a restart, once. */
 export const anchorsMax = 4
+/** Milliseconds between two dials of an endpoint that rests, because its node announces it: so often at most others have us dial in vain. */
+export const announcedGapMs = 30_000
 /** Milliseconds for which an operator may ban a peer: ten years. */
 export const banMsMax = 10 * 365 * 24 * 60 * 60 * 1000
 /** Misbehaviour points at which a peer is banned. */

@@ -38,6 +38,7 @@ export const marks = {
   "gossip-forged": "an announcement was refused that its node has not signed",
   "gossip-flooded": "a datagram was not heard, because so many had come from its source",
   "anchor-dialled": "a node that was dialled before the restart was dialled first after it",
+  "peer-announced": "a node that could not be reached for long announced itself, and is looked for again",
   "peer-unreachable": "an endpoint was dialled in vain so often that it rests as long as a ban lasts",
   "inbox-refused": "a full inbox refused a message whose sender hears so",
   "inbox-waited": "a sender waited for room in an inbox",
@@ -95,7 +96,7 @@ export const unsimulated: Readonly<Partial<Record<Mark, string>>> = {
     "needs a crash after bodies were stored and before they landed, which are one commit by now: actors/chain.test.ts",
   "doppelganger-seen": "needs two processes with one key: src/validator/watch.test.ts",
   "own-double-sign": "needs two processes with one key: actors/ballots.test.ts",
-  "wish-dropped": "needs an operator, and a simulated node has none: actors/ballots.test.ts",
+  "wish-dropped": "needs an operator who votes, and simulated ones only ban: actors/ballots.test.ts",
   "final-twice": "needs more than a third of the authorities to lie: src/consensus/finality.test.ts",
   "body-lost": "needs a peer that is mute for longer than a session may be: src/peer/sync.test.ts"
 }

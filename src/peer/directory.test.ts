@@ -1,7 +1,7 @@
 /** The peer book: only what was proven counts, bans hold both ways, waits grow, everything is bounded, and all outlasts a restart. */
 import { describe, expect, test } from "bun:test"
 import { type PeerPolicy, peerPolicy } from "../config.ts"
-import { anchorsMax, directoryPeersMax, manualPeersMax } from "../limits.ts"
+import { anchorsMax, announcedGapMs, directoryPeersMax, manualPeersMax } from "../limits.ts"
 import { type Dice, makeDice } from "../sim/dice.ts"
 import { type Connected, Directory, type Meeting } from "./directory.ts"
 
@@ -200,6 +200,46 @@ describe("an endpoint", () => {
     expect(directory.isUnwelcome("node1a", "10.0.0.1", 1)).toBe(false)
     directory.meet("node1a", facts, 1_000)
     expect(toDial(directory, 1_000, { ...nobody, endpoints: new Set(["10.0.0.9:1"]) })).toEqual([home])
+  })
+
+  test("that rests is tried again when its node announces it, not too often; nobody else's word, no ban, no score ends by that", () => {
+    const known = () => {
+      const directory = make()
+      directory.meet("node1a", { ...facts, dialled: home }, 0)
+      directory.found(home, "node1a", 0)
+      return directory
+    }
+    const gap = announcedGapMs
+    const other: Connected = { ...nobody, groups: new Set(["of another"]) }
+    const directory = known()
+    directory.dialling(home, 0)
+    directory.failed(home, "refused", 0, at)
+    // A shorter wait stands.
+    expect([directory.announced(home, "node1a", 500), toDial(directory, 500, other)]).toEqual([false, []])
+    for (let i = 1; i < peerPolicy.failuresMax; i++) directory.failed(home, "refused", 0, at)
+    const before = structuredClone(directory.find("node1a"))
+    const told = [
+      [home, "node1b", gap],
+      ["10.0.0.1:2", "node1a", gap],
+      [home, "node1a", gap - 1]
+    ] as const
+    for (const [endpoint, nodeId, now] of told) {
+      expect(directory.announced(endpoint, nodeId, now)).toBe(false)
+      expect(toDial(directory, now, other)).toEqual([])
+    }
+    expect([directory.announced(home, "node1a", gap), toDial(directory, gap, other)]).toEqual([true, [home]])
+    expect(directory.find("node1a")).toEqual(before!)
+    directory.dialling(home, gap)
+    directory.failed(home, "refused", gap, at)
+    expect([directory.announced(home, "node1a", 2 * gap - 1), directory.announced(home, "node1a", 2 * gap)]).toEqual([
+      false,
+      true
+    ])
+    const banned = known()
+    for (let i = 0; i < peerPolicy.failuresMax; i++) banned.failed(home, "refused", 0, at)
+    banned.ban("node1a", { ms: banMs, reason: undefined }, 0)
+    expect([banned.announced(home, "node1a", gap), banned.isBanned("node1a", gap)]).toEqual([false, true])
+    expect(toDial(banned, gap, other)).toEqual([])
   })
 
   test("that rests is tried again when nobody else is left", () => {

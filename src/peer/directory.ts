@@ -6,7 +6,15 @@ import type { PeerPolicy } from "../config.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { type SipKey, sipKey, sipKeyBytes } from "../crypto/siphash.ts"
 import { reached } from "../marks.ts"
-import { anchorsMax, banMsMax, directoryPeersMax, manualPeersMax, newBuckets, newSlots } from "../limits.ts"
+import {
+  anchorsMax,
+  announcedGapMs,
+  banMsMax,
+  directoryPeersMax,
+  manualPeersMax,
+  newBuckets,
+  newSlots
+} from "../limits.ts"
 import { type Added, Addresses, type Place, trusts } from "./addresses.ts"
 import { isListed, mayTell, type Net, netOf, netOfEndpoint, type Reach } from "./net.ts"
 import { addPoints, newRecord, noteFailure, noteSuccess, type PeerRecord } from "./record.ts"
@@ -245,6 +253,19 @@ export class Directory {
     const by = from === undefined ? undefined : netOf(from)
     if (net === undefined || !this.isAllowed(endpoint) || !mayTell(by?.reach ?? "loopback", net.reach)) return "invalid"
     return this.addresses.hear(endpoint, { source: "discovered", group: by?.group ?? "service" }, now)
+  }
+
+  /**
+   * A node has signed lately that it listens here. If we found it here once, and it could not be reached for long, it is looked for
+   * again, as after a cut that is mended; true: soon. Nobody else's word does that, and neither a ban nor a shorter wait ends by it.
+   */
+  announced(endpoint: string, nodeId: string, now: number): boolean {
+    const place = this.addresses.find(endpoint)
+    if (place?.nodeId !== nodeId || place.trust !== trusts.proven || !this.isUnreachable(place)) return false
+    if (this.isBanned(nodeId, now) || place.nextAt <= now || now - (place.lastTriedAt ?? 0) < announcedGapMs)
+      return false
+    place.nextAt = now
+    return true
   }
 
   /** An endpoint that the operator names. */

@@ -2,7 +2,9 @@
 import { expect, test } from "bun:test"
 import { loadEngine } from "../crypto/native.ts"
 import { nobleEngine, useEngine } from "../crypto/signature.ts"
+import { marksReached } from "../marks.ts"
 import { RecordedChoices, SeededChoices } from "./choices.ts"
+import { datagramActs } from "./datagrams.ts"
 import type { SimNode } from "./node.ts"
 import { faults, makePlan, models, type Plan } from "./plan.ts"
 import { simulate } from "./run.ts"
@@ -62,20 +64,68 @@ test("a failing run is made small: what is left is what it needs", () => {
   expect(again.digest).toBe(small.report.digest)
 }, 120_000)
 
-test.each(models)("wallets of model %s send data of every length that the chain takes, and of none", (ledger) => {
-  const lengths = new Set<number>()
-  const look = ({ store }: SimNode): undefined => {
-    for (const one of store.block(store.tip().header.id)!.transactions) {
-      if (one.kind !== "coinbase") lengths.add((one.kind === "transfer" ? one.transfer : one.payment).data.length)
-    }
+/** Four nodes, of which each knows the one before by its gossip seed alone; two are cut off for a while, and one is flooded. */
+const gossiping = (seed: number): Plan => {
+  const plan = makePlan({ seed, nodes: 4, ms: 5 * minuteMs, faults: [], blockMs: 4_000, gossip: "plain" })
+  const flood = (act: string) =>
+    ({ at: minuteMs, do: "datagrams", act, node: "n1", perSecond: 100, seed, ms: 10_000 }) as const
+  return {
+    ...plan,
+    nodes: plan.nodes.map((node, i) => ({
+      ...{ ...node, hashesPerSecond: 30, seeds: [] },
+      gossipSeeds: i === 0 ? [] : [`n${i - 1}`]
+    })),
+    actions: [
+      { at: 30_000, do: "partition", side: ["n0", "n1"], ms: 2 * minuteMs },
+      ...datagramActs.map(flood),
+      { at: 3 * minuteMs, do: "ban", node: "n2", peer: "n1", ms: minuteMs }
+    ]
   }
-  const wish = { seed: 3, ledger, nodes: 1, ms: 3 * minuteMs, faults: [], blockMs: 4_000, paysPerMinute: 60 }
-  expect(simulate(makePlan({ ...wish, payloadBytesMax: 2 }), { check: look }).failure).toBeUndefined()
-  expect([...lengths].sort()).toEqual([0, 1, 2])
-  lengths.clear()
-  simulate(makePlan(wish), { check: look })
-  expect([...lengths]).toEqual([0])
+}
+
+test("nodes that know one another by gossip seeds alone find together again after a partition, a flood and a ban", () => {
+  const before = marksReached()
+  const joined: Array<string> = []
+  const report = simulate(gossiping(1), {
+    onNote: ({ kind, at, node }) => void (kind === "joined" && at > 150_000 && at < 195_000 && joined.push(node))
+  })
+  expect(report.failure).toBeUndefined()
+  expect(new Set(joined).size).toBe(4)
+  const after = marksReached()
+  for (const mark of ["gossip-found", "gossip-passed", "gossip-forged", "gossip-flooded"] as const)
+    expect(after[mark]).toBeGreaterThan(before[mark])
+  expect(simulate(gossiping(1)).digest).toBe(report.digest)
 }, 60_000)
+
+test("what gossip adds to a failing run goes, if the failure does not need it; whoever is left knows somebody", () => {
+  let runs = 0
+  const small = shrink(gossiping(2), undefined, { check: neverForked, spent: () => runs++ > 60 })!
+  expect(small.report.failure).toBe("two nodes have gone different ways")
+  expect(small.plan.actions.map((one) => one.do)).toEqual(["partition"])
+  const names = small.plan.nodes.map(({ name }) => name)
+  expect(names.length).toBeLessThan(4)
+  for (const { gossipSeeds = [] } of small.plan.nodes) for (const seed of gossipSeeds) expect(names).toContain(seed)
+  expect(small.plan.nodes.slice(1).every(({ gossipSeeds = [] }) => gossipSeeds.length > 0)).toBe(true)
+}, 120_000)
+
+test.each(models)(
+  "wallets of model %s send data of every length that the chain takes, and of none",
+  (ledger) => {
+    const lengths = new Set<number>()
+    const look = ({ store }: SimNode): undefined => {
+      for (const one of store.block(store.tip().header.id)!.transactions) {
+        if (one.kind !== "coinbase") lengths.add((one.kind === "transfer" ? one.transfer : one.payment).data.length)
+      }
+    }
+    const wish = { seed: 3, ledger, nodes: 1, ms: 3 * minuteMs, faults: [], blockMs: 4_000, paysPerMinute: 60 }
+    expect(simulate(makePlan({ ...wish, payloadBytesMax: 2 }), { check: look }).failure).toBeUndefined()
+    expect([...lengths].sort()).toEqual([0, 1, 2])
+    lengths.clear()
+    simulate(makePlan(wish), { check: look })
+    expect([...lengths]).toEqual([0])
+  },
+  60_000
+)
 
 test("a run that holds cannot be shrunk", () => {
   expect(shrink(troubled(5), undefined, { spent: () => false })).toBeUndefined()

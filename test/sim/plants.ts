@@ -44,6 +44,7 @@ export const plants: ReadonlyArray<Plant> = [
       else this.counts.set(ask.session, this.countOf(ask.session) - 1)`,
     replace: "",
     needs: [],
+    from: 8,
     shows: /not within 30 minutes of quiet/
   },
   {
