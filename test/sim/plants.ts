@@ -75,6 +75,7 @@ export const plants: ReadonlyArray<Plant> = [
     find: `"time-too-far-ahead": { blame: "nobody"`,
     replace: `"time-too-far-ahead": { blame: "peer"`,
     needs: ["clock-skew"],
+    from: 12,
     shows: /has banned \w+, which is honest/
   },
   {
@@ -111,6 +112,7 @@ export const plants: ReadonlyArray<Plant> = [
     }
 `,
     needs: ["torn-write", "disk-full", "crash"],
+    from: 5,
     shows: /was acknowledged and is lost/
   },
   {
@@ -182,6 +184,7 @@ export const plants: ReadonlyArray<Plant> = [
     find: `while (lowest.height > height && !isBest(reader, lowest)) {`,
     replace: `while (lowest.height > height && reader.bestAt(height) === undefined) {`,
     needs: [],
+    from: 4,
     shows: /holds an honest block invalid, as time-too-early/
   },
   {
@@ -275,6 +278,7 @@ export const plants: ReadonlyArray<Plant> = [
     replace: `if (header.time < turn.from - rota.slotMs)`,
     needs: ["byzantine"],
     consensus: "poa",
+    from: 9,
     shows: /has taken a block with a time before its delay|into a slot where its proposer waits/
   },
   {
@@ -285,6 +289,7 @@ export const plants: ReadonlyArray<Plant> = [
     replace: `if (weight === 0)`,
     needs: ["byzantine"],
     consensus: "poa",
+    from: 7,
     shows: /has taken a block with|of a proposer of rank/
   },
   {
@@ -306,6 +311,7 @@ export const plants: ReadonlyArray<Plant> = [
     replace: `2 * electorate.intersection(voters).size > electorate.size`,
     needs: [],
     consensus: "poa",
+    from: 4,
     shows: /final on \d+ votes of|where \w+ is final/
   },
   {
