@@ -99,7 +99,7 @@ test("nodes that know one another by gossip seeds alone find together again afte
 
 test("what gossip adds to a failing run goes, if the failure does not need it; whoever is left knows somebody", () => {
   let runs = 0
-  const small = shrink(gossiping(2), undefined, { check: neverForked, spent: () => runs++ > 60 })!
+  const small = shrink(gossiping(5), undefined, { check: neverForked, spent: () => runs++ > 60 })!
   expect(small.report.failure).toBe("two nodes have gone different ways")
   expect(small.plan.actions.map((one) => one.do)).toEqual(["partition"])
   const names = small.plan.nodes.map(({ name }) => name)
