@@ -176,7 +176,7 @@ const makeReady = (ports: NodePorts): NodeShape["ready"] => {
     })
 }
 
-/** Tip, root page and supply agree; a full replay is `cairn verify`. */
+/** Is the state tree that of the tip? The supply is looked at when a store is opened; a full replay is `cairn verify`. */
 const makeValidate = (ports: NodePorts) => {
   const { snapshot } = ports
   return readOf(ports)(() => {

@@ -425,7 +425,7 @@ export interface NodeShape {
   /** Forgets a node and where it was, or an endpoint; its session ends. False: it was not known, or is a seed. */
   readonly removePeer: (name: string) => Answer<boolean>
   readonly stats: () => Answer<Stats>
-  /** The cheap consistency check: tip, state root and supply agree with each other. */
+  /** The cheap consistency check: the state tree is the one that the tip commits to. */
   readonly validate: () => Answer<{ readonly valid: boolean; readonly reason: string }>
   readonly ready: () => Answer<ReadyView>
   /** Copies the last commit into the folder of backups, while the node goes on; answered when it is on disk. */

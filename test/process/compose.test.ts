@@ -208,10 +208,6 @@ test("the commands of compose.validators.yaml make a chain that three authoritie
 }, 90_000)
 
 const files = ["compose.yaml", "compose.production.yaml"]
-/** The overlay says everything by variables: a binary that reads none cannot be asked. */
-const readsVariables = (await runCommand("start", "--help")).out.includes("--mode")
-if (!readsVariables)
-  process.stderr.write("skipped: the production overlay as processes; the binary reads no variables yet\n")
 
 /** What the walk of docs/deployment.md prepares: a folder and an id for each node, and two secrets. */
 const prepare = async (place: string): Promise<Record<string, string>> => {
@@ -233,7 +229,7 @@ const prepare = async (place: string): Promise<Record<string, string>> => {
   return { ...said, BLOCKCHAIN_CHAIN_ID: "lua-blockchain-mainnet", BLOCKCHAIN_ALLOWED_PEER_IDS: ids.join(",") }
 }
 
-test.if(readsVariables)(
+test(
   "the production overlay makes three nodes that let nobody else in, and mine for the token alone",
   async () => {
     const { urls, stop } = run(readCompose(files, await prepare("production")), "production")
@@ -258,7 +254,7 @@ test.if(readsVariables)(
   90_000
 )
 
-test.if(readsVariables)(
+test(
   "the production overlay starts nothing with a secret that is too short",
   async () => {
     const variables = await prepare("refused")
