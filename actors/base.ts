@@ -45,7 +45,7 @@ export interface TreeOptions {
     readonly callNode?: CallNode
     readonly udp?: Udp
   }
-  readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint" | "config">
+  readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint" | "config" | "schemaVersion">
   /** Makes backups of this node; undefined: it makes none of itself. */
   readonly backups?: BackupWorld
   /** Signs for an authority, where authorities seal; undefined: this node is none. */

@@ -16,6 +16,7 @@ import type { UdpFault } from "../src/io/udp.ts"
 import { eventsKeptMax, eventStreamsMax, stopMsMax } from "../src/limits.ts"
 import type { NodeShape } from "../src/node/node.ts"
 import type { FinalityView } from "../src/node/authorities.ts"
+import { migrations } from "../src/store/schema.ts"
 import { unsealing } from "../src/validator/signer.ts"
 import type { ActorRef } from "./actor.ts"
 import { startBackups } from "./backup.ts"
@@ -130,7 +131,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TreeFault> 
 
     const p2pEndpoint = endpoint === "" ? undefined : endpoint
     const gossipEndpoint = gossip?.told.endpoint
-    const facts = { ...options.facts, rules, nodeId, p2pEndpoint, gossipEndpoint, config: withoutSecrets(config) }
+    const told = { rules, nodeId, p2pEndpoint, gossipEndpoint, schemaVersion: migrations.length }
+    const facts = { ...options.facts, ...told, config: withoutSecrets(config) }
     const node = makeNode({
       facts,
       rules,

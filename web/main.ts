@@ -313,7 +313,7 @@ const makeTabs = (): void => {
 }
 
 const begin = async (): Promise<void> => {
-  const { meta, service, capabilities, api: routes, dev_accounts: dev } = await api.info()
+  const { meta, service, capabilities, dev_accounts: dev } = await api.info()
   const { model, chain_id: chainId, address_prefix: prefix, decimals, symbol } = meta
   const dataMax = meta.limits["max_transaction_data_bytes"] ?? 0
   const filler = meta.data_filler ?? undefined
@@ -331,7 +331,6 @@ const begin = async (): Promise<void> => {
   const open = capabilities["admin_authentication"] !== true
   element("mine").hidden = !open
   operator = makeOperator({
-    routes: Object.values(routes),
     open,
     ownAddress: () => (key === undefined ? "" : addressText(key, facts)),
     refresh: refreshSoon

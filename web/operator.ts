@@ -1,4 +1,4 @@
-/** What an operator does from the page: a token for this tab, and the node's acts that need it. What the node cannot do is not shown. */
+/** What an operator does from the page: a token for this tab, and the node's acts that need it. */
 import * as api from "./api.ts"
 import { recall, remember } from "./memory.ts"
 import { button, element, make } from "./text.ts"
@@ -6,8 +6,6 @@ import { button, element, make } from "./text.ts"
 const tokenKey = "cairn-admin-token"
 
 export interface OperatorPorts {
-  /** Routes of this node, as `/api/info` lists them. */
-  readonly routes: ReadonlyArray<string>
   /** Does the node take its own page's word, without a token? */
   readonly open: boolean
   /** The address that is in use in the wallet; empty: none. */
@@ -17,7 +15,7 @@ export interface OperatorPorts {
 }
 
 export interface Operator {
-  /** The buttons for a peer's row; none where the node has no such route. */
+  /** The buttons for a peer's row; none for an endpoint where nobody was met. */
   readonly peerButtons: (nodeId: string, state: string) => ReadonlyArray<HTMLButtonElement>
 }
 
@@ -49,14 +47,12 @@ const hintOf = (open: boolean, token: string): string => {
 interface Act {
   /** Of the form or the button. */
   readonly id: string
-  readonly route: string
   readonly act: () => Promise<{ readonly text: string; readonly reply?: unknown }>
 }
 
 const actsOf = ({ ownAddress }: OperatorPorts): ReadonlyArray<Act> => [
   {
     id: "validate",
-    route: "GET /api/validate",
     act: async () => {
       const { valid, reason } = await api.validate()
       if (!valid) throw new Error(`The chain is not valid: ${reason}`)
@@ -65,7 +61,6 @@ const actsOf = ({ ownAddress }: OperatorPorts): ReadonlyArray<Act> => [
   },
   {
     id: "resolve",
-    route: "POST /api/consensus/resolve",
     act: async () => {
       const reply = await api.act<{ readonly replaced: boolean }>("/api/consensus/resolve", {})
       return { text: reply.replaced ? "A heavier branch has taken over." : "Nobody had a heavier branch.", reply }
@@ -73,7 +68,6 @@ const actsOf = ({ ownAddress }: OperatorPorts): ReadonlyArray<Act> => [
   },
   {
     id: "mine-form",
-    route: "POST /api/mine",
     act: async () => {
       const miner = input("mine-to").value.trim() || ownAddress()
       const { block } = await api.mine(miner)
@@ -82,7 +76,6 @@ const actsOf = ({ ownAddress }: OperatorPorts): ReadonlyArray<Act> => [
   },
   {
     id: "backup-form",
-    route: "POST /api/admin/backup",
     act: async () => {
       const label = input("backup-label").value.trim()
       const reply = await api.act<{ readonly message: string }>("/api/admin/backup", label === "" ? {} : { label })
@@ -91,7 +84,6 @@ const actsOf = ({ ownAddress }: OperatorPorts): ReadonlyArray<Act> => [
   },
   {
     id: "peer-form",
-    route: "POST /api/peers",
     act: async () => {
       const reply = await api.act<{ readonly message: string }>("/api/peers", { peer: input("peer-name").value.trim() })
       input("peer-name").value = ""
@@ -102,7 +94,6 @@ const actsOf = ({ ownAddress }: OperatorPorts): ReadonlyArray<Act> => [
 
 /** The panel, ready to be used. */
 export const makeOperator = (ports: OperatorPorts): Operator => {
-  const has = (route: string): boolean => ports.routes.includes(route)
   const relock = (): void => {
     const token = recall(tokenKey)
     api.useToken(token)
@@ -121,9 +112,8 @@ export const makeOperator = (ports: OperatorPorts): Operator => {
     }
   }
 
-  for (const { id, route, act } of actsOf(ports)) {
+  for (const { id, act } of actsOf(ports)) {
     const place = element(id)
-    place.hidden = !has(route)
     if (place instanceof HTMLFormElement) {
       place.onsubmit = (event) => {
         event.preventDefault()
@@ -147,7 +137,7 @@ export const makeOperator = (ports: OperatorPorts): Operator => {
 
   const peerButtons: Operator["peerButtons"] = (nodeId, state) => {
     const verb = state === "banned" ? "unban" : "ban"
-    if (nodeId === "" || !has(`POST /api/peers/{id}/${verb}`)) return []
+    if (nodeId === "") return []
     const press = async (): Promise<{ readonly text: string }> => {
       await api.act(`/api/peers/${encodeURIComponent(nodeId)}/${verb}`, {})
       return { text: `${nodeId} is ${verb}ned.` }

@@ -433,7 +433,7 @@ export const metaJson = (facts: NodeFacts, tip: HeaderView["header"]): Json<"sta
   return {
     name: "cairn",
     version: facts.version,
-    schema_version: 1,
+    schema_version: facts.schemaVersion,
     storage_engine: "sqlite",
     consensus: consensusText(spec),
     fork_choice: spec.authority === undefined ? "most-cumulative-work" : "most-cumulative-weight",

@@ -10,6 +10,7 @@ import { defaults, type NodeConfig, peerPolicy, type RateConfig } from "../confi
 import { formatAddress } from "../crypto/address.ts"
 import { keypairOf } from "../crypto/keys.ts"
 import type { NodeFacts } from "../node/node.ts"
+import { migrations } from "../store/schema.ts"
 import { makeApp } from "./app.ts"
 import { capabilitiesOf } from "./capabilities.ts"
 import { type ReplyOf, routes } from "./contract.ts"
@@ -183,6 +184,7 @@ describe("the snapshot", () => {
     const ours = { node_id: "demo-node-1", node_url: "https://node.example" }
     const { service, meta } = (await (await ask(named, "/api/info")).json()) as ReplyOf<"info">
     expect(service).toMatchObject({ ...ours, peer_id: facts.nodeId, mode: "production" })
+    expect(meta.schema_version).toBe(migrations.length)
     expect(meta).toMatchObject({ ...ours, peer_id: facts.nodeId, transports: { http: { endpoint: ours.node_url } } })
     expect((await (await ask(named, "/api/health")).json()) as object).toMatchObject({ ...ours, mode: "production" })
     expect((await (await ask(named, "/api/ready")).json()) as object).toMatchObject({ node_id: "demo-node-1" })

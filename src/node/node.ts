@@ -76,6 +76,8 @@ export interface NodeFacts {
   readonly hashEngine: string
   readonly mineThreads: number
   readonly startedAt: number
+  /** Of the store: steps of its schema. */
+  readonly schemaVersion: number
   /** What the operator chose, without the secrets: whoever shows it tells none. */
   readonly config: NodeConfig
   /** Bodies up to this height are dropped, the genesis excepted; 0 or undefined: none are. */
