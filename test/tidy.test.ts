@@ -24,12 +24,14 @@ const order = [
   "src/peer",
   "src/light",
   "src/libp2p",
+  "src/host",
   "src/transport",
   "src/discovery",
   "src/gossip",
   "src/settings",
   "src/io",
   "src/store",
+  "src/library.ts",
   "src/node",
   "src/http",
   "src/compat",
@@ -58,8 +60,9 @@ const http = [
 ]
 /** Narrower than the order: what these may see besides themselves, and nothing else. */
 const only: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "src/io": ["src/codec", "src/limits.ts", "src/assert.ts"],
+  "src/io": ["src/codec", "src/limits.ts", "src/assert.ts", "src/libp2p", "src/host"],
   "src/libp2p": ["src/limits.ts", "src/assert.ts", "src/codec", "src/crypto"],
+  "src/host": ["src/limits.ts", "src/assert.ts", "src/codec", "src/crypto", "src/libp2p"],
   "src/http": http,
   "src/compat": [...http, "src/http"],
   web: [
@@ -87,8 +90,8 @@ const pure = [
   "src/peer",
   "src/light",
   "src/libp2p",
+  "src/host",
   "src/transport",
-  "src/gossip",
   "src/discovery",
   "src/gossip",
   "src/settings"
