@@ -3,7 +3,8 @@ import { expect, test } from "bun:test"
 import { concat, concatAll } from "../codec/bytes.ts"
 import { NoiseFrames, noiseFrame, noiseMessageBytesMax } from "./noise-frame.ts"
 
-const bytes = (length: number, seed: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 31 + seed) & 0xff)
+const bytes = (length: number, seed: number): Uint8Array =>
+  Uint8Array.from({ length }, (_, i) => (i * 31 + seed) & 0xff)
 const drain = (frames: NoiseFrames, piece: Uint8Array): Array<Uint8Array> => {
   const out: Array<Uint8Array> = []
   frames.push(piece)
