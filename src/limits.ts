@@ -166,10 +166,10 @@ export const yamuxControlFramesMax = 1_024
  * Bytes of frames that mean nothing here, at once and in a second: for streams that are over or never were, pings beyond
  * the rate, changes of nothing. What a peer may have sent before it heard of a reset is not counted. Beyond: the session ends.
  */
-export const yamuxStrayBytesMax = 1024 * 1024
+export const yamuxStrayBytesMax = 2 * yamuxDataBytesMax
 export const yamuxStrayBytesPerSecond = 64 * 1024
-/** What a stream costs of these that we refuse or that its opener resets: some 4,000 at once, 256 a second. */
-export const yamuxRefusalBytes = 256
+/** What a stream costs of these that we refuse or that its opener resets: some 4,000 at once, 128 a second. */
+export const yamuxRefusalBytes = 512
 /** What the end of any other stream gives back of them: it may be followed by late window updates. */
 export const yamuxEndBytes = 1_024
 

@@ -220,8 +220,7 @@ class YamuxSession implements Muxer, StreamOwner {
   }
 
   private onData(flags: number, id: number, length: number): void {
-    if (length > yamuxDataBytesMax)
-      return this.violated(`a frame of ${length} bytes, ${yamuxDataBytesMax} at most`)
+    if (length > yamuxDataBytesMax) return this.violated(`a frame of ${length} bytes, ${yamuxDataBytesMax} at most`)
     this.left = length
     this.target = undefined
     this.finBehind = false
