@@ -420,6 +420,8 @@ export const sealBytesMax = 128 * 1024
 export const sealsPerFlushMax = 4
 /** Links of strangers that stand or begin: beyond, they are closed as they come. The resource manager's own limits are narrower. */
 export const acceptedLinksMax = 1_024
+/** Dials of links that the kernel has not answered: one that was called off still waits there, for minutes. Beyond: refused. */
+export const lateDialsMax = 1_024
 /** Milliseconds that the system's resolver gets for a name, and answers of it that are looked at. */
 export const nameMsMax = 5_000
 export const nameAnswersMax = 100
