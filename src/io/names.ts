@@ -13,8 +13,20 @@ export interface NamesOptions {
 const isAbsent = (error: unknown): boolean =>
   /ENOTFOUND|ENODATA|EAI_NONAME|EAI_NODATA|NOTFOUND|NODATA/.test(String((error as { code?: unknown })?.code))
 
-const texts = async (name: string, resolver: Resolver): Promise<ReadonlyArray<string>> =>
-  (await resolver.resolveTxt(name)).map((pieces) => pieces.join(""))
+/** A text of a TXT record goes in pieces of so many bytes. */
+const pieceBytes = 255
+
+/** Bun gives every piece as a record of its own: a full piece goes on in the next one. */
+const texts = async (name: string, resolver: Resolver): Promise<ReadonlyArray<string>> => {
+  const joined: Array<string> = []
+  let goesOn = false
+  for (const piece of (await resolver.resolveTxt(name)).flat()) {
+    if (goesOn) joined.push(`${joined.pop()}${piece}`)
+    else joined.push(piece)
+    goesOn = Buffer.byteLength(piece) === pieceBytes
+  }
+  return joined
+}
 
 /** A and AAAA as every program of the system sees them, the hosts file first. */
 const addresses = async (name: string, family: 4 | 6): Promise<ReadonlyArray<string>> => [
