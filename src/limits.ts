@@ -407,6 +407,23 @@ export const gossipSeedsMax = 64
 export const gossipLookMs = 300_000
 export const gossipRetryMs = 15_000
 
+/** Bytes of one line of multistream-select with its line feed, as js-libp2p has it; no protocol id comes near. */
+export const multistreamLineBytesMax = 1_024
+/** Proposals that one negotiation may refuse: more is no dialler that looks for a protocol. */
+export const multistreamProposalsMax = 64
+/** Milliseconds from a link to a connection that carries streams: security and muxer are agreed upon, the handshake is done. */
+export const upgradeMsMax = 10_000
+/** Bytes that wait in a link above which a connection hands it no more, and bytes that it takes from its muxer at a time. */
+export const linkQueuedBytesMax = 256 * 1024
+export const sealBytesMax = 128 * 1024
+/** Times that a connection takes from its muxer before others have their turn. */
+export const sealsPerFlushMax = 4
+/** Links of strangers that stand or begin: beyond, they are closed as they come. The resource manager's own limits are narrower. */
+export const acceptedLinksMax = 1_024
+/** Milliseconds that the system's resolver gets for a name, and answers of it that are looked at. */
+export const nameMsMax = 5_000
+export const nameAnswersMax = 100
+
 /** Milliseconds after which a node that has peers to find and has found none calls itself ready all the same. */
 export const bootMsMax = 10_000
 /** Milliseconds between SIGTERM and exit. */
