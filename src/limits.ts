@@ -73,6 +73,13 @@ export const headersPerMessageMax = 2_000
 export const hashesPerMessageMax = 512
 /** Hashes of a block locator: ten single steps, then doubling, reaches any height below 2^50. */
 export const locatorHashesMax = 64
+/**
+ * A libp2p address: bytes, parts, and characters of its text, where %XX may stand for a byte. An address of a relay with two
+ * certificate hashes and two peers has some 300 bytes and 12 parts, one of I2P 400. More: refused before it is read.
+ */
+export const multiaddrBytesMax = 1_024
+export const multiaddrPartsMax = 32
+export const multiaddrCharsMax = 4_096
 /** Peer addresses in one `peers` message. */
 export const peersPerMessageMax = 64
 
