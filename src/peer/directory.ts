@@ -2,7 +2,7 @@
  * The peer book: what we know of other nodes, and what their behaviour has earned or cost them. Only what a node did in a
  * session of its own, after its signed hello, or our own look for it where it had proven to be, changes its score (defect 5).
  */
-import type { PeerPolicy } from "../config.ts"
+import { parsePlace, type PeerPolicy } from "../config.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { type SipKey, sipKey, sipKeyBytes } from "../crypto/siphash.ts"
 import { reached } from "../marks.ts"
@@ -404,8 +404,8 @@ export class Directory {
   }
 
   private isAllowed(endpoint: string): boolean {
-    const at = endpoint.lastIndexOf(":")
-    return isListed(this.policy.allowedHosts, endpoint.slice(0, at), Number(endpoint.slice(at + 1)))
+    const at = parsePlace(endpoint)
+    return isListed(this.policy.allowedHosts, at?.host ?? "", at?.port)
   }
 
   /** May it stand among the found? One network has so many places there at most, as it may have sessions (L-E3). */

@@ -13,6 +13,7 @@ import {
 import {
   announcing,
   endpoint,
+  nodePlace,
   host,
   hostHeader,
   hostOrEndpoint,
@@ -57,11 +58,11 @@ export const peerSettings = {
     code: "endpoint-invalid",
     help: "host:port that others should dial; without a port, the one that it hears on"
   }),
-  p2pSeeds: setting(list(endpoint, peerSeedsMax), "BLOCKCHAIN_P2P_SEEDS", [], {
+  p2pSeeds: setting(list(nodePlace, peerSeedsMax), "BLOCKCHAIN_P2P_SEEDS", [], {
     file: "p2p.seeds",
     flag: "p2p-seeds",
     code: "endpoint-invalid",
-    help: "Peers to keep a session with: host:port, separated by commas"
+    help: "Peers to keep a session with: host:port or multiaddrs, separated by commas"
   }),
   discovery: setting(list(service, discoveryServicesMax), "CAIRN_DISCOVERY", [], {
     file: "p2p.discovery",
