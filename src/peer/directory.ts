@@ -82,10 +82,13 @@ export interface DirectoryOptions {
   readonly seeds: ReadonlyArray<string>
   readonly policy: PeerPolicy
   readonly now: number
+  /** Can this node dial what stands there, host:port or multiaddr? Undefined: all. What it cannot is not learned. */
+  readonly speaks?: (endpoint: string) => boolean
 }
 
 export class Directory {
   private readonly policy: PeerPolicy
+  private readonly speaks: (endpoint: string) => boolean
   private readonly records = new Map<string, PeerRecord>()
   private readonly addresses: Addresses
   /** What we had dialled when the node last stopped: each is dialled first, once. */
@@ -94,8 +97,9 @@ export class Directory {
   private readonly keyBytes: Uint8Array
 
   /** `rows`: what `rows()` gave when the node last stopped, or what an older program left. */
-  constructor({ key, seeds, policy, now }: DirectoryOptions, rows: ReadonlyMap<string, unknown> = new Map()) {
+  constructor({ key, seeds, policy, now, speaks = () => true }: DirectoryOptions, rows: ReadonlyMap<string, unknown> = new Map()) {
     this.policy = policy
+    this.speaks = speaks
     this.keyBytes = fromHex(String(rows.get(keyRow)), sipKeyBytes) ?? key
     this.key = sipKey(this.keyBytes)
     this.addresses = new Addresses(this.key, policy.peersMax)
@@ -405,6 +409,7 @@ export class Directory {
 
   private isAllowed(endpoint: string): boolean {
     const at = parsePlace(endpoint)
+    if (!this.speaks(endpoint)) return false
     return isListed(this.policy.allowedHosts, at?.host ?? "", at?.port)
   }
 
