@@ -48,7 +48,7 @@ export interface TreeOptions {
     /** Carries sessions over libp2p, where the configuration asks for it. */
     readonly streams?: Streams
   }
-  readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint" | "config" | "schemaVersion">
+  readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint" | "libp2p" | "config" | "schemaVersion">
   /** Makes backups of this node; undefined: it makes none of itself. */
   readonly backups?: BackupWorld
   /** Signs for an authority, where authorities seal; undefined: this node is none. */

@@ -87,12 +87,9 @@ export class Door {
     const { peers } = config
     if (peers === undefined) return Effect.succeed(() => {})
     return Effect.gen({ self: this }, function* () {
-      const closeTcp = peers.native === false ? () => {} : yield* this.listenNative(peers)
-      const closeStreams = yield* Effect.tapError(this.listenStreams(peers), () => Effect.sync(closeTcp))
-      return () => {
-        closeTcp()
-        closeStreams()
-      }
+      const close = peers.native === false ? () => {} : yield* this.listenNative(peers)
+      yield* Effect.tapError(this.listenStreams(peers), () => Effect.sync(close))
+      return close
     })
   }
 
@@ -107,19 +104,17 @@ export class Door {
     })
   }
 
-  private listenStreams({ libp2p }: PeerConfig): Effect.Effect<() => void, TcpFault> {
+  private listenStreams({ libp2p }: PeerConfig): Effect.Effect<void, TcpFault> {
     const { doors, rules, key, facts } = this.base.options
-    if (libp2p === undefined || doors.streams === undefined) return Effect.succeed(() => {})
+    if (libp2p === undefined || doors.streams === undefined) return Effect.void
     const protocol = chainProtocol(rules.spec.ledger.chainId)
     const init = { ...libp2p, secret: key.secret, protocol, agent: facts.agent }
-    return Effect.map(
-      doors.streams(init, (wire) => this.open(wire, "inbound", undefined)),
-      (streams) => {
-        this.base.streams = streams
-        return () => void this.base.fork(streams.close)
-      }
-    )
+    const opened = doors.streams(init, (wire) => this.open(wire, "inbound", undefined))
+    return Effect.map(opened, (streams) => void (this.base.streams = streams))
   }
+
+  /** The last: connections end with the host that carries them, so sessions must have said goodbye. */
+  readonly leave: Effect.Effect<void> = Effect.suspend(() => this.base.streams?.close ?? Effect.void)
 
   /** Hears announcements by UDP, if the operator wants any. Before sessions: each hello says where. */
   readonly gossip = (): Effect.Effect<OpenGossip | undefined, UdpFault> => {
@@ -215,7 +210,7 @@ export class Door {
   private open(wire: Wire | StreamWire, direction: "inbound" | "outbound", dialled: string | undefined): WireHandlers {
     const { sessions, options, watch, fork } = this.base
     const { rules, store, snapshot } = options
-    if (sessions.size >= openSessionsMax) {
+    if (sessions.size >= openSessionsMax || this.base.health.stopping) {
       wire.terminate()
       return { data: () => {}, drained: () => {}, closed: () => {} }
     }

@@ -20,6 +20,7 @@ export type OnStream = (wire: StreamWire) => WireHandlers
 export interface StreamDoor {
   /** Who we are there, base58btc. */
   readonly peerId: string
+  readonly protocol: string
   /** Where we can be dialled, with our peer id. */
   readonly addresses: () => ReadonlyArray<string>
   /** `to`: a multiaddr that ends in a peer id. */
@@ -94,6 +95,7 @@ export const streamsOver =
       yield* Effect.promise(() => handle)
       return {
         peerId: host.peerId.toString(),
+        protocol: init.protocol,
         addresses: () => host.getMultiaddrs().map(String),
         dial: (to, timeoutMs, onDialled) =>
           Effect.tryPromise({
