@@ -252,7 +252,8 @@ export interface NodePlace {
 }
 
 /** The multiaddrs that name a node: a host, a TCP port, who is there. */
-const nodeAddress = /^\/(ip4|ip6|dns|dns4|dns6)\/([A-Za-z0-9.:-]{1,253})\/tcp\/(\d{1,5})\/p2p\/([1-9A-HJ-NP-Za-km-z]{32,64})$/
+const nodeAddress =
+  /^\/(ip4|ip6|dns|dns4|dns6)\/([A-Za-z0-9.:-]{1,253})\/tcp\/(\d{1,5})\/p2p\/([1-9A-HJ-NP-Za-km-z]{32,64})$/
 
 /** host:port, or a multiaddr such as /ip4/10.0.0.7/tcp/4001/p2p/16Uiu2…. Undefined: neither. */
 export const parsePlace = (text: string): NodePlace | undefined => {

@@ -47,9 +47,7 @@ const policyOf = (values: Values): PeerPolicy => ({
 })
 
 const libp2pOf = ({ libp2p, libp2pListen, libp2pAnnounce, native }: Values): Libp2pConfig | undefined =>
-  (libp2p ?? (libp2pListen.length > 0 || !native))
-    ? { listen: libp2pListen, announce: libp2pAnnounce }
-    : undefined
+  (libp2p ?? (libp2pListen.length > 0 || !native)) ? { listen: libp2pListen, announce: libp2pAnnounce } : undefined
 
 const peersOf = (values: Values): PeerConfig | undefined =>
   values.p2pEnabled
