@@ -51,6 +51,8 @@ export const justifiedMax = 16
 export const finalLinksMax = 1_024
 /** Votes in one message: any certificate goes into one. */
 export const votesPerMessageMax = 2 * authoritiesMax
+/** Multiaddrs that a node hears on, or tells, by libp2p. More: refused. */
+export const libp2pListenMax = 8
 /** Peers that an operator names as seeds, and hosts or node ids on a list of allowed ones. More: refused. */
 export const peerSeedsMax = 256
 export const allowedPeersMax = 1_024
