@@ -19,8 +19,10 @@ const keys = (["Ed25519", "RSA", "ECDSA", "secp256k1"] as const).map((type: KeyT
   some(generateKey(type, { random: dice.bytes }))
 )
 
-test("a file is the protobuf, or the 64 bytes of Ed25519, or PEM", () => {
+test("a file is the protobuf, its base64, the 64 bytes of Ed25519, or PEM", () => {
   for (const key of keys) {
+    const base64 = privateKeyToProtobuf(key).toBase64()
+    for (const text of [base64, `${base64}\n`]) expect(some(privateKeyFromFile(utf8(text))).equals(key)).toBe(true)
     expect(some(privateKeyFromFile(privateKeyToProtobuf(key))).equals(key)).toBe(true)
     if (key.type === "secp256k1") continue
     const pem = some(privateKeyToPem(key))
@@ -81,7 +83,14 @@ test("other types, public keys, encrypted keys, small ones and no keys are refus
 })
 
 test("no file makes it throw", () => {
-  const files = [utf8(opensslEd25519), utf8(opensslSec1), keys[0]!.raw, ...keys.map(privateKeyToProtobuf)]
+  const files = [
+    utf8(privateKeyToProtobuf(keys[0]!).toBase64()),
+    utf8("AAAA".repeat(5_000)),
+    utf8(opensslEd25519),
+    utf8(opensslSec1),
+    keys[0]!.raw,
+    ...keys.map(privateKeyToProtobuf)
+  ]
   for (let i = 0; i < 2_000; i++) {
     const read = privateKeyFromFile(dice.mutate(dice.pick(files)))
     expect(read instanceof Libp2pFault || read.type.length > 0).toBe(true)
