@@ -150,6 +150,50 @@ describe("streams of the other side", () => {
   })
 })
 
+describe("habits of other implementations", () => {
+  test("hashicorp and go: SYN, ACK and FIN on window updates of nothing", () => {
+    const probe = listener()
+    probe.hear("WINDOW SYN 1 0", "DATA 1 5", "WINDOW FIN 1 0")
+    probe.streams.get(1)!.write(new Uint8Array(5))
+    probe.streams.get(1)!.closeWrite()
+    expect(probe.hears()).toEqual(["stream 1", "1 data 5", "1 remote closed"])
+    expect(probe.says()).toEqual(["DATA ACK 1 5", "WINDOW FIN 1 0"])
+    expect(probe.hears()).toEqual(["1 ended"])
+  })
+
+  test("rust: SYN on the first data, ACK on the first answer and not before, FIN and RST on data of nothing", () => {
+    const probe = dialer()
+    const stream = probe.open()
+    stream.write(new Uint8Array(5))
+    stream.closeWrite()
+    probe.says()
+    expect(probe.hear("DATA ACK 1 7", "DATA FIN 1 0")).toEqual(["1 data 7", "1 remote closed", "1 ended"])
+    expect(probe.hear("DATA SYN 2 9", "DATA RST 2 0")).toEqual(["stream 2", "2 data 9", "2 ended StreamResetError"])
+  })
+
+  test("a stream that is answered and finished in one frame", () => {
+    const probe = dialer()
+    probe.open().closeWrite()
+    expect(probe.says()).toEqual(["WINDOW SYN|FIN 1 0"])
+    expect(probe.hear("DATA ACK|FIN 1 3")).toEqual(["1 data 3", "1 remote closed", "1 ended"])
+  })
+
+  test("lua: a SYN whose delta is the whole window; a window update for each frame", () => {
+    const probe = listener()
+    probe.hear("WINDOW SYN 1 262144")
+    probe.streams.get(1)!.write(new Uint8Array(64))
+    probe.says()
+    expect(probe.hear(...times(1_000, () => "WINDOW 1 64"))).toEqual([])
+  })
+
+  test("deltas that add up to more than the field holds are as much as it holds", () => {
+    const probe = listener()
+    probe.hear("WINDOW SYN 1 4294967295", "WINDOW 1 4294967295")
+    probe.streams.get(1)!.write(new Uint8Array(5))
+    expect(probe.says()).toEqual(["DATA ACK 1 5"])
+  })
+})
+
 describe("the end", () => {
   test("close sends what was written, then GO_AWAY, and ends all streams as closed", () => {
     const probe = dialer()
