@@ -237,7 +237,7 @@ describe("two machines and a wire that is cut anywhere", () => {
   test("all that is written comes, in order, within its window; at the end there are no streams", () => {
     let moved = 0
     let finished = 0
-    for (let seed = 1; seed <= 150; seed++) {
+    for (let seed = 1; seed <= 60; seed++) {
       const world = new World(seed)
       for (let i = 0; i < 600; i++) world.step()
       world.settle()
@@ -263,8 +263,8 @@ describe("two machines and a wire that is cut anywhere", () => {
       expect(a.ended).toBe("well")
       expect(b.ended).toBe("well")
     }
-    expect(moved).toBeGreaterThan(10_000_000)
-    expect(finished).toBeGreaterThan(500)
+    expect(moved).toBeGreaterThan(4_000_000)
+    expect(finished).toBeGreaterThan(200)
   })
 })
 

@@ -107,6 +107,7 @@ class YamuxSession implements Muxer, StreamOwner {
 
   receive(bytes: Uint8Array, now: number): void {
     if (this.over) return
+    this.tellMoved()
     this.pass(now, bytes.length > 0)
     let at = 0
     while (at < bytes.length && !this.over) {
@@ -149,12 +150,8 @@ class YamuxSession implements Muxer, StreamOwner {
   }
 
   pull(max: number): Pulled {
-    const pulled = this.sender.pull(max, this.now)
-    for (const stream of this.sender.takeMoved()) {
-      stream.sent()
-      if (stream.finSent && stream.remoteClosed) this.finish(stream)
-    }
-    return pulled
+    this.tellMoved()
+    return this.sender.pull(max, this.now)
   }
 
   close(fault?: Libp2pFault): void {
@@ -207,6 +204,17 @@ class YamuxSession implements Muxer, StreamOwner {
     this.pings.pass(now, heard || slept)
     const ping = this.pings.next(now, this.limits.pingMs)
     if (ping !== undefined) this.sender.say(frameType.ping, flag.syn, 0, ping)
+  }
+
+  /**
+   * Owners hear of what went out when the next call comes, not within the pull that took it: what they do then may have
+   * to go out itself, and must not overtake it.
+   */
+  private tellMoved(): void {
+    for (const stream of this.sender.takeMoved()) {
+      stream.sent()
+      if (stream.finSent && stream.remoteClosed) this.finish(stream)
+    }
   }
 
   private onFrame(): void {
