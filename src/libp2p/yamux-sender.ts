@@ -1,5 +1,5 @@
 /** What a yamux session sends, and in which order: its own frames, then windows, then the streams in turn. */
-import { yamuxFrameBytesMax } from "../limits.ts"
+import { yamuxFrameBytesMax } from "./yamux-limits.ts"
 import { flag, FrameWriter, frameType, headerBytes } from "./yamux-frame.ts"
 import type { YamuxStream } from "./yamux-stream.ts"
 

@@ -281,6 +281,22 @@ describe("the end", () => {
     expect(probe.muxer.streams().map(({ id }) => id)).toEqual([5])
   })
 
+  test("such a stream does not rest while its reader uses what came, or while bytes of it go out", () => {
+    const probe = new Probe("listener", { silenceMsMax: 1e9 })
+    probe.uses = false
+    probe.hear("DATA SYN|FIN 1 10", "WINDOW SYN|FIN 3 0")
+    probe.streams.get(3)!.write(new Uint8Array(200 * KiB))
+    probe.hears()
+    for (let i = 0; i < 4; i++) {
+      probe.tick(200_000)
+      probe.streams.get(1)!.consumed(1)
+      probe.says(50 * KiB)
+    }
+    expect(probe.hears()).toEqual([])
+    probe.tick(300_000)
+    expect(probe.hears()).toEqual(["1 ended TimeoutError", "3 ended TimeoutError"])
+  })
+
   test("100,000 streams one after another leave an empty table and a quiet session", () => {
     const probe = listener()
     const four = new Uint8Array(4)

@@ -15,7 +15,7 @@ import {
   yamuxSilenceMsMax,
   yamuxWindowBytes,
   yamuxWindowBytesMax
-} from "../limits.ts"
+} from "./yamux-limits.ts"
 import type { MuxedStream, Muxer, MuxerEvents, Role } from "./contract.ts"
 import { cheapFault, type Libp2pFault } from "./fault.ts"
 import { flag, frameType, goAwayCode, HeaderReader } from "./yamux-frame.ts"
@@ -25,7 +25,7 @@ import { type StreamOwner, YamuxStream } from "./yamux-stream.ts"
 
 export const yamuxProtocol = "/yamux/1.0.0"
 
-/** What an owner may choose; what is left out is as in src/limits.ts. */
+/** What an owner may choose; what is left out is as in yamux-limits.ts. */
 export interface YamuxOptions {
   /** Bytes of a new stream's window, at least 256 KiB. */
   readonly windowBytes?: number
