@@ -6,6 +6,7 @@ import { Bug } from "../assert.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { sha256 } from "./hash.ts"
 import { loadEngineNamed } from "./native.ts"
+import { signatureFromDer } from "./secp256k1.ts"
 import { isSecret, nobleEngine, type SignatureEngine } from "./signature.ts"
 
 const names = ["libsecp256k1", "secp256k1-node", "noble"] as const
@@ -25,25 +26,6 @@ const hasAddon = ["linux-x64", "darwin-arm64"].includes(`${process.platform}-${p
 const order = BigInt("0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")
 const number = (bytes: Uint8Array): bigint => BigInt(`0x${toHex(bytes) || "0"}`)
 const word = (value: bigint): Uint8Array => fromHex(value.toString(16).padStart(64, "0"))!
-
-/** r ‖ s of a strict DER signature; undefined if it is not strict or a part does not fit 32 bytes. */
-const fromDer = (der: Uint8Array): Uint8Array | undefined => {
-  const out = new Uint8Array(64)
-  let at = 2
-  if (der[0] !== 0x30 || der[1] !== der.length - 2 || der.length < 8) return undefined
-  for (const half of [0, 32]) {
-    const length = der[at + 1] ?? 0
-    const part = der.subarray(at + 2, at + 2 + length)
-    const padded = part[0] === 0 && part.length > 1
-    if (der[at] !== 2 || length === 0 || part.length !== length || part[0]! > 127) return undefined
-    if (padded && part[1]! < 128) return undefined
-    const bare = padded ? part.subarray(1) : part
-    if (bare.length > 32) return undefined
-    out.set(bare, half + 32 - bare.length)
-    at += 2 + length
-  }
-  return at === der.length ? out : undefined
-}
 
 interface Wycheproof {
   readonly testGroups: ReadonlyArray<{
@@ -77,7 +59,7 @@ for (const file of ["ecdsa_secp256k1_sha256_test.json", "ecdsa_secp256k1_sha256_
       for (const group of vectors!.testGroups) {
         const publicKey = compress(group.publicKey.uncompressed)
         for (const { tcId, msg, sig, result } of group.tests) {
-          const signature = fromDer(fromHex(sig)!)
+          const signature = signatureFromDer(fromHex(sig)!)
           const lowS = signature !== undefined && number(signature.subarray(32)) <= order / 2n
           const verdict = signature !== undefined && engine.verify(sha256(fromHex(msg)!), signature, publicKey)
           expect([tcId, verdict]).toEqual([tcId, result === "valid" && lowS])

@@ -1,8 +1,9 @@
 /** X25519, HKDF and the seal against published figures, and against every changed byte. */
 import { expect, test } from "bun:test"
+import { published } from "../../test/vectors/published.ts"
 import { toHex } from "../codec/bytes.ts"
 import { makeDice } from "../sim/dice.ts"
-import { hkdf, openBytes, sealBytes, x25519PublicOf, x25519Shared } from "./x25519.ts"
+import { hkdf, openBytes, sealBytes, x25519KeyPair, x25519PublicOf, x25519Shared } from "./x25519.ts"
 
 const hex = (text: string): Uint8Array => Uint8Array.fromHex(text)
 
@@ -49,4 +50,63 @@ test("no changed byte opens, and nothing throws", () => {
   for (let length = 0; length < 40; length++) expect(openBytes(key, nonce, open, dice.bytes(length))).toBeUndefined()
   expect(openBytes(key, nonce, dice.bytes(9), sealed)).toBeUndefined()
   expect(openBytes(key, dice.bytes(12), open, sealed)).toBeUndefined()
+})
+
+interface Agreements {
+  readonly testGroups: ReadonlyArray<{
+    readonly tests: ReadonlyArray<{
+      readonly tcId: number
+      readonly public: string
+      readonly private: string
+      readonly shared: string
+      readonly result: string
+      readonly flags: ReadonlyArray<string>
+    }>
+  }>
+}
+const agreements = published<Agreements>("wycheproof/x25519_test.json")
+
+test.skipIf(agreements === undefined)(
+  "X25519: every case of Wycheproof, by a key that is kept and by one that is not",
+  () => {
+    const wrong: Array<number> = []
+    const cases = agreements!.testGroups.flatMap((group) => group.tests)
+    for (const { tcId, shared, flags, ...one } of cases) {
+      const [secret, publicKey] = [hex(one.private), hex(one.public)]
+      // Points of small order are "acceptable" there; RFC 7748, 6.1 lets us refuse what comes to zero, and we do.
+      const wanted = flags.includes("ZeroSharedSecret") ? undefined : shared
+      const kept = x25519KeyPair(secret)
+      const got = [kept.shared(publicKey), kept.shared(publicKey), x25519Shared(secret, publicKey)]
+      if (got.some((bytes) => bytes?.toHex() !== wanted)) wrong.push(tcId)
+    }
+    expect(wrong).toEqual([])
+    expect(cases.length).toBeGreaterThan(500)
+  }
+)
+
+interface Derivations {
+  readonly testGroups: ReadonlyArray<{
+    readonly tests: ReadonlyArray<{
+      readonly tcId: number
+      readonly ikm: string
+      readonly salt: string
+      readonly info: string
+      readonly size: number
+      readonly okm: string
+      readonly result: string
+    }>
+  }>
+}
+const derivations = published<Derivations>("wycheproof/hkdf_sha256_test.json")
+
+test.skipIf(derivations === undefined)("HKDF: every case of Wycheproof; more than 255 hashes there never are", () => {
+  const wrong: Array<number> = []
+  const cases = derivations!.testGroups.flatMap((group) => group.tests)
+  for (const { tcId, ikm, salt, info, size, okm, result } of cases) {
+    const derive = (): Uint8Array => hkdf(hex(ikm), hex(salt), hex(info), size)
+    if (result === "valid" ? derive().toHex() !== okm : size <= 255 * 32) wrong.push(tcId)
+    if (result !== "valid") expect(derive).toThrow()
+  }
+  expect(wrong).toEqual([])
+  expect(cases.length).toBeGreaterThan(80)
 })

@@ -1,5 +1,4 @@
 /** Messages that go with their length before them, as most protocols of libp2p send them: uvarint length, then so many bytes. */
-import { concat } from "../codec/bytes.ts"
 import { cheapFault, Libp2pFault } from "./fault.ts"
 import { readVarint, varintLength, writeVarint } from "./varint.ts"
 
@@ -10,35 +9,66 @@ export const frameOf = (bytes: Uint8Array): Uint8Array => {
   return out
 }
 
-/** Cuts a stream of bytes into messages. A length above `bytesMax` is refused before a byte of it is kept. */
+const nothing = new Uint8Array(0)
+
+/**
+ * Cuts a stream of bytes into messages. A length above `bytesMax` is refused before a byte of it is waited for. What waits is
+ * copied a fixed number of times, in however many pieces it comes; a piece that holds whole messages is not copied at all.
+ */
 export class FrameReader {
-  private kept: Uint8Array = new Uint8Array(0)
+  private buffer: Uint8Array = nothing
+  private start = 0
+  private end = 0
+  /** Whether `buffer` is ours, so that more can be written behind `end`. Never before it: there are views of that. */
+  private ours = false
+  /** Bytes that must wait before there is anything to do. */
+  private wanted = 1
   private readonly bytesMax: number
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax
   }
 
-  /** Bytes came, in any pieces. */
+  /** Bytes came, in any pieces. They are kept, not copied, and must stay as they are. */
   push(bytes: Uint8Array): void {
-    this.kept = this.kept.length === 0 ? bytes : concat(this.kept, bytes)
+    if (this.start === this.end) {
+      this.buffer = bytes
+      this.start = 0
+      this.end = bytes.length
+      this.ours = false
+      return
+    }
+    const waiting = this.end - this.start
+    if (!this.ours || this.buffer.length - this.end < bytes.length) {
+      const larger = new Uint8Array(2 * (waiting + bytes.length))
+      larger.set(this.rest())
+      this.buffer = larger
+      this.start = 0
+      this.end = waiting
+      this.ours = true
+    }
+    this.buffer.set(bytes, this.end)
+    this.end += bytes.length
   }
 
   /** The next whole message (a view), undefined: not yet, a fault (decode): there will be none. */
   next(): Uint8Array | Libp2pFault | undefined {
-    const length = readVarint(this.kept)
+    if (this.end - this.start < this.wanted) return undefined
+    const length = readVarint(this.rest())
     if (length === undefined || length instanceof Libp2pFault) return length
     if (length.value > this.bytesMax)
       return cheapFault("decode", "InvalidMessageError", `a message of ${length.value} bytes, ${this.bytesMax} at most`)
-    const end = length.end + length.value
-    if (this.kept.length < end) return undefined
-    const message = this.kept.subarray(length.end, end)
-    this.kept = this.kept.subarray(end)
+    this.wanted = length.end + length.value
+    if (this.end - this.start < this.wanted) return undefined
+    const message = this.buffer.subarray(this.start + length.end, this.start + this.wanted)
+    this.start += this.wanted
+    this.wanted = 1
+    if (this.start === this.end) this.buffer = nothing
     return message
   }
 
-  /** What came behind the messages that were taken. */
+  /** What came behind the messages that were taken: a view. */
   rest(): Uint8Array {
-    return this.kept
+    return this.buffer.subarray(this.start, this.end)
   }
 }

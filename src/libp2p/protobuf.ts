@@ -6,17 +6,37 @@ import { concatAll, fromUtf8, utf8 } from "../codec/bytes.ts"
 import { cheapFault, Libp2pFault } from "./fault.ts"
 import { encodeVarint, readVarint } from "./varint.ts"
 
-/** One field as it came. `value` of a varint, `bytes` of the others (a view). */
+/** One field as it came. */
 export interface Field {
   readonly number: number
   readonly wire: 0 | 1 | 2 | 5
+  /** Of a varint; NaN above 2^53 - 1, which `bigOf` reads. */
   readonly value: number
+  /** The content, of a varint its own bytes. A view. */
   readonly bytes: Uint8Array
 }
 
-const none = new Uint8Array(0)
+/** Bytes of the longest varint of a field: all 64 bits, so that numbers which are not for us are passed over too. */
+const varintBytesMax = 10
+
 const wrong = (what: string): Libp2pFault => cheapFault("decode", "InvalidMessageError", `protobuf: ${what}`)
 const truncated = "the message ends inside a field"
+
+/** The end of the varint at `offset`. Unlike lengths and keys it need not be the shortest form: no encoder is asked that. */
+const varintEnd = (bytes: Uint8Array, offset: number): number | Libp2pFault => {
+  for (let at = offset; at < offset + varintBytesMax; at++) {
+    const byte = bytes[at]
+    if (byte === undefined) return wrong(truncated)
+    if (byte < 0x80) return at - offset === varintBytesMax - 1 && byte > 1 ? wrong("a number of over 64 bits") : at + 1
+  }
+  return wrong("a number of over 64 bits")
+}
+
+const numberIn = (bytes: Uint8Array): number => {
+  let value = 0
+  for (let at = bytes.length - 1; at >= 0; at--) value = value * 128 + (bytes[at]! & 0x7f)
+  return value > Number.MAX_SAFE_INTEGER ? Number.NaN : value
+}
 
 const fieldAt = (bytes: Uint8Array, offset: number): { field: Field; end: number } | Libp2pFault => {
   const key = readVarint(bytes, offset)
@@ -26,9 +46,10 @@ const fieldAt = (bytes: Uint8Array, offset: number): { field: Field; end: number
   const wire = key.value % 8
   if (number === 0) return wrong("a field has the number 0")
   if (wire === 0) {
-    const at = readVarint(bytes, key.end)
-    if (at === undefined) return wrong(truncated)
-    return at instanceof Libp2pFault ? at : { field: { number, wire, value: at.value, bytes: none }, end: at.end }
+    const end = varintEnd(bytes, key.end)
+    if (typeof end !== "number") return end
+    const content = bytes.subarray(key.end, end)
+    return { field: { number, wire, value: numberIn(content), bytes: content }, end }
   }
   if (wire === 1 || wire === 5) {
     const end = key.end + (wire === 1 ? 8 : 4)
@@ -74,12 +95,26 @@ export const textOf = (fields: ReadonlyArray<Field>, number: number): string | u
   return bytes === undefined ? undefined : fromUtf8(bytes)
 }
 
-export const numberOf = (fields: ReadonlyArray<Field>, number: number): number | undefined =>
-  lastOf(fields, number, 0)?.value
+/** Undefined also above 2^53 - 1. */
+export const numberOf = (fields: ReadonlyArray<Field>, number: number): number | undefined => {
+  const value = lastOf(fields, number, 0)?.value
+  return value === undefined || Number.isNaN(value) ? undefined : value
+}
 
-/** A varint field. */
-export const varintField = (number: number, value: number): Uint8Array =>
-  concatAll([encodeVarint(number * 8), encodeVarint(value)])
+/** A whole uint64, such as the sequence number of a peer record, which go-libp2p counts in nanoseconds. */
+export const bigOf = (fields: ReadonlyArray<Field>, number: number): bigint | undefined =>
+  lastOf(fields, number, 0)?.bytes.reduceRight((value, byte) => value * 128n + BigInt(byte & 0x7f), 0n)
+
+const encodeBigVarint = (value: bigint): Uint8Array => {
+  const out: Array<number> = []
+  let rest = value
+  for (; rest >= 0x80n; rest >>= 7n) out.push(Number(rest & 0x7fn) | 0x80)
+  return Uint8Array.from([...out, Number(rest)])
+}
+
+/** A varint field: a whole number from 0 to 2^53 - 1, or a bigint from 0 to 2^64 - 1. */
+export const varintField = (number: number, value: number | bigint): Uint8Array =>
+  concatAll([encodeVarint(number * 8), typeof value === "bigint" ? encodeBigVarint(value) : encodeVarint(value)])
 
 /** Eight bytes, little-endian. */
 export const fixed64Field = (number: number, value: bigint): Uint8Array => {
