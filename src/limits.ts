@@ -84,6 +84,10 @@ export const locatorHashesMax = 64
 export const multiaddrBytesMax = 1_024
 export const multiaddrPartsMax = 32
 export const multiaddrCharsMax = 4_096
+/** Bytes of a signed envelope: one message of identify, the largest thing that carries one. Longer: refused before it is read. */
+export const envelopeBytesMax = 8 * 1024
+/** Addresses of a peer record that is read or written: a host with sixteen interfaces and all transports has fewer. More: refused. */
+export const peerRecordAddressesMax = 256
 /** Peer addresses in one `peers` message. */
 export const peersPerMessageMax = 64
 
