@@ -20,7 +20,7 @@ const aim = (event: Event, target: EventTarget): void => {
  */
 export class Emitter<M extends Record<string, Event>> extends EventTarget implements TypedEventTarget<M> {
   private listeners: ReadonlyArray<Listening> = []
-  private readonly onError: OnError
+  protected onError: OnError
 
   constructor(onError: OnError) {
     super()
