@@ -81,7 +81,6 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
   readonly components: Components
   status: HostStatus = "stopped"
 
-  private readonly world: World
   private readonly log: Logger
   private readonly registrar: ProtocolRegistrar
   private readonly counts: Resources
@@ -103,7 +102,6 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     const { gater = {}, manager = {} } = { gater: init.connectionGater, manager: init.connectionManager }
     const peerStore = (): HostPeerStore => this.peerStore
     const events = this as unknown as Emitter<HostEvents>
-    this.world = world
     this.peerId = identity.peerId
     this.logger = init.logger ?? componentLogger()
     this.log = this.logger.forComponent("libp2p")

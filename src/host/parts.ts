@@ -36,7 +36,7 @@ export const noise =
 export const tls =
   (): EncrypterFactory =>
   ({ identity, world }) => {
-    const certificate = makeTlsCertificate(identity, { now: world.now(), random: world.random })
+    const certificate = makeTlsCertificate(identity, { now: world.now(), serial: world.random(16) })
     return {
       _tag: "Tls",
       protocol: tlsProtocol,
