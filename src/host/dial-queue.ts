@@ -5,7 +5,16 @@ import { cheapFault, Libp2pFault } from "../libp2p/fault.ts"
 import { isMultiaddr } from "../libp2p/multiaddr.ts"
 import { peerIdFromText } from "../libp2p/peer-id.ts"
 import { faultOf, onAbort, throwIfAborted } from "./abort.ts"
-import type { AbortOptions, Address, ConnectionGater, DialOptions, DialTarget, PeerStore, PendingDial, PendingDialStatus } from "./api.ts"
+import type {
+  AbortOptions,
+  Address,
+  ConnectionGater,
+  DialOptions,
+  DialTarget,
+  PeerStore,
+  PendingDial,
+  PendingDialStatus
+} from "./api.ts"
 import type { HostConnection } from "./connection.ts"
 import type { Connections } from "./connections.ts"
 import { type DialPorts, dialAddresses } from "./dial.ts"
@@ -121,7 +130,9 @@ export class DialQueue {
   private existing({ peer, addresses }: Target, options: DialOptions): HostConnection | undefined {
     const open = this.ports.connections
       .of(peer)
-      .filter(({ status, limits }) => status === "open" && (limits === undefined || !options.requireUnlimitedConnection))
+      .filter(
+        ({ status, limits }) => status === "open" && (limits === undefined || !options.requireUnlimitedConnection)
+      )
     const direct = (list: ReadonlyArray<HostConnection>): HostConnection | undefined =>
       list.find(({ limits }) => limits === undefined) ?? list[0]
     if (peer !== undefined) return direct(open)
@@ -131,7 +142,9 @@ export class DialQueue {
   private pending({ peer, addresses }: Target): Job | undefined {
     for (const job of this.jobs) {
       if (job.force || job.abort.signal.aborted) continue
-      if (peer === undefined ? addresses.some((address) => job.addresses.has(address.toString())) : job.peer?.equals(peer))
+      if (
+        peer === undefined ? addresses.some((address) => job.addresses.has(address.toString())) : job.peer?.equals(peer)
+      )
         return job
     }
     return undefined
@@ -215,7 +228,10 @@ export class DialQueue {
     throwIfAborted(signal)
     const { peer } = job
     if (peer !== undefined) {
-      const denied = await asked([["denyDialPeer", () => this.ports.gater.denyDialPeer?.(peer) ?? false]], this.ports.onError)
+      const denied = await asked(
+        [["denyDialPeer", () => this.ports.gater.denyDialPeer?.(peer) ?? false]],
+        this.ports.onError
+      )
       if (denied !== undefined) throw deniedFault(denied, { peer: peer.toString() })
     }
     job.report("dial-queue:start-dial", undefined)
@@ -270,7 +286,8 @@ export class DialQueue {
       const ask = [["denyDialMultiaddr", () => gater.denyDialMultiaddr?.(address.multiaddr) ?? false]] as const
       if ((await asked(ask, onError)) === undefined) allowed.push(address)
     }
-    if (allowed.length === 0) throw deniedFault("denyDialMultiaddr", { addresses: addresses.map(({ multiaddr }) => `${multiaddr}`).join(", ") })
+    if (allowed.length === 0)
+      throw deniedFault("denyDialMultiaddr", { addresses: addresses.map(({ multiaddr }) => `${multiaddr}`).join(", ") })
     return allowed
   }
 

@@ -11,7 +11,8 @@ interface Listening {
 export type OnError = (where: string, error: unknown) => void
 
 const aim = (event: Event, target: EventTarget): void => {
-  for (const name of ["target", "currentTarget"]) Object.defineProperty(event, name, { value: target, configurable: true })
+  for (const name of ["target", "currentTarget"])
+    Object.defineProperty(event, name, { value: target, configurable: true })
 }
 
 /**

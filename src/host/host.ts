@@ -54,7 +54,7 @@ const identityOf = (init: Pick<HostInit, "privateKey">, world: World): Identity 
 }
 
 /** An address without an encrypter, a muxer or a transport is none that we can speak on. */
-const partsOf = (init: HostInit<ServiceMap>, identity: Identity, world: World) => {
+const partsOf = (init: Omit<HostInit, "services">, identity: Identity, world: World) => {
   const { transports = [tcp()], connectionEncrypters = [tls(), noise()], streamMuxers = [yamux()] } = init
   const components = { identity, world }
   const security = connectionEncrypters.map((make) => make(components))
@@ -63,7 +63,11 @@ const partsOf = (init: HostInit<ServiceMap>, identity: Identity, world: World) =
     throw input("a host needs a transport, a connection encrypter and a stream muxer")
   const plain = security.find((part) => part._tag === "Handshake" && part.insecure === true)
   if (plain !== undefined && init.allowInsecure !== true)
-    throw new Libp2pFault("permission", "InvalidParametersError", `${plain.protocol} leaves links plain: for tests only`)
+    throw new Libp2pFault(
+      "permission",
+      "InvalidParametersError",
+      `${plain.protocol} leaves links plain: for tests only`
+    )
   return { security, muxers }
 }
 
@@ -98,7 +102,6 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     super(() => {})
     this.onError = (where, error) => this.failed(where, error)
     const identity = identityOf(init, world)
-    const parts = partsOf(init as HostInit<ServiceMap>, identity, world)
     const { gater = {}, manager = {} } = { gater: init.connectionGater, manager: init.connectionManager }
     const peerStore = (): HostPeerStore => this.peerStore
     const events = this as unknown as Emitter<HostEvents>
@@ -109,25 +112,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     this.counts = new Resources(init.resources)
     this.registrar = new ProtocolRegistrar({ self: this.peerId, peerStore, onError: this.onError })
     this.connections = new Connections({ world, events, peerStore, onError: this.onError }, manager)
-    const upgrader: Upgrader = {
-      identity,
-      ...parts,
-      allowInsecure: init.allowInsecure === true,
-      upgradeMs: { inbound: manager.inboundUpgradeTimeout, outbound: manager.outboundUpgradeTimeout },
-      gater,
-      ticker: this.ticker,
-      owner: {
-        world,
-        onError: this.onError,
-        log: this.logger.forComponent("libp2p:connection"),
-        registrar: this.registrar,
-        resources: this.counts,
-        streamOpened: (stream, connection) => this.streamOpened(stream, connection),
-        closed: (connection) => this.connections.remove(connection)
-      },
-      nextId: () => `${++this.made}`,
-      opened: (connection) => this.opened(connection)
-    }
+    const upgrader = this.upgrader(init, identity, world)
     const shared = { world, upgrader, resources: this.counts, connections: this.connections }
     this.transports = new Transports({ ...shared, events })
     this.dials = new DialQueue({ ...shared, self: this.peerId, peerStore, gater, onError: this.onError }, manager)
@@ -174,6 +159,29 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     if (order instanceof Libp2pFault) throw order
     this.runner = new ServiceRunner(this.services, order)
     this.listen()
+  }
+
+  private upgrader(init: Omit<HostInit, "services">, identity: Identity, world: World): Upgrader {
+    const { connectionManager: manager = {}, connectionGater: gater = {}, allowInsecure = false } = init
+    return {
+      identity,
+      ...partsOf(init, identity, world),
+      allowInsecure,
+      upgradeMs: { inbound: manager.inboundUpgradeTimeout, outbound: manager.outboundUpgradeTimeout },
+      gater,
+      ticker: this.ticker,
+      owner: {
+        world,
+        onError: this.onError,
+        log: this.logger.forComponent("libp2p:connection"),
+        registrar: this.registrar,
+        resources: this.counts,
+        streamOpened: (stream, connection) => this.streamOpened(stream, connection),
+        closed: (connection) => this.connections.remove(connection)
+      },
+      nextId: () => `${++this.made}`,
+      opened: (connection) => this.opened(connection)
+    }
   }
 
   private manager(): ConnectionManager {
@@ -379,4 +387,3 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
  */
 export const createHost = <T extends ServiceMap = Record<string, never>>(init: HostInit<T>, world: World): Host<T> =>
   new Node<T>(init, world)
-

@@ -78,10 +78,12 @@ export class Reconnects {
       else this.giveUp(peer)
     }
     const dialled = this.ports.isConnected(peer) ? Promise.resolve() : this.ports.dial(peer, { signal })
-    dialled.then(() => {}, failed).finally(() => {
-      this.active--
-      this.next()
-    })
+    dialled
+      .then(() => {}, failed)
+      .finally(() => {
+        this.active--
+        this.next()
+      })
   }
 
   /** The tag goes, so that the peer is not tried for ever. */

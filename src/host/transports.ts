@@ -44,7 +44,8 @@ export class Transports implements TransportManager {
       } catch (error) {
         const cause = faultOf(error, `listening on ${address}`)
         await this.close()
-        throw new Libp2pFault(cause.kind, "ListenError", `${address}: ${cause.message}`, { address: `${address}` }, { cause })
+        const message = `${address}: ${cause.message}`
+        throw new Libp2pFault(cause.kind, "ListenError", message, { address: `${address}` }, { cause })
       }
     }
   }
