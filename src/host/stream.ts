@@ -370,8 +370,9 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
 
   private fail(fault: Libp2pFault, local: boolean): void {
     if (this.timeline.close !== undefined) return
-    this.muxed.reset()
+    // First ours: what the muxer says of a reset is less than what we know.
     this.finish(local ? "aborted" : "reset", fault, local)
+    this.muxed.reset()
   }
 
   /** Milliseconds since 1970: time limits, at least once a second. */
