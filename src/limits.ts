@@ -51,6 +51,8 @@ export const justifiedMax = 16
 export const finalLinksMax = 1_024
 /** Votes in one message: any certificate goes into one. */
 export const votesPerMessageMax = 2 * authoritiesMax
+/** Multiaddrs that a node hears on, or tells, by libp2p. More: refused. */
+export const libp2pListenMax = 8
 /** Peers that an operator names as seeds, and hosts or node ids on a list of allowed ones. More: refused. */
 export const peerSeedsMax = 256
 export const allowedPeersMax = 1_024
@@ -58,6 +60,8 @@ export const allowedPeersMax = 1_024
 export const settingCharsMax = 65_536
 /** Bytes of a file of settings, of one with a secret, and of one that a node's key stands in. Larger: refused. */
 export const settingsBytesMax = 256 * 1024
+/** Bytes of the exchange of /plaintext/2.0.0: an RSA key of 8,192 bits and its id have 1,100. More: refused before they are kept. */
+export const plaintextExchangeBytesMax = 4_096
 export const secretBytesMax = 4_096
 /** Bytes of a chain spec file; a genesis of some ten thousand accounts. */
 export const specBytesMax = 2 * 1024 * 1024
@@ -417,6 +421,25 @@ export const gossipSeedsMax = 64
 /** Milliseconds between two looks for the addresses of seeds that are names: all of them; those that were not found. */
 export const gossipLookMs = 300_000
 export const gossipRetryMs = 15_000
+
+/** Bytes of one line of multistream-select with its line feed, as js-libp2p has it; no protocol id comes near. */
+export const multistreamLineBytesMax = 1_024
+/** Proposals that one negotiation may refuse: more is no dialler that looks for a protocol. */
+export const multistreamProposalsMax = 64
+/** Milliseconds from a link to a connection that carries streams: security and muxer are agreed upon, the handshake is done. */
+export const upgradeMsMax = 10_000
+/** Bytes that wait in a link above which a connection hands it no more, and bytes that it takes from its muxer at a time. */
+export const linkQueuedBytesMax = 256 * 1024
+export const sealBytesMax = 128 * 1024
+/** Times that a connection takes from its muxer before others have their turn. */
+export const sealsPerFlushMax = 4
+/** Links of strangers that stand or begin: beyond, they are closed as they come. The resource manager's own limits are narrower. */
+export const acceptedLinksMax = 1_024
+/** Dials of links that the kernel has not answered: one that was called off still waits there, for minutes. Beyond: refused. */
+export const lateDialsMax = 1_024
+/** Milliseconds that the system's resolver gets for a name, and answers of it that are looked at. */
+export const nameMsMax = 5_000
+export const nameAnswersMax = 100
 
 /** Milliseconds after which a node that has peers to find and has found none calls itself ready all the same. */
 export const bootMsMax = 10_000
