@@ -57,6 +57,9 @@ export class Probe {
   takes = true
   uses = true
   pendings = 0
+  /** Done in the very call that tells of a stream, or of the end. */
+  onStream: (stream: MuxedStream) => void = () => {}
+  onEnd: () => void = () => {}
 
   constructor(role: Role, options: YamuxOptions = {}) {
     this.muxer = makeYamux(
@@ -66,11 +69,15 @@ export class Probe {
           this.told.push(`stream ${stream.id}`)
           this.streams.set(stream.id, stream)
           if (this.takes) this.handle(stream)
+          this.onStream(stream)
         },
         pending: () => this.pendings++,
         rtt: (ms) => this.told.push(`rtt ${ms}`),
         remoteGoAway: (code) => this.told.push(`remote go away ${code}`),
-        ended: (fault) => this.told.push(fault === undefined ? "ended" : `ended ${fault.name}`)
+        ended: (fault) => {
+          this.told.push(fault === undefined ? "ended" : `ended ${fault.name}`)
+          this.onEnd()
+        }
       },
       options,
       this.now
@@ -113,8 +120,10 @@ export class Probe {
     }
   }
 
+  /** What goes out now. A second pull that takes nothing has the owners told of it. */
   pullBytes(max = 64 * MiB): Uint8Array {
     const { parts, length } = this.muxer.pull(max)
+    this.muxer.pull(0)
     const bytes = concatAll(parts)
     if (bytes.length !== length) throw new Error(`${length} bytes were told and ${bytes.length} are there`)
     return bytes

@@ -1,6 +1,7 @@
 /** What `cairn libp2p` does: a host of the library for as long as one command takes, and what it saw in words and as JSON. */
 import { Libp2pFault } from "../libp2p/fault.ts"
 import type { KeyType, PrivateKey } from "../libp2p/contract.ts"
+import { peerIdCid } from "../libp2p/peer-id.ts"
 import type { Connection, IdentifyResult, Libp2p } from "../host/api.ts"
 import { exists, readBytes, writeFile } from "../io/files.ts"
 import {
@@ -131,7 +132,7 @@ export const showId = async (who: Who): Promise<void> => {
   const peerId = peerIdFromPrivateKey(key)
   const value = {
     peer_id: peerId.toString(),
-    cid: peerId.toCID().toString(),
+    cid: peerIdCid(peerId),
     type: key.type,
     public_key: key.publicKey.protobuf.toHex()
   }

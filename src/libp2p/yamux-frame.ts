@@ -48,6 +48,8 @@ const poolBytes = 4_096
 /** A payload up to this size is copied behind its header: that is cheaper than a view of it. */
 const copiedBytesMax = 256
 
+const nothing = { parts: [], length: 0 } as const
+
 /** Gathers the frames of one pull: runs of headers and small payloads as single parts, large payloads as they are. */
 export class FrameWriter {
   /** Bytes gathered. */
@@ -89,6 +91,7 @@ export class FrameWriter {
 
   /** What was gathered; it is given away. */
   take(): { readonly parts: ReadonlyArray<Uint8Array>; readonly length: number } {
+    if (this.length === 0) return nothing
     this.closeRun()
     const { parts, length } = this
     this.parts = []

@@ -7,7 +7,7 @@ import {
   yamuxRefusalBytes,
   yamuxStrayBytesMax,
   yamuxStrayBytesPerSecond
-} from "../limits.ts"
+} from "./yamux-limits.ts"
 import { headerBytes } from "./yamux-frame.ts"
 
 /** An allowance that comes back with time. */

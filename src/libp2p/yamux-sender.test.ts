@@ -45,6 +45,7 @@ describe("what goes out", () => {
     expect(probe.pendings).toBe(1)
     expect(probe.says(11)).toEqual([])
     expect(probe.says(20)).toEqual(["DATA SYN 1 8"])
+    stream.write(new Uint8Array(1))
     expect(probe.says(64 * KiB)).toEqual([`DATA 1 ${64 * KiB - 12}`])
     expect(probe.pendings).toBe(1)
     expect(probe.says().length).toBe(1)

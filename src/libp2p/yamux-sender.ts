@@ -1,5 +1,5 @@
 /** What a yamux session sends, and in which order: its own frames, then windows, then the streams in turn. */
-import { yamuxFrameBytesMax } from "../limits.ts"
+import { yamuxFrameBytesMax } from "./yamux-limits.ts"
 import { flag, FrameWriter, frameType, headerBytes } from "./yamux-frame.ts"
 import type { YamuxStream } from "./yamux-stream.ts"
 
@@ -92,6 +92,7 @@ export class YamuxSender {
     this.control = []
     this.updates.clear()
     this.sendables.clear()
+    this.moved = []
     this.farewell = undefined
   }
 
@@ -104,11 +105,11 @@ export class YamuxSender {
       this.writer.header(frameType.goAway, 0, 0, this.farewell)
       this.farewell = undefined
     }
-    this.told = this.waits() || this.farewell !== undefined
+    this.told = this.waits() || this.farewell !== undefined || this.moved.length > 0
     return this.writer.take()
   }
 
-  /** Streams of the last pull that went below their mark or sent their FIN; each is told once. */
+  /** Streams that went below their mark or sent their FIN: something waits as long as they have not been taken. */
   takeMoved(): ReadonlyArray<YamuxStream> {
     const { moved } = this
     if (moved.length > 0) this.moved = []

@@ -1,5 +1,5 @@
 /** One stream of a yamux session: what its owner may do with it, and its own state. What goes over the wire is the session's. */
-import { yamuxWindowBytes, yamuxWriteBytesMax } from "../limits.ts"
+import { yamuxWindowBytes, yamuxWriteBytesMax } from "./yamux-limits.ts"
 import type { MuxedStream, MuxedStreamHandlers } from "./contract.ts"
 import type { Libp2pFault } from "./fault.ts"
 import { flag } from "./yamux-frame.ts"

@@ -1,6 +1,6 @@
 /** The two ends of a stream's flow control: what the other side may send, and what waits to be sent to it. */
 import { assert } from "../assert.ts"
-import { yamuxWindowBytes } from "../limits.ts"
+import { yamuxWindowBytes } from "./yamux-limits.ts"
 import type { FrameWriter } from "./yamux-frame.ts"
 
 /**

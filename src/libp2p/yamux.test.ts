@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { frame, KiB, MiB, Probe } from "../../test/yamux.ts"
-import { fromHex, toHex } from "../codec/bytes.ts"
+import { frame, framesOf, header, KiB, MiB, Probe } from "../../test/yamux.ts"
+import { concatAll, fromHex, toHex } from "../codec/bytes.ts"
 import { Libp2pFault } from "./fault.ts"
 
 const listener = (): Probe => new Probe("listener")
@@ -115,6 +115,7 @@ describe("streams of the other side", () => {
     probe.handle(probe.streams.get(1)!)
     expect(probe.hears()).toEqual(["1 data 3", "1 remote closed"])
     expect(probe.hear("WINDOW SYN 515 0")).toEqual(["stream 515"])
+    expect(probe.hear("WINDOW SYN 517 0", "WINDOW RST 3 0", "WINDOW SYN 519 0")).toEqual(["stream 519"])
   })
 
   test("a stream that ended before it was taken says so when it is", () => {
@@ -147,6 +148,51 @@ describe("streams of the other side", () => {
     }
     expect(patient.streams.size).toBe(20_000)
     expect(patient.told).not.toContain("ended ProtocolError")
+  })
+})
+
+describe("habits of other implementations", () => {
+  test("hashicorp and go: SYN, ACK and FIN on window updates of nothing", () => {
+    const probe = listener()
+    probe.hear("WINDOW SYN 1 0", "DATA 1 5", "WINDOW FIN 1 0")
+    probe.streams.get(1)!.write(new Uint8Array(5))
+    probe.streams.get(1)!.closeWrite()
+    expect(probe.hears()).toEqual(["stream 1", "1 data 5", "1 remote closed"])
+    expect(probe.says()).toEqual(["DATA ACK 1 5", "WINDOW FIN 1 0"])
+    expect(probe.hears()).toEqual(["1 ended"])
+  })
+
+  test("rust: SYN on the first data, ACK on the first answer and not before, FIN and RST on data of nothing", () => {
+    const probe = dialer()
+    const stream = probe.open()
+    stream.write(new Uint8Array(5))
+    stream.closeWrite()
+    probe.says()
+    expect(probe.hear("DATA ACK 1 7", "DATA FIN 1 0")).toEqual(["1 data 7", "1 remote closed", "1 ended"])
+    expect(probe.hear("DATA SYN 2 9", "DATA RST 2 0")).toEqual(["stream 2", "2 data 9", "2 ended StreamResetError"])
+  })
+
+  test("a stream that is answered and finished in one frame", () => {
+    const probe = dialer()
+    probe.open().closeWrite()
+    expect(probe.says()).toEqual(["WINDOW SYN|FIN 1 0"])
+    expect(probe.hear("DATA ACK|FIN 1 3")).toEqual(["1 data 3", "1 remote closed", "1 ended"])
+  })
+
+  test("lua: a SYN whose delta is the whole window; a window update for each frame", () => {
+    const probe = listener()
+    probe.hear("WINDOW SYN 1 262144")
+    probe.streams.get(1)!.write(new Uint8Array(64))
+    probe.says()
+    expect(probe.hear(...times(1_000, () => "WINDOW 1 64"))).toEqual([])
+  })
+
+  test("deltas that add up to more than the field holds are as much as it holds", () => {
+    const probe = listener()
+    probe.hear("WINDOW SYN 1 4294967295", "WINDOW 1 4294967295")
+    probe.streams.get(1)!.write(new Uint8Array(300 * KiB))
+    probe.says()
+    expect(probe.streams.get(1)!.buffered()).toBe(0)
   })
 })
 
@@ -235,21 +281,66 @@ describe("the end", () => {
     expect(probe.muxer.streams().map(({ id }) => id)).toEqual([5])
   })
 
+  test("such a stream does not rest while its reader uses what came, or while bytes of it go out", () => {
+    const probe = new Probe("listener", { silenceMsMax: 1e9 })
+    probe.uses = false
+    probe.hear("DATA SYN|FIN 1 10", "WINDOW SYN|FIN 3 0")
+    probe.streams.get(3)!.write(new Uint8Array(200 * KiB))
+    probe.hears()
+    for (let i = 0; i < 4; i++) {
+      probe.tick(200_000)
+      probe.streams.get(1)!.consumed(1)
+      probe.says(50 * KiB)
+    }
+    expect(probe.hears()).toEqual([])
+    probe.tick(300_000)
+    expect(probe.hears()).toEqual(["1 ended TimeoutError", "3 ended TimeoutError"])
+  })
+
   test("100,000 streams one after another leave an empty table and a quiet session", () => {
     const probe = listener()
-    for (let i = 0; i < 100_000; i++) {
-      const id = 2 * i + 1
-      probe.muxer.receive(frame(`DATA SYN ${id} 4`), 0)
+    const four = new Uint8Array(4)
+    for (let id = 1; id < 200_000; id += 2) {
+      probe.muxer.receive(concatAll([header(0, 1, id, 4), four, header(1, 4, id, 0)]), 0)
       const stream = probe.streams.get(id)!
-      stream.write(new Uint8Array(4))
+      stream.write(four)
       stream.closeWrite()
-      probe.muxer.pull(MiB)
-      probe.muxer.receive(frame(`WINDOW FIN ${id} 0`), 0)
-      probe.muxer.receive(frame(`WINDOW ${id} 4`), 0)
+      while (probe.muxer.pull(MiB).length > 0);
+      probe.muxer.receive(header(1, 0, id, 4), 0)
       probe.streams.clear()
       probe.bytes.clear()
-      expect(probe.told.splice(0)).toEqual([`stream ${id}`, `${id} data 4`, `${id} remote closed`, `${id} ended`])
+      const told = probe.told.splice(0).join()
+      if (told !== `stream ${id},${id} data 4,${id} remote closed,${id} ended`) expect(told).toBe("")
     }
     expect(probe.muxer.streams()).toEqual([])
+  })
+
+  test("who acts when he hears of an end does not overtake what led to it", () => {
+    const probe = dialer()
+    const wire: Array<Uint8Array> = []
+    const pull = (): void => {
+      for (let pulled = probe.muxer.pull(MiB); pulled.length > 0; pulled = probe.muxer.pull(MiB))
+        wire.push(...pulled.parts)
+    }
+    probe.onEnd = pull
+    const stream = probe.open()
+    probe.hear("WINDOW ACK|FIN 1 0", "GO_AWAY 0 0")
+    stream.write(new Uint8Array(5))
+    stream.closeWrite()
+    pull()
+    expect(framesOf(concatAll(wire)).slice(1)).toEqual(["DATA SYN 1 5", "WINDOW FIN 1 0", "GO_AWAY 0 0"])
+    expect(probe.hears().slice(-2)).toEqual(["1 ended", "ended"])
+  })
+
+  test("a stream that is reset in the very call that tells of it leaves nothing", () => {
+    const probe = new Probe("listener", { receiveBytesMax: 100 })
+    probe.onStream = (stream) => stream.reset()
+    probe.hear("DATA SYN 1 90", "DATA SYN|FIN 3 90", "WINDOW SYN|FIN 5 0")
+    probe.onStream = () => {}
+    expect(probe.hear("DATA SYN 7 90")).toEqual(["stream 7", "7 data 90"])
+    expect(probe.says().slice(0, 3)).toEqual(["WINDOW RST 1 0", "WINDOW RST 3 0", "WINDOW RST 5 0"])
+    expect(probe.told.filter((words) => words.includes("ended"))).toEqual(
+      [1, 3, 5].map((id) => `${id} ended StreamAbortedError`)
+    )
   })
 })

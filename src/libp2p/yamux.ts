@@ -15,7 +15,7 @@ import {
   yamuxSilenceMsMax,
   yamuxWindowBytes,
   yamuxWindowBytesMax
-} from "../limits.ts"
+} from "./yamux-limits.ts"
 import type { MuxedStream, Muxer, MuxerEvents, Role } from "./contract.ts"
 import { cheapFault, type Libp2pFault } from "./fault.ts"
 import { flag, frameType, goAwayCode, HeaderReader } from "./yamux-frame.ts"
@@ -25,7 +25,7 @@ import { type StreamOwner, YamuxStream } from "./yamux-stream.ts"
 
 export const yamuxProtocol = "/yamux/1.0.0"
 
-/** What an owner may choose; what is left out is as in src/limits.ts. */
+/** What an owner may choose; what is left out is as in yamux-limits.ts. */
 export interface YamuxOptions {
   /** Bytes of a new stream's window, at least 256 KiB. */
   readonly windowBytes?: number
@@ -107,6 +107,7 @@ class YamuxSession implements Muxer, StreamOwner {
 
   receive(bytes: Uint8Array, now: number): void {
     if (this.over) return
+    this.tellMoved()
     this.pass(now, bytes.length > 0)
     let at = 0
     while (at < bytes.length && !this.over) {
@@ -149,12 +150,8 @@ class YamuxSession implements Muxer, StreamOwner {
   }
 
   pull(max: number): Pulled {
-    const pulled = this.sender.pull(max, this.now)
-    for (const stream of this.sender.takeMoved()) {
-      stream.sent()
-      if (stream.finSent && stream.remoteClosed) this.finish(stream)
-    }
-    return pulled
+    this.tellMoved()
+    return this.sender.pull(max, this.now)
   }
 
   close(fault?: Libp2pFault): void {
@@ -207,6 +204,17 @@ class YamuxSession implements Muxer, StreamOwner {
     this.pings.pass(now, heard || slept)
     const ping = this.pings.next(now, this.limits.pingMs)
     if (ping !== undefined) this.sender.say(frameType.ping, flag.syn, 0, ping)
+  }
+
+  /**
+   * Owners hear of what went out when the next call comes, not within the pull that took it: what they do then may have
+   * to go out itself, and must not overtake it.
+   */
+  private tellMoved(): void {
+    for (const stream of this.sender.takeMoved()) {
+      stream.sent()
+      if (stream.finSent && stream.remoteClosed) this.finish(stream)
+    }
   }
 
   private onFrame(): void {
