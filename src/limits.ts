@@ -60,8 +60,6 @@ export const allowedPeersMax = 1_024
 export const settingCharsMax = 65_536
 /** Bytes of a file of settings, of one with a secret, and of one that a node's key stands in. Larger: refused. */
 export const settingsBytesMax = 256 * 1024
-/** Bytes of the exchange of /plaintext/2.0.0: an RSA key of 8,192 bits and its id have 1,100. More: refused before they are kept. */
-export const plaintextExchangeBytesMax = 4_096
 export const secretBytesMax = 4_096
 /** Bytes of a chain spec file; a genesis of some ten thousand accounts. */
 export const specBytesMax = 2 * 1024 * 1024
@@ -84,6 +82,10 @@ export const locatorHashesMax = 64
 export const multiaddrBytesMax = 1_024
 export const multiaddrPartsMax = 32
 export const multiaddrCharsMax = 4_096
+/** Bytes of a signed envelope: one message of identify, the largest thing that carries one. Longer: refused before it is read. */
+export const envelopeBytesMax = 8 * 1024
+/** Addresses of a peer record that is read or written: a host with sixteen interfaces and all transports has fewer. More: refused. */
+export const peerRecordAddressesMax = 256
 /** Peer addresses in one `peers` message. */
 export const peersPerMessageMax = 64
 

@@ -1,6 +1,7 @@
 /** What `cairn libp2p` does: a host of the library for as long as one command takes, and what it saw in words and as JSON. */
 import { Libp2pFault } from "../libp2p/fault.ts"
 import type { KeyType, PrivateKey } from "../libp2p/contract.ts"
+import { peerIdCid } from "../libp2p/peer-id.ts"
 import type { Connection, IdentifyResult, Libp2p } from "../host/api.ts"
 import { exists, readBytes, writeFile } from "../io/files.ts"
 import {
@@ -13,7 +14,7 @@ import {
   peerIdFromPrivateKey,
   perf,
   ping,
-  privateKeyFromProtobuf,
+  privateKeyFromFile,
   privateKeyFromRaw,
   privateKeyToProtobuf,
   tls
@@ -25,8 +26,6 @@ import { version } from "./version.ts"
 
 const keyFileBytesMax = 16 * 1024
 const secretMode = 0o600
-/** A key file is the protobuf PrivateKey in base64, as other programs of libp2p keep it; the bytes themselves are read, too. */
-const base64Form = /^[A-Za-z0-9+/]{16,}={0,2}$/
 
 /** Whose host it is: a key file, a node's folder, or, with neither, a key that nobody keeps. */
 export interface Who {
@@ -50,9 +49,7 @@ const readKey = (path: string): PrivateKey => {
   if (!exists(path))
     throw failure("key", "key-missing", `There is no file ${path}.`, `Make one: cairn libp2p id --new ${path}`)
   try {
-    const bytes = readBytes(path, keyFileBytesMax)
-    const text = new TextDecoder().decode(bytes).trim()
-    return privateKeyFromProtobuf(base64Form.test(text) ? Uint8Array.fromBase64(text) : bytes)
+    return privateKeyFromFile(readBytes(path, keyFileBytesMax))
   } catch (error) {
     throw failure("key", "key-malformed", `${path} holds no libp2p key: ${(error as Error).message}.`)
   }
@@ -131,7 +128,7 @@ export const showId = async (who: Who): Promise<void> => {
   const peerId = peerIdFromPrivateKey(key)
   const value = {
     peer_id: peerId.toString(),
-    cid: peerId.toCID().toString(),
+    cid: peerIdCid(peerId),
     type: key.type,
     public_key: key.publicKey.protobuf.toHex()
   }

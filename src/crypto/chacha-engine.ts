@@ -42,16 +42,14 @@ interface Sodium {
 }
 
 /** Literal paths, so that the compiled binary holds them; a platform that cannot load its file falls through. */
-const loadSodium = (): Sodium | undefined => {
-  const platform = `${process.platform}-${process.arch}`
-  if (platform === "linux-x64")
-    return require("../../node_modules/sodium-native/prebuilds/linux-x64/sodium-native.node")
-  if (platform === "linux-arm64")
-    return require("../../node_modules/sodium-native/prebuilds/linux-arm64/sodium-native.node")
-  if (platform === "darwin-arm64")
-    return require("../../node_modules/sodium-native/prebuilds/darwin-arm64/sodium-native.node")
-  return undefined
-}
+const loadSodium = (): Sodium | undefined =>
+  process.platform === "linux" && process.arch === "x64"
+    ? require("../../node_modules/sodium-native/prebuilds/linux-x64/sodium-native.node")
+    : process.platform === "linux" && process.arch === "arm64"
+      ? require("../../node_modules/sodium-native/prebuilds/linux-arm64/sodium-native.node")
+      : process.platform === "darwin" && process.arch === "arm64"
+        ? require("../../node_modules/sodium-native/prebuilds/darwin-arm64/sodium-native.node")
+        : undefined
 
 const makeSodium = (): AeadEngine | undefined => {
   const sodium = loadSodium()

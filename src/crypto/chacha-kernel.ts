@@ -48,9 +48,13 @@ const quarters = [
   [3, 4, 9, 14]
 ] as const
 
-/** Rotates each word left: SIMD of WebAssembly has no instruction for it. */
+/** The bytes of each word, rotated left by a whole number of them. */
+const rotated = (bits: number): ReadonlyArray<number> => times(16, (i) => (i & ~3) | ((i + 4 - bits / 8) & 3))
+
+/** Rotates each word left. SIMD of WebAssembly has no instruction for it; by whole bytes, a shuffle is faster than two shifts. */
 const rotate = (local: number, bits: number): Code => {
   const value = get(local)
+  if (bits % 8 === 0) return set(local, v128.shuffle(value, value, rotated(bits)))
   return set(local, v128.or(v128.shl32(value, bits), v128.shr32(value, 32 - bits)))
 }
 
@@ -64,10 +68,10 @@ const chacha = (): FunctionType => {
   const [from, to, counter, round] = [0, 1, 2, 3]
   const x = (i: number): number => 4 + i
   const t = (i: number): number => 20 + i
-  const step = (into: number, by: number, rotated: number, bits: number): Code => [
+  const step = (into: number, by: number, turned: number, bits: number): Code => [
     ...set(x(into), v128.add32(get(x(into)), get(x(by)))),
-    ...set(x(rotated), v128.xor(get(x(rotated)), get(x(into)))),
-    ...rotate(x(rotated), bits)
+    ...set(x(turned), v128.xor(get(x(turned)), get(x(into)))),
+    ...rotate(x(turned), bits)
   ]
   // Four independent quarters go step by step together, so that none waits for itself.
   const half = (group: ReadonlyArray<readonly [number, number, number, number]>): Code => [

@@ -58,7 +58,8 @@ export interface AddressManager {
   /** What we tell others: without our peer id. */
   getAddresses(): Array<Multiaddr>
   getAddressesWithMetadata(): Array<NodeAddress>
-  addObservedAddr(address: Multiaddr): void
+  /** `site`: the network of who sees us there, which counts once; without it the address is only noted. */
+  addObservedAddr(address: Multiaddr, site?: string): void
   confirmObservedAddr(address: Multiaddr): void
   removeObservedAddr(address: Multiaddr): void
   addPublicAddressMapping(
@@ -75,6 +76,8 @@ export interface AddressManager {
     externalPort: number,
     protocol?: "tcp" | "udp"
   ): void
+  /** The envelope of a peer record with `getAddresses()`; undefined: there are none. The same bytes until they change. */
+  getSignedPeerRecord(): Uint8Array | undefined
   addRelayAddr(address: Multiaddr): void
   removeRelayAddr(address: Multiaddr): void
 }

@@ -149,7 +149,8 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
     opening: Pick<Opening, "resolve" | "reject">
   ): void {
     const only = list.length === 1 ? list[0]! : undefined
-    const lazy = only !== undefined && (options.negotiateFully === undefined ? this.known.has(only) : !options.negotiateFully)
+    const fully = options.negotiateFully ?? (only === undefined || !this.known.has(only))
+    const lazy = only !== undefined && !fully
     const stream = new HostStream(muxed, dialSelect(list), this.streamOwner, lazy ? only : undefined)
     const off = onAbort(options.signal, (fault) => stream.abort(fault))
     this.open.set(stream, scope)
@@ -165,22 +166,26 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
         opening.reject(fault)
       }
     })
+    stream.begin()
     if (lazy) this.settled(stream)
   }
 
   /** `own`: the stream that asks is among those that are counted. */
-  private tooMany(protocol: string, direction: Direction, max: number | undefined, own: 0 | 1): Libp2pFault | undefined {
+  private tooMany(
+    protocol: string,
+    direction: Direction,
+    max: number | undefined,
+    own: 0 | 1
+  ): Libp2pFault | undefined {
     const options = this.owner.registrar.getHandler(protocol)?.options
     const limit =
       direction === "inbound"
         ? (options?.maxInboundStreams ?? inboundStreamsPerProtocol)
         : (max ?? options?.maxOutboundStreams ?? outboundStreamsPerProtocol)
     let count = -own
-    for (const stream of this.open.keys())
-      if (stream.direction === direction && stream.protocol === protocol) count++
+    for (const stream of this.open.keys()) if (stream.direction === direction && stream.protocol === protocol) count++
     if (count < limit) return undefined
-    const name =
-      direction === "inbound" ? "TooManyInboundProtocolStreamsError" : "TooManyOutboundProtocolStreamsError"
+    const name = direction === "inbound" ? "TooManyInboundProtocolStreamsError" : "TooManyOutboundProtocolStreamsError"
     return cheapFault("resource", name, `${limit} ${direction} streams of ${protocol} are open`, { protocol })
   }
 
@@ -198,7 +203,9 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
       return
     }
     const speaks = (protocol: string): boolean => this.owner.registrar.getHandler(protocol) !== undefined
-    this.open.set(new HostStream(muxed, listenSelect(speaks), this.streamOwner), scope)
+    const stream = new HostStream(muxed, listenSelect(speaks), this.streamOwner)
+    this.open.set(stream, scope)
+    stream.begin()
   }
 
   private selected(stream: HostStream): void {

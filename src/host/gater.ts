@@ -45,5 +45,7 @@ export const askAll = (
 }
 
 /** The same for those who can wait. */
-export const asked = (asks: ReadonlyArray<readonly [GaterHook, Ask]>, onError: OnError): Promise<GaterHook | undefined> =>
-  new Promise((resolve) => askAll(asks, onError, resolve))
+export const asked = (
+  asks: ReadonlyArray<readonly [GaterHook, Ask]>,
+  onError: OnError
+): Promise<GaterHook | undefined> => new Promise((resolve) => askAll(asks, onError, resolve))

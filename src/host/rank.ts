@@ -9,9 +9,7 @@ export const isDialableAddress = (address: Multiaddr): boolean => !(toTcpEndpoin
 
 /** Lower is better: direct before relayed, signed before told, public before private before loopback. */
 const rankOf = ({ multiaddr, isCertified }: Address): number =>
-  (isRelay(multiaddr) ? 8 : 0) +
-  (isLoopback(multiaddr) ? 4 : isPrivate(multiaddr) ? 2 : 0) +
-  (isCertified ? 0 : 1)
+  (isRelay(multiaddr) ? 8 : 0) + (isLoopback(multiaddr) ? 4 : isPrivate(multiaddr) ? 2 : 0) + (isCertified ? 0 : 1)
 
 export const defaultAddressSorter = (a: Address, b: Address): -1 | 0 | 1 => {
   const difference = rankOf(a) - rankOf(b)

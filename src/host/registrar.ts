@@ -4,6 +4,7 @@ import { Libp2pFault } from "../libp2p/fault.ts"
 import { isProtocolId } from "../libp2p/multistream.ts"
 import { throwIfAborted } from "./abort.ts"
 import type {
+  AbortOptions,
   Connection,
   PeerStore,
   StreamHandler,
@@ -28,6 +29,8 @@ export class ProtocolRegistrar implements Registrar {
   private readonly topologies = new Map<string, Map<string, Topology>>()
   private readonly middleware = new Map<string, ReadonlyArray<StreamMiddleware>>()
   private readonly ports: RegistrarPorts
+  /** Peers that a topology was told of, and not yet of their going. */
+  private readonly told = new Map<Topology, Map<string, PeerId>>()
   private registered = 0
 
   constructor(ports: RegistrarPorts) {
@@ -59,7 +62,8 @@ export class ProtocolRegistrar implements Registrar {
     await this.tell()
   }
 
-  async unhandle(protocol: string | ReadonlyArray<string>): Promise<void> {
+  async unhandle(protocol: string | ReadonlyArray<string>, options: AbortOptions = {}): Promise<void> {
+    throwIfAborted(options.signal)
     for (const name of listOf(protocol)) this.handlers.delete(name)
     await this.tell()
   }
@@ -69,7 +73,8 @@ export class ProtocolRegistrar implements Registrar {
     await this.ports.peerStore().patch(this.ports.self, { protocols: this.getProtocols() })
   }
 
-  async register(protocol: string, topology: Topology): Promise<string> {
+  async register(protocol: string, topology: Topology, options: AbortOptions = {}): Promise<string> {
+    throwIfAborted(options.signal)
     const id = `${++this.registered}`
     const others = this.topologies.get(protocol) ?? new Map<string, Topology>()
     this.topologies.set(protocol, others.set(id, topology))
@@ -78,6 +83,8 @@ export class ProtocolRegistrar implements Registrar {
 
   unregister(id: string): void {
     for (const [protocol, topologies] of this.topologies) {
+      const topology = topologies.get(id)
+      if (topology !== undefined) this.told.delete(topology)
       topologies.delete(id)
       if (topologies.size === 0) this.topologies.delete(protocol)
     }
@@ -102,23 +109,32 @@ export class ProtocolRegistrar implements Registrar {
 
   /** A peer has said that it speaks these. */
   speaks(peer: PeerId, protocols: Iterable<string>, connection: Connection): void {
+    const name = peer.toString()
     for (const protocol of protocols)
       for (const topology of this.getTopologies(protocol)) {
         if (connection.limits !== undefined && topology.notifyOnLimitedConnection !== true) continue
-        if (topology.filter?.has(peer) === true) continue
+        const told = this.told.get(topology) ?? new Map<string, PeerId>()
+        if (told.has(name) || topology.filter?.has(peer) === true) continue
+        this.told.set(topology, told.set(name, peer))
         topology.filter?.add(peer)
         this.run(`onConnect of ${protocol}`, () => topology.onConnect?.(peer, connection))
       }
   }
 
-  /** A peer is gone, or speaks these no more. */
+  /** A peer speaks these no more. */
   silent(peer: PeerId, protocols: Iterable<string>): void {
-    for (const protocol of protocols)
-      for (const topology of this.getTopologies(protocol)) {
-        if (topology.filter?.has(peer) === false) continue
-        topology.filter?.remove(peer)
-        this.run(`onDisconnect of ${protocol}`, () => topology.onDisconnect?.(peer))
-      }
+    for (const protocol of protocols) for (const topology of this.getTopologies(protocol)) this.forget(peer, topology)
+  }
+
+  /** A peer is gone. */
+  gone(peer: PeerId): void {
+    for (const topology of this.told.keys()) this.forget(peer, topology)
+  }
+
+  private forget(peer: PeerId, topology: Topology): void {
+    if (this.told.get(topology)?.delete(peer.toString()) !== true) return
+    topology.filter?.remove(peer)
+    this.run("onDisconnect", () => topology.onDisconnect?.(peer))
   }
 
   private run(where: string, call: () => void | Promise<void>): void {

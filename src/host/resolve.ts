@@ -57,7 +57,7 @@ const records = async (search: Search, address: Multiaddr, name: string): Promis
   return texts
     .filter((text) => text.startsWith(dnsaddrPrefix))
     .map((text) => parseMultiaddr(text.slice(dnsaddrPrefix.length)))
-    .filter((made) => !(made instanceof Libp2pFault))
+    .filter((made): made is Multiaddr => !(made instanceof Libp2pFault))
     .filter((made) => wanted === undefined || peerIdText(made) === wanted)
 }
 

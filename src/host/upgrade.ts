@@ -23,7 +23,8 @@ export interface Upgrader {
   readonly security: ReadonlyArray<SecurityPart>
   readonly muxers: ReadonlyArray<MuxerPart>
   readonly allowInsecure: boolean
-  readonly upgradeMs: { readonly inbound: number; readonly outbound: number }
+  /** Milliseconds; undefined: the connection machine's own. */
+  readonly upgradeMs: { readonly inbound: number | undefined; readonly outbound: number | undefined }
   readonly gater: ConnectionGater
   readonly ticker: Ticker
   readonly owner: ConnectionOwner
@@ -66,6 +67,7 @@ class Upgrade {
     this.init = init
     this.upgrader = upgrader
     const { world } = upgrader.owner
+    const upgradeMs = upgrader.upgradeMs[init.direction]
     this.timeline = { open: world.now() }
     this.raw = { remoteAddr: init.remoteAddr, direction: init.direction, timeline: this.timeline }
     this.machine = makeConnection(
@@ -77,7 +79,7 @@ class Upgrade {
         security: upgrader.security,
         muxers: upgrader.muxers,
         allowInsecure: upgrader.allowInsecure,
-        upgradeMs: upgrader.upgradeMs[init.direction]
+        ...(upgradeMs === undefined ? {} : { upgradeMs })
       },
       this.ports()
     )

@@ -207,7 +207,7 @@ export const makeBunWorld = (names: NamesOptions = {}): World => {
   const accepted = new Accepted(acceptedLinksMax)
   const dials = new Dials()
   return {
-    now: () => Date.now(),
+    now: () => performance.timeOrigin + performance.now(),
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     after: (ms, run) => {
       const timer = setTimeout(run, ms)

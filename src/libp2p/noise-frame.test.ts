@@ -45,6 +45,18 @@ test("a message that is whole in its piece is a view of it, and what is behind i
   expect(late.rest()).toEqual(bytes(5, 9))
 })
 
+test("nothing of a piece is held when all of it was taken: an idle link would hold what came last", () => {
+  for (const cut of [0, 1, 5, 11]) {
+    const frames = new NoiseFrames()
+    const wire = concat(noiseFrame(bytes(10, 1)), noiseFrame(bytes(4, 2)))
+    const [first, second] = [wire.slice(0, cut), wire.slice(cut)]
+    expect(drain(frames, first).length).toBe(0)
+    expect(drain(frames, second).length).toBe(2)
+    expect(frames.rest().buffer).not.toBe(second.buffer)
+    expect(frames.rest().length).toBe(0)
+  }
+})
+
 test("the longest message, byte by byte: each byte is moved a few times, never all of them for one", () => {
   const message = bytes(noiseMessageBytesMax, 7)
   const whole = noiseFrame(message)

@@ -55,6 +55,8 @@ export class NoiseFrames {
   /** Moves at most `count` of the fresh bytes to the message that has begun, whose end is as far as is known. */
   private keep(count: number, end: number): void {
     const part = this.fresh.subarray(0, count)
+    // An empty view would hold the piece that it is of, for as long as nothing more comes.
+    this.fresh = count >= this.fresh.length ? none : this.fresh.subarray(count)
     if (part.length === 0) return
     const need = this.have + part.length
     if (need > this.kept.length) {
@@ -64,7 +66,6 @@ export class NoiseFrames {
     }
     this.kept.set(part, this.have)
     this.have = need
-    this.fresh = this.fresh.subarray(part.length)
   }
 }
 

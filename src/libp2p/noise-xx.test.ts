@@ -164,6 +164,16 @@ test("messages out of turn, a fourth one, and a split before the end are bugs of
   expect(() => initiator.write(none)).toThrow(Bug)
 })
 
+test("a message that ends within a key is too short", () => {
+  const [initiator, responder] = sides(none)
+  expect(faultOf(responder.read(new Uint8Array(31)))).toBe("noise: a message of the handshake is too short")
+  written(initiator.write(none))
+  const second = sides(none)[1]
+  second.read(written(sides(none)[0].write(none)))
+  const cut = written(second.write(none)).subarray(0, 32 + 47)
+  expect(faultOf(initiator.read(cut))).toBe("noise: a message of the handshake is too short")
+})
+
 test("a cipher counts in 64 bits, and ends before a nonce comes twice", () => {
   const key = engines[0]!.key(new Uint8Array(32))
   const out = new Uint8Array(16)

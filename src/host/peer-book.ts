@@ -1,0 +1,219 @@
+/** All peers that are known, in memory: what is said of them, how long it holds, and who goes when there is no more room. */
+import type { PeerId } from "../libp2p/contract.ts"
+import { Libp2pFault } from "../libp2p/fault.ts"
+import type { Peer, PeerData } from "./api.ts"
+import {
+  changedFields,
+  connectedPeerAddressesMax,
+  cutAddresses,
+  type KnownPeer,
+  type PeerField,
+  peerAddressesMax,
+  type Strategy,
+  unknownPeer,
+  withData
+} from "./peer-data.ts"
+
+/** Milliseconds that an address holds without being heard of again, as in js. */
+export const addressAgeMax = 3_600_000
+/** Milliseconds that a peer without news and without addresses is kept, as in js. */
+export const peerAgeMax = 21_600_000
+/** Peers that are kept: some 2 KB each, as a rule. */
+export const peersMax = 10_000
+
+export interface PeerBookOptions {
+  /** Ours never runs out, and nothing of it is cut. */
+  readonly self: PeerId
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  readonly maxAddressAge?: number | undefined
+  readonly maxPeerAge?: number | undefined
+  readonly maxPeers?: number | undefined
+}
+
+export interface BookUpdate {
+  readonly peer: Peer
+  readonly previous: Peer | undefined
+  /** Empty: it was heard of again, and all is as it was. */
+  readonly changed: ReadonlyArray<PeerField>
+}
+
+/** What a datastore does not have yet, by the text of the peer's id; undefined: the peer is gone. */
+export type BookChanges = ReadonlyMap<string, KnownPeer | undefined>
+
+/** Peers by the text of their ids, those that were heard of last at the end. */
+export class PeerBook {
+  private readonly peers = new Map<string, KnownPeer>()
+  private readonly connected = new Set<string>()
+  private changes = new Map<string, KnownPeer | undefined>()
+  private readonly self: string
+  private readonly now: () => number
+  private readonly maxAddressAge: number
+  private readonly maxPeerAge: number
+  private readonly maxPeers: number
+
+  constructor(options: PeerBookOptions) {
+    this.self = options.self.toString()
+    this.now = options.now
+    this.maxAddressAge = options.maxAddressAge ?? addressAgeMax
+    this.maxPeerAge = options.maxPeerAge ?? peerAgeMax
+    this.maxPeers = options.maxPeers ?? peersMax
+  }
+
+  get size(): number {
+    return this.peers.size
+  }
+
+  /** What holds now; undefined: nothing is known. */
+  get(id: PeerId): Peer | undefined {
+    const known = this.known(id)
+    return known === undefined ? undefined : this.shown(known)
+  }
+
+  /** The peer as it is kept. */
+  known(id: PeerId): KnownPeer | undefined {
+    const known = this.peers.get(id.toString())
+    return known === undefined || this.ranOut(known) ? undefined : known
+  }
+
+  all(): ReadonlyArray<Peer> {
+    return [...this.peers.values()].filter((known) => !this.ranOut(known)).map((known) => this.shown(known))
+  }
+
+  /** Throws InvalidParametersError, or ResourceLimitError: there is no room. */
+  put(id: PeerId, data: PeerData, strategy: Strategy): BookUpdate {
+    const now = this.now()
+    const before = this.known(id)
+    const whole = withData(this.live(before ?? unknownPeer(id)), data, strategy, now)
+    const next = { ...whole, addresses: cutAddresses(whole.addresses, this.addressesMax(id.toString())) }
+    const previous = before === undefined ? undefined : this.shown(before)
+    const changed = changedFields(before === undefined ? unknownPeer(id) : this.live(before), next)
+    this.makeRoom(id.toString())
+    this.set(id.toString(), next)
+    return { peer: this.shown(next), previous, changed }
+  }
+
+  delete(id: PeerId): void {
+    const text = id.toString()
+    if (this.peers.delete(text)) this.changes.set(text, undefined)
+  }
+
+  /** Its addresses hold while it stays. */
+  peerConnected(id: PeerId): void {
+    this.connected.add(id.toString())
+  }
+
+  /** From now on its addresses run out, and fewer of them are kept. */
+  peerDisconnected(id: PeerId): void {
+    const text = id.toString()
+    const known = this.peers.get(text)
+    this.connected.delete(text)
+    if (known === undefined) return
+    const now = this.now()
+    const addresses = cutAddresses(known.addresses, this.addressesMax(text)).map((address) => ({
+      ...address,
+      observed: now
+    }))
+    this.set(text, { ...known, addresses, updated: now })
+  }
+
+  /** Forgets what has run out; the number of peers that went. */
+  sweep(): number {
+    let gone = 0
+    for (const [text, known] of this.peers) {
+      const live = this.live(known)
+      if (this.ranOut(known)) {
+        this.peers.delete(text)
+        this.changes.set(text, undefined)
+        gone++
+      } else if (live.addresses.length !== known.addresses.length || live.tags.size !== known.tags.size) {
+        this.peers.set(text, live)
+        this.changes.set(text, live)
+      }
+    }
+    return gone
+  }
+
+  /** Takes a peer from a datastore, unless something was said of it since. Without room for it, or when it has run out, it goes there too. */
+  restore(known: KnownPeer): void {
+    const text = known.id.toString()
+    if (this.peers.has(text)) return
+    if (this.ranOut(known) || this.peers.size >= this.maxPeers) this.changes.set(text, undefined)
+    else this.peers.set(text, known)
+  }
+
+  /** What was not handed out before: at most `max` peers. */
+  takeChanges(max: number): BookChanges {
+    const taken = new Map([...this.changes].slice(0, max))
+    for (const text of taken.keys()) this.changes.delete(text)
+    return taken
+  }
+
+  /** Changes that were taken but could not be written; newer ones stand. */
+  putBack(changes: BookChanges): void {
+    this.changes = new Map([...changes, ...this.changes])
+  }
+
+  get changed(): boolean {
+    return this.changes.size > 0
+  }
+
+  private set(text: string, known: KnownPeer): void {
+    this.peers.delete(text)
+    this.peers.set(text, known)
+    this.changes.set(text, known)
+  }
+
+  private stays(text: string): boolean {
+    return text === this.self || this.connected.has(text)
+  }
+
+  private addressesMax(text: string): number {
+    return this.stays(text) ? connectedPeerAddressesMax : peerAddressesMax
+  }
+
+  /** The peer without what has run out. */
+  private live(known: KnownPeer): KnownPeer {
+    const now = this.now()
+    const tags = [...known.tags].every(([, { expires }]) => expires > now)
+      ? known.tags
+      : new Map([...known.tags].filter(([, { expires }]) => expires > now))
+    if (this.stays(known.id.toString())) return { ...known, tags }
+    const addresses = known.addresses.filter(({ observed }) => observed > now - this.maxAddressAge)
+    return { ...known, addresses, tags }
+  }
+
+  private ranOut(known: KnownPeer): boolean {
+    if (this.stays(known.id.toString()) || known.updated >= this.now() - this.maxPeerAge) return false
+    const live = this.live(known)
+    return live.addresses.length === 0 && live.tags.size === 0
+  }
+
+  private shown(known: KnownPeer): Peer {
+    const { id, addresses, protocols, metadata, tags, envelope } = this.live(known)
+    return {
+      id,
+      addresses: addresses.map(({ multiaddr, isCertified }) => ({ multiaddr, isCertified })),
+      protocols: [...protocols],
+      metadata: new Map([...metadata].map(([name, value]) => [name, value.slice()])),
+      tags: new Map([...tags].map(([name, { value }]) => [name, { value }])),
+      ...(envelope === undefined ? {} : { peerRecordEnvelope: envelope.slice() })
+    }
+  }
+
+  /** Of those that nobody holds on to, the one that was not heard of for longest goes. */
+  private makeRoom(text: string): void {
+    if (this.peers.has(text) || this.peers.size < this.maxPeers) return
+    for (const [other, known] of this.peers) {
+      if (this.stays(other) || this.live(known).tags.size > 0) continue
+      this.peers.delete(other)
+      this.changes.set(other, undefined)
+      return
+    }
+    throw new Libp2pFault(
+      "capacity",
+      "ResourceLimitError",
+      `the peer store holds ${this.maxPeers} peers, and all are in use`
+    )
+  }
+}
