@@ -166,6 +166,7 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
         opening.reject(fault)
       }
     })
+    stream.begin()
     if (lazy) this.settled(stream)
   }
 
@@ -202,7 +203,9 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
       return
     }
     const speaks = (protocol: string): boolean => this.owner.registrar.getHandler(protocol) !== undefined
-    this.open.set(new HostStream(muxed, listenSelect(speaks), this.streamOwner), scope)
+    const stream = new HostStream(muxed, listenSelect(speaks), this.streamOwner)
+    this.open.set(stream, scope)
+    stream.begin()
   }
 
   private selected(stream: HostStream): void {

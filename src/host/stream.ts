@@ -99,13 +99,17 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
     this.timeline = { open: this.lastActive }
     this.select = select
     if (lazy !== undefined) this.protocol = lazy
-    muxed.handlers = {
+  }
+
+  /** Says the first words, and hears what has come: once, when the owner is ready for `selected`. */
+  begin(): void {
+    if (this.select !== undefined) this.muxed.write(this.select.start())
+    this.muxed.handlers = {
       data: (bytes) => this.onData(bytes),
       remoteClosed: () => this.onRemoteClosed(),
       drain: () => this.onDrained(),
       ended: (fault) => this.finish(fault === undefined ? "closed" : "reset", fault, false)
     }
-    muxed.write(select.start())
   }
 
   get readStatus(): ReadStatus {

@@ -77,7 +77,9 @@ export const tlsOverSocket = (socket: PlainSocket, offer: TlsOffer, _: Uint8Arra
   socket.data = {
     user: { heard: () => {}, writable: () => {}, finished: () => {}, closed: (reason) => top.closed(reason) }
   }
-  const [, tls] = socket.upgradeTLS<Held>(options)
+  const [raw, tls] = socket.upgradeTLS<Held>(options)
+  // It would copy ciphertext for nobody. Sockets of a listener share their handlers, so theirs stay.
+  if (!isServer) raw.reload({ socket: { drain: () => {}, close: heldHandlers.close } })
   return tls
 }
 

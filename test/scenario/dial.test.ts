@@ -13,7 +13,8 @@ import { dialSelect, listenSelect, type Select } from "../../src/libp2p/multistr
 import { makeNoise, noiseKeys, noiseProtocol } from "../../src/libp2p/noise.ts"
 import { peerIdOfKey } from "../../src/libp2p/peer-id.ts"
 import { makeYamux, yamuxProtocol } from "../../src/libp2p/yamux.ts"
-import { upgradeMsMax, yamuxPingMs, yamuxSilenceMsMax } from "../../src/limits.ts"
+import { upgradeMsMax } from "../../src/limits.ts"
+import { yamuxPingMs, yamuxSilenceMsMax } from "../../src/libp2p/yamux-limits.ts"
 import { makeDice } from "../../src/sim/dice.ts"
 
 const identityOf = (byte: number): Identity => {
