@@ -7,6 +7,7 @@ import type { Keypair } from "../src/crypto/keys.ts"
 import type { CallNode } from "../src/io/call-node.ts"
 import type { Fetch } from "../src/io/fetch.ts"
 import { Random } from "../src/io/random.ts"
+import type { StreamDoor, Streams } from "../src/io/streams.ts"
 import type { Tcp, TlsIdentity } from "../src/io/tcp.ts"
 import type { Udp } from "../src/io/udp.ts"
 import type { StartThread } from "../src/io/worker.ts"
@@ -44,8 +45,10 @@ export interface TreeOptions {
     readonly fetch?: Fetch
     readonly callNode?: CallNode
     readonly udp?: Udp
+    /** Carries sessions over libp2p, where the configuration asks for it. */
+    readonly streams?: Streams
   }
-  readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint" | "config" | "schemaVersion">
+  readonly facts: Omit<NodeFacts, "rules" | "nodeId" | "p2pEndpoint" | "libp2p" | "config" | "schemaVersion">
   /** Makes backups of this node; undefined: it makes none of itself. */
   readonly backups?: BackupWorld
   /** Signs for an authority, where authorities seal; undefined: this node is none. */
@@ -78,6 +81,8 @@ export interface Base {
   endpoint: string
   /** Where others may dial us; empty also if that would be every address of ours, which is none. */
   advertised: string
+  /** Undefined: no libp2p. */
+  streams: StreamDoor | undefined
   /** Where and with which key we hear announcements by UDP; undefined: we do not. */
   gossip: { readonly endpoint: string; readonly key: Uint8Array } | undefined
   /** Told when what a session gave was new here, and good. */
@@ -129,6 +134,7 @@ export const makeBase = (options: TreeOptions): Effect.Effect<Base> =>
       nodeId: nodeIdOf(options.key.publicKey),
       endpoint: "",
       advertised: "",
+      streams: undefined,
       gossip: undefined,
       gave: () => {}
     }

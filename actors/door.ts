@@ -1,8 +1,9 @@
 /** Opens sessions, whoever dialled, and holds the maintenance actor that decides over them; finds whom to dial elsewhere. */
 import { Effect, Exit } from "effect"
 import { peersMaxOf } from "../src/block/genesis.ts"
-import { formatEndpoint, httpNodesOf, parseEndpoint, type PeerPolicy, peerPolicy } from "../src/config.ts"
+import { formatEndpoint, httpNodesOf, parsePlace, type PeerConfig, type PeerPolicy, peerPolicy } from "../src/config.ts"
 import { placeOf } from "../src/discovery/place.ts"
+import type { StreamWire } from "../src/io/streams.ts"
 import type { TcpFault, Wire, WireHandlers } from "../src/io/tcp.ts"
 import type { UdpFault } from "../src/io/udp.ts"
 import { helloNoncesMax, openSessionsMax } from "../src/limits.ts"
@@ -10,6 +11,7 @@ import { reached } from "../src/marks.ts"
 import { PeerShelf } from "../src/store/peers.ts"
 import { bookKeyBytes, Directory } from "../src/peer/directory.ts"
 import { capabilities, SeenNonces } from "../src/transport/hello.ts"
+import { chainProtocol, makeLibp2pChannel } from "../src/transport/libp2p.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef } from "./actor.ts"
 import type { Base, Core } from "./base.ts"
@@ -44,7 +46,8 @@ export class Door {
         ourId: nodeId,
         seeds: options.config.peers?.seeds ?? [],
         policy: this.policy,
-        ours: () => [base.endpoint, base.advertised],
+        speaks: this.speaks,
+        ours: () => [base.endpoint, base.advertised, ...(base.streams?.addresses() ?? [])],
         dials: options.config.peers !== undefined,
         sessionsMax: Math.min(peersMaxOf(options.rules.spec), this.policy.peersMax),
         session: sessions.find,
@@ -61,6 +64,13 @@ export class Door {
       from === undefined ? undefined : void this.maintenance.tell({ _tag: "Gave", session: from, what })
   }
 
+  /** By host:port and our own TLS, by multiaddr and libp2p: what is switched off is not dialled. */
+  private readonly speaks = (endpoint: string): boolean => {
+    const { config, doors } = this.base.options
+    const { native = true, libp2p } = config.peers ?? {}
+    return parsePlace(endpoint)?.peer === undefined ? native : libp2p !== undefined && doors.streams !== undefined
+  }
+
   /** Is there anybody to look for? Who only waits to be found need not wait to be ready. */
   readonly looks = (): boolean => {
     const { config, store } = this.base.options
@@ -71,11 +81,20 @@ export class Door {
     return discovery.length > 0 || new Directory(options, new PeerShelf(store.db).load()).places.length > 0
   }
 
-  /** Hears peers, if the operator wants any. */
+  /** Hears peers by the transports that the operator wants, if any. */
   readonly listen = (): Effect.Effect<() => void, TcpFault> => {
-    const { config, doors, tls } = this.base.options
+    const { config } = this.base.options
     const { peers } = config
     if (peers === undefined) return Effect.succeed(() => {})
+    return Effect.gen({ self: this }, function* () {
+      const close = peers.native === false ? () => {} : yield* this.listenNative(peers)
+      yield* Effect.tapError(this.listenStreams(peers), () => Effect.sync(close))
+      return close
+    })
+  }
+
+  private listenNative(peers: PeerConfig): Effect.Effect<() => void, TcpFault> {
+    const { doors, tls } = this.base.options
     const heard = doors.tcp.listen(peers, tls, (wire) => this.open(wire, "inbound", undefined))
     return Effect.map(heard, ({ port, close }) => {
       const endpoint = peers.advertise ?? formatEndpoint(peers.host, port)
@@ -84,6 +103,18 @@ export class Door {
       return close
     })
   }
+
+  private listenStreams({ libp2p }: PeerConfig): Effect.Effect<void, TcpFault> {
+    const { doors, rules, key, facts } = this.base.options
+    if (libp2p === undefined || doors.streams === undefined) return Effect.void
+    const protocol = chainProtocol(rules.spec.ledger.chainId)
+    const init = { ...libp2p, secret: key.secret, protocol, agent: facts.agent }
+    const opened = doors.streams(init, (wire) => this.open(wire, "inbound", undefined))
+    return Effect.map(opened, (streams) => void (this.base.streams = streams))
+  }
+
+  /** The last: connections end with the host that carries them, so sessions must have said goodbye. */
+  readonly leave: Effect.Effect<void> = Effect.suspend(() => this.base.streams?.close ?? Effect.void)
 
   /** Hears announcements by UDP, if the operator wants any. Before sessions: each hello says where. */
   readonly gossip = (): Effect.Effect<OpenGossip | undefined, UdpFault> => {
@@ -130,12 +161,17 @@ export class Door {
 
   private dial(to: string): Effect.Effect<void> {
     const { doors, tls } = this.base.options
-    const at = parseEndpoint(to)
+    const at = parsePlace(to)
     const failed = (reason: string): void => void this.maintenance.tell({ _tag: "DialFailed", endpoint: to, reason })
-    if (at === undefined) return Effect.sync(() => failed("not host:port"))
-    return doors.tcp
-      .dial({ ...at, timeoutMs: this.policy.timeoutMs }, tls, (wire) => this.open(wire, "outbound", to))
-      .pipe(Effect.catch((fault) => Effect.sync(() => failed(fault.message))))
+    if (at === undefined) return Effect.sync(() => failed("neither host:port nor a node's multiaddr"))
+    const opened = (wire: Wire | StreamWire): WireHandlers => this.open(wire, "outbound", to)
+    const { timeoutMs } = this.policy
+    const dialled =
+      at.peer === undefined
+        ? doors.tcp.dial({ host: at.host, port: at.port, timeoutMs }, tls, opened)
+        : this.base.streams?.dial(to, timeoutMs, opened)
+    if (dialled === undefined) return Effect.sync(() => failed("this node speaks no libp2p"))
+    return Effect.catch(dialled, (fault) => Effect.sync(() => failed(fault.message)))
   }
 
   readonly bounds = (): ReadonlyArray<HeldBound> => [
@@ -143,15 +179,16 @@ export class Door {
     { actor: "door", of: "sessions", used: this.base.sessions.size, max: openSessionsMax }
   ]
 
-  private channelOver(wire: Wire) {
-    const { options, nodeId, advertised, random, gossip } = this.base
+  private channelOver(wire: Wire | StreamWire) {
+    const { options, nodeId, random, gossip, streams } = this.base
     const { rules, key, facts, config } = options
-    return makeNativeChannel({
+    const isStream = "remoteKey" in wire
+    const told = {
       chainId: rules.spec.ledger.chainId,
       genesis: rules.genesis.header.hash,
-      key,
       nodeId,
-      endpoint: advertised,
+      // Each transport tells where it can be dialled itself: who came by it can come back by it.
+      endpoint: isStream ? (streams?.addresses()[0] ?? "") : this.base.advertised,
       agent: facts.agent,
       capabilities: [
         capabilities.headersFirst,
@@ -162,17 +199,18 @@ export class Door {
       ],
       gossip,
       url: config.http.nodeUrl,
-      binding: wire.binding,
-      nonce: random(16),
-      seen: this.seen
-    })
+      nonce: random(16)
+    }
+    return isStream
+      ? makeLibp2pChannel({ ...told, publicKey: key.publicKey, remoteKey: wire.remoteKey })
+      : makeNativeChannel({ ...told, key, binding: wire.binding, seen: this.seen })
   }
 
   /** One actor for one connection. It is never restarted; its end is told to those who count on it. */
-  private open(wire: Wire, direction: "inbound" | "outbound", dialled: string | undefined): WireHandlers {
+  private open(wire: Wire | StreamWire, direction: "inbound" | "outbound", dialled: string | undefined): WireHandlers {
     const { sessions, options, watch, fork } = this.base
     const { rules, store, snapshot } = options
-    if (sessions.size >= openSessionsMax) {
+    if (sessions.size >= openSessionsMax || this.base.health.stopping) {
       wire.terminate()
       return { data: () => {}, drained: () => {}, closed: () => {} }
     }

@@ -28,6 +28,8 @@ export interface MaintenancePorts {
   readonly policy: PeerPolicy
   /** Where we listen ourselves. */
   readonly ours: () => ReadonlyArray<string>
+  /** Can this node dial such an endpoint? */
+  readonly speaks: (endpoint: string) => boolean
   /** False: a node that speaks to no peers, whatever its directory knows. */
   readonly dials: boolean
   /** Sessions in all. */
@@ -367,7 +369,8 @@ export const makeMaintenance = (ports: MaintenancePorts): ActorSpec<State, Maint
     ports.begin()
     const now = clock.currentTimeMillisUnsafe()
     const { seeds } = ports
-    const directory = new Directory({ key: random(bookKeyBytes), seeds, policy, now }, ports.load())
+    const { speaks } = ports
+    const directory = new Directory({ key: random(bookKeyBytes), seeds, policy, now, speaks }, ports.load())
     // Anchors are used once: a peer that brings us down does not do so again at each start.
     ports.save(directory.rows([]))
     return {

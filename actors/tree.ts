@@ -131,7 +131,8 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TreeFault> 
 
     const p2pEndpoint = endpoint === "" ? undefined : endpoint
     const gossipEndpoint = gossip?.told.endpoint
-    const told = { rules, nodeId, p2pEndpoint, gossipEndpoint, schemaVersion: migrations.length }
+    const { streams: libp2p } = base
+    const told = { rules, nodeId, p2pEndpoint, libp2p, gossipEndpoint, schemaVersion: migrations.length }
     const facts = { ...options.facts, ...told, config: withoutSecrets(config) }
     const node = makeNode({
       facts,
@@ -160,6 +161,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TreeFault> 
       close()
       gossip?.close()
       yield* sessions.closeAll(1_000)
+      yield* door.leave
       if (last !== undefined) yield* last.stop(500)
       yield* outer.stop(1_000)
       yield* inner.stop(stopMsMax - 3_000)

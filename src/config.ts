@@ -87,14 +87,26 @@ export const peerPolicy: PeerPolicy = {
   timeoutMs: 5_000
 }
 
+/** The second transport: sessions as streams of libp2p connections. */
+export interface Libp2pConfig {
+  /** Multiaddrs to hear on; none: this node only dials. */
+  readonly listen: ReadonlyArray<string>
+  /** Multiaddrs that others should dial; none: those that it hears on. */
+  readonly announce: ReadonlyArray<string>
+}
+
 export interface PeerConfig {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
   /** What others should dial, host:port; undefined: host and port as listened on. */
   readonly advertise: string | undefined
-  /** Peers to keep a session with, host:port. */
+  /** Peers to keep a session with, host:port or multiaddr. */
   readonly seeds: ReadonlyArray<string>
+  /** Are peers heard and dialled by our own TLS? Undefined: yes. */
+  readonly native?: boolean
+  /** Undefined: no libp2p. */
+  readonly libp2p?: Libp2pConfig | undefined
   /** Discovery services to register with and to look in, as URLs. */
   readonly discovery?: ReadonlyArray<string>
   /** Nodes that are asked for blocks by HTTP when no session brings any, as URLs. */
@@ -230,6 +242,31 @@ export const parseEndpoint = (text: string): { readonly host: string; readonly p
   const port = Number(match[3])
   return port > 0 && port < 65536 ? { host: (match[1] ?? match[2])!, port } : undefined
 }
+
+/** Where a node can be dialled, and by what: our own TLS, or libp2p as the peer that is named. */
+export interface NodePlace {
+  readonly host: string
+  readonly port: number
+  /** Undefined: host:port. */
+  readonly peer: string | undefined
+}
+
+/** The multiaddrs that name a node: a host, a TCP port, who is there. */
+const nodeAddress =
+  /^\/(ip4|ip6|dns|dns4|dns6)\/([A-Za-z0-9.:-]{1,253})\/tcp\/(\d{1,5})\/p2p\/([1-9A-HJ-NP-Za-km-z]{32,64})$/
+
+/** host:port, or a multiaddr such as /ip4/10.0.0.7/tcp/4001/p2p/16Uiu2…. Undefined: neither. */
+export const parsePlace = (text: string): NodePlace | undefined => {
+  const match = nodeAddress.exec(text)
+  if (match === null) return text.startsWith("/") ? undefined : withoutPeer(parseEndpoint(text))
+  const [, kind, host = "", digits, peer] = match
+  const port = Number(digits)
+  const isSound = kind === "ip6" ? host.includes(":") : !host.includes(":")
+  return isSound && port > 0 && port < 65536 ? { host, port, peer } : undefined
+}
+
+const withoutPeer = (at: { readonly host: string; readonly port: number } | undefined): NodePlace | undefined =>
+  at === undefined ? undefined : { ...at, peer: undefined }
 
 /** Joins host and port; brackets around IPv6. */
 export const formatEndpoint = (host: string, port: number): string =>

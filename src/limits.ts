@@ -51,6 +51,8 @@ export const justifiedMax = 16
 export const finalLinksMax = 1_024
 /** Votes in one message: any certificate goes into one. */
 export const votesPerMessageMax = 2 * authoritiesMax
+/** Multiaddrs that a node hears on, or tells, by libp2p. More: refused. */
+export const libp2pListenMax = 8
 /** Peers that an operator names as seeds, and hosts or node ids on a list of allowed ones. More: refused. */
 export const peerSeedsMax = 256
 export const allowedPeersMax = 1_024
@@ -431,6 +433,8 @@ export const sealBytesMax = 128 * 1024
 export const sealsPerFlushMax = 4
 /** Links of strangers that stand or begin: beyond, they are closed as they come. The resource manager's own limits are narrower. */
 export const acceptedLinksMax = 1_024
+/** Dials of links that the kernel has not answered: one that was called off still waits there, for minutes. Beyond: refused. */
+export const lateDialsMax = 1_024
 /** Milliseconds that the system's resolver gets for a name, and answers of it that are looked at. */
 export const nameMsMax = 5_000
 export const nameAnswersMax = 100

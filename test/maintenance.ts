@@ -29,6 +29,7 @@ export const maintenanceStage = (wish: MaintenanceWish = {}) => {
     seeds: wish.seeds ?? [],
     policy: { ...peerPolicy, ...wish.policy },
     ours: () => ["44.0.0.1:19100"],
+    speaks: () => true,
     dials: true,
     sessionsMax: wish.sessionsMax ?? sessionsMax,
     session: (id) => ({ tell: (message: SessionMessage) => heard.told.push([id, message]) > 0 }) as never,

@@ -12,6 +12,7 @@ import { dataDir, nodeUrl, optional, presetNames, undefinedIfNone, usualFolder, 
 import { genesisCommand, mapFlag } from "./genesis-command.ts"
 import { init } from "./init.ts"
 import { keysCommand } from "./keys-command.ts"
+import { libp2pCommand } from "./libp2p-command.ts"
 import { lightCommand } from "./light-command.ts"
 import { peersCommand } from "./peers-command.ts"
 import { proofCommand } from "./proof-command.ts"
@@ -211,6 +212,7 @@ export const makeRoot = (startedAt: number) =>
       lightCommand,
       replayCommand,
       discoveryCommand,
+      libp2pCommand,
       simCommand,
       makeTestnetCommand(startedAt)
     ])

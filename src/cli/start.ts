@@ -211,6 +211,7 @@ const banner = (tree: Tree, { config, startedAt, now, signer }: Start): void => 
     ready: true,
     http: facts.httpUrl,
     peers: facts.p2pEndpoint ?? null,
+    ...(facts.libp2p === undefined ? {} : { libp2p: facts.libp2p.addresses(), peer_id: facts.libp2p.peerId }),
     chain: spec.ledger.chainId,
     genesis: facts.rules.genesis.header.id,
     data_dir: config.dataDir,
@@ -236,6 +237,7 @@ const banner = (tree: Tree, { config, startedAt, now, signer }: Start): void => 
     ...rows([
       ["page and API", paint("blue", facts.httpUrl)],
       ["peers", facts.p2pEndpoint ?? "none"],
+      ...(facts.libp2p?.addresses() ?? []).map((address) => ["libp2p", address] as const),
       ["chain", `${spec.name} (${spec.ledger.chainId}), genesis ${facts.rules.genesis.header.id.slice(0, 16)}…`],
       ["data", config.dataDir],
       ["signatures", facts.signatureEngine],

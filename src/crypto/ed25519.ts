@@ -10,10 +10,13 @@ export const ed25519Bytes = 32
 const privateHead = Uint8Array.fromHex("302e020100300506032b657004220420")
 const publicHead = Uint8Array.fromHex("302a300506032b6570032100")
 
+/** The PKCS #8 of a seed. */
+export const ed25519Pkcs8 = (seed: Uint8Array): Uint8Array => concat(privateHead, seed)
+
 /** The key of a seed; any 32 bytes are one. `secret` is the seed. */
 export const ed25519Key = (seed: Uint8Array): SigningKey => {
   assert(seed.length === ed25519Bytes, "a seed of Ed25519 is 32 bytes")
-  const key = createPrivateKey({ key: Buffer.from(concat(privateHead, seed)), format: "der", type: "pkcs8" })
+  const key = createPrivateKey({ key: Buffer.from(ed25519Pkcs8(seed)), format: "der", type: "pkcs8" })
   const spki = createPublicKey(key).export({ format: "der", type: "spki" })
   return {
     publicKey: new Uint8Array(spki.subarray(-ed25519Bytes)),

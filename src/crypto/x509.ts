@@ -11,7 +11,7 @@ const certificateBytesMax = 16 * 1024
 const extensionsMax = 32
 
 export interface Extension {
-  /** Dotted. */
+  /** Dotted; empty: it has arcs that we do not read, so it is none that we know. */
   readonly oid: string
   readonly critical: boolean
   readonly value: Uint8Array
@@ -42,9 +42,8 @@ const extensionOf = (value: DerValue): Extension | undefined => {
   if (critical !== undefined && (critical.tag !== tag.boolean || !equal(critical.content, Uint8Array.of(0xff))))
     return undefined
   const octets = rest.at(-1)
-  const oid = readOid(id)
-  if (oid === undefined || octets === undefined || octets.tag !== tag.octetString) return undefined
-  return { oid, critical: critical !== undefined, value: octets.content }
+  if (id?.tag !== tag.oid || octets === undefined || octets.tag !== tag.octetString) return undefined
+  return { oid: readOid(id) ?? "", critical: critical !== undefined, value: octets.content }
 }
 
 const extensionsOf = (value: DerValue | undefined): ReadonlyArray<Extension> | undefined => {

@@ -219,7 +219,7 @@ class Addresses implements HostAddressManager {
     if (addresses.length === 0) return undefined
     const of = addresses.join(" ")
     if (this.record?.of !== of) {
-      const now = BigInt(this.parts.world.now())
+      const now = BigInt(Math.floor(this.parts.world.now()))
       this.seq = now > this.seq ? now : this.seq + 1n
       this.record = { of, envelope: sealPeerRecord(this.parts, this.seq, addresses) }
     }

@@ -11,7 +11,8 @@ interface Listening {
 export type OnError = (where: string, error: unknown) => void
 
 const aim = (event: Event, target: EventTarget): void => {
-  for (const name of ["target", "currentTarget"]) Object.defineProperty(event, name, { value: target, configurable: true })
+  for (const name of ["target", "currentTarget"])
+    Object.defineProperty(event, name, { value: target, configurable: true })
 }
 
 /**
@@ -20,7 +21,7 @@ const aim = (event: Event, target: EventTarget): void => {
  */
 export class Emitter<M extends Record<string, Event>> extends EventTarget implements TypedEventTarget<M> {
   private listeners: ReadonlyArray<Listening> = []
-  private readonly onError: OnError
+  protected onError: OnError
 
   constructor(onError: OnError) {
     super()

@@ -99,13 +99,17 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
     this.timeline = { open: this.lastActive }
     this.select = select
     if (lazy !== undefined) this.protocol = lazy
-    muxed.handlers = {
+  }
+
+  /** Says the first words, and hears what has come: once, when the owner is ready for `selected`. */
+  begin(): void {
+    if (this.select !== undefined) this.muxed.write(this.select.start())
+    this.muxed.handlers = {
       data: (bytes) => this.onData(bytes),
       remoteClosed: () => this.onRemoteClosed(),
       drain: () => this.onDrained(),
       ended: (fault) => this.finish(fault === undefined ? "closed" : "reset", fault, false)
     }
-    muxed.write(select.start())
   }
 
   get readStatus(): ReadStatus {
@@ -370,8 +374,9 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
 
   private fail(fault: Libp2pFault, local: boolean): void {
     if (this.timeline.close !== undefined) return
-    this.muxed.reset()
+    // First ours: what the muxer says of a reset is less than what we know.
     this.finish(local ? "aborted" : "reset", fault, local)
+    this.muxed.reset()
   }
 
   /** Milliseconds since 1970: time limits, at least once a second. */

@@ -405,7 +405,7 @@ const difficultyJson = ({ spec, genesis }: NodeFacts["rules"]) => {
 }
 
 const transportsJson = (facts: NodeFacts): Json<"stats", "meta">["transports"] => {
-  const { p2pEndpoint, gossipEndpoint, config } = facts
+  const { p2pEndpoint, libp2p, gossipEndpoint, config } = facts
   const portOf = (endpoint: string | undefined): number | null => parseEndpoint(endpoint ?? "")?.port ?? null
   const { gossip } = config
   return {
@@ -414,6 +414,10 @@ const transportsJson = (facts: NodeFacts): Json<"stats", "meta">["transports"] =
       config.peers === undefined
         ? null
         : { protocol: "cairn/1", endpoint: p2pEndpoint ?? null, port: portOf(p2pEndpoint), tls: true },
+    libp2p:
+      libp2p === undefined
+        ? null
+        : { protocol: libp2p.protocol, peer_id: libp2p.peerId, addresses: libp2p.addresses() },
     gossip:
       gossip === undefined || gossipEndpoint === undefined
         ? null

@@ -1,6 +1,6 @@
 /** What is known of other nodes, and the operator's word on them. */
 import { Effect } from "effect"
-import { defaults, formatEndpoint, parseEndpoint } from "../config.ts"
+import { defaults, formatEndpoint, parseEndpoint, parsePlace } from "../config.ts"
 import { isName } from "../crypto/address.ts"
 import type { NodeShape } from "../node/node.ts"
 import type { PeerAdded, PeerBookView, PlaceView } from "../node/peers.ts"
@@ -33,13 +33,14 @@ const bookJson = ({ peers, unmet, counts }: PeerBookView): ReplyOf<"peers"> => {
 
 /** host:port of a text that may be a URL, or the problem with it. A URL without a port means the usual one of peers. */
 const endpointIn = (text: string): string | Problem => {
+  if (parsePlace(text)?.peer !== undefined) return text
   const url = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(text)
   if (url !== null && !/^https?$/i.test(url[1]!))
     return problem(400, "peer-scheme-wrong", "A peer is host:port, or a URL that begins with http:// or https://.")
   const rest = (url?.[2] ?? text).replace(/\/+$/, "")
   const at = parseEndpoint(rest) ?? (url === null ? undefined : parseEndpoint(`${rest}:${defaults.peerPort}`))
   return at === undefined
-    ? problem(400, "endpoint-invalid", `"${text.slice(0, 80)}" is not host:port.`)
+    ? problem(400, "endpoint-invalid", `"${text.slice(0, 80)}" is neither host:port nor the multiaddr of a node.`)
     : formatEndpoint(at.host.toLowerCase(), at.port)
 }
 

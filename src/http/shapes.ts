@@ -323,6 +323,8 @@ export const Meta = Schema.Struct({
     p2p: nullable(
       Schema.Struct({ protocol: text, endpoint: nullable(text), port: nullable(count), tls: Schema.Boolean })
     ),
+    /** Who the node is by libp2p, and where it hears. Null: it does not speak it. */
+    libp2p: nullable(Schema.Struct({ protocol: text, peer_id: text, addresses: Schema.Array(text) })),
     gossip: nullable(
       Schema.Struct({
         protocol: text,

@@ -7,15 +7,9 @@
  * as long as the other side likes. So every wait here has an end: for the first byte, for the next, and for the last.
  */
 import { Data, Effect } from "effect"
-import { concat } from "../codec/bytes.ts"
-import {
-  acceptedPerIpMax,
-  acceptedSocketsMax,
-  handshakeMsMax,
-  lingerMsMax,
-  outboundBytesMax,
-  peerIdleMsMax
-} from "../limits.ts"
+import { acceptedSocketsMax, handshakeMsMax, lingerMsMax, outboundBytesMax, peerIdleMsMax } from "../limits.ts"
+import { Accepted, plainAddress } from "./accepted.ts"
+import { SendQueue } from "./send-queue.ts"
 
 export class TcpFault extends Data.TaggedError("TcpFault")<{
   readonly code: "listen-failed" | "dial-failed"
@@ -70,9 +64,7 @@ export interface Tcp {
 }
 
 interface Link {
-  queue: Array<Uint8Array>
-  offset: number
-  bytes: number
+  readonly queue: SendQueue
   ending: boolean
   handlers: WireHandlers | undefined
   reason: string
@@ -101,18 +93,7 @@ const tlsOptions = (identity: TlsIdentity): Bun.TLSOptions =>
   }) as Bun.TLSOptions
 
 const flush = (socket: Socket): void => {
-  const link = socket.data
-  while (link.queue.length > 0) {
-    const head = link.queue[0]!
-    const sent = socket.write(link.offset === 0 ? head : head.subarray(link.offset))
-    if (sent < 0) return
-    link.bytes -= sent
-    link.offset += sent
-    if (link.offset < head.length) return
-    link.queue.shift()
-    link.offset = 0
-  }
-  if (link.ending) socket.shutdown()
+  if (socket.data.queue.flush(socket) && socket.data.ending) socket.shutdown()
 }
 
 const stop = (socket: Socket, reason: string): void => {
@@ -134,34 +115,22 @@ const leave = (socket: Socket): void => {
   flush(socket)
 }
 
-/** Small writes that wait together go out as one: each write of its own would be a TLS record. */
-const enqueue = (link: Link, bytes: Uint8Array): void => {
-  const last = link.queue.at(-1)
-  const joins = last !== undefined && link.queue.length > 1 && last.length + bytes.length < 16_384
-  if (joins) link.queue[link.queue.length - 1] = concat(last, bytes)
-  else link.queue.push(bytes)
-  link.bytes += bytes.length
-}
-
-/** One text for one address, also where IPv4 comes through an IPv6 socket. */
-const hostOf = (socket: Socket): string => socket.remoteAddress.replace(/^::ffff:/, "")
-
 const makeWire = (socket: Socket): Wire => ({
-  remoteHost: hostOf(socket),
+  remoteHost: plainAddress(socket.remoteAddress),
   binding: new Uint8Array(socket.exportKeyingMaterial(32, "EXPORTER-cairn-hello", Buffer.alloc(0))),
   fingerprint: socket.getPeerX509Certificate()?.fingerprint256.replaceAll(":", "").toLowerCase(),
   write: (bytes) => {
     const link = socket.data
     if (link.reason !== "" || link.ending) return false
-    if (link.bytes + bytes.length > outboundBytesMax) {
+    if (link.queue.bytes + bytes.length > outboundBytesMax) {
       stop(socket, "the peer reads too slowly")
       return false
     }
-    enqueue(link, bytes)
+    link.queue.push(bytes)
     flush(socket)
     return true
   },
-  queued: () => socket.data.bytes,
+  queued: () => socket.data.queue.bytes,
   pause: () => void socket.pause(),
   resume: () => void socket.resume(),
   end: () => leave(socket),
@@ -169,9 +138,7 @@ const makeWire = (socket: Socket): Wire => ({
 })
 
 const makeLink = (opened: Link["opened"]): Link => ({
-  queue: [],
-  offset: 0,
-  bytes: 0,
+  queue: new SendQueue(),
   ending: false,
   handlers: undefined,
   reason: "",
@@ -179,31 +146,6 @@ const makeLink = (opened: Link["opened"]): Link => ({
   host: undefined,
   opened
 })
-
-/** Sockets accepted and not closed, by address: who sends no hello takes a place, so there is only so much place. */
-class Accepted {
-  private readonly counts = new Map<string, number>()
-  private total = 0
-
-  /** False if there are too many already; else the socket is counted until it is released. */
-  admit(link: Link, host: string): boolean {
-    const count = this.counts.get(host) ?? 0
-    const loopback = host === "::1" || host.startsWith("127.")
-    if (this.total >= acceptedSocketsMax || (!loopback && count >= acceptedPerIpMax)) return false
-    link.host = host
-    this.total++
-    this.counts.set(host, count + 1)
-    return true
-  }
-
-  release({ host }: Link): void {
-    if (host === undefined) return
-    const count = this.counts.get(host)! - 1
-    this.total--
-    if (count === 0) this.counts.delete(host)
-    else this.counts.set(host, count)
-  }
-}
 
 /** The session stands only with a certificate from the other side; the platform's own verdict is not one for us. */
 const secured = (socket: Socket, onWire: OnWire): void => {
@@ -222,7 +164,11 @@ const silenceSeconds = (peerIdleMsMax + handshakeMsMax) / 1000
 const handlersOf = (onWire: OnWire, makeData: () => Link, accepted?: Accepted): Bun.SocketHandler<Link> => ({
   open: (socket) => {
     socket.data ??= makeData()
-    if (accepted?.admit(socket.data, hostOf(socket)) === false) return stop(socket, "too many connections")
+    if (accepted !== undefined) {
+      const host = plainAddress(socket.remoteAddress)
+      if (!accepted.admit(host)) return stop(socket, "too many connections")
+      socket.data.host = host
+    }
     limit(socket, handshakeMsMax, "nothing said in time")
     socket.timeout(silenceSeconds)
     socket.setNoDelay(true)
@@ -244,12 +190,12 @@ const handlersOf = (onWire: OnWire, makeData: () => Link, accepted?: Accepted): 
   timeout: (socket) => stop(socket, "silent for too long"),
   drain: (socket) => {
     flush(socket)
-    if (socket.data.bytes === 0) socket.data.handlers?.drained()
+    if (socket.data.queue.bytes === 0) socket.data.handlers?.drained()
   },
   close: (socket, error) => {
     const link = socket.data
     clearTimeout(link.deadline)
-    accepted?.release(link)
+    if (link.host !== undefined) accepted?.release(link.host)
     const reason =
       link.reason !== "" ? link.reason : error === undefined || error === null ? "closed by the peer" : error.message
     link.reason = reason
@@ -270,7 +216,7 @@ export const bunTcp: Tcp = {
           hostname: at.host,
           port: at.port,
           tls: tlsOptions(identity),
-          socket: handlersOf(onWire, () => makeLink(undefined), new Accepted())
+          socket: handlersOf(onWire, () => makeLink(undefined), new Accepted(acceptedSocketsMax))
         })
         return { port: listener.port, close: () => listener.stop(false) }
       },

@@ -80,10 +80,10 @@ const text = (fits: (text: string) => boolean): ValueForm =>
 /** Letters of any script, digits, "-" and "_" within, and "*" for a certificate of many names. */
 const label = /^(?![-])[a-zA-Z0-9_*\-\u0080-\u{10ffff}]{1,63}(?<!-)$/u
 /** A name of labels, at most 253 characters (RFC 1035 2.3.4), perhaps with the dot of the root. */
-const dns = text(
-  (name) =>
-    name.length <= 254 && (name.endsWith(".") ? name.slice(0, -1) : name).split(".").every((one) => label.test(one))
-)
+const dns = text((name) => {
+  const bare = name.endsWith(".") ? name.slice(0, -1) : name
+  return bare.length <= 253 && bare.split(".").every((one) => label.test(one))
+})
 const segment = text((name) => name.length > 0 && !name.includes("/"))
 const path = text((name) => name.length > 1 && name.startsWith("/") && !name.endsWith("/"))
 

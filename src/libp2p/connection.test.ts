@@ -1,7 +1,7 @@
 /** The upgrader between two ends, with parts that can be looked through: a handshake of one message a side, a muxer of one stream. */
 import { describe, expect, test } from "bun:test"
 import { concat, concatAll, utf8 } from "../codec/bytes.ts"
-import { linkQueuedBytesMax, sealBytesMax, sealsPerFlushMax, upgradeMsMax } from "../limits.ts"
+import { lingerMsMax, linkQueuedBytesMax, sealBytesMax, sealsPerFlushMax, upgradeMsMax } from "../limits.ts"
 import { type ConnectionInit, type MuxerPart, makeConnection, type SecurityPart } from "./connection.ts"
 import type {
   ConnectionFacts,
@@ -399,6 +399,52 @@ describe("an open connection", () => {
     expect(a.ended).toHaveLength(1)
     const stream = a.machine.open()
     expect(stream instanceof Libp2pFault && stream.name).toBe("ConnectionClosedError")
+  })
+
+  test("closed with much to say: all of it goes out as the link takes it, but not for ever, and not with a fault", () => {
+    const full = (): Side => {
+      const [a] = started(side("dialer", "alice"), side("listener", "bob"))
+      for (let count = 0; count < 20; count++) a.muxers[0]!.say(new Uint8Array(sealBytesMax))
+      a.queued = linkQueuedBytesMax
+      a.machine.close()
+      expect([a.ended.length, a.wire.length]).toEqual([0, 0])
+      return a
+    }
+    const drained = full()
+    drained.queued = 0
+    for (let turn = 0; turn < 5; turn++) drained.machine.flush()
+    expect(drained.ended).toEqual([])
+    drained.machine.flush()
+    expect([drained.ended, drained.wire.length]).toEqual([[undefined], 21])
+    const slow = full()
+    slow.machine.tick(lingerMsMax - 1)
+    expect(slow.ended).toEqual([])
+    slow.machine.tick(lingerMsMax)
+    expect(slow.ended).toEqual([undefined])
+    const cut = full()
+    cut.machine.close()
+    expect(cut.ended).toEqual([])
+    cut.machine.close(cheapFault("closed", "ConnectionClosedError", "now"))
+    expect(only(cut.ended)?.message).toBe("now")
+  })
+
+  test("a muxer that ends while it is asked: what it gave comes before what it says last", () => {
+    const [a] = started(side("dialer", "alice"), side("listener", "bob"))
+    const muxer = a.muxers[0]!
+    const { pull } = muxer
+    Object.assign(muxer, {
+      pull: (max: number) => {
+        const pulled = pull(max)
+        if (pulled.length > 3) muxer.close()
+        return pulled
+      }
+    })
+    muxer.say(utf8("data"))
+    a.machine.flush()
+    const plain: Array<Uint8Array> = []
+    sessionOf("", undefined).open(concatAll(a.wire), (bytes) => void plain.push(bytes))
+    expect(plain).toEqual([utf8("data"), utf8("bye")])
+    expect(a.ended).toEqual([undefined])
   })
 
   test("a link that is gone ends it without a further write; bytes that do not open end it too", () => {

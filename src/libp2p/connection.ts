@@ -4,7 +4,7 @@
  * typed fault, and the machine is silent from then on.
  */
 import { concatAll } from "../codec/bytes.ts"
-import { linkQueuedBytesMax, sealBytesMax, sealsPerFlushMax, upgradeMsMax } from "../limits.ts"
+import { lingerMsMax, linkQueuedBytesMax, sealBytesMax, sealsPerFlushMax, upgradeMsMax } from "../limits.ts"
 import type {
   ConnectionMachine,
   ConnectionPorts,
@@ -67,7 +67,7 @@ export interface ConnectionInit {
 }
 
 /** Where it stands. The names go into the message of a timeout. */
-type Phase = "idle" | "security" | "handshake" | "tls" | "muxer" | "open" | "over"
+type Phase = "idle" | "security" | "handshake" | "tls" | "muxer" | "open" | "closing" | "over"
 
 const none: Uint8Array = new Uint8Array(0)
 
@@ -81,7 +81,11 @@ class Connection implements ConnectionMachine {
   private session: SecureSession | undefined
   private muxer: Muxer | undefined
   private woken = false
+  /** The muxer is being asked, and may end while it is. */
+  private pulling = false
   private gone = false
+  /** Why it is closing. */
+  private farewell: Libp2pFault | undefined
   /** What is said before streams come, gathered to one write. */
   private said: Array<Uint8Array> = []
   private readonly init: ConnectionInit
@@ -126,11 +130,13 @@ class Connection implements ConnectionMachine {
 
   flush(): void {
     this.woken = false
-    if (this.phase !== "open") return
+    if (this.phase !== "open" && this.phase !== "closing") return
     for (let turn = 0; turn < sealsPerFlushMax; turn++) {
       // The link tells when it is empty, and then this is called again.
       if (this.ports.queued() >= linkQueuedBytesMax) return
-      if (!this.carry()) return
+      if (this.carry()) continue
+      if (this.phase === "closing") this.fail(this.farewell)
+      return
     }
     this.wake()
   }
@@ -140,25 +146,28 @@ class Connection implements ConnectionMachine {
     this.now = now
     if (this.phase === "open") return this.muxer!.tick(now)
     if (now < this.deadline) return
+    if (this.phase === "closing") return this.fail(this.farewell)
     const message = `the connection was not open in time; it waited for ${waits[this.phase]}`
     this.fail(cheapFault("timeout", "TimeoutError", message, { phase: this.phase }))
   }
 
   open(): MuxedStream | Libp2pFault {
     if (this.phase === "open") return this.muxer!.open()
-    if (this.phase === "over") return cheapFault("closed", "ConnectionClosedError", "the connection is closed")
+    if (this.phase === "over" || this.phase === "closing")
+      return cheapFault("closed", "ConnectionClosedError", "the connection is closed")
     return cheapFault("state", "ConnectionFailedError", "the connection is not open yet")
   }
 
   close(fault?: Libp2pFault): void {
-    if (this.phase === "over") return
     if (this.phase === "open") return this.muxer!.close(fault)
-    this.fail(fault)
+    // What still goes out is worth no more waiting once there is a fault.
+    if (this.phase !== "closing" || fault !== undefined) this.fail(fault)
   }
 
   lost(reason: string): void {
     if (this.phase === "over") return
     this.gone = true
+    if (this.phase === "closing") return this.fail(this.farewell)
     const name = this.phase === "open" ? "ConnectionClosedError" : "ConnectionFailedError"
     const fault = cheapFault("closed", name, `the link is gone: ${reason}`, { phase: this.phase })
     if (this.phase === "open") this.muxer!.lost(fault)
@@ -274,14 +283,16 @@ class Connection implements ConnectionMachine {
   }
 
   private wake(): void {
-    if (this.woken || this.phase !== "open") return
+    if (this.woken || (this.phase !== "open" && this.phase !== "closing")) return
     this.woken = true
     this.ports.wake()
   }
 
-  /** Seals and writes what the muxer has next. False: it has nothing, or the connection ended. */
+  /** Seals and writes what the muxer has next. False: it has nothing, or the connection is over. */
   private carry(): boolean {
+    this.pulling = true
     const { parts, length } = this.muxer!.pull(sealBytesMax)
+    this.pulling = false
     if (length === 0) return false
     const sealed = this.session!.seal(parts, length)
     if (sealed === undefined) {
@@ -290,7 +301,7 @@ class Connection implements ConnectionMachine {
       return false
     }
     this.ports.write(sealed)
-    return this.phase === "open"
+    return this.phase !== "over"
   }
 
   /** Goes out when what runs now is done; under the session, once there is one. */
@@ -312,11 +323,13 @@ class Connection implements ConnectionMachine {
     this.fail(fault)
   }
 
-  /** Its streams have been told. What it still has to say, a farewell, goes out. */
+  /** The muxer is over, and has told its streams. What was written before goes out as the link takes it, in its time. */
   private over(fault: Libp2pFault | undefined): void {
-    if (this.phase === "over") return
-    for (let turn = 0; turn < sealsPerFlushMax && !this.gone && this.phase === "open"; turn++) if (!this.carry()) break
-    this.fail(fault)
+    if (this.phase !== "open" || this.gone) return this.fail(fault)
+    this.phase = "closing"
+    this.farewell = fault
+    this.deadline = this.now + lingerMsMax
+    if (!this.pulling) this.flush()
   }
 
   private fail(fault: Libp2pFault | undefined): void {
@@ -332,7 +345,7 @@ class Connection implements ConnectionMachine {
 }
 
 /** What a connection waits for, by phase. */
-const waits: Readonly<Record<Exclude<Phase, "idle" | "open" | "over">, string>> = {
+const waits: Readonly<Record<Exclude<Phase, "idle" | "open" | "closing" | "over">, string>> = {
   security: "the choice of security",
   handshake: "the handshake",
   tls: "the TLS handshake",

@@ -176,7 +176,10 @@ export interface MuxerEvents {
 export interface Muxer {
   readonly protocol: string
   readonly receive: (bytes: Uint8Array, now: number) => void
-  /** What goes out next, fair over the streams: at most `max` bytes in frames that are whole. Empty: nothing waits. */
+  /**
+   * What goes out next, fair over the streams: at most `max` bytes in frames that are whole. Empty: nothing waits, so pull
+   * until it is. `drain`, and the end of a stream whose FIN went out, are told by the next call, when what was pulled is written.
+   */
   readonly pull: (max: number) => { readonly parts: ReadonlyArray<Uint8Array>; readonly length: number }
   /** Undefined: the session takes none any more, or too many are unanswered; the fault says which. */
   readonly open: () => MuxedStream | Libp2pFault

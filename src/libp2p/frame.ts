@@ -19,8 +19,6 @@ export class FrameReader {
   private buffer: Uint8Array = nothing
   private start = 0
   private end = 0
-  /** Whether `buffer` is ours, so that more can be written behind `end`. Never before it: there are views of that. */
-  private ours = false
   /** Bytes that must wait before there is anything to do. */
   private wanted = 1
   private readonly bytesMax: number
@@ -35,17 +33,16 @@ export class FrameReader {
       this.buffer = bytes
       this.start = 0
       this.end = bytes.length
-      this.ours = false
       return
     }
+    // A piece of the caller's has no room behind `end`; what stands before it is never written again, for there are views of it.
     const waiting = this.end - this.start
-    if (!this.ours || this.buffer.length - this.end < bytes.length) {
+    if (this.buffer.length - this.end < bytes.length) {
       const larger = new Uint8Array(2 * (waiting + bytes.length))
       larger.set(this.rest())
       this.buffer = larger
       this.start = 0
       this.end = waiting
-      this.ours = true
     }
     this.buffer.set(bytes, this.end)
     this.end += bytes.length

@@ -55,7 +55,7 @@ const readProtobuf = (
   const length = bytes[number.end] === 0x12 ? readVarint(bytes, number.end + 1) : undefined
   if (length === undefined || length instanceof Libp2pFault) return wrong("its data do not follow its type")
   if (length.end + length.value !== bytes.length) return wrong("its data are not all that follows")
-  return { type, data: bytes.slice(length.end) }
+  return { type, data: bytes.subarray(length.end) }
 }
 
 /** How one type reads what stands in Data; `publicReason`: why it is no public key. */

@@ -60,6 +60,13 @@ export class VoteRefused extends Data.TaggedError("VoteRefused")<{
 
 export type Answer<A, E = never> = Effect.Effect<A, E | Busy | Unavailable>
 
+export interface Libp2pFacts {
+  readonly peerId: string
+  /** A stream of it is a session. */
+  readonly protocol: string
+  readonly addresses: () => ReadonlyArray<string>
+}
+
 /** What never changes while the node runs. */
 export interface NodeFacts {
   readonly version: string
@@ -69,6 +76,8 @@ export interface NodeFacts {
   readonly dev: boolean
   readonly dataDir: string
   readonly p2pEndpoint: string | undefined
+  /** Who the node is by libp2p, and where it hears; undefined: it does not speak it. */
+  readonly libp2p?: Libp2pFacts | undefined
   /** Where announcements are heard by UDP; undefined: they are not. */
   readonly gossipEndpoint?: string | undefined
   readonly httpUrl: string

@@ -1,5 +1,5 @@
 /** May this peer come in? Proven identity first, then the operator's lists, then caps: by direction, by address, by network. */
-import type { PeerPolicy } from "../config.ts"
+import { parsePlace, type PeerPolicy } from "../config.ts"
 import type { SipKey } from "../crypto/siphash.ts"
 import { outboundSessionsMax } from "../limits.ts"
 import { chooseEviction, type Sitting } from "./eviction.ts"
@@ -49,8 +49,8 @@ export const outboundKept = (sessionsMax: number): number => Math.min(outboundSe
 /** A host of the list: where we went; where it speaks from, or says that it listens. The latter proves nothing: ids do. */
 const isHostAllowed = ({ host, dialled, endpoint }: Candidate, hosts: ReadonlyArray<string>): boolean => {
   if (hosts.length === 0 || isListed(hosts, host)) return true
-  const at = /^(.*):(\d+)$/.exec(dialled ?? endpoint ?? "")
-  return at !== null && isListed(hosts, at[1]!, Number(at[2]))
+  const at = parsePlace(dialled ?? endpoint ?? "")
+  return at !== undefined && isListed(hosts, at.host, at.port)
 }
 
 /** Too many of its address or its network? Loopback counts for none, a network of one's own is not one of many owners. */

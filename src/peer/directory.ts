@@ -2,7 +2,7 @@
  * The peer book: what we know of other nodes, and what their behaviour has earned or cost them. Only what a node did in a
  * session of its own, after its signed hello, or our own look for it where it had proven to be, changes its score (defect 5).
  */
-import type { PeerPolicy } from "../config.ts"
+import { parsePlace, type PeerPolicy } from "../config.ts"
 import { fromHex, toHex } from "../codec/bytes.ts"
 import { type SipKey, sipKey, sipKeyBytes } from "../crypto/siphash.ts"
 import { reached } from "../marks.ts"
@@ -82,10 +82,13 @@ export interface DirectoryOptions {
   readonly seeds: ReadonlyArray<string>
   readonly policy: PeerPolicy
   readonly now: number
+  /** Can this node dial what stands there, host:port or multiaddr? Undefined: all. What it cannot is not learned. */
+  readonly speaks?: (endpoint: string) => boolean
 }
 
 export class Directory {
   private readonly policy: PeerPolicy
+  private readonly speaks: (endpoint: string) => boolean
   private readonly records = new Map<string, PeerRecord>()
   private readonly addresses: Addresses
   /** What we had dialled when the node last stopped: each is dialled first, once. */
@@ -94,8 +97,9 @@ export class Directory {
   private readonly keyBytes: Uint8Array
 
   /** `rows`: what `rows()` gave when the node last stopped, or what an older program left. */
-  constructor({ key, seeds, policy, now }: DirectoryOptions, rows: ReadonlyMap<string, unknown> = new Map()) {
+  constructor({ key, seeds, policy, now, speaks = () => true }: DirectoryOptions, rows: ReadonlyMap<string, unknown> = new Map()) {
     this.policy = policy
+    this.speaks = speaks
     this.keyBytes = fromHex(String(rows.get(keyRow)), sipKeyBytes) ?? key
     this.key = sipKey(this.keyBytes)
     this.addresses = new Addresses(this.key, policy.peersMax)
@@ -404,8 +408,9 @@ export class Directory {
   }
 
   private isAllowed(endpoint: string): boolean {
-    const at = endpoint.lastIndexOf(":")
-    return isListed(this.policy.allowedHosts, endpoint.slice(0, at), Number(endpoint.slice(at + 1)))
+    const at = parsePlace(endpoint)
+    if (!this.speaks(endpoint)) return false
+    return isListed(this.policy.allowedHosts, at?.host ?? "", at?.port)
   }
 
   /** May it stand among the found? One network has so many places there at most, as it may have sessions (L-E3). */

@@ -3,7 +3,7 @@
  * count by network, and only what whole networks cost an attacker is counted on.
  */
 import { formatIp, type Ip, isLoopback, isPrivate, networkOf, parseIp } from "../codec/ip.ts"
-import { parseEndpoint } from "../config.ts"
+import { parseEndpoint, parsePlace } from "../config.ts"
 
 /** Who can reach a host: this machine, those in a network of one's own, everybody. */
 export type Reach = "loopback" | "private" | "public"
@@ -42,9 +42,9 @@ export const netOf = (host: string, port = 0): Net => {
     : { reach: "public", site: cut(ip, 64), subnet: cut(ip, 48), group: cut(ip, 32) }
 }
 
-/** Where host:port is; undefined: it is not that. */
+/** Where host:port or a node's multiaddr is; undefined: it is neither. */
 export const netOfEndpoint = (endpoint: string): Net | undefined => {
-  const at = parseEndpoint(endpoint)
+  const at = parsePlace(endpoint)
   return at === undefined ? undefined : netOf(at.host, at.port)
 }
 

@@ -2,7 +2,9 @@
 import { Result } from "effect"
 import { isChainId } from "../ledger/chain-id.ts"
 import { parseCidr, parseIp } from "../codec/ip.ts"
-import { parseEndpoint } from "../config.ts"
+import { parseEndpoint, parsePlace } from "../config.ts"
+import { Libp2pFault } from "../libp2p/fault.ts"
+import { parseMultiaddr } from "../libp2p/multiaddr.ts"
 import { parseService } from "../discovery/client.ts"
 import { settingCharsMax } from "../limits.ts"
 
@@ -155,6 +157,20 @@ export const host: Kind<string> = textThat("HOST", "a host name or an IP address
 
 /** host:port, with brackets around IPv6. */
 export const endpoint: Kind<string> = textThat("HOST:PORT", "host:port", (said) => parseEndpoint(said) !== undefined)
+
+/** host:port, or the multiaddr of a node. */
+export const nodePlace: Kind<string> = textThat(
+  "ADDRESS",
+  "host:port, or a multiaddr such as /ip4/10.0.0.7/tcp/4001/p2p/16Uiu2…",
+  (said) => parsePlace(said) !== undefined
+)
+
+/** Where a libp2p host hears, or others dial it: an IP address or a name, and a TCP port. */
+export const listenAddress: Kind<string> = textThat(
+  "MULTIADDR",
+  "a multiaddr such as /ip4/0.0.0.0/tcp/4001",
+  (said) => /^\/(ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d+$/.test(said) && !(parseMultiaddr(said) instanceof Libp2pFault)
+)
 
 /** Where others should dial: the port may be left out. */
 export const hostOrEndpoint: Kind<string> = textThat(

@@ -3,6 +3,7 @@ import {
   defaults,
   formatEndpoint,
   type GossipConfig,
+  type Libp2pConfig,
   type NodeConfig,
   type PeerConfig,
   type PeerPolicy
@@ -45,6 +46,9 @@ const policyOf = (values: Values): PeerPolicy => ({
   requireHttps: values.requireHttps
 })
 
+const libp2pOf = ({ libp2p, libp2pListen, libp2pAnnounce, native }: Values): Libp2pConfig | undefined =>
+  (libp2p ?? (libp2pListen.length > 0 || !native)) ? { listen: libp2pListen, announce: libp2pAnnounce } : undefined
+
 const peersOf = (values: Values): PeerConfig | undefined =>
   values.p2pEnabled
     ? {
@@ -52,6 +56,8 @@ const peersOf = (values: Values): PeerConfig | undefined =>
         port: values.p2pPort,
         advertise: advertised(values.p2pAdvertise, values.nodeUrl, values.p2pPort),
         seeds: values.p2pSeeds,
+        native: values.native,
+        libp2p: libp2pOf(values),
         discovery: values.discovery,
         bootstrap: values.bootstrap,
         policy: policyOf(values)

@@ -7,13 +7,16 @@ import {
   discoveryServicesMax,
   frameBytesMax,
   gossipSeedsMax,
+  libp2pListenMax,
   peerSeedsMax,
   peersPerMessageMax
 } from "../limits.ts"
 import {
   announcing,
   endpoint,
+  nodePlace,
   host,
+  listenAddress,
   hostHeader,
   hostOrEndpoint,
   list,
@@ -57,11 +60,34 @@ export const peerSettings = {
     code: "endpoint-invalid",
     help: "host:port that others should dial; without a port, the one that it hears on"
   }),
-  p2pSeeds: setting(list(endpoint, peerSeedsMax), "BLOCKCHAIN_P2P_SEEDS", [], {
+  p2pSeeds: setting(list(nodePlace, peerSeedsMax), "BLOCKCHAIN_P2P_SEEDS", [], {
     file: "p2p.seeds",
     flag: "p2p-seeds",
     code: "endpoint-invalid",
-    help: "Peers to keep a session with: host:port, separated by commas"
+    help: "Peers to keep a session with: host:port or multiaddrs, separated by commas"
+  }),
+  native: setting(yesOrNo, "CAIRN_P2P_NATIVE", true, {
+    file: "p2p.native",
+    flag: "no-native",
+    flagForm: "not",
+    help: "Hear and dial peers by cairn's own TLS",
+    flagHelp: "Hear and dial peers by libp2p only"
+  }),
+  libp2pListen: setting(list(listenAddress, libp2pListenMax), "CAIRN_LIBP2P_LISTEN", [], {
+    file: "p2p.libp2p_listen",
+    flag: "libp2p-listen",
+    code: "multiaddr-invalid",
+    help: "Hear peers by libp2p on these multiaddrs, separated by commas, such as /ip4/0.0.0.0/tcp/4001"
+  }),
+  libp2pAnnounce: setting(list(listenAddress, libp2pListenMax), "CAIRN_LIBP2P_ANNOUNCE", [], {
+    file: "p2p.libp2p_announce",
+    code: "multiaddr-invalid",
+    help: "Multiaddrs that others should dial; none: those that it hears on"
+  }),
+  libp2p: wish(yesOrNo, "CAIRN_LIBP2P", "true where it hears by libp2p, or not by its own TLS", {
+    file: "p2p.libp2p",
+    flag: "libp2p",
+    help: "Speak libp2p with peers; without an address to hear on it only dials"
   }),
   discovery: setting(list(service, discoveryServicesMax), "CAIRN_DISCOVERY", [], {
     file: "p2p.discovery",

@@ -58,6 +58,15 @@ interface Machine {
   bytesPerSecond: number | undefined
 }
 
+type DialTo = Parameters<Tcp["dial"]>[0]
+
+/** The network as a machine sees it, without fibers. */
+export interface Plug {
+  readonly listen: (port: number, onWire: OnWire) => { readonly port: number; readonly close: () => void } | TcpFault
+  /** `done` is told once, unless the dial was called off before. */
+  readonly dial: (to: DialTo, onWire: OnWire, done: (fault: TcpFault | undefined) => void) => () => void
+}
+
 const silent: WireHandlers = { data: () => {}, drained: () => {}, closed: () => {} }
 
 /** One end of a connection, and the segments under way to it. */
@@ -172,13 +181,29 @@ export class SimNet {
 
   /** The door of a machine, from its power on to its power off. */
   door(host: Host, address: string): Tcp {
+    const plug = this.plug(host, address)
+    return {
+      listen: (at, _, onWire) =>
+        Effect.suspend(() => {
+          const listening = plug.listen(at.port, onWire)
+          return listening instanceof TcpFault ? Effect.fail(listening) : Effect.succeed(listening)
+        }),
+      dial: (to, _, onWire) =>
+        Effect.callback<void, TcpFault>((resume) =>
+          Effect.sync(plug.dial(to, onWire, (fault) => resume(fault === undefined ? Effect.void : Effect.fail(fault))))
+        )
+    }
+  }
+
+  /** The same without fibers. */
+  plug(host: Host, address: string): Plug {
     const name = host.name
     const machine = this.machines.get(name) ?? { name, address, host, bytesPerSecond: undefined }
     machine.host = host
     this.machines.set(name, machine)
     return {
-      listen: (at, _, onWire) => Effect.suspend(() => this.listen(machine, at.port, onWire)),
-      dial: (to, _, onWire) => Effect.suspend(() => this.dial(machine, to, onWire))
+      listen: (port, onWire) => this.listen(machine, port, onWire),
+      dial: (to, onWire, done) => this.dial(machine, to, onWire, done)
     }
   }
 
@@ -239,48 +264,42 @@ export class SimNet {
     )
   }
 
-  private listen(machine: Machine, wish: number, onWire: OnWire) {
+  private listen(machine: Machine, wish: number, onWire: OnWire): ReturnType<Plug["listen"]> {
     const port = wish === 0 ? ++this.lastPort : wish
     const at = `${machine.address}:${port}`
-    if (this.listeners.has(at)) return Effect.fail(new TcpFault({ code: "listen-failed", message: `${at} is in use` }))
+    if (this.listeners.has(at)) return new TcpFault({ code: "listen-failed", message: `${at} is in use` })
     this.listeners.set(at, { machine, onWire, open: 0 })
-    return Effect.succeed({ port, close: () => void this.listeners.delete(at) })
+    return { port, close: () => void this.listeners.delete(at) }
   }
 
-  private dial(
-    from: Machine,
-    to: { readonly host: string; readonly port: number; readonly timeoutMs: number },
-    onWire: OnWire
-  ): Effect.Effect<void, TcpFault> {
-    return Effect.callback<void, TcpFault>((resume) => {
-      let over = false
-      const failed = (reason: string): void => {
-        if (over) return
-        over = true
-        resume(Effect.fail(new TcpFault({ code: "dial-failed", message: `${to.host}:${to.port}: ${reason}` })))
-      }
-      const cancel = from.host.after(to.timeoutMs, () => failed("no answer in time"))
-      this.after(latencyMin + this.choices.pick("delay", latencySpread), () => {
-        const listener = this.listeners.get(`${to.host}:${to.port}`)
-        if (listener !== undefined && this.cuts.has(`${from.name} ${listener.machine.name}`)) return
-        if (listener === undefined || !listener.machine.host.alive) return failed("nobody listens")
-        if (listener.open >= acceptedSocketsMax) return failed("closed by the peer")
-        if (this.choices.rare("loss", this.weather.dup, 1) === 1) this.accept(from, listener).near.handlers = silent
-        const { near, wire } = this.accept(from, listener)
-        this.after(latencyMin, () => {
-          if (over || !from.host.alive) return this.break(near, "ended by the peer")
-          over = true
-          cancel()
-          near.handlers = onWire(wire)
-          near.arm()
-          resume(Effect.void)
-        })
-      })
-      return Effect.sync(() => {
+  private dial(from: Machine, to: DialTo, onWire: OnWire, done: (fault: TcpFault | undefined) => void): () => void {
+    let over = false
+    const failed = (reason: string): void => {
+      if (over) return
+      over = true
+      done(new TcpFault({ code: "dial-failed", message: `${to.host}:${to.port}: ${reason}` }))
+    }
+    const cancel = from.host.after(to.timeoutMs, () => failed("no answer in time"))
+    this.after(latencyMin + this.choices.pick("delay", latencySpread), () => {
+      const listener = this.listeners.get(`${to.host}:${to.port}`)
+      if (listener !== undefined && this.cuts.has(`${from.name} ${listener.machine.name}`)) return
+      if (listener === undefined || !listener.machine.host.alive) return failed("nobody listens")
+      if (listener.open >= acceptedSocketsMax) return failed("closed by the peer")
+      if (this.choices.rare("loss", this.weather.dup, 1) === 1) this.accept(from, listener).near.handlers = silent
+      const { near, wire } = this.accept(from, listener)
+      this.after(latencyMin, () => {
+        if (over || !from.host.alive) return this.break(near, "ended by the peer")
         over = true
         cancel()
+        near.handlers = onWire(wire)
+        near.arm()
+        done(undefined)
       })
     })
+    return () => {
+      over = true
+      cancel()
+    }
   }
 
   /** A connection, accepted at its far end. */

@@ -78,6 +78,9 @@ const pack = (hello: Hello): Uint8Array => encode({ ...hello } as unknown as { r
 /** What is signed: the fields as they travel and the binding of the session, which does not travel. */
 const digest = (fields: Uint8Array, binding: Uint8Array): Uint8Array => sha256(concat(tag, fields, binding))
 
+/** Body of the HEY frame where the connection itself has proven the key: [fields]. */
+export const makeProvenHello = (hello: Hello): Uint8Array => encode([pack(hello)])
+
 /** Body of the HEY frame: [fields, signature]. `binding`: 32 bytes that only the two ends of this session share. */
 export const makeHello = (hello: Hello, key: Keypair, binding: Uint8Array): Uint8Array => {
   const fields = pack(hello)
@@ -107,13 +110,16 @@ export class SeenNonces {
 
 const isText = (value: unknown, most: number): value is string => typeof value === "string" && value.length <= most
 
+/** `signature`: undefined in the form without one. */
 const parse = (
   body: Uint8Array
-): { readonly hello: Hello; readonly fields: Uint8Array; readonly signature: Uint8Array } | undefined => {
+): { readonly hello: Hello; readonly fields: Uint8Array; readonly signature: Uint8Array | undefined } | undefined => {
   const outer = decode(body)
-  if (Result.isFailure(outer) || !Array.isArray(outer.success) || outer.success.length !== 2) return undefined
+  if (Result.isFailure(outer) || !Array.isArray(outer.success)) return undefined
   const [fields, signature] = outer.success as ReadonlyArray<Packable>
-  if (!(fields instanceof Uint8Array) || !(signature instanceof Uint8Array) || signature.length !== 64) return undefined
+  const isWhole = signature === undefined ? outer.success.length === 1 : outer.success.length === 2
+  if (!isWhole || !(fields instanceof Uint8Array)) return undefined
+  if (signature !== undefined && !(signature instanceof Uint8Array && signature.length === 64)) return undefined
   const inner = decode(fields)
   if (Result.isFailure(inner) || inner.success === null || typeof inner.success !== "object") return undefined
   const hello = inner.success as unknown as Hello
@@ -145,27 +151,47 @@ const parse = (
 /** The chain that a HEY body says its sender is on. Nothing of it is proven. */
 export const claimedChain = (body: Uint8Array): Pick<Hello, "chainId" | "genesis"> | undefined => parse(body)?.hello
 
+/** What a hello is held against. */
+export interface Ours {
+  readonly chainId: string
+  readonly genesis: Uint8Array
+  readonly nodeId: string
+  readonly now: number
+}
+
+/** Is it of our chain, of now, of somebody else, and named by its own key? */
+const mismatch = (hello: Hello, ours: Ours): HelloReject | undefined => {
+  if (hello.version !== protocolVersion) return "protocol-version"
+  if (hello.chainId !== ours.chainId) return "chain-id-mismatch"
+  if (!equal(hello.genesis, ours.genesis)) return "genesis-mismatch"
+  if (hello.nodeId === ours.nodeId) return "connected-to-self"
+  if (Math.abs(hello.time - ours.now) > helloFreshMs) return "hello-stale"
+  return nodeIdOf(hello.publicKey) === hello.nodeId ? undefined : "node-id-mismatch"
+}
+
 /** Checks a HEY body against what this session and this chain are. Cheap first; the signature last. Never throws. */
 export const checkHello = (
   body: Uint8Array,
-  ours: {
-    readonly chainId: string
-    readonly genesis: Uint8Array
-    readonly nodeId: string
-    readonly binding: Uint8Array
-    readonly now: number
-    readonly seen: SeenNonces
-  }
+  ours: Ours & { readonly binding: Uint8Array; readonly seen: SeenNonces }
 ): Result.Result<Hello, HelloReject> => {
   const parsed = parse(body)
-  if (parsed === undefined) return Result.fail("hello-malformed")
+  if (parsed?.signature === undefined) return Result.fail("hello-malformed")
   const { hello, fields, signature } = parsed
-  if (hello.version !== protocolVersion) return Result.fail("protocol-version")
-  if (hello.chainId !== ours.chainId) return Result.fail("chain-id-mismatch")
-  if (!equal(hello.genesis, ours.genesis)) return Result.fail("genesis-mismatch")
-  if (hello.nodeId === ours.nodeId) return Result.fail("connected-to-self")
-  if (Math.abs(hello.time - ours.now) > helloFreshMs) return Result.fail("hello-stale")
-  if (nodeIdOf(hello.publicKey) !== hello.nodeId) return Result.fail("node-id-mismatch")
+  const wrong = mismatch(hello, ours)
+  if (wrong !== undefined) return Result.fail(wrong)
   if (!verify(digest(fields, ours.binding), signature, hello.publicKey)) return Result.fail("hello-signature")
   return ours.seen.admit(hello.nonce, ours.now) ? Result.succeed(hello) : Result.fail("hello-replayed")
+}
+
+/** The same where the connection has proven `remoteKey` (33 bytes): the hello must be of that key, and needs no signature. */
+export const checkProvenHello = (
+  body: Uint8Array,
+  ours: Ours & { readonly remoteKey: Uint8Array }
+): Result.Result<Hello, HelloReject> => {
+  const parsed = parse(body)
+  if (parsed === undefined || parsed.signature !== undefined) return Result.fail("hello-malformed")
+  const { hello } = parsed
+  const wrong = mismatch(hello, ours)
+  if (wrong !== undefined) return Result.fail(wrong)
+  return equal(hello.publicKey, ours.remoteKey) ? Result.succeed(hello) : Result.fail("node-id-mismatch")
 }

@@ -125,7 +125,12 @@ test("who dials and shows no certificate has no session (L-P5)", async () => {
   const dial = (tls: Bun.TLSOptions) =>
     new Promise<string>((resolve, reject) => {
       const socket = { data: () => {}, close: () => resolve("closed"), error: () => {} }
-      Bun.connect({ hostname: "127.0.0.1", port: listener.port, tls: { rejectUnauthorized: false, ...tls }, socket }).catch(reject)
+      Bun.connect({
+        hostname: "127.0.0.1",
+        port: listener.port,
+        tls: { rejectUnauthorized: false, ...tls },
+        socket
+      }).catch(reject)
     })
   expect([await dial({}), wires]).toEqual(["closed", 0])
   const shows = dial(identity(2))

@@ -3,7 +3,7 @@
  * blocks, block filters, votes. `bun test/vectors/data.ts` writes them; src/chain/vectors.test.ts holds them against the code byte for byte.
  */
 import { toTarget } from "../../src/consensus/difficulty.ts"
-import { makeHello, nodeIdOf } from "../../src/transport/hello.ts"
+import { makeHello, makeProvenHello, nodeIdOf } from "../../src/transport/hello.ts"
 import { forms, makeAnnouncement } from "../../src/gossip/announcement.ts"
 import { gossipKeyOf, makeBox, sealPacket } from "../../src/gossip/sealed.ts"
 import { encodeFrame } from "../../src/transport/frame.ts"
@@ -583,7 +583,8 @@ const peers = () => {
       secret: toHex(key.secret),
       binding: toHex(binding),
       node_id: hello.nodeId,
-      frame: toHex(encodeFrame({ tag: "HEY", body: makeHello(hello, key, binding) }))
+      frame: toHex(encodeFrame({ tag: "HEY", body: makeHello(hello, key, binding) })),
+      frame_over_libp2p: toHex(encodeFrame({ tag: "HEY", body: makeProvenHello(hello) }))
     },
     evidence: {
       chain_id: hello.chainId,

@@ -1,0 +1,26 @@
+/** How many sockets a door takes: in all, and from one address. */
+import { expect, test } from "bun:test"
+import { acceptedPerIpMax } from "../limits.ts"
+import { Accepted, plainAddress } from "./accepted.ts"
+
+test("an address has so many places, all together so many, and a place that is left is free again", () => {
+  const accepted = new Accepted(acceptedPerIpMax + 1)
+  for (let count = 0; count < acceptedPerIpMax; count++) expect(accepted.admit("192.0.2.1")).toBe(true)
+  expect(accepted.admit("192.0.2.1")).toBe(false)
+  expect(accepted.admit("192.0.2.2")).toBe(true)
+  expect(accepted.admit("192.0.2.3")).toBe(false)
+  accepted.release("192.0.2.1")
+  accepted.release("192.0.2.9")
+  expect(accepted.admit("192.0.2.3")).toBe(true)
+  expect(accepted.admit("192.0.2.1")).toBe(false)
+})
+
+test("loopback is limited by the whole only", () => {
+  const accepted = new Accepted(2 * acceptedPerIpMax)
+  for (let count = 0; count < 2 * acceptedPerIpMax; count++) expect(accepted.admit("127.0.0.1")).toBe(true)
+  expect(accepted.admit("127.0.0.1")).toBe(false)
+})
+
+test("IPv4 in IPv6 is told as IPv4", () => {
+  expect(["::ffff:192.0.2.1", "::1", "192.0.2.1"].map(plainAddress)).toEqual(["192.0.2.1", "::1", "192.0.2.1"])
+})

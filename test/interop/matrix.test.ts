@@ -1,0 +1,268 @@
+/**
+ * Every pair of programs, each side dialling, over each security: what two libp2p hosts do with one another, well and badly.
+ * CAIRN_INTEROP narrows it: `cairn>go`, `go>cairn:tls`, with commas between; also `go>rust`, where ours is on neither side.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { createHash } from "node:crypto"
+import { type Key, type Kind, kinds, type Peer, type PeerFlags, prepare, type Security, startPeer } from "./peer.ts"
+
+interface Cell {
+  readonly dialer: Kind
+  readonly listener: Kind
+  readonly sec: Security
+}
+
+const securities: ReadonlyArray<Security> = ["noise", "tls"]
+const keys: ReadonlyArray<Key> = ["ed25519", "rsa", "ecdsa", "secp256k1"]
+const encryptions: Readonly<Record<Security, string>> = { noise: "/noise", tls: "/tls/1.0.0" }
+const others = kinds.filter((kind) => kind !== "cairn")
+
+/** js-libp2p knows ECDSA keys, but no peer that has one. */
+const keysOf = ({ dialer, listener }: Cell): ReadonlyArray<Key> =>
+  dialer === "js" || listener === "js" ? keys.filter((key) => key !== "ecdsa") : keys
+
+const isKind = (text: string | undefined): text is Kind => kinds.some((kind) => kind === text)
+
+/** `go>cairn:tls` */
+const cellsOf = (text: string): ReadonlyArray<Cell> => {
+  const [pair = "", sec] = text.split(":")
+  const [dialer, listener] = pair.split(">")
+  if (!isKind(dialer) || !isKind(listener)) throw new Error(`CAIRN_INTEROP: ${text} is no pair of ${kinds.join(", ")}`)
+  return securities.filter((each) => sec === undefined || sec === each).map((each) => ({ dialer, listener, sec: each }))
+}
+
+const wanted =
+  process.env.CAIRN_INTEROP?.split(",") ?? others.flatMap((other) => [`cairn>${other}`, `${other}>cairn`])
+const cells = wanted.flatMap(cellsOf)
+
+const absences = new Map<Kind, string>()
+for (const kind of new Set(cells.flatMap(({ dialer, listener }) => [dialer, listener]))) {
+  const found = await prepare(kind)
+  if (!("absent" in found)) continue
+  absences.set(kind, found.absent)
+  process.stderr.write(`skipped: everything with ${kind}: ${found.absent}\n`)
+}
+const runs = ({ dialer, listener }: Cell): boolean => !absences.has(dialer) && !absences.has(listener)
+
+const patternBytes = 65_521
+const pattern = Uint8Array.from({ length: patternBytes }, (_, at) => (at ^ (at >> 8)) & 255)
+/** The SHA-256 of so many bytes of what every peer sends. */
+const digestOf = (bytes: number): string => {
+  const sum = createHash("sha256")
+  for (let left = bytes; left > 0; left -= patternBytes) sum.update(pattern.subarray(0, Math.min(left, patternBytes)))
+  return sum.digest("hex")
+}
+const carried = (bytes: number) => ({ bytes, digest: digestOf(bytes) })
+
+/** Starts both, and stops what was started. */
+const pair = async (cell: Cell, ours: Partial<PeerFlags> = {}, theirs: Partial<PeerFlags> = {}) => {
+  const started: Array<Peer> = []
+  const stop = async (): Promise<void> => {
+    await Promise.all(started.map((peer) => peer.stop()))
+  }
+  try {
+    const listener = await startPeer(cell.listener, { sec: cell.sec, ...theirs })
+    started.push(listener)
+    const dialer = await startPeer(cell.dialer, { sec: cell.sec, ...ours })
+    started.push(dialer)
+    return { dialer, listener, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+type Pair = Awaited<ReturnType<typeof pair>>
+
+/** Both sides, each as the one that asks. */
+const both = ({ dialer, listener }: Pair) => [
+  { from: dialer, to: listener },
+  { from: listener, to: dialer }
+]
+
+const hello = async (from: Peer, to: Peer): Promise<void> => {
+  expect((await from.ask("hello", { peer: to.id })).ok).toEqual({ text: "world" })
+}
+
+/** What both have in common over one connection. `get` gives the pair once it stands. */
+const goodCases = (get: () => Pair): void => {
+  test("yamux: echo with half-close, streams opened by either side", async () => {
+    for (const { from, to } of both(get())) {
+      for (const bytes of [0, 1, 65_519, 300_000]) {
+        expect((await from.ask("echo", { peer: to.id, bytes })).ok).toEqual(carried(bytes))
+      }
+    }
+  })
+
+  test("yamux: 64 streams at once", async () => {
+    const one = carried(65_536)
+    for (const { from, to } of both(get())) {
+      const { ok } = await from.ask("streams", { peer: to.id, count: 64, bytes: one.bytes })
+      expect(ok.echoes).toEqual(Array.from({ length: 64 }, () => one))
+    }
+  })
+
+  test("yamux: 100 MB each way", async () => {
+    const { dialer, listener } = get()
+    const bytes = 100_000_000
+    const { ok } = await dialer.ask("bulk", { peer: listener.id, up: bytes, down: bytes })
+    expect(ok).toMatchObject({ up: carried(bytes), down: carried(bytes) })
+  })
+
+  test("hello, and the answer is world", async () => {
+    for (const { from, to } of both(get())) await hello(from, to)
+  })
+
+  test("ping", async () => {
+    for (const { from, to } of both(get())) {
+      const { ok } = await from.ask("ping", { peer: to.id, count: 3 })
+      expect(ok.count).toBeGreaterThanOrEqual(3)
+      // js-libp2p counts whole milliseconds.
+      expect(ok.least).toBeGreaterThanOrEqual(0)
+    }
+  })
+
+  test("perf both ways", async () => {
+    for (const { from, to } of both(get())) {
+      for (const [up, down] of [
+        [65_536, 65_536],
+        [0, 1],
+        [1_000_000, 0]
+      ]) {
+        expect((await from.ask("perf", { peer: to.id, up, down })).ok).toMatchObject({ up, down })
+      }
+    }
+  })
+}
+
+const identifyCases = (get: () => Pair): void => {
+  test("identify: who the other is, what it speaks, where it listens, and a signed record", async () => {
+    for (const { from, to } of both(get())) {
+      const { ok } = await from.ask("identify", { peer: to.id })
+      expect(ok).toMatchObject({ agent: to.agent, signed: readsRecord(from.kind, to.kind) })
+      expect(ok.protocols).toContain("/echo/1.0.0")
+      expect(ok.protocols).toContain("/ipfs/ping/1.0.0")
+      // Some say an address with their id behind it, some without.
+      const said = ok.listening.map((address: string) => address.replace(/\/p2p\/.*/, ""))
+      expect(said).toContain(to.listening[0]!.replace(/\/p2p\/.*/, ""))
+      expect(ok.observed).toMatch(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+/)
+    }
+  })
+
+  test("identify push: a protocol that is new is known to the other", async () => {
+    for (const { from, to } of both(get())) {
+      const protocol = `/new-${from.id.slice(-6)}/1.0.0`
+      await from.ask("announce", { protocol })
+      await to.ask("knows", { peer: from.id, protocol })
+    }
+  })
+}
+
+const badCases = (get: () => Pair): void => {
+  test("yamux: a reset in the middle is seen as one", async () => {
+    for (const { from, to } of both(get())) {
+      await from.ask("abort", { peer: to.id, bytes: 300_000 })
+      const { ok } = await to.ask("ending")
+      expect(ok.how).toBe("reset")
+      expect(ok.bytes).toBeLessThanOrEqual(300_000)
+      expect((await from.ask("aborted", { peer: to.id, bytes: 100_000 })).ok).toEqual({ saw: "reset" })
+      await hello(from, to)
+    }
+  })
+
+  test("an identify push that is too long changes nothing", async () => {
+    for (const { from, to } of both(get())) {
+      const { ok } = await from.ask("oversize", { peer: to.id, bytes: 20_000 })
+      expect(["reset", "end"]).toContain(ok.saw)
+      expect((await to.ask("identify", { peer: from.id })).ok.agent).toBe(from.agent)
+      await hello(from, to)
+    }
+  })
+
+  test("a protocol that nobody speaks is refused, and the connection goes on", async () => {
+    for (const { from, to } of both(get())) {
+      const protocol = "/nobody/1.0.0"
+      expect((await from.ask("unknown", { peer: to.id, protocol })).ok).toEqual({ refused: protocol })
+      await hello(from, to)
+    }
+  })
+}
+
+/** rust-libp2p signs records in a dialect of its own that go and js do not take; ours reads both. */
+const readsRecord = (from: Kind, to: Kind): boolean => to !== "rust" || from === "cairn" || from === "rust"
+
+/** rust does not tell how it speaks, and chooses no muxer in the handshake; go says whether one was chosen there. */
+const expectFacts = (cell: Cell, key: Key, ok: Record<string, unknown>): void => {
+  if (cell.dialer === "rust") return
+  expect(ok).toMatchObject({ encryption: encryptions[cell.sec], multiplexer: "/yamux/1.0.0" })
+  expect(ok.key).toBe(key)
+  if (cell.dialer === "go") expect(ok.early).toBe(cell.listener !== "rust")
+}
+
+const title = ({ dialer, listener, sec }: Cell): string => `${dialer} dials ${listener} over ${sec}`
+
+for (const cell of cells) {
+  describe.skipIf(!runs(cell))(title(cell), () => {
+    let found: Pair | undefined
+    const get = (): Pair => {
+      if (found === undefined) throw new Error("the two did not start")
+      return found
+    }
+    beforeAll(async () => {
+      found = await pair(cell)
+    })
+    afterAll(async () => {
+      await found?.stop()
+    })
+
+    test("the handshake shows who is there", async () => {
+      const { dialer, listener } = get()
+      const { ok } = await dialer.ask("dial", { to: listener.listening[0] })
+      expect(ok.peer).toBe(listener.id)
+      expectFacts(cell, "ed25519", ok)
+      await listener.ask("connections", { count: 1 })
+    })
+
+    identifyCases(get)
+    goodCases(get)
+    badCases(get)
+
+    test("who hangs up is gone for both", async () => {
+      const { dialer, listener } = get()
+      await dialer.ask("hangup", { peer: listener.id })
+      await listener.ask("connections", { count: 0 })
+      await dialer.ask("connections", { count: 0 })
+    })
+
+    test("another one than was meant is refused", async () => {
+      const { dialer, listener } = get()
+      const wrong = listener.listening[0]!.replace(listener.id, "12D3KooWQK1wnefoLrcVHbbnf5tLzbopUd3K3bFAoJpA7YJgL5pV")
+      await expect(dialer.ask("dial", { to: wrong })).rejects.toThrow()
+      await listener.ask("connections", { count: 0 })
+    })
+
+    test("an identify answer that is too long leaves the connection as it is", async () => {
+      const { dialer, listener, stop } = await pair(cell, {}, { identify: "oversize" })
+      try {
+        await dialer.ask("dial", { to: listener.listening[0] })
+        await hello(dialer, listener)
+        await hello(listener, dialer)
+      } finally {
+        await stop()
+      }
+    })
+
+    for (const key of keysOf(cell)) {
+      test(`both have ${key} keys`, async () => {
+        const { dialer, listener, stop } = await pair(cell, { key }, { key })
+        try {
+          const { ok } = await dialer.ask("dial", { to: listener.listening[0] })
+          expect(ok.peer).toBe(listener.id)
+          expectFacts(cell, key, ok)
+          for (const { from, to } of both({ dialer, listener, stop })) await hello(from, to)
+        } finally {
+          await stop()
+        }
+      })
+    }
+  })
+}
