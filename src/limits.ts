@@ -60,8 +60,6 @@ export const allowedPeersMax = 1_024
 export const settingCharsMax = 65_536
 /** Bytes of a file of settings, of one with a secret, and of one that a node's key stands in. Larger: refused. */
 export const settingsBytesMax = 256 * 1024
-/** Bytes of the exchange of /plaintext/2.0.0: an RSA key of 8,192 bits and its id have 1,100. More: refused before they are kept. */
-export const plaintextExchangeBytesMax = 4_096
 export const secretBytesMax = 4_096
 /** Bytes of a chain spec file; a genesis of some ten thousand accounts. */
 export const specBytesMax = 2 * 1024 * 1024

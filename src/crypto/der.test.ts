@@ -33,7 +33,7 @@ describe("a value", () => {
   test.each([
     ["a length of no certain end", "30 80 00 00"],
     ["a length that is longer than need be", "04 81 01 00"],
-    ["a length with a zero before it", "04 82 00 80"],
+    ["a length with a zero before it", `04 82 00 80 ${"00".repeat(128)}`],
     ["a length of five digits", "04 85 01 00 00 00 00"],
     ["a length that its bytes do not reach", "04 02 00"],
     ["a length that is cut off", "04 82 01"],

@@ -295,6 +295,45 @@ describe("TLS beneath a link", () => {
     await Promise.all([a.until(() => a.reasons.length === 1), b.until(() => b.reasons.length === 1)])
   })
 
+  test("leaves the other links of its listener as they are, whoever ends first", async () => {
+    const ears: Array<Ear> = []
+    const arrived = Array.from({ length: 3 }, () => Promise.withResolvers<void>())
+    const waiting = [...arrived]
+    const { at } = await listen((link) => {
+      const ear = new Ear()
+      ears.push(ear)
+      waiting.shift()!.resolve()
+      return ear.take(link)
+    })
+    const dial = async (): Promise<readonly [Ear, Ear]> => {
+      const ear = new Ear()
+      await world.dial({ ...at, timeoutMs: 5_000 }, (link) => ear.take(link))
+      ear.link.write(utf8("hello"))
+      await arrived.shift()!.promise
+      return [ear, ears.at(-1)!]
+    }
+    const [a, far] = await dial()
+    await far.until(() => far.text === "hello")
+    const [plain, farPlain] = await dial()
+    far.link.upgradeTls(offer("listener"), new Uint8Array(0))
+    a.link.upgradeTls(offer("dialer"), new Uint8Array(0))
+    await Promise.all([a.until(() => a.sessions.length === 1), far.until(() => far.sessions.length === 1)])
+    const [after, farAfter] = await dial()
+    for (const [near, other] of [
+      [plain, farPlain],
+      [after, farAfter],
+      [a, far]
+    ] as const) {
+      near.heard.length = other.heard.length = 0
+      near.link.write(utf8("there"))
+      other.link.write(utf8("back"))
+      await Promise.all([near.until(() => near.text === "back"), other.until(() => other.text.endsWith("there"))])
+      near.link.terminate()
+      await other.until(() => other.reasons.length === 1)
+      expect(near.reasons).toEqual(["ended by us"])
+    }
+  })
+
   test("holds up a writer whose reader is paused, and loses nothing", async () => {
     const [a, b] = await upgraded()
     b.link.pause()

@@ -210,6 +210,14 @@ describe("limits", () => {
     expect(() => parsed("/ip4/1.2.3.4").encapsulate(path(most))).toThrow("1024 bytes")
   })
 
+  test("of a name, and of a destination of I2P", () => {
+    const name = (last: number) => `/dns/${[63, 63, 63, last].map((length) => "a".repeat(length)).join(".")}`
+    expect([61, 62].map((last) => kindOf(parseMultiaddr(name(last))) === undefined)).toEqual([true, false])
+    expect(kindOf(parseMultiaddr(`/dns/${"a".repeat(64)}`))).toContain("is no value of dns")
+    const garlic = (letters: number) => `/garlic64/${"A".repeat(letters)}`
+    expect([512, 516].map((letters) => kindOf(parseMultiaddr(garlic(letters))) === undefined)).toEqual([false, true])
+  })
+
   test("a fault says no more than a few characters of what it refuses", () => {
     for (const text of [`/${"x".repeat(4_000)}`, `/ip4/${"1".repeat(4_000)}`, "x".repeat(4_000)])
       expect((parseMultiaddr(text) as Libp2pFault).message.length).toBeLessThan(160)
@@ -250,6 +258,9 @@ describe("an address", () => {
 
   test("nothing may be put behind a path", () => {
     expect(() => parsed("/unix/a").encapsulate("/tcp/1")).toThrow("something follows unix")
+    expect(decodeMultiaddr(Uint8Array.of(...parsed("/unix/a").bytes, ...parsed("/ws").bytes))).toBeInstanceOf(
+      Libp2pFault
+    )
   })
 
   test("tells its parts, with the values as they stand in the text", () => {

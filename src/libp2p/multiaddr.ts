@@ -113,7 +113,7 @@ const readValue = (
   offset: number
 ): { readonly value: Uint8Array; readonly end: number } | undefined => {
   const length = protocol.size > 0 ? { value: protocol.size, end: offset } : readVarint(bytes, offset)
-  if (length === undefined || length instanceof Libp2pFault || length.value === 0) return undefined
+  if (length === undefined || length instanceof Libp2pFault) return undefined
   const end = length.end + length.value
   if (end > bytes.length) return undefined
   const value = bytes.subarray(length.end, end)
@@ -158,7 +158,6 @@ const partsOf = (text: string, end: number, dialect: AddressDialect): ReadonlyAr
     return at === -1 || at > end ? end : at
   }
   for (let at = 1; at < end; ) {
-    if (parts.length === multiaddrPartsMax) return wrong("input", `an address of more than ${multiaddrPartsMax} parts`)
     const nameEnd = next(at)
     const protocol = named(text.slice(at, nameEnd), dialect)
     if (protocol instanceof Libp2pFault) return protocol

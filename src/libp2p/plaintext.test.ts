@@ -1,13 +1,12 @@
 /** The exchange without any protection: who it says it is, every cut, and what is refused. */
 import { expect, test } from "bun:test"
 import { concat, equal } from "../codec/bytes.ts"
-import { plaintextExchangeBytesMax } from "../limits.ts"
 import type { Handshake, HandshakeStep, Identity, SecureSession } from "./contract.ts"
 import { Libp2pFault } from "./fault.ts"
 import { frameOf } from "./frame.ts"
 import { keyFromSeed } from "./key.ts"
 import { peerIdOfKey } from "./peer-id.ts"
-import { makePlaintext } from "./plaintext.ts"
+import { makePlaintext, plaintextExchangeBytesMax } from "./plaintext.ts"
 import { bytesField, message } from "./protobuf.ts"
 import { encodeVarint } from "./varint.ts"
 

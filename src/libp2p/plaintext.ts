@@ -4,7 +4,6 @@
  */
 import { concatAll, equal } from "../codec/bytes.ts"
 import { sha256 } from "../crypto/hash.ts"
-import { plaintextExchangeBytesMax } from "../limits.ts"
 import type { Handshake, HandshakeInit, HandshakeStep, PublicKey, SecureSession } from "./contract.ts"
 import { cheapFault, Libp2pFault } from "./fault.ts"
 import { FrameReader, frameOf } from "./frame.ts"
@@ -13,6 +12,8 @@ import { peerIdOfKey } from "./peer-id.ts"
 import { bytesField, bytesOf, message, readFields } from "./protobuf.ts"
 
 export const plaintextProtocol = "/plaintext/2.0.0"
+/** Bytes of an exchange: an RSA key of 8,192 bits and its id have 1,100. More: refused before they are kept. */
+export const plaintextExchangeBytesMax = 4_096
 
 const wrong = (what: string): Libp2pFault => cheapFault("verify", "InvalidCryptoExchangeError", `plaintext: ${what}`)
 

@@ -1,11 +1,11 @@
 /** libp2p TLS: our certificate before others' eyes, others' before ours, and every way in which one can be wrong. */
 import { describe, expect, test } from "bun:test"
-import { createHash, generateKeyPairSync, X509Certificate } from "node:crypto"
+import { createHash, generateKeyPairSync, sign, X509Certificate } from "node:crypto"
 import { byHostKey, bySignature } from "../../test/vectors/certificates.ts"
 import { published } from "../../test/vectors/published.ts"
 import { concat, equal, utf8 } from "../codec/bytes.ts"
 import { type CertificateFacts, makeCertificateKey, signCertificate } from "../crypto/certificate.ts"
-import { der, octetString, oid, sequence, tag } from "../crypto/der.ts"
+import { bitString, der, octetString, oid, sequence, tag, time } from "../crypto/der.ts"
 import { ownSignature, readCertificate } from "../crypto/x509.ts"
 import type { Identity, KeyType, PrivateKey, TlsSession } from "./contract.ts"
 import { Libp2pFault } from "./fault.ts"
@@ -144,6 +144,8 @@ describe("a certificate of somebody else", () => {
   test("has the extension once, and in its form", () => {
     expect(judged(() => [])).toBe("verify no_extension")
     expect(judged((spki) => [...good(spki), ...good(spki)])).toBe("verify no_extension")
+    const three = (spki: Uint8Array) => sequence(...[1, 2, 3].map(() => octetString(spki)))
+    expect(judged((spki) => [extension(p2p, three(spki))])).toBe("verify extension_form")
     expect(judged(() => [extension(p2p, utf8("hello"))])).toBe("verify extension_form")
     expect(judged((spki) => [extension(p2p, sequence(octetString(spki)))])).toBe("verify extension_form")
     expect(judged((spki) => [extension(p2p, concat(signedKey(spki), new Uint8Array(1)))])).toBe("verify extension_form")
@@ -187,6 +189,33 @@ describe("a certificate of somebody else", () => {
     )
     expect(privateKey.asymmetricKeyType).toBe("ed25519")
     expect(reasonOf(verifyTlsCertificate(derOf(cert), now))).toBe("verify algorithm")
+  })
+
+  test.each([
+    [1_024, "verify algorithm"],
+    [2_048, mine.peerId.toString()]
+  ])("with a key of RSA has enough bits: %d", (modulusLength, expected) => {
+    const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength })
+    const spki = new Uint8Array(publicKey.export({ type: "spki", format: "der" }))
+    const algorithm = sequence(oid("1.2.840.113549.1.1.11"), der(tag.null))
+    const body = sequence(
+      der(0xa0, der(tag.integer, Uint8Array.of(2))),
+      der(tag.integer, Uint8Array.of(1)),
+      algorithm,
+      sequence(),
+      sequence(time(now), time(now)),
+      sequence(),
+      spki,
+      der(0xa3, sequence(...good(spki)))
+    )
+    const certificate = sequence(body, algorithm, bitString(new Uint8Array(sign("sha256", body, privateKey))))
+    expect(reasonOf(verifyTlsCertificate(certificate, now))).toBe(expected)
+  })
+
+  test("has so many bytes and no more", () => {
+    const filled = (length: number) => (spki: Uint8Array) => [...good(spki), extension("1.2.3", new Uint8Array(length))]
+    expect(judged(filled(15_000))).toBe(mine.peerId.toString())
+    expect(judged(filled(16_384))).toBe("verify form")
   })
 
   test("has no unique ids", () => {

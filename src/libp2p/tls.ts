@@ -90,8 +90,8 @@ const refused = (reason: CertificateReason): Libp2pFault =>
 
 /** The two byte strings of SignedKey. */
 const readSignedKey = (value: Uint8Array): readonly [key: Uint8Array, signature: Uint8Array] | undefined => {
-  const [key, signature, ...rest] = readSequence(value, 2) ?? []
-  return key?.tag === tag.octetString && signature?.tag === tag.octetString && rest.length === 0
+  const [key, signature] = readSequence(value, 2) ?? []
+  return key?.tag === tag.octetString && signature?.tag === tag.octetString
     ? [key.content, signature.content]
     : undefined
 }

@@ -35,6 +35,24 @@ describe("what is not wanted is ignored, within bounds", () => {
     expect(probe.told).not.toContain("ended ProtocolError")
   })
 
+  test("no more than that: who goes on writing to a stream that we reset is ended", () => {
+    const probe = listener()
+    probe.hear("WINDOW SYN 1 0")
+    probe.streams.get(1)!.reset()
+    let frames = 0
+    for (; probe.told.at(-1) !== "ended ProtocolError"; frames++) probe.hear(frame(`DATA 1 ${256 * KiB}`))
+    expect(frames).toBe(1 + 8)
+  })
+
+  test("nor do many resets let through more than a connection may have unread", () => {
+    const probe = listener()
+    for (let id = 1; id < 600; id += 2) probe.hear(`WINDOW SYN ${id} 0`)
+    for (const stream of probe.streams.values()) stream.reset()
+    let frames = 0
+    for (; probe.told.at(-1) !== "ended ProtocolError"; frames++) probe.hear(frame(`DATA 1 ${1024 * KiB}`))
+    expect(frames).toBe(64 + 2)
+  })
+
   test.each(["DATA 7 1000", "WINDOW 7 1", "PING ACK 0 77", "PING SYN 0 1", "WINDOW RST 7 0", "GO_AWAY 0 0"])(
     "a flood of %s ends the session",
     (words) => {
@@ -105,7 +123,7 @@ describe("pings", () => {
     expect(probe.says().length).toBe(16)
   })
 
-  test("every 30 s one goes out; 10 s without a byte end the session, any byte keeps it", () => {
+  test("every 30 s one goes out; 30 s without a byte end the session, any byte keeps it", () => {
     const probe = dialer()
     const pings: Array<number> = []
     for (let s = 1; s <= 100; s++) {
@@ -119,8 +137,17 @@ describe("pings", () => {
     let s = 100
     for (; s < 200 && probe.told.length === 0; s++) probe.tick(1_000)
     expect(probe.hears()).toEqual(["ended TimeoutError"])
-    expect(s).toBe(last + 10)
+    expect(s).toBe(last + 30)
     expect(probe.says()).toEqual(["GO_AWAY 0 0"])
+  })
+
+  test("pings that follow one another closely do not prolong the wait", () => {
+    const probe = new Probe("dialer", { pingMs: 3_000 })
+    probe.tick(1_000)
+    probe.tick(29_000)
+    expect(probe.hears()).toEqual([])
+    probe.tick(1_000)
+    expect(probe.hears()).toEqual(["ended TimeoutError"])
   })
 
   test("an answer ends the wait; one that is late, doubled or wrong is none", () => {
@@ -128,7 +155,7 @@ describe("pings", () => {
     probe.tick(1_000)
     probe.now += 40
     expect(probe.hear("PING ACK 0 2", "PING ACK 0 1", "PING ACK 0 1")).toEqual(["rtt 40"])
-    probe.tick(29_000)
+    probe.tick(45_000)
     expect(probe.hears()).toEqual(["rtt 40"])
   })
 
@@ -138,7 +165,7 @@ describe("pings", () => {
     probe.now += 3_600_000
     probe.muxer.tick(probe.now)
     expect(probe.hears()).toEqual([])
-    probe.tick(11_000)
+    probe.tick(31_000)
     expect(probe.hears()).toEqual(["ended TimeoutError"])
   })
 })

@@ -37,6 +37,22 @@ describe("what goes out", () => {
     expect(probe.says()).toEqual(["DATA 1 1"])
   })
 
+  test("drain, and the end behind our FIN, come with the next call of any kind, and not within the pull", () => {
+    const probe = dialer()
+    const stream = probe.open()
+    probe.hear("WINDOW FIN 1 0")
+    probe.hears()
+    stream.write(new Uint8Array(256 * KiB + 1))
+    probe.muxer.pull(MiB)
+    expect(probe.hears()).toEqual([])
+    expect(probe.hear("WINDOW 1 1")).toEqual(["1 drain"])
+    stream.closeWrite()
+    probe.muxer.pull(MiB)
+    expect(probe.hears()).toEqual(["1 drain"])
+    probe.muxer.tick(0)
+    expect(probe.hears()).toEqual(["1 ended"])
+  })
+
   test("a pull takes whole frames within its room, and says pending once until nothing is left", () => {
     const probe = dialer()
     const stream = probe.open()

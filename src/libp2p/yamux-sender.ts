@@ -105,11 +105,11 @@ export class YamuxSender {
       this.writer.header(frameType.goAway, 0, 0, this.farewell)
       this.farewell = undefined
     }
-    this.told = this.waits() || this.farewell !== undefined || this.moved.length > 0
+    this.told = this.waits() || this.farewell !== undefined
     return this.writer.take()
   }
 
-  /** Streams that went below their mark or sent their FIN: something waits as long as they have not been taken. */
+  /** Streams that went below their mark or sent their FIN, since the last time. */
   takeMoved(): ReadonlyArray<YamuxStream> {
     const { moved } = this
     if (moved.length > 0) this.moved = []

@@ -102,4 +102,13 @@ describe("windows", () => {
     probe.streams.get(3)!.reset()
     expect(probe.hear("DATA SYN 9 40").at(-1)).toBe("9 data 40")
   })
+
+  test("what is used of a stream that is over counts for nothing", () => {
+    const probe = new Probe("listener", { receiveBytesMax: 100 })
+    probe.uses = false
+    probe.hear("DATA SYN 1 50")
+    probe.streams.get(1)!.reset()
+    probe.streams.get(1)!.consumed(50)
+    expect(probe.hear("DATA SYN 3 100", "DATA SYN 5 1").at(-1)).toBe("5 ended StreamResetError")
+  })
 })

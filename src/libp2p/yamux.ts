@@ -107,7 +107,6 @@ class YamuxSession implements Muxer, StreamOwner {
 
   receive(bytes: Uint8Array, now: number): void {
     if (this.over) return
-    this.tellMoved()
     this.pass(now, bytes.length > 0)
     let at = 0
     while (at < bytes.length && !this.over) {
@@ -123,6 +122,7 @@ class YamuxSession implements Muxer, StreamOwner {
   tick(now: number): void {
     if (this.over) return
     this.pass(now, false)
+    if (this.over) return
     const { silenceMsMax, halfClosedMsMax } = this.limits
     if (this.pings.silent(now, silenceMsMax))
       return this.fail(cheapFault("timeout", "TimeoutError", `a ping was not answered for ${silenceMsMax} ms`))
@@ -197,6 +197,8 @@ class YamuxSession implements Muxer, StreamOwner {
   // What came.
 
   private pass(now: number, heard: boolean): void {
+    this.tellMoved()
+    if (this.over) return
     // Where nobody told us the time for so long, the silence was ours.
     const slept = now - this.now > this.limits.silenceMsMax / 2
     this.now = now
