@@ -152,7 +152,7 @@ export const tlsOverLeftover = (socket: PlainSocket, offer: TlsOffer, leftover: 
   return {
     write: (bytes) => {
       if (tls.destroyed) return -1
-
+      if (full) return 0
       full = !tls.write(bytes)
       return bytes.length
     },

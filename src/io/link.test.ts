@@ -1,6 +1,5 @@
 /** Links over real sockets on loopback: what comes, in order; how a dial and a link end; one port for both kinds of IP; TLS beneath. */
 import { afterAll, describe, expect, jest, test } from "bun:test"
-import { createSocket } from "node:dgram"
 import { connect, type Socket as NodeSocket } from "node:net"
 import { connect as tlsConnect } from "node:tls"
 import { concatAll, utf8 } from "../codec/bytes.ts"
@@ -279,6 +278,17 @@ describe("TLS beneath a link", () => {
     return [a, b]
   }
 
+  /** A listener of TLS from the first byte. */
+  const secure = async () => {
+    const b = new Ear()
+    const { at } = await listen((link) => {
+      const handlers = b.take(link)
+      link.upgradeTls(offer("listener"), new Uint8Array(0))
+      return handlers
+    })
+    return { b, at }
+  }
+
   test("stands at both ends with certificate, ALPN and one binding; then bytes go both ways", async () => {
     const [a, b] = await upgraded()
     const [[at], [bt]] = [a.sessions, b.sessions]
@@ -385,12 +395,7 @@ describe("TLS beneath a link", () => {
 
   test("fails with TLS 1.2, and with no protocol in common", async () => {
     for (const peer of [{ maxVersion: "TLSv1.2" as const, ALPNProtocols: ["libp2p"] }, { ALPNProtocols: ["h2"] }]) {
-      const b = new Ear()
-      const { at } = await listen((link) => {
-        const handlers = b.take(link)
-        link.upgradeTls(offer("listener"), new Uint8Array(0))
-        return handlers
-      })
+      const { b, at } = await secure()
       const stranger = tlsConnect({ ...at, ...identity, rejectUnauthorized: false, ...peer })
       stranger.on("error", () => {})
       await b.until(() => b.reasons.length === 1)
@@ -400,12 +405,7 @@ describe("TLS beneath a link", () => {
   })
 
   test("tells that the other side showed no certificate", async () => {
-    const b = new Ear()
-    const { at } = await listen((link) => {
-      const handlers = b.take(link)
-      link.upgradeTls(offer("listener"), new Uint8Array(0))
-      return handlers
-    })
+    const { b, at } = await secure()
     const stranger = tlsConnect({ ...at, rejectUnauthorized: false, ALPNProtocols: ["libp2p"] })
     stranger.on("error", () => {})
     await b.until(() => b.sessions.length === 1)
@@ -500,51 +500,7 @@ describe("TLS beneath a link", () => {
   })
 })
 
-describe("names", () => {
-  test("localhost has addresses; who stops waiting is told so", async () => {
-    expect(await world.resolve("localhost", "A")).toContain("127.0.0.1")
-    const fault = await faultOf(world.resolve("localhost", "A", AbortSignal.abort()))
-    expect([fault.kind, fault.name]).toEqual(["cancelled", "AbortError"])
-  })
-
-  test("TXT texts longer than a piece are joined, and one may stop waiting for a server that is silent", async () => {
-    const server = createSocket("udp4")
-    const asked = Promise.withResolvers<void>()
-    const long = "dnsaddr=/ip4/".padEnd(300, "1")
-    server.on("message", (query, from) => {
-      if (query.includes("silent")) return asked.resolve()
-      const answer = Buffer.from(query.subarray(0, query.indexOf(0, 12) + 5))
-      answer.writeUInt16BE(0x8180, 2)
-      answer.writeUInt16BE(2, 6)
-      answer.writeUInt32BE(0, 8)
-      const record = (...pieces: ReadonlyArray<string>): Buffer => {
-        const text = Buffer.concat(
-          pieces.map((piece) => Buffer.from(String.fromCharCode(piece.length) + piece, "latin1"))
-        )
-        return Buffer.concat([
-          Buffer.from([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60, text.length >> 8, text.length & 255]),
-          text
-        ])
-      }
-      server.send(
-        Buffer.concat([answer, record(long.slice(0, 255), long.slice(255)), record("b")]),
-        from.port,
-        from.address
-      )
-    })
-    await new Promise<void>((resolve) => server.bind(0, "127.0.0.1", resolve))
-    const own = makeBunWorld({ servers: [`127.0.0.1:${server.address().port}`] })
-    expect(await own.resolve("_dnsaddr.cairn.test", "TXT")).toEqual([long, "b"])
-    const controller = new AbortController()
-    const waiting = own.resolve("_dnsaddr.silent.test", "TXT", controller.signal)
-    await asked.promise
-    controller.abort()
-    expect((await faultOf(waiting)).kind).toBe("cancelled")
-    server.close()
-  })
-
-  test("the machine's own addresses hold loopback, and none that needs an interface's name", () => {
-    expect(world.interfaces()).toContain("127.0.0.1")
-    expect(world.interfaces().filter((address) => address.startsWith("fe80"))).toEqual([])
-  })
+test("the machine's own addresses hold loopback, and none that needs an interface's name", () => {
+  expect(world.interfaces()).toContain("127.0.0.1")
+  expect(world.interfaces().filter((address) => address.startsWith("fe80"))).toEqual([])
 })
