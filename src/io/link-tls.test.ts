@@ -1,10 +1,11 @@
 /** TLS beneath a link over real sockets on loopback: both ways to it, and each way in which it does not come about. */
-import { afterAll, describe, expect, test } from "bun:test"
+import { afterAll, describe, expect, jest, test } from "bun:test"
 import { connect, type Socket as NodeSocket } from "node:net"
 import { connect as tlsConnect } from "node:tls"
 import { closeAll, closing, Ear, listen, pair, world } from "../../test/link-ear.ts"
 import { concatAll, utf8 } from "../codec/bytes.ts"
 import { makeCertificate } from "../crypto/certificate.ts"
+import { lingerMsMax } from "../limits.ts"
 
 afterAll(closeAll)
 
@@ -150,6 +151,27 @@ describe("TLS beneath a link", () => {
     expect(b.reasons[0]).toContain("the TLS handshake failed")
     expect(b.reasons[0]).not.toContain("TLS 1.3")
     expect(b.sessions).toEqual([])
+  })
+
+  test("with one who says nothing, or stops in the middle, can be ended at any time", async () => {
+    const clientHello = new Uint8Array([22, 3, 1, 2, 0, 1, 0, 1])
+    for (const [early, later] of [
+      [new Uint8Array(0), undefined],
+      [new Uint8Array(0), clientHello],
+      [clientHello, undefined]
+    ] as const)
+      for (const how of ["terminate", "end"] as const) {
+        const [a, b] = await pair()
+        b.link.upgradeTls(offer("listener"), early.slice())
+        if (later !== undefined) a.link.write(later.slice())
+        await new Promise<void>((resolve) => setImmediate(resolve))
+        jest.useFakeTimers()
+        b.link[how]()
+        jest.advanceTimersByTime(lingerMsMax)
+        jest.useRealTimers()
+        await Promise.all([a.until(() => a.reasons.length === 1), b.until(() => b.reasons.length === 1)])
+        expect([b.sessions, b.heard]).toEqual([[], []])
+      }
   })
 
   test("fails with TLS 1.2, and with no protocol in common", async () => {
