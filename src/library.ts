@@ -17,6 +17,7 @@ import {
   publicKeyFromProtobuf as readPublicKey,
   publicKeyFromRaw as readRawPublicKey
 } from "./libp2p/key.ts"
+import { privateKeyFromFile as readKeyFile } from "./libp2p/key-file.ts"
 import { peerIdFromBytes, peerIdFromText, peerIdOfKey } from "./libp2p/peer-id.ts"
 import type { Datastore } from "./host/datastore.ts"
 
@@ -47,6 +48,8 @@ export const generateKeyPairFromSeed = async (type: "Ed25519", seed: Uint8Array)
   return orThrow(keyFromSeed(seed))
 }
 
+/** The key of a file's bytes: protobuf, its base64, 64 bytes of Ed25519, or PEM. */
+export const privateKeyFromFile = (bytes: Uint8Array): PrivateKey => orThrow(readKeyFile(bytes))
 export const privateKeyFromProtobuf = (bytes: Uint8Array): PrivateKey => orThrow(readPrivateKey(bytes))
 export const publicKeyFromProtobuf = (bytes: Uint8Array): PublicKey => orThrow(readPublicKey(bytes))
 export const publicKeyToProtobuf = (key: PublicKey): Uint8Array => key.protobuf

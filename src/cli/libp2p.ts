@@ -14,7 +14,7 @@ import {
   peerIdFromPrivateKey,
   perf,
   ping,
-  privateKeyFromProtobuf,
+  privateKeyFromFile,
   privateKeyFromRaw,
   privateKeyToProtobuf,
   tls
@@ -26,8 +26,6 @@ import { version } from "./version.ts"
 
 const keyFileBytesMax = 16 * 1024
 const secretMode = 0o600
-/** A key file is the protobuf PrivateKey in base64, as other programs of libp2p keep it; the bytes themselves are read, too. */
-const base64Form = /^[A-Za-z0-9+/]{16,}={0,2}$/
 
 /** Whose host it is: a key file, a node's folder, or, with neither, a key that nobody keeps. */
 export interface Who {
@@ -51,9 +49,7 @@ const readKey = (path: string): PrivateKey => {
   if (!exists(path))
     throw failure("key", "key-missing", `There is no file ${path}.`, `Make one: cairn libp2p id --new ${path}`)
   try {
-    const bytes = readBytes(path, keyFileBytesMax)
-    const text = new TextDecoder().decode(bytes).trim()
-    return privateKeyFromProtobuf(base64Form.test(text) ? Uint8Array.fromBase64(text) : bytes)
+    return privateKeyFromFile(readBytes(path, keyFileBytesMax))
   } catch (error) {
     throw failure("key", "key-malformed", `${path} holds no libp2p key: ${(error as Error).message}.`)
   }

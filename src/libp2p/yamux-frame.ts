@@ -43,8 +43,12 @@ export class HeaderReader {
 const uint32 = (bytes: Uint8Array, at: number): number =>
   ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
 
-/** Bytes that headers and small payloads are written into, one behind the other; then there is a new array of them. */
-const poolBytes = 4_096
+/**
+ * Bytes that headers and small payloads are written into, one behind the other; then there is a new array of them, twice as
+ * long up to the second: an idle session keeps a short one.
+ */
+const poolBytesMin = 64
+const poolBytesMax = 4_096
 /** A payload up to this size is copied behind its header: that is cheaper than a view of it. */
 const copiedBytesMax = 256
 
@@ -106,7 +110,7 @@ export class FrameWriter {
 
   private renew(): void {
     this.closeRun()
-    this.pool = new Uint8Array(poolBytes)
+    this.pool = new Uint8Array(Math.max(poolBytesMin, Math.min(2 * this.pool.length, poolBytesMax)))
     this.from = 0
     this.at = 0
   }

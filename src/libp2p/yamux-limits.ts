@@ -19,9 +19,10 @@ export const yamuxWriteBytesMax = 256 * 1024
 export const yamuxBacklogMax = 256
 /** Streams that the other side has open at a time. Beyond: reset at once. */
 export const yamuxInboundStreamsMax = 1_000
-/** Milliseconds between two pings of ours, and of silence after one until the session ends. */
+/** Milliseconds between two pings of ours. */
 export const yamuxPingMs = 30_000
-export const yamuxSilenceMsMax = 10_000
+/** Milliseconds without a byte after a ping, until the session ends. go has 10 s, too few where a slow link's buffers are full. */
+export const yamuxSilenceMsMax = 30_000
 /** Pings answered at once and in a second. Beyond: not answered. */
 export const yamuxPongBurst = 32
 export const yamuxPongPerSecond = 16

@@ -93,7 +93,7 @@ interface Request {
 type Facts = Readonly<Record<string, unknown>>
 
 /** No command takes longer: the driver's own bound is above this. */
-const commandMs = 60_000
+const commandMs = 30_000
 const many: ProgramOptions = { maxInboundStreams: 4_096, maxOutboundStreams: 4_096 }
 /** A prime, so that a chunk that is lost or told twice is seen whatever sizes frames and windows have. */
 const patternBytes = 65_521
@@ -230,6 +230,8 @@ const watch =
   (told: (ending: Facts) => void) =>
   async (stream: ProgramStream): Promise<void> => {
     let bytes = 0
+    // Who means to reset waits for it: a stream that is reset while its protocol is agreed upon reaches nobody.
+    stream.send(Uint8Array.of(1))
     try {
       for await (const message of stream) for (const piece of pieces(message)) bytes += piece.length
       told({ bytes, how: "end" })
@@ -435,6 +437,7 @@ const dataCommands = (open: Open): Readonly<Record<string, Command>> => {
 const badCommands = (open: Open, ended: (signal: AbortSignal) => Promise<Facts>): Readonly<Record<string, Command>> => ({
   abort: async (asked, signal) => {
     const stream = await open(asked, "/watch/1.0.0", signal)
+    await readerOf(stream).exactly(1)
     await sendPattern(stream, asked.bytes, signal)
     stream.abort(new Error("as asked"))
     return {}
