@@ -434,7 +434,10 @@ const dataCommands = (open: Open): Readonly<Record<string, Command>> => {
   }
 }
 
-const badCommands = (open: Open, ended: (signal: AbortSignal) => Promise<Facts>): Readonly<Record<string, Command>> => ({
+const badCommands = (
+  open: Open,
+  ended: (signal: AbortSignal) => Promise<Facts>
+): Readonly<Record<string, Command>> => ({
   abort: async (asked, signal) => {
     const stream = await open(asked, "/watch/1.0.0", signal)
     await readerOf(stream).exactly(1)
@@ -504,8 +507,8 @@ export const runProgram = async <Address, Id extends ProgramPeerId>(program: Pro
   for await (const line of createInterface({ input: process.stdin })) {
     const asked: Request = JSON.parse(line)
     const began = performance.now()
-    const found = await (commands[asked.do]?.(asked, AbortSignal.timeout(commandMs)) ??
-      Promise.reject(new Error(`no command ${asked.do}`))
+    const found = await (
+      commands[asked.do]?.(asked, AbortSignal.timeout(commandMs)) ?? Promise.reject(new Error(`no command ${asked.do}`))
     ).then(
       (ok) => ({ ok }),
       (error: unknown) => ({ error: error instanceof Error ? `${error.name}: ${error.message}` : String(error) })
