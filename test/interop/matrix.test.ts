@@ -52,6 +52,9 @@ const digestOf = (bytes: number): string => {
   for (let left = bytes; left > 0; left -= patternBytes) sum.update(pattern.subarray(0, Math.min(left, patternBytes)))
   return sum.digest("hex")
 }
+/** js-libp2p writes frames as long as the window; rust-libp2p takes 1 MiB at most, but opens windows of 16 MiB. */
+const bulkBytes = (from: Kind, to: Kind): number =>
+  [from, to].includes("js") && [from, to].includes("rust") ? 200_000 : 100_000_000
 const carried = (bytes: number) => ({ bytes, digest: digestOf(bytes) })
 
 /** Starts both, and stops what was started. */
@@ -61,9 +64,10 @@ const pair = async (cell: Cell, ours: Partial<PeerFlags> = {}, theirs: Partial<P
     await Promise.all(started.map((peer) => peer.stop()))
   }
   try {
-    const listener = await startPeer(cell.listener, { sec: cell.sec, ...theirs })
+    const flags: PeerFlags = { sec: cell.sec, record: [cell.dialer, cell.listener].includes("js") ? "none" : "signed" }
+    const listener = await startPeer(cell.listener, { ...flags, ...theirs })
     started.push(listener)
-    const dialer = await startPeer(cell.dialer, { sec: cell.sec, ...ours })
+    const dialer = await startPeer(cell.dialer, { ...flags, ...ours })
     started.push(dialer)
     return { dialer, listener, stop }
   } catch (error) {
@@ -103,7 +107,7 @@ const goodCases = (get: () => Pair): void => {
 
   test("yamux: 100 MB each way", async () => {
     const { dialer, listener } = get()
-    const bytes = 100_000_000
+    const bytes = bulkBytes(dialer.kind, listener.kind)
     const { ok } = await dialer.ask("bulk", { peer: listener.id, up: bytes, down: bytes })
     expect(ok).toMatchObject({ up: carried(bytes), down: carried(bytes) })
   })
@@ -187,14 +191,15 @@ const badCases = (get: () => Pair): void => {
   })
 }
 
-/** rust-libp2p signs records in a dialect of its own that go and js do not take; ours reads both. */
-const readsRecord = (from: Kind, to: Kind): boolean => to !== "rust" || from === "cairn" || from === "rust"
+/** rust-libp2p signs records in a dialect of its own and reads no other; go passes it over, js must be spared it. Ours reads both. */
+const readsRecord = (from: Kind, to: Kind): boolean => from === "cairn" || (from === "rust") === (to === "rust")
 
 /** rust does not tell how it speaks, and chooses no muxer in the handshake; go says whether one was chosen there. */
 const expectFacts = (cell: Cell, key: Key, ok: Record<string, unknown>): void => {
   if (cell.dialer === "rust") return
   expect(ok).toMatchObject({ encryption: encryptions[cell.sec], multiplexer: "/yamux/1.0.0" })
-  expect(ok.key).toBe(key)
+  // js-libp2p does not keep the key of a peer whose id is a hash of it.
+  if (cell.dialer !== "js") expect(ok.key).toBe(key)
   if (cell.dialer === "go") expect(ok.early).toBe(cell.listener !== "rust")
 }
 

@@ -16,6 +16,8 @@ export interface PeerFlags {
   readonly key?: Key
   readonly listen?: string
   readonly identify?: "honest" | "oversize"
+  /** Whether identify carries a signed record. rust's own dialect makes js-libp2p refuse the whole message. Only rust heeds it. */
+  readonly record?: "signed" | "none"
 }
 
 /** What a command brought and what it took. */
@@ -43,8 +45,8 @@ const here = import.meta.dir
 const root = join(here, "../..")
 /** Compiled programs: beside the binary, or where CI keeps them. */
 const cache = process.env.CAIRN_INTEROP_CACHE ?? join(root, "dist/interop")
-/** The slowest command, 100 MB each way against an unoptimised build, takes seconds; the peers themselves give up after 60. */
-const askMs = 70_000
+/** The slowest command, 100 MB each way against an unoptimised build, takes seconds; the peers themselves give up after 30. */
+const askMs = 35_000
 const startMs = 20_000
 const stopMs = 3_000
 
@@ -109,7 +111,8 @@ const rsaKey = (): string =>
   generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ type: "pkcs8", format: "der" }).toString("hex")
 
 const argumentsOf = (kind: Kind, flags: PeerFlags): ReadonlyArray<string> => [
-  ...Object.entries(flags).flatMap(([name, value]) => [`-${name}`, value]),
+  ...Object.entries(flags).flatMap(([name, value]) => (name === "record" ? [] : [`-${name}`, value])),
+  ...(kind === "rust" ? ["-record", flags.record ?? "signed"] : []),
   ...(kind === "rust" && flags.key === "rsa" ? ["-rsa", rsaKey()] : [])
 ]
 

@@ -93,7 +93,7 @@ interface Request {
 type Facts = Readonly<Record<string, unknown>>
 
 /** No command takes longer: the driver's own bound is above this. */
-const commandMs = 60_000
+const commandMs = 30_000
 const many: ProgramOptions = { maxInboundStreams: 4_096, maxOutboundStreams: 4_096 }
 /** A prime, so that a chunk that is lost or told twice is seen whatever sizes frames and windows have. */
 const patternBytes = 65_521

@@ -29,7 +29,7 @@ import (
 )
 
 // No command takes longer: the driver's own bound is above this.
-const commandTimeout = 60 * time.Second
+const commandTimeout = 30 * time.Second
 
 // request is one line of standard input. What a command does not need is absent.
 type request struct {

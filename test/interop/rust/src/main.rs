@@ -24,7 +24,7 @@ use tokio::{
 
 pub const AGENT: &str = "rust-libp2p/0.57.1";
 /// No command takes longer: the driver's own bound is above this.
-const COMMAND: Duration = Duration::from_secs(60);
+const COMMAND: Duration = Duration::from_secs(30);
 
 #[derive(NetworkBehaviour)]
 pub struct Behaviour {
@@ -80,9 +80,14 @@ fn unhex(text: &str) -> Result<Vec<u8>, std::num::ParseIntError> {
     (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16)).collect()
 }
 
-fn behaviour(key: &identity::Keypair, streams: streams::Behaviour, honest: bool) -> Behaviour {
-    let config = identify::Config::new_with_signed_peer_record("ipfs/0.1.0".into(), key)
-        .with_agent_version(AGENT.into());
+fn behaviour(key: &identity::Keypair, streams: streams::Behaviour, honest: bool, signed: bool) -> Behaviour {
+    let version = "ipfs/0.1.0".to_string();
+    let config = if signed {
+        identify::Config::new_with_signed_peer_record(version, key)
+    } else {
+        identify::Config::new(version, key.public())
+    }
+    .with_agent_version(AGENT.into());
     Behaviour {
         identify: honest.then(|| identify::Behaviour::new(config)).into(),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_millis(200))),
@@ -93,13 +98,14 @@ fn behaviour(key: &identity::Keypair, streams: streams::Behaviour, honest: bool)
 fn swarm_of(flags: &Flags, streams: streams::Behaviour) -> Result<Swarm<Behaviour>, Box<dyn Error>> {
     let key = key_pair(flags)?;
     let honest = flags.get("identify", "honest") == "honest";
+    let signed = flags.get("record", "signed") == "signed";
     let made = SwarmBuilder::with_existing_identity(key).with_tokio();
     let tcp = tcp::Config::default().nodelay(true);
     // The two builders are of different types, so each goes its way to the end.
     macro_rules! finish {
         ($security:expr) => {
             made.with_tcp(tcp, $security, yamux::Config::default)?
-                .with_behaviour(|key| behaviour(key, streams, honest))?
+                .with_behaviour(|key| behaviour(key, streams, honest, signed))?
                 .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
                 .build()
         };

@@ -1,0 +1,44 @@
+/** Our peer, by the public face of the library. The commands: test/interop/README.md. */
+import {
+  createLibp2p,
+  generateKeyPair,
+  identify,
+  identifyPush,
+  multiaddr,
+  noise,
+  peerIdFromString,
+  ping,
+  tcp,
+  tls,
+  yamux
+} from "../../../src/library.ts"
+import { flagsOf, runProgram } from "../program.ts"
+
+const keys = { ed25519: "Ed25519", rsa: "RSA", ecdsa: "ECDSA", secp256k1: "secp256k1" } as const
+const named = <Value>(values: Readonly<Record<string, Value>>, name: string): Value => {
+  const found = values[name]
+  if (found === undefined) throw new Error(`${name} is none of ${Object.keys(values).join(", ")}`)
+  return found
+}
+
+const agent = "cairn/interop"
+const flags = flagsOf(process.argv)
+const host = await createLibp2p({
+  privateKey: await generateKeyPair(named<(typeof keys)[keyof typeof keys]>(keys, flags.key)),
+  addresses: { listen: [...flags.listen] },
+  transports: [tcp()],
+  connectionEncrypters: [named({ noise, tls }, flags.sec)()],
+  streamMuxers: [yamux()],
+  services: { identify: identify(), identifyPush: identifyPush(), ping: ping() },
+  nodeInfo: { userAgent: agent }
+})
+await runProgram({
+  host,
+  agent,
+  address: multiaddr,
+  peerId: peerIdFromString,
+  ping: (peer, signal) => host.services.ping.ping(peer, { signal }),
+  onIdentified: (told) => host.addEventListener("peer:identify", ({ detail }) => told(detail)),
+  oversizeIdentify: flags.identify === "oversize"
+})
+await host.stop()
