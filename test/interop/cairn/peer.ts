@@ -32,6 +32,8 @@ const host = await createLibp2p({
   transports: [tcp()],
   connectionEncrypters: [named({ noise: () => noise({ engine }), tls }, flags.sec)()],
   streamMuxers: [yamux()],
+  // More than the measurement of resident memory connects: nobody is closed meanwhile.
+  connectionManager: { maxConnections: 1_000 },
   services: { identify: identify(), identifyPush: identifyPush(), ping: ping() },
   nodeInfo: { userAgent: agent }
 })
