@@ -258,7 +258,10 @@ class YamuxSession implements Muxer, StreamOwner {
     const stream = this.target
     if (stream === undefined || stream.over) return end
     stream.deliver(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end))
-    if (this.left === 0 && this.finBehind && !stream.over) this.onFin(stream)
+    if (this.left > 0) return end
+    // A stream that is over must not stay for the sake of its last frame.
+    this.target = undefined
+    if (this.finBehind && !stream.over) this.onFin(stream)
     return end
   }
 
