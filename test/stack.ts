@@ -7,7 +7,7 @@ import { Effect, Exit } from "effect"
 import type { ServiceMap, Stream } from "../src/host/api.ts"
 import { createHost, type Host } from "../src/host/host.ts"
 import type { HostInit } from "../src/host/init.ts"
-import { noise } from "../src/host/parts.ts"
+import { type EncrypterFactory, noise, tls } from "../src/host/parts.ts"
 import type { World as LinkWorld } from "../src/host/world.ts"
 import { Libp2pFault } from "../src/libp2p/fault.ts"
 import type { Multiaddr, PrivateKey } from "../src/libp2p/contract.ts"
@@ -31,6 +31,17 @@ export const keyOf = (number: number): PrivateKey => {
   if (key instanceof Libp2pFault) throw key
   keys.set(number, key)
   return key
+}
+
+const certificates = new Map<string, { readonly key: string; readonly cert: string }>()
+/** TLS, with one certificate for an identity as long as this process lives: its P-256 signature takes chance that has no seed. */
+export const playedTls = (): EncrypterFactory => (components) => {
+  const part = tls()(components)
+  const name = `${components.identity.peerId}`
+  if (part._tag !== "Tls") return part
+  const certificate = certificates.get(name) ?? part.certificate()
+  certificates.set(name, certificate)
+  return { ...part, certificate: () => certificate }
 }
 
 export class Stack {

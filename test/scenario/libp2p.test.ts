@@ -1,13 +1,12 @@
 /** Whole hosts over simulated links: all that they say to each other, in bad weather, cut off and restarted, the same again from a seed. */
 import { describe, expect, test } from "bun:test"
-import type { Multiaddr } from "../../src/libp2p/contract.ts"
-import { Libp2pFault } from "../../src/libp2p/fault.ts"
 import { addressUpdateDelayMs } from "../../src/host/address-manager.ts"
+import type { Host } from "../../src/host/host.ts"
 import { identify, identifyPush } from "../../src/host/identify-service.ts"
-import { noise, tls } from "../../src/host/parts.ts"
+import { noise } from "../../src/host/parts.ts"
 import { type PerfOutput, perf } from "../../src/host/perf-service.ts"
 import { ping } from "../../src/host/ping-service.ts"
-import { addressOf, ask, echo, faultOf, play, readAll, type Stack } from "../stack.ts"
+import { addressOf, ask, echo, faultOf, play, playedTls, readAll, type Stack } from "../stack.ts"
 
 const services = { identify: identify(), identifyPush: identifyPush(), ping: ping(), perf: perf() }
 const pattern = (length: number): Uint8Array => new Uint8Array(length).map((_, at) => at % 251)
@@ -56,7 +55,7 @@ const everything = async (stack: Stack, encrypter = noise): Promise<void> => {
 describe("two hosts", () => {
   for (const [name, encrypter] of [
     ["noise", noise],
-    ["tls", tls]
+    ["tls", playedTls]
   ] as const)
     test(`do everything over ${name} in bad weather; a seed gives every byte again, another one others`, () => {
       const run = (seed: number): string => play(seed, (stack) => everything(stack, encrypter))
@@ -64,4 +63,51 @@ describe("two hosts", () => {
       expect(run(1)).toBe(first)
       expect(run(2)).not.toBe(first)
     })
+})
+
+describe("five hosts", () => {
+  /** Who is connected to whom, as each sees it. */
+  const seen = ({ hosts }: Stack): ReadonlyArray<number> => hosts.map((host) => host.getPeers().length)
+
+  const life = async (stack: Stack): Promise<void> => {
+    const init = { services: { identify: identify(), identifyPush: identifyPush(), ping: ping() } }
+    for (let number = 1; number <= 5; number++) await stack.host(init)
+    for (const host of stack.hosts) await host.handle("/echo/1", echo)
+    Object.assign(stack.net.weather, { loss: 0.01, delayMs: 40, shuffle: 0.3 })
+    // All of all, both of each pair at once.
+    await Promise.all(
+      stack.hosts.flatMap((host, at) => [1, 2, 3, 4, 5].filter((to) => to !== at + 1).map((to) => host.dial(addressOf(to))))
+    )
+    await stack.wait(5_000)
+    expect(seen(stack)).toEqual([4, 4, 4, 4, 4])
+    const [a, b, c, d, e] = stack.hosts as [Host, Host, Host, Host, Host]
+    const spoken = async (from: Host, to: Host): Promise<void> => {
+      const said = pattern(20_000)
+      expect(await ask(await from.dialProtocol(to.peerId, "/echo/1"), said)).toEqual(said)
+    }
+    await Promise.all([spoken(a, b), spoken(b, c), spoken(c, d), spoken(d, e), spoken(e, a)])
+    // Two parts: within each all goes on, between them everything is given up in its time.
+    for (const one of ["a", "b"]) for (const other of ["c", "d", "e"]) stack.net.cut(one, other)
+    const across = faultOf(spoken(a, c))
+    await Promise.all([spoken(a, b), spoken(c, d), spoken(e, d)])
+    await stack.wait(130_000)
+    expect((await across).kind).not.toBe("internal")
+    expect(seen(stack)).toEqual([1, 1, 2, 2, 2])
+    for (const one of ["a", "b"]) for (const other of ["c", "d", "e"]) stack.net.mend(one, other)
+    await Promise.all([spoken(a, c), spoken(d, b)])
+    // One breaks off every link, one is started again under its name.
+    for (const other of ["a", "b", "d", "e"]) stack.net.reset("c", other)
+    await stack.wait(1_000)
+    await b.stop()
+    await stack.wait(5_000)
+    expect(b.resources().connections.total).toBe(0)
+    await b.start()
+    await Promise.all([spoken(c, b), spoken(b, e), spoken(a, b)])
+  }
+
+  test("meet, part, meet again; a seed gives every byte again, another one others", () => {
+    const first = play(1, life)
+    expect(play(1, life)).toBe(first)
+    expect(play(2, life)).not.toBe(first)
+  })
 })
