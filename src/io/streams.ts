@@ -3,6 +3,7 @@
  * the key of the other side, before the stream is there; so its wire tells the key, and needs no binding of its own.
  */
 import { Effect } from "effect"
+import { loadAead } from "../crypto/chacha-engine.ts"
 import type { Connection, ConnectionGater, Stream } from "../host/api.ts"
 import { createHost } from "../host/host.ts"
 import { identify, identifyPush } from "../host/identify-service.ts"
@@ -29,6 +30,8 @@ export interface StreamDoor {
   /** Who we are there, base58btc. */
   readonly peerId: string
   readonly protocol: string
+  /** What seals the frames of Noise. */
+  readonly aeadEngine: string
   /** Where we can be dialled, with our peer id. */
   readonly addresses: () => ReadonlyArray<string>
   /** Connections that stand, with a session or without, and by what they are secured. */
@@ -198,6 +201,7 @@ export const streamsIn =
       return {
         peerId: host.peerId.toString(),
         protocol: init.protocol,
+        aeadEngine: loadAead("auto")!.name,
         addresses: () => host.getMultiaddrs().map(String),
         connections: () => host.getConnections(),
         dial: (to, timeoutMs, onDialled) =>
