@@ -68,7 +68,7 @@ export const peerIdFromMultihash = (bytes: Uint8Array): PeerId => orThrow(peerId
 export const sqliteDatastore = async (path: string): Promise<Datastore> => {
   // SQLite is loaded for who wants it.
   const { makeSqliteDatastore } = await import("./store/datastore.ts")
-  return makeSqliteDatastore(path, Date.now)
+  return makeSqliteDatastore(path, makeBunWorld().now)
 }
 
 export { createHost } from "./host/host.ts"
