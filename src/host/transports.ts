@@ -7,7 +7,7 @@ import type { HostEvents, Listener, TypedEventTarget } from "./api.ts"
 import type { TransportManager } from "./components.ts"
 import type { Connections } from "./connections.ts"
 import type { Resources } from "./resources.ts"
-import { type Upgrader, upgrade } from "./upgrade.ts"
+import { type Upgrader, type Upgrading, upgrade } from "./upgrade.ts"
 import type { Link, LinkHandlers, World } from "./world.ts"
 
 export interface TransportsPorts {
@@ -85,8 +85,9 @@ export class Transports implements TransportManager {
       this.failed(remoteAddr, scope instanceof Libp2pFault ? scope : undefined)
       return nothing
     }
-    connections.begun()
-    return upgrade(
+    let upgrading: Upgrading | undefined
+    const settled = connections.begun((fault) => upgrading?.abort(fault))
+    upgrading = upgrade(
       link,
       {
         direction: "inbound",
@@ -94,12 +95,13 @@ export class Transports implements TransportManager {
         expected: undefined,
         scope,
         done: (result) => {
-          connections.settled()
+          settled()
           if (result instanceof Libp2pFault) this.failed(remoteAddr, result)
         }
       },
       upgrader
-    ).handlers
+    )
+    return upgrading.handlers
   }
 
   private failed(remoteAddr: Multiaddr | Libp2pFault, fault: Libp2pFault | undefined): void {
