@@ -51,6 +51,10 @@ class SocketLink implements Link, PipeUser, TlsTop {
     return this.queue.bytes
   }
 
+  taken(): boolean {
+    return this.queue.bytes === 0 && this.pipe.keeps !== true
+  }
+
   pause(): void {
     if (!this.over) this.pipe.pause()
   }
