@@ -51,6 +51,8 @@ export const justifiedMax = 16
 export const finalLinksMax = 1_024
 /** Votes in one message: any certificate goes into one. */
 export const votesPerMessageMax = 2 * authoritiesMax
+/** Streams of the chain's protocol that a peer may have open on one connection: one is a session, another may just be ending. */
+export const chainStreamsMax = 4
 /** Multiaddrs that a node hears on, or tells, by libp2p. More: refused. */
 export const libp2pListenMax = 8
 /** Peers that an operator names as seeds, and hosts or node ids on a list of allowed ones. More: refused. */

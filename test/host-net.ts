@@ -92,11 +92,12 @@ class QueueEnd implements MuxedStream {
   private closing = false
   private said = false
   private over = false
-  /** Nothing arrives while it is true: a link that stalls. */
-  stalled = false
+  /** Nothing arrives while it says true: a link that stalls. */
+  private readonly stalled: () => boolean
 
-  constructor(direction: Direction) {
+  constructor(direction: Direction, stalled: () => boolean) {
     this.direction = direction
+    this.stalled = stalled
   }
 
   readonly buffered = (): number => this.waiting.reduce((sum, { length }) => sum + length, 0)
@@ -121,7 +122,7 @@ class QueueEnd implements MuxedStream {
     queueMicrotask(() => this.other.end(cheapFault("closed", "StreamResetError", "the other side reset the stream")))
   }
   readonly pump = (): void => {
-    while (!this.over && !this.stalled && this.waiting.length > 0 && this.credit > 0) {
+    while (!this.over && !this.stalled() && this.waiting.length > 0 && this.credit > 0) {
       const [first] = this.waiting
       const piece = first!.slice(0, this.credit)
       this.credit -= piece.length
@@ -129,7 +130,7 @@ class QueueEnd implements MuxedStream {
       else this.waiting[0] = first!.subarray(piece.length)
       this.other.handlers?.data(piece)
     }
-    if (this.over || this.stalled || this.waiting.length > 0) return
+    if (this.over || this.stalled() || this.waiting.length > 0) return
     if (this.blocked) {
       this.blocked = false
       this.handlers?.drain()
@@ -196,12 +197,10 @@ export class TestConnection extends Emitter<ConnectionEvents> implements Connect
     if (open.length >= (options.maxOutboundStreams ?? 64))
       return Promise.reject(cheapFault("resource", "TooManyOutboundProtocolStreamsError", "too many streams"))
     this.opened++
-    const ours = new QueueEnd("outbound")
-    const theirs = new QueueEnd("inbound")
+    const ours = new QueueEnd("outbound", () => this.stalled)
+    const theirs = new QueueEnd("inbound", () => this.other.stalled)
     ours.other = theirs
     theirs.other = ours
-    ours.stalled = this.stalled
-    theirs.stalled = this.other.stalled
     this.other.accept(theirs)
     return new Promise((resolve, reject) => {
       const stream: HostStream = this.stream(ours, dialSelect(names), resolve, (fault) => reject(fault))
@@ -249,6 +248,7 @@ export class TestConnection extends Emitter<ConnectionEvents> implements Connect
       }
     })
     this.streams.push(stream)
+    stream.begin()
     return stream
   }
 

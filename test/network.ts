@@ -8,9 +8,11 @@ import type { ChainSpec } from "../src/block/genesis.ts"
 import { makeRules } from "../src/chain/rules.ts"
 import { backupWorld } from "../src/cli/backups.ts"
 import { saveSpec } from "../src/cli/data-folder.ts"
-import { type BackupConfig, defaults, type GossipConfig, type NodeConfig, type PeerPolicy } from "../src/config.ts"
+import { type BackupConfig, defaults, type GossipConfig, type Libp2pConfig, type NodeConfig, type PeerPolicy } from "../src/config.ts"
 import { makeCertificate } from "../src/crypto/certificate.ts"
 import type { CallNode } from "../src/io/call-node.ts"
+import { makeBunWorld } from "../src/io/link.ts"
+import { streamsIn } from "../src/io/streams.ts"
 import { bunTcp } from "../src/io/tcp.ts"
 import { bunUdp } from "../src/io/udp.ts"
 import { startBunThread } from "../src/io/worker.ts"
@@ -24,6 +26,8 @@ export interface TestNode {
   readonly tree: Tree
   readonly store: ChainStore
   readonly endpoint: string
+  /** Its multiaddr, where it hears by libp2p. */
+  readonly address: string
   readonly stop: () => Promise<void>
 }
 
@@ -47,6 +51,8 @@ export interface NodeWish {
   readonly backups?: Partial<BackupConfig>
   /** Undefined: that of nodes where nothing is said. */
   readonly policy?: PeerPolicy
+  /** By what it speaks to peers; undefined: by our own TLS only. */
+  readonly by?: { readonly native?: boolean; readonly libp2p?: Libp2pConfig }
 }
 
 let keys = 200
@@ -68,7 +74,8 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
     http: { host: "127.0.0.1", port: 0, adminToken: undefined, ...wish.http },
     peers: {
       ...{ host, port: 0, advertise: undefined, seeds: wish.seeds ?? [] },
-      ...(wish.policy === undefined ? {} : { policy: wish.policy })
+      ...(wish.policy === undefined ? {} : { policy: wish.policy }),
+      ...wish.by
     },
     httpPeers: wish.nodes,
     gossip: wish.gossip && { ...defaults.gossip, ...plain, ...wish.gossip },
@@ -94,6 +101,7 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
         tcp: bunTcp,
         startThread: startBunThread,
         udp: bunUdp,
+        streams: streamsIn(makeBunWorld),
         ...(wish.nodes === undefined ? {} : { callNode: wish.nodes.callNode })
       },
       facts: {
@@ -113,6 +121,7 @@ export const startNode = async (wish: NodeWish = {}): Promise<TestNode> => {
     tree,
     store,
     endpoint: tree.node.facts.p2pEndpoint!,
+    address: tree.node.facts.libp2p?.addresses()[0] ?? "",
     stop: async () => {
       await Effect.runPromise(tree.stop)
       snapshot.close()

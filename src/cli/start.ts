@@ -25,6 +25,8 @@ import { type HttpAddress, type HttpServer, serveHttp } from "../http/server.ts"
 import { bunCallNode } from "../io/call-node.ts"
 import { bunFetch } from "../io/fetch.ts"
 import { Random } from "../io/random.ts"
+import { makeBunWorld } from "../io/link.ts"
+import { streamsIn } from "../io/streams.ts"
 import { bunTcp } from "../io/tcp.ts"
 import { bunUdp } from "../io/udp.ts"
 import { bindUnix } from "../io/unix.ts"
@@ -293,6 +295,17 @@ const refuseGossip = (recording: Recording | undefined, { gossip }: NodeConfig):
   throw failure("usage", "record-gossip", "--record: what comes by UDP is not recorded.", "Start with --no-gossip.")
 }
 
+/** Nor are links of libp2p: a journal knows what came by our own TLS only. */
+const refuseLibp2p = (recording: Recording | undefined, { peers }: NodeConfig): void => {
+  if (recording === undefined || peers?.libp2p === undefined) return
+  throw failure(
+    "usage",
+    "record-libp2p",
+    "--record: what comes by libp2p is not recorded.",
+    "Start without --libp2p and --libp2p-listen."
+  )
+}
+
 /** Starts the actors, recorded or not. */
 const launch = (options: TreeOptions, recording: Recording | undefined): Effect.Effect<Tree, Failure> =>
   Effect.mapError(recording === undefined ? startTree(options) : startRecorded(options, recording), (fault) =>
@@ -326,6 +339,7 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
       const rules = yield* attempt(() => prepareRules(folder, spec))
       const proposer = yield* attempt(() => {
         refuseGossip(recording, config)
+        refuseLibp2p(recording, config)
         chooseEngine(config.signatureEngine)
         if (compat !== undefined) needModel(rules, compat)
         checkBlockData(rules, config)
@@ -365,7 +379,14 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
               ...(recording === undefined
                 ? { backups: backupWorld({ config, rules, key, httpUrl: url, random }) }
                 : {}),
-              doors: { tcp: bunTcp, startThread: startBunThread, fetch: bunFetch, callNode: bunCallNode, udp: bunUdp },
+              doors: {
+                tcp: bunTcp,
+                startThread: startBunThread,
+                fetch: bunFetch,
+                callNode: bunCallNode,
+                udp: bunUdp,
+                streams: streamsIn(makeBunWorld)
+              },
               facts: {
                 version,
                 prunedTo: store.pruned(),

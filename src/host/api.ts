@@ -10,8 +10,6 @@ export interface AbortOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-// Events
-
 export type EventHandler<E> = ((event: E) => void) | { handleEvent(event: E): void }
 
 /** An EventTarget that knows its events. */
@@ -44,8 +42,6 @@ export interface Logger {
 export interface ComponentLogger {
   forComponent(name: string): Logger
 }
-
-// Streams
 
 export type Direction = "inbound" | "outbound"
 export type StreamStatus = "open" | "closing" | "closed" | "aborted" | "reset"
@@ -137,7 +133,7 @@ export interface NewStreamOptions extends AbortOptions {
   readonly runOnLimitedConnection?: boolean | undefined
   /** False, with one protocol: the stream is given at once, its name goes out with the first bytes. Default: true. */
   readonly negotiateFully?: boolean | undefined
-  readonly onProgress?: ((event: ProgressEvent) => void) | undefined
+  readonly onProgress?: OnProgress | undefined
 }
 
 /** What goes on inside a dial, for those who want to show it: js-libp2p's names. */
@@ -146,7 +142,8 @@ export interface ProgressEvent {
   readonly detail: unknown
 }
 
-// Connections
+/** A method, so that a listener of some of the events is one. */
+export type OnProgress = { listen(event: ProgressEvent): void }["listen"]
 
 export interface ConnectionTimeline extends StreamTimeline {
   upgraded?: number
@@ -216,8 +213,6 @@ export interface ConnectionGater {
   /** True: the address is kept for that peer. The one hook where true is yes, as in js-libp2p. */
   filterMultiaddrForPeer?(peer: PeerId, address: Multiaddr): Verdict
 }
-
-// Protocols
 
 export type StreamHandler = (stream: Stream, connection: Connection) => void | Promise<void>
 
@@ -382,7 +377,7 @@ export interface DialOptions extends AbortOptions {
   readonly requireUnlimitedConnection?: boolean | undefined
   /** Ours: an answer to a connection that is limited is taken for this dial. Default: as there is. */
   readonly runOnLimitedConnection?: boolean | undefined
-  readonly onProgress?: ((event: ProgressEvent) => void) | undefined
+  readonly onProgress?: OnProgress | undefined
 }
 
 export interface DialProtocolOptions extends DialOptions, NewStreamOptions {}
@@ -469,6 +464,8 @@ export interface Libp2p<T extends ServiceMap = ServiceMap> extends Startable, Ty
   readonly services: T
   readonly logger: ComponentLogger
   readonly status: HostStatus
+  start(): Promise<void>
+  stop(): Promise<void>
   isStarted(): boolean
   getMultiaddrs(): Array<Multiaddr>
   getProtocols(): Array<string>

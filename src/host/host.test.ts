@@ -175,7 +175,9 @@ describe("streams", () => {
         return readAll(stream)
       })
     )
-    expect(answers).toEqual(Array.from({ length: 64 }, (_, i) => [0, 1, 2, 3, 4].map((part) => `${i}.${part} `).join("")))
+    expect(answers).toEqual(
+      Array.from({ length: 64 }, (_, i) => [0, 1, 2, 3, 4].map((part) => `${i}.${part} `).join(""))
+    )
     expect(left.resources().streams.total).toBe(0)
   })
 
@@ -363,7 +365,10 @@ describe("the gater", () => {
     const verdict = new Promise<boolean>((resolve) => {
       allow = resolve
     })
-    const { net, left, right, at } = await two({}, { connectionGater: { denyInboundUpgradedConnection: () => verdict } })
+    const { net, left, right, at } = await two(
+      {},
+      { connectionGater: { denyInboundUpgradedConnection: () => verdict } }
+    )
     await right.handle("/echo/1", echo)
     const stream = await left.dialProtocol(at, "/echo/1", { negotiateFully: false })
     stream.send(utf8("early"))
@@ -399,17 +404,19 @@ describe("start", () => {
   test("runs services in the order of their needs, and undoes what it has done when one fails", async () => {
     const net = new MemoryNet()
     const steps: Array<string> = []
-    const service = (name: string, gives: string, needs: ReadonlyArray<string>, fails = false) => () => ({
-      [Symbol.for("@libp2p/service-capabilities")]: [gives],
-      [Symbol.for("@libp2p/service-dependencies")]: needs,
-      start: () => {
-        steps.push(`start ${name}`)
-        if (fails) throw new Error("no")
-      },
-      stop: () => {
-        steps.push(`stop ${name}`)
-      }
-    })
+    const service =
+      (name: string, gives: string, needs: ReadonlyArray<string>, fails = false) =>
+      () => ({
+        [Symbol.for("@libp2p/service-capabilities")]: [gives],
+        [Symbol.for("@libp2p/service-dependencies")]: needs,
+        start: () => {
+          steps.push(`start ${name}`)
+          if (fails) throw new Error("no")
+        },
+        stop: () => {
+          steps.push(`stop ${name}`)
+        }
+      })
     const init = { addresses: { listen: ["/ip4/10.2.2.2/tcp/1"] } }
     const services = { b: service("b", "B", ["A"]), a: service("a", "A", []) }
     const host = createHost({ ...init, services }, net.world("10.2.2.2"))

@@ -25,12 +25,19 @@ import type { KnownAddress, KnownPeer, KnownTag } from "./peer-data.ts"
 const optional = (number: number, value: Uint8Array | undefined): Uint8Array | undefined =>
   value === undefined ? undefined : bytesField(number, value)
 
+const untilOf = (expires: number): Uint8Array | undefined =>
+  expires === Infinity ? undefined : varintField(3, Math.floor(expires))
+
 export const encodePeerRow = (peer: KnownPeer): Uint8Array =>
   message(
     ...peer.addresses.map(({ multiaddr, isCertified, observed }) =>
       bytesField(
         1,
-        message(bytesField(1, multiaddr.bytes), varintField(2, isCertified ? 1 : 0), varintField(3, Math.floor(observed)))
+        message(
+          bytesField(1, multiaddr.bytes),
+          varintField(2, isCertified ? 1 : 0),
+          varintField(3, Math.floor(observed))
+        )
       )
     ),
     ...peer.protocols.map((protocol) => bytesField(2, protocol)),
@@ -38,10 +45,7 @@ export const encodePeerRow = (peer: KnownPeer): Uint8Array =>
     optional(5, peer.envelope),
     ...[...peer.metadata].map(([name, value]) => bytesField(6, message(bytesField(1, name), bytesField(2, value)))),
     ...[...peer.tags].map(([name, { value, expires }]) =>
-      bytesField(
-        7,
-        message(bytesField(1, name), varintField(2, value), expires === Infinity ? undefined : varintField(3, Math.floor(expires)))
-      )
+      bytesField(7, message(bytesField(1, name), varintField(2, value), untilOf(expires)))
     ),
     varintField(8, Math.floor(peer.updated))
   )

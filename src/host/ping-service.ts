@@ -1,5 +1,5 @@
 /** Ping as a service: answers pings, and measures round trips over one stream of a connection that is kept for a while. */
-import { Libp2pFault } from "../libp2p/fault.ts"
+import { cheapFault, Libp2pFault } from "../libp2p/fault.ts"
 import { PingEcho, PingProbe, pingBytes } from "../libp2p/ping.ts"
 import { faultOf, onAbort } from "./abort.ts"
 import type { Connection, DialProtocolOptions, DialTarget, Stream, StreamMessageEvent } from "./api.ts"
@@ -44,6 +44,8 @@ interface Open {
 /** The pings of one connection, one after another over one stream. */
 class PingLine {
   private open: Open | undefined
+  /** Closed by us, and not yet by the other side. */
+  private closing: Stream | undefined
   private last: Promise<unknown> = Promise.resolve()
   private waiting = 0
   private cancelIdle: () => void = () => {}
@@ -76,8 +78,14 @@ class PingLine {
     this.cancelIdle()
     const { stream } = this.open ?? {}
     this.open = undefined
-    this.idle()
-    if (stream === undefined) return
+    if (stream === undefined || stream.status !== "open") {
+      this.idle()
+      return
+    }
+    this.closing = stream
+    stream.addEventListener("close", () => {
+      if (this.open === undefined && this.waiting === 0) this.idle()
+    })
     stream.close().catch(() => undefined)
     // What the other side still says is nobody's; it closes its end when it has seen ours.
     stream.closeRead().catch(() => undefined)
@@ -98,12 +106,15 @@ class PingLine {
     const { open } = this
     if (open === undefined) return undefined
     if (open.stream.status === "open" && this.world.now() - open.openedAt < pingStreamAgeMax) return open
-    open.stream.close().catch(() => undefined)
+    this.closing = open.stream
     this.open = undefined
     return undefined
   }
 
+  /** There is one at a time: what is not quite closed is cut off. */
   private async opened(signal: AbortSignal): Promise<Open> {
+    this.closing?.abort(cheapFault("closed", "StreamAbortedError", "another stream takes its place"))
+    this.closing = undefined
     const stream = await this.newStream(signal)
     this.open = { stream, probe: new PingProbe(), openedAt: this.world.now() }
     return this.open
@@ -112,20 +123,20 @@ class PingLine {
   private once({ stream, probe }: Open, signal: AbortSignal): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>()
     const fail = (fault: Error): void => {
-      stream.abort(fault)
       reject(fault)
+      stream.abort(fault)
     }
     const onMessage = ({ data }: StreamMessageEvent): void => {
       const found = probe.receive(data, this.world.now())
       if (found instanceof Libp2pFault) fail(found)
       else if (found !== undefined) resolve(found)
     }
-    const gone = (): void => reject(new Libp2pFault("closed", "StreamResetError", "the stream of the ping is over"))
+    const gone = (): void => reject(cheapFault("closed", "StreamResetError", "the stream of the ping is over"))
     stream.addEventListener("message", onMessage)
     stream.addEventListener("close", gone)
     stream.addEventListener("remoteCloseWrite", gone)
     const off = onAbort(signal, fail)
-    if (stream.status !== "open") gone()
+    if (stream.status !== "open" || stream.remoteWriteStatus === "closed") gone()
     else if (!signal.aborted) stream.send(probe.start(this.world.random(pingBytes), this.world.now()))
     return promise
       .catch((error: unknown) => {
@@ -145,7 +156,7 @@ class PingLine {
 /** Gives back what comes until the other side is done, or says nothing for too long. */
 const answer = async (stream: Stream, world: World, timeout: number): Promise<void> => {
   const echo = new PingEcho()
-  const late = (): void => stream.abort(new Libp2pFault("timeout", "TimeoutError", "no ping came in time"))
+  const late = (): void => stream.abort(cheapFault("timeout", "TimeoutError", "no ping came in time"))
   let cancel = world.after(timeout, late)
   try {
     for await (const bytes of stream) {

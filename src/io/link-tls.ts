@@ -6,7 +6,7 @@
  */
 import type { Duplex } from "node:stream"
 import type { Link, LinkHandlers } from "../host/world.ts"
-import { type Held, heldHandlers, type Pipe, type PipeUser, type PlainSocket } from "./pipe.ts"
+import { type Held, heldHandlers, type Pipe, type PipeUser, type PlainSocket, reasonOf } from "./pipe.ts"
 import { SendQueue } from "./send-queue.ts"
 
 export type TlsOffer = Parameters<Link["upgradeTls"]>[0]
@@ -78,7 +78,7 @@ export const tlsOverSocket = (socket: PlainSocket, offer: TlsOffer, _: Uint8Arra
   }
   const [raw, tls] = socket.upgradeTLS<Held>(options)
   // It would copy ciphertext for nobody. Sockets of a listener share their handlers, so theirs stay.
-  if (!isServer) raw.reload({ socket: { drain: () => {}, close: heldHandlers.close } })
+  if (!isServer) raw.reload({ socket: { drain: () => {}, close: (_, error) => top.closed(reasonOf(error)) } })
   return tls
 }
 

@@ -3,10 +3,18 @@
  * the key of the other side, before the stream is there; so its wire tells the key, and needs no binding of its own.
  */
 import { Effect } from "effect"
-import { parseMultiaddr } from "../libp2p/multiaddr.ts"
+import type { Connection, ConnectionGater, Stream } from "../host/api.ts"
+import { createHost } from "../host/host.ts"
+import { identify, identifyPush } from "../host/identify-service.ts"
+import { type EncrypterFactory, noise, tls } from "../host/parts.ts"
+import { ping } from "../host/ping-service.ts"
+import type { World } from "../host/world.ts"
+import type { PeerId } from "../libp2p/contract.ts"
+import { toTcpEndpoint } from "../libp2p/address-facts.ts"
 import { Libp2pFault } from "../libp2p/fault.ts"
-import type { Connection, Libp2p, Stream } from "../host/api.ts"
-import { outboundBytesMax } from "../limits.ts"
+import { privateKeyFromRaw } from "../libp2p/key.ts"
+import { parseMultiaddr } from "../libp2p/multiaddr.ts"
+import { chainStreamsMax, lingerMsMax, outboundBytesMax } from "../limits.ts"
 import { TcpFault, type Wire, type WireHandlers } from "./tcp.ts"
 
 export interface StreamWire extends Wire {
@@ -23,6 +31,8 @@ export interface StreamDoor {
   readonly protocol: string
   /** Where we can be dialled, with our peer id. */
   readonly addresses: () => ReadonlyArray<string>
+  /** Connections that stand, with a session or without, and by what they are secured. */
+  readonly connections: () => ReadonlyArray<{ readonly encryption: string; readonly direction: string }>
   /** `to`: a multiaddr that ends in a peer id. */
   readonly dial: (to: string, timeoutMs: number, onStream: OnStream) => Effect.Effect<void, TcpFault>
   readonly close: Effect.Effect<void>
@@ -36,6 +46,8 @@ export interface StreamsInit {
   /** The protocol of the chain. */
   readonly protocol: string
   readonly agent: string
+  /** May who has this key (33 bytes; undefined: one of another sort) have a connection? Undefined: everybody may. */
+  readonly admits?: ((key: Uint8Array | undefined) => boolean) | undefined
 }
 
 /** Opens the door; `onStream` hears what others open. */
@@ -45,14 +57,53 @@ const silent: WireHandlers = { data: () => {}, drained: () => {}, closed: () => 
 
 const message = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-/** The host of `/ip4/10.0.0.1/tcp/…`. */
-const hostOf = ({ remoteAddr }: Connection): string => remoteAddr.getComponents()[0]?.value ?? ""
+/** The host that the link goes to, as text. */
+const hostOf = ({ remoteAddr }: Connection): string => {
+  const at = toTcpEndpoint(remoteAddr)
+  return at instanceof Libp2pFault ? "" : at.host
+}
 
-const wireOf = (stream: Stream, connection: Connection, remoteKey: Uint8Array): StreamWire => ({
-  remoteHost: hostOf(connection),
-  remoteKey,
-  binding: connection.binding,
-  write: (bytes) => {
+/** One stream as a wire. It tells its handlers once that it is over, and is cut off if the peer does not let it end. */
+class ChainStream {
+  handlers = silent
+  readonly wire: StreamWire
+  private readonly stream: Stream
+  private readonly connection: Connection
+  private readonly world: World
+  private cancel = (): void => {}
+
+  constructor(stream: Stream, connection: Connection, remoteKey: Uint8Array, world: World) {
+    this.stream = stream
+    this.connection = connection
+    this.world = world
+    this.wire = {
+      remoteHost: hostOf(connection),
+      remoteKey,
+      binding: connection.binding,
+      write: (bytes) => this.write(bytes),
+      queued: () => stream.writeBufferLength,
+      pause: () => stream.pause(),
+      resume: () => stream.resume(),
+      end: () => this.end(),
+      terminate: () => stream.abort(new Error("ended by us"))
+    }
+    // The session has its own idea of silence.
+    stream.inactivityTimeout = 0
+    stream.maxWriteBufferLength = outboundBytesMax
+    stream.addEventListener("drain", () => this.handlers.drained())
+    // Who says that it writes no more has left; so do we, when what we wrote is out.
+    stream.addEventListener("remoteCloseWrite", () => this.end())
+    stream.addEventListener("close", ({ error }) => this.over(error?.message ?? "closed by the peer"))
+  }
+
+  hear(handlers: WireHandlers): void {
+    this.handlers = handlers
+    // A listener takes what has come meanwhile.
+    this.stream.addEventListener("message", ({ data }) => handlers.data(data))
+  }
+
+  private write(bytes: Uint8Array): boolean {
+    const { stream } = this
     if (stream.writeStatus !== "writable") return false
     if (stream.writeBufferLength + bytes.length > outboundBytesMax) {
       stream.abort(new Error("the peer reads too slowly"))
@@ -60,58 +111,105 @@ const wireOf = (stream: Stream, connection: Connection, remoteKey: Uint8Array): 
     }
     stream.send(bytes)
     return true
-  },
-  queued: () => stream.writeBufferLength,
-  pause: () => stream.pause(),
-  resume: () => stream.resume(),
-  end: () => void stream.close().catch(() => stream.abort(new Error("ended by us"))),
-  terminate: () => stream.abort(new Error("ended by us"))
-})
+  }
 
-/** Gives a stream to the node. One whose peer has another sort of key than nodes have is reset. */
-const open = (stream: Stream, connection: Connection, onStream: OnStream): void => {
-  const key = connection.remotePeer.publicKey
-  if (key?.type !== "secp256k1") return stream.abort(new Error("a node's key is secp256k1"))
-  let handlers = silent
-  stream.maxWriteBufferLength = outboundBytesMax
-  stream.addEventListener("message", ({ data }) => handlers.data(data))
-  stream.addEventListener("drain", () => handlers.drained())
-  // Who says that it writes no more has left; so do we, when what we wrote is out.
-  stream.addEventListener("remoteCloseWrite", () => void stream.close().catch(() => {}))
-  stream.addEventListener("close", ({ error }) => handlers.closed(error?.message ?? "closed by the peer"))
-  handlers = onStream(wireOf(stream, connection, key.raw))
+  private end(): void {
+    const { stream } = this
+    if (stream.writeStatus !== "writable") return
+    const late = new Error("the peer did not close in time")
+    this.cancel = this.world.after(lingerMsMax, () => stream.abort(late))
+    stream.close().catch(() => {})
+  }
+
+  /** A connection that was there for a session goes with it. */
+  private over(reason: string): void {
+    this.cancel()
+    this.handlers.closed(reason)
+    const { protocol } = this.stream
+    if (this.connection.streams.some((other) => other !== this.stream && other.protocol === protocol)) return
+    this.connection.close().catch(() => {})
+  }
 }
 
-/** The door over a host that `make` makes and starts. */
-export const streamsOver =
-  (make: (init: StreamsInit) => Promise<Libp2p>): Streams =>
+/** Gives a stream to the node. One whose peer has another sort of key than nodes have is reset. */
+const open = (stream: Stream, connection: Connection, world: World, onStream: OnStream): void => {
+  const key = connection.remotePeer.publicKey
+  if (key?.type !== "secp256k1") return stream.abort(new Error("a node's key is secp256k1"))
+  const chain = new ChainStream(stream, connection, key.raw, world)
+  chain.hear(onStream(chain.wire))
+}
+
+/** Who has no business here gets no further than to say who it is. */
+const gaterOf = ({ admits }: StreamsInit): ConnectionGater => {
+  const denies = ({ publicKey }: PeerId): boolean =>
+    !(admits?.(publicKey?.type === "secp256k1" ? publicKey.raw : undefined) ?? true)
+  return { denyInboundEncryptedConnection: denies, denyOutboundEncryptedConnection: denies }
+}
+
+const makeHost = (init: StreamsInit, world: World, security: Security) => {
+  const { secret, listen, announce, agent } = init
+  const privateKey = privateKeyFromRaw("secp256k1", secret)
+  if (privateKey instanceof Libp2pFault) throw privateKey
+  const [name = agent, version = ""] = agent.split("/")
+  return createHost(
+    {
+      privateKey,
+      addresses: { listen, announce },
+      connectionEncrypters: security,
+      connectionGater: gaterOf(init),
+      nodeInfo: { name, version, userAgent: agent },
+      services: { identify: identify(), identifyPush: identifyPush(), ping: ping() }
+    },
+    world
+  )
+}
+
+type Security = ReadonlyArray<EncrypterFactory>
+
+/** What to say when a dial fails: the fault in words. */
+const dialFault = (to: string, error: unknown): TcpFault =>
+  new TcpFault({ code: "dial-failed", message: `${to}: ${message(error)}` })
+
+/**
+ * The door over a libp2p host in a world. `security`: in our order; between our own nodes TLS is several times as fast, and
+ * everyone speaks Noise.
+ */
+export const streamsIn =
+  (makeWorld: () => World, security: Security = [tls(), noise()]): Streams =>
   (init, onStream) =>
     Effect.gen(function* () {
+      const world = makeWorld()
       const host = yield* Effect.tryPromise({
-        try: () => make(init),
+        try: async () => {
+          const made = makeHost(init, world, security)
+          const options = { maxInboundStreams: chainStreamsMax }
+          await made.handle(init.protocol, (stream, connection) => open(stream, connection, world, onStream), options)
+          await made.start()
+          return made
+        },
         catch: (error) => new TcpFault({ code: "listen-failed", message: message(error) })
       })
-      const handle = host.handle(init.protocol, (stream, connection) => open(stream, connection, onStream))
-      yield* Effect.promise(() => handle)
+      const reach = async (to: string, onDialled: OnStream, signal: AbortSignal): Promise<void> => {
+        const address = parseMultiaddr(to)
+        if (address instanceof Libp2pFault) throw address
+        const connection = await host.dial(address, { signal })
+        open(await connection.newStream(init.protocol, { signal }), connection, world, onDialled)
+      }
       return {
         peerId: host.peerId.toString(),
         protocol: init.protocol,
         addresses: () => host.getMultiaddrs().map(String),
+        connections: () => host.getConnections(),
         dial: (to, timeoutMs, onDialled) =>
           Effect.tryPromise({
-            try: async (signal) => {
-              const address = parseMultiaddr(to)
-              if (address instanceof Libp2pFault) throw address
-              const connection = await host.dial(address, { signal })
-              open(await connection.newStream(init.protocol, { signal }), connection, onDialled)
-            },
-            catch: (error) => new TcpFault({ code: "dial-failed", message: `${to}: ${message(error)}` })
+            try: (signal) => reach(to, onDialled, signal),
+            catch: (error) => dialFault(to, error)
           }).pipe(
             Effect.timeoutOrElse({
               duration: timeoutMs,
-              orElse: () => Effect.fail(new TcpFault({ code: "dial-failed", message: `${to}: no answer in time` }))
+              orElse: () => Effect.fail(dialFault(to, "no answer in time"))
             })
           ),
-        close: Effect.promise(async () => host.stop())
+        close: Effect.promise(() => host.stop())
       }
     })

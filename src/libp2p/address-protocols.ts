@@ -52,6 +52,12 @@ const numberOf = (length: number) => (text: string) => {
   return Uint8Array.fromHex(value.toString(16).padStart(2 * length, "0"))
 }
 const number = (length: number): ValueForm => form(numberOf(length), (bytes) => bigEndian(bytes).toString())
+/** The same in two bytes, as most numbers are. */
+const portOf = (text: string): Uint8Array | undefined => {
+  const value = decimal.test(text) ? Number(text) : undefined
+  return value === undefined || value > 0xffff ? undefined : Uint8Array.of(value >> 8, value & 0xff)
+}
+const port = form(portOf, (bytes) => String(bytes[0]! * 256 + bytes[1]!))
 
 const mapped = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff)
 const isMapped = (bytes: Uint8Array): boolean => mapped.every((byte, i) => bytes[i] === byte)
@@ -155,7 +161,6 @@ const fromBase32 = (own: string): Uint8Array | undefined => {
 }
 const toBase32 = (bytes: Uint8Array): string => encodeBase("base32", bytes)
 
-const portOf = numberOf(2)
 /** A Tor address of `length` bytes and a port that is not 0. */
 const onion = (length: number): ValueForm =>
   form(
@@ -200,8 +205,8 @@ const entry = (code: number, name: string, size = 0, own: ValueForm = nothing, i
 /** All that we know, by code. */
 export const addressProtocols: ReadonlyArray<AddressProtocol> = [
   entry(4, "ip4", 4, ip4),
-  entry(6, "tcp", 2, number(2)),
-  entry(33, "dccp", 2, number(2)),
+  entry(6, "tcp", 2, port),
+  entry(33, "dccp", 2, port),
   entry(41, "ip6", 16, ip6),
   entry(42, "ip6zone", -1, segment),
   entry(43, "ipcidr", 1, number(1)),
@@ -209,8 +214,8 @@ export const addressProtocols: ReadonlyArray<AddressProtocol> = [
   entry(54, "dns4", -1, dns),
   entry(55, "dns6", -1, dns),
   entry(56, "dnsaddr", -1, dns),
-  entry(132, "sctp", 2, number(2)),
-  entry(273, "udp", 2, number(2)),
+  entry(132, "sctp", 2, port),
+  entry(273, "udp", 2, port),
   entry(275, "p2p-webrtc-star"),
   entry(276, "p2p-webrtc-direct"),
   entry(277, "p2p-stardust"),

@@ -72,6 +72,48 @@ const bitCodec = (base: Base, alphabet: string, width: number): Codec => {
   return { encode, decode }
 }
 
+/** Digits, the first one leading, as limbs of `width` digits: so many times fewer, and the work falls with the square. */
+const packed = (digits: ArrayLike<number>, radix: number, width: number): ReadonlyArray<number> => {
+  const limbs: Array<number> = []
+  let limb = 0
+  for (let i = 0; i < digits.length; i++) {
+    limb = limb * radix + digits[i]!
+    if ((digits.length - 1 - i) % width !== 0) continue
+    limbs.push(limb)
+    limb = 0
+  }
+  return limbs
+}
+
+/** The digits of limbs, least first both, without zeros before the number. */
+const unpacked = (limbs: ReadonlyArray<number>, radix: number, width: number): Array<number> => {
+  const digits: Array<number> = []
+  for (const limb of limbs)
+    for (let i = 0, rest = limb; i < width; i++) {
+      const more = Math.floor(rest / radix)
+      digits.push(rest - more * radix)
+      rest = more
+    }
+  while (digits.at(-1) === 0) digits.pop()
+  return digits
+}
+
+/** Limbs, the first one leading, in another radix, least first. The product of both radixes is below 2^52. */
+const convert = (limbs: ReadonlyArray<number>, from: number, to: number): ReadonlyArray<number> => {
+  const out: Array<number> = []
+  for (const limb of limbs) {
+    let carry = limb
+    for (let i = 0; i < out.length; i++) {
+      const sum = out[i]! * from + carry
+      // Below 2^52 the quotient is never rounded up to a whole one, and this is cheaper than a remainder.
+      carry = Math.floor(sum / to)
+      out[i] = sum - carry * to
+    }
+    for (; carry > 0; carry = Math.floor(carry / to)) out.push(carry % to)
+  }
+  return out
+}
+
 /** The bytes are one large number; each zero byte before it is one first letter of the alphabet. */
 const numberCodec = (base: Base, alphabet: string): Codec => {
   const radix = alphabet.length
@@ -81,32 +123,20 @@ const numberCodec = (base: Base, alphabet: string): Codec => {
     while (count < items.length && items[count] === zero) count++
     return count
   }
-  /** The digits of `digits` in another radix, least first. */
-  const convert = (digits: Iterable<number>, from: number, to: number): Array<number> => {
-    const out: Array<number> = []
-    for (const digit of digits) {
-      let carry = digit
-      for (let i = 0; i < out.length; i++) {
-        carry += out[i]! * from
-        out[i] = carry % to
-        carry = Math.floor(carry / to)
-      }
-      for (; carry > 0; carry = Math.floor(carry / to)) out.push(carry % to)
-    }
-    return out
-  }
+  const limbRadix = radix ** 4
   const encode = (bytes: Uint8Array): string => {
     let text = alphabet[0]!.repeat(zerosOf(bytes, 0))
-    const digits = convert(bytes, 256, radix)
+    const digits = unpacked(convert(packed(bytes, 256, 3), 2 ** 24, limbRadix), radix, 4)
     for (let i = digits.length - 1; i >= 0; i--) text += alphabet[digits[i]!]
     return text
   }
   const decode = (text: string): Uint8Array | Libp2pFault => {
     if (text.length > numberTextMax) return wrong(base, `more than ${numberTextMax} characters`)
-    const digits = Int8Array.from(text, (character) => values[character.charCodeAt(0)] ?? -1)
+    const digits = new Int8Array(text.length)
+    for (let i = 0; i < text.length; i++) digits[i] = values[text.charCodeAt(i)] ?? -1
     if (digits.includes(-1)) return wrong(base, "a character is not of its alphabet")
-    const bytes = convert(digits, radix, 256)
-    const zeros = zerosOf(text, alphabet[0]!)
+    const bytes = unpacked(convert(packed(digits, radix, 4), limbRadix, 2 ** 24), 256, 3)
+    const zeros = zerosOf(digits, 0)
     const out = new Uint8Array(zeros + bytes.length)
     out.set(bytes.reverse(), zeros)
     return out

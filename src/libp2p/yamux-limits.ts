@@ -9,8 +9,6 @@ export const yamuxWindowBytesMax = 16 * 1024 * 1024
 export const yamuxReceiveBytesMax = 64 * 1024 * 1024
 /** Bytes by which the windows of one connection may exceed what each has by right. Beyond: they grow no more. */
 export const yamuxGrowthBytesMax = yamuxReceiveBytesMax / 2
-/** Payload of a DATA frame that is read, as rust has it. A longer one ends the session at its header. */
-export const yamuxDataBytesMax = 1024 * 1024
 /** Bytes of a frame that we send, header and all: no stream waits longer for its turn. */
 export const yamuxFrameBytesMax = 64 * 1024
 /** Bytes written to a stream that wait; above it `write` says so, and at half of it `drain` comes. */
@@ -19,9 +17,10 @@ export const yamuxWriteBytesMax = 256 * 1024
 export const yamuxBacklogMax = 256
 /** Streams that the other side has open at a time. Beyond: reset at once. */
 export const yamuxInboundStreamsMax = 1_000
-/** Milliseconds between two pings of ours, and of silence after one until the session ends. */
+/** Milliseconds between two pings of ours. */
 export const yamuxPingMs = 30_000
-export const yamuxSilenceMsMax = 10_000
+/** Milliseconds without a byte after a ping, until the session ends. go has 10 s, too few where a slow link's buffers are full. */
+export const yamuxSilenceMsMax = 30_000
 /** Pings answered at once and in a second. Beyond: not answered. */
 export const yamuxPongBurst = 32
 export const yamuxPongPerSecond = 16
@@ -33,7 +32,7 @@ export const yamuxControlFramesMax = 1_024
  * Bytes of frames that mean nothing here, at once and in a second: for streams that are over or never were, pings beyond
  * the rate, changes of nothing. What a peer may have sent before it heard of a reset is not counted. Beyond: the session ends.
  */
-export const yamuxStrayBytesMax = 2 * yamuxDataBytesMax
+export const yamuxStrayBytesMax = 2 * 1024 * 1024
 export const yamuxStrayBytesPerSecond = 64 * 1024
 /** What a stream costs of these that we refuse or that its opener resets: some 4,000 at once, 128 a second. */
 export const yamuxRefusalBytes = 512

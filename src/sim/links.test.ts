@@ -178,6 +178,19 @@ describe("TLS as it is played", () => {
       })
   })
 
+  test("gives what came behind the hello to whoever is above", () => {
+    play(1, async (stage) => {
+      const [a, b] = await meet(stage)
+      a.link.upgradeTls(offer("dialer", "libp2p"), new Uint8Array(0))
+      await stage.wait(1_000)
+      const hello = concatAll(b.heard.splice(0))
+      b.link.upgradeTls(offer("listener", "libp2p"), concatAll([hello, utf8("more")]))
+      await stage.wait(1_000)
+      expect([a.sessions.length, b.sessions.length]).toEqual([1, 1])
+      expect(b.bytes).toEqual(utf8("more"))
+    })
+  })
+
   test("breaks off without a protocol in common, and with who speaks no TLS", () => {
     play(1, async (stage) => {
       const [a, b] = await meet(stage)

@@ -88,6 +88,7 @@ describe.each([
 
   test("a row with a time to live is there until it has passed, and a later put without one stays", () => {
     const store = fresh()
+    clock.now = 1_000.25
     store.put("/short", utf8("s"), { ttl: 10 })
     store.put("/kept", utf8("k"), { ttl: 10 })
     store.put("/kept", utf8("k"))
@@ -195,6 +196,16 @@ describe("a datastore in a file", () => {
     const late = makeSqliteDatastore(path, () => 100)
     expect(late.query()).toEqual([{ key: "/a", value: utf8("kept") }])
     late.close()
+  })
+
+  test("that fails in the middle of a batch has nothing of it", () => {
+    const store = makeSqliteDatastore(":memory:", () => 0)
+    const changes = [
+      { key: "/a", value: utf8("a") },
+      { key: "/b", value: {} as unknown as Uint8Array }
+    ]
+    expect(faultOf(() => store.batch(changes)).kind).toBe("io")
+    expect(store.query()).toEqual([])
   })
 
   test("that is something else, or cannot be made, is a fault of the world", () => {

@@ -55,10 +55,12 @@ const statements = (db: Database) => ({
 })
 
 /**
- * A datastore at `path`, made if it is not there; ":memory:" is one of its own. `now`: milliseconds since 1970, as rows that run out
+ * A datastore at `path`, made if it is not there; ":memory:" is one of its own. `clock`: milliseconds since 1970, as rows that run out
  * are kept across a restart. Throws a Libp2pFault of kind `io` if the file cannot be used. One process at a time writes it.
  */
-export const makeSqliteDatastore = guarded((path: string, now: () => number): Datastore => {
+export const makeSqliteDatastore = guarded((path: string, clock: () => number): Datastore => {
+  // A clock may tell fractions; a row has whole milliseconds.
+  const now = (): number => Math.floor(clock())
   let db: Database | undefined = openDatabase(path, schema)
   const sql = statements(db)
   const open = (): Database => {

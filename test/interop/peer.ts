@@ -110,7 +110,9 @@ export const prepare = (kind: Kind): Promise<Prepared> => {
 
 /** rust-libp2p makes no RSA keys itself. */
 const rsaKey = (): string =>
-  generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ type: "pkcs8", format: "der" }).toString("hex")
+  generateKeyPairSync("rsa", { modulusLength: 2048 })
+    .privateKey.export({ type: "pkcs8", format: "der" })
+    .toString("hex")
 
 const argumentsOf = (kind: Kind, flags: PeerFlags): ReadonlyArray<string> => [
   ...Object.entries(flags).flatMap(([name, value]) => (name === "record" ? [] : [`-${name}`, value])),

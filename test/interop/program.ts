@@ -232,6 +232,8 @@ const watch =
   (told: (ending: Facts) => void) =>
   async (stream: ProgramStream): Promise<void> => {
     let bytes = 0
+    // Who means to reset waits for it: a stream that is reset while its protocol is agreed upon reaches nobody.
+    stream.send(Uint8Array.of(1))
     try {
       for await (const message of stream) for (const piece of pieces(message)) bytes += piece.length
       told({ bytes, how: "end" })
@@ -438,9 +440,13 @@ const dataCommands = (open: Open): Readonly<Record<string, Command>> => {
   }
 }
 
-const badCommands = (open: Open, ended: (signal: AbortSignal) => Promise<Facts>): Readonly<Record<string, Command>> => ({
+const badCommands = (
+  open: Open,
+  ended: (signal: AbortSignal) => Promise<Facts>
+): Readonly<Record<string, Command>> => ({
   abort: async (asked, signal) => {
     const stream = await open(asked, "/watch/1.0.0", signal)
+    await readerOf(stream).exactly(1)
     await sendPattern(stream, asked.bytes, signal)
     stream.abort(new Error("as asked"))
     return {}
@@ -507,8 +513,8 @@ export const runProgram = async <Address, Id extends ProgramPeerId>(program: Pro
   for await (const line of createInterface({ input: process.stdin })) {
     const asked: Request = JSON.parse(line)
     const began = performance.now()
-    const found = await (commands[asked.do]?.(asked, AbortSignal.timeout(commandMs)) ??
-      Promise.reject(new Error(`no command ${asked.do}`))
+    const found = await (
+      commands[asked.do]?.(asked, AbortSignal.timeout(commandMs)) ?? Promise.reject(new Error(`no command ${asked.do}`))
     ).then(
       (ok) => ({ ok }),
       (error: unknown) => ({ error: error instanceof Error ? `${error.name}: ${error.message}` : String(error) })

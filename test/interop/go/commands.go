@@ -288,6 +288,9 @@ func abortOurs(self *node, ctx context.Context, asked request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := io.ReadFull(stream, make([]byte, 1)); err != nil {
+		return nil, err
+	}
 	if err := writePattern(stream, asked.Bytes); err != nil {
 		return nil, err
 	}
