@@ -154,6 +154,7 @@ export const tlsOverLeftover = (socket: PlainSocket, offer: TlsOffer, leftover: 
     top.writable()
   })
   return {
+    keeps: true,
     write: (bytes) => {
       if (tls.destroyed) return -1
       if (full) return 0

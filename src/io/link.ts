@@ -51,6 +51,10 @@ class SocketLink implements Link, PipeUser, TlsTop {
     return this.queue.bytes
   }
 
+  taken(): boolean {
+    return this.queue.bytes === 0 && this.pipe.keeps !== true
+  }
+
   pause(): void {
     if (!this.over) this.pipe.pause()
   }
@@ -208,8 +212,9 @@ class Dials {
 export const makeBunWorld = (names: NamesOptions = {}): World => {
   const accepted = new Accepted(acceptedLinksMax)
   const dials = new Dials()
+  const { timeOrigin } = performance
   return {
-    now: () => performance.timeOrigin + performance.now(),
+    now: () => timeOrigin + performance.now(),
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     after: (ms, run) => {
       const timer = setTimeout(run, ms)
