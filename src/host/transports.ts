@@ -36,14 +36,13 @@ export class Transports implements TransportManager {
     return [...this.listeners]
   }
 
-  /** Listens on all of them. When one fails, those that stood are closed again, and ListenError is thrown. */
+  /** Listens on all of them. Throws ListenError at the first that fails; `close` frees those before it. */
   async listen(addresses: ReadonlyArray<Multiaddr>): Promise<void> {
     for (const address of addresses) {
       try {
         await this.listenOn(address)
       } catch (error) {
         const cause = faultOf(error, `listening on ${address}`)
-        await this.close()
         const message = `${address}: ${cause.message}`
         throw new Libp2pFault(cause.kind, "ListenError", message, { address: `${address}` }, { cause })
       }

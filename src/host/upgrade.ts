@@ -117,10 +117,7 @@ class Upgrade {
       data: (bytes) => this.machine.receive(bytes, now()),
       drained: () => this.flush(),
       secured: (session) => this.machine.secured(session, now()),
-      closed: (reason) => {
-        if (this.connection === undefined) this.machine.lost(reason)
-        else this.connection.linkGone(reason)
-      }
+      closed: (reason) => this.machine.lost(reason)
     }
   }
 
