@@ -3,10 +3,10 @@
  * its many packages; what fails throws, or rejects with, a Libp2pFault.
  */
 import type { AeadName } from "./crypto/chacha.ts"
-import { loadAead } from "./crypto/chacha-engine.ts"
 import { useFastestEngine } from "./crypto/native.ts"
 import { engine, type SignatureEngine } from "./crypto/signature.ts"
 import { createHost, type Host } from "./host/host.ts"
+import { noiseEngine } from "./host/parts.ts"
 import type { ServiceMap } from "./host/api.ts"
 import type { HostInit } from "./host/init.ts"
 import { componentLogger } from "./host/log.ts"
@@ -36,7 +36,7 @@ const orThrow = <T>(value: T | Libp2pFault): T => {
  */
 export const engines = (): { readonly aead: AeadName; readonly secp256k1: SignatureEngine["name"] } => {
   useFastestEngine()
-  return { aead: loadAead("auto")!.name, secp256k1: engine().name }
+  return { aead: noiseEngine(), secp256k1: engine().name }
 }
 
 /** A host over Bun's sockets, started unless `start` is false. */

@@ -3,11 +3,10 @@
  * the key of the other side, before the stream is there; so its wire tells the key, and needs no binding of its own.
  */
 import { Effect } from "effect"
-import { loadAead } from "../crypto/chacha-engine.ts"
 import type { Connection, ConnectionGater, Stream } from "../host/api.ts"
 import { createHost } from "../host/host.ts"
 import { identify, identifyPush } from "../host/identify-service.ts"
-import { type EncrypterFactory, noise, tls } from "../host/parts.ts"
+import { type EncrypterFactory, noise, noiseEngine, tls } from "../host/parts.ts"
 import { ping } from "../host/ping-service.ts"
 import type { World } from "../host/world.ts"
 import type { PeerId } from "../libp2p/contract.ts"
@@ -201,7 +200,7 @@ export const streamsIn =
       return {
         peerId: host.peerId.toString(),
         protocol: init.protocol,
-        aeadEngine: loadAead("auto")!.name,
+        aeadEngine: noiseEngine(),
         addresses: () => host.getMultiaddrs().map(String),
         connections: () => host.getConnections(),
         dial: (to, timeoutMs, onDialled) =>
