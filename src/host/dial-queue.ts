@@ -166,7 +166,7 @@ export class DialQueue {
       status: "queued"
     }
     this.jobs.add(job)
-    this.world.soon(() => this.next())
+    this.next()
     return job
   }
 

@@ -96,6 +96,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
   private readonly runner: ServiceRunner
   private readonly ticker: Ticker
   private untick: Cancel | undefined
+  private readonly underway: Upgrader["underway"] = new Set()
   private made = 0
 
   constructor(init: HostInit<T>, world: World) {
@@ -180,6 +181,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
         closed: (connection) => this.connections.remove(connection)
       },
       nextId: () => `${++this.made}`,
+      underway: this.underway,
       opened: (connection) => this.opened(connection)
     }
   }
@@ -269,9 +271,11 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
 
   private async shut(): Promise<void> {
     this.reconnects.stop()
-    this.dials.stop(new Libp2pFault("cancelled", "AbortError", "the host stops"))
+    const stops = new Libp2pFault("cancelled", "AbortError", "the host stops")
+    this.dials.stop(stops)
     await this.runner.stop((error) => this.failed("stopping a service", error))
     await this.transports.close()
+    for (const upgrading of this.underway) upgrading.abort(stops)
     await Promise.all(this.connections.of().map((connection) => connection.close()))
     this.addresses.stop()
     this.peerStore.stop()

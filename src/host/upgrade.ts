@@ -29,6 +29,8 @@ export interface Upgrader {
   readonly ticker: Ticker
   readonly owner: ConnectionOwner
   readonly nextId: () => string
+  /** Those whose connection does not stand yet: called off when the host stops. */
+  readonly underway: Set<Pick<Upgrading, "abort">>
   /** A connection stands; the host keeps it. A fault: it must not. */
   readonly opened: (connection: HostConnection) => Libp2pFault | undefined
 }
@@ -46,6 +48,7 @@ export interface UpgradeInit {
 /** An upgrade that can be called off. */
 export interface Upgrading {
   readonly handlers: LinkHandlers
+  /** Nothing, once the connection stands or has come to nothing. */
   readonly abort: (fault: Libp2pFault) => void
 }
 
@@ -93,6 +96,7 @@ class Upgrade {
     const { world } = this.upgrader.owner
     return {
       write: (bytes) => this.link.write(bytes),
+      taken: () => this.link.taken?.() ?? false,
       queued: () => this.link.queued(),
       wake: () => world.soon(() => this.flush()),
       upgradeTls: (offer, leftover) => this.link.upgradeTls(offer, leftover),
@@ -114,10 +118,7 @@ class Upgrade {
       data: (bytes) => this.machine.receive(bytes, now()),
       drained: () => this.flush(),
       secured: (session) => this.machine.secured(session, now()),
-      closed: (reason) => {
-        if (this.connection === undefined) this.machine.lost(reason)
-        else this.connection.linkGone(reason)
-      }
+      closed: (reason) => this.machine.lost(reason)
     }
   }
 
@@ -128,8 +129,9 @@ class Upgrade {
 
   /** The link stands: the gater is asked, then the handshake begins. Until then nothing is read. */
   begin(): void {
-    const { gater, owner } = this.upgrader
+    const { gater, owner, underway } = this.upgrader
     const { expected, direction } = this.init
+    underway.add(this)
     this.link.pause()
     const ask =
       direction === "inbound"
@@ -153,7 +155,7 @@ class Upgrade {
   }
 
   abort(fault: Libp2pFault): void {
-    if (this.over) return
+    if (this.over || this.settled) return
     this.machine.close(fault)
     // A machine that never began has nothing to end.
     this.ended(fault)
@@ -222,6 +224,7 @@ class Upgrade {
   private settle(result: HostConnection | Libp2pFault): void {
     if (this.settled) return
     this.settled = true
+    this.upgrader.underway.delete(this)
     this.init.done(result)
   }
 
@@ -240,5 +243,5 @@ class Upgrade {
 export const upgrade = (link: Link, init: UpgradeInit, upgrader: Upgrader): Upgrading => {
   const upgrading = new Upgrade(link, init, upgrader)
   upgrading.begin()
-  return { handlers: upgrading.handlers, abort: (fault) => upgrading.abort(fault) }
+  return upgrading
 }

@@ -5,7 +5,6 @@
  * is ended as it comes, and only so many are under way; after an upgrade the old handlers go on hearing the ciphertext; a half-close
  * of the peer ends the link, after what is queued.
  */
-import { isIP, isIPv6 } from "node:net"
 import type { Link, LinkEnd, LinkHandlers, Listening, OnLink, World } from "../host/world.ts"
 import { Libp2pFault } from "../libp2p/fault.ts"
 import { acceptedLinksMax, lateDialsMax, lingerMsMax, outboundBytesMax } from "../limits.ts"
@@ -14,6 +13,9 @@ import { type TlsOffer, type TlsTop, tlsOverLeftover, tlsOverSocket } from "./li
 import { localAddresses, type NamesOptions, resolveName } from "./names.ts"
 import { type Held, heldHandlers, type Pipe, type PipeUser, type PlainSocket, reasonOf } from "./pipe.ts"
 import { SendQueue } from "./send-queue.ts"
+
+/** Loaded at the first link: it is not small. */
+const net = (): typeof import("node:net") => require("node:net")
 
 class SocketLink implements Link, PipeUser, TlsTop {
   readonly local: LinkEnd
@@ -47,6 +49,10 @@ class SocketLink implements Link, PipeUser, TlsTop {
 
   queued(): number {
     return this.queue.bytes
+  }
+
+  taken(): boolean {
+    return this.queue.bytes === 0 && this.pipe.keeps !== true
   }
 
   pause(): void {
@@ -141,14 +147,14 @@ const linkOf = (socket: PlainSocket, onLink: OnLink, released: () => void): void
 const listen = async (at: LinkEnd, onLink: OnLink, accepted: Accepted): Promise<Listening> => {
   const open = (socket: PlainSocket): void => {
     const host = plainAddress(socket.remoteAddress)
-    if (accepted.admit(host)) return linkOf(socket, onLink, () => accepted.release(host))
+    if (host !== "" && accepted.admit(host)) return linkOf(socket, onLink, () => accepted.release(host))
     socket.data = { user: undefined }
     socket.terminate()
   }
   try {
-    if (isIP(at.host) === 0) throw new Error("it is no IP address")
+    if (net().isIP(at.host) === 0) throw new Error("it is no IP address")
     // "::" would take IPv4 as well, and then 0.0.0.0 could not share its port.
-    const only = { ipv6Only: isIPv6(at.host), exclusive: true }
+    const only = { ipv6Only: net().isIPv6(at.host), exclusive: true }
     const listener = Bun.listen<Held>({
       hostname: at.host,
       port: at.port,
@@ -185,13 +191,17 @@ class Dials {
     const cancel = (): void => failed("cancelled", "AbortError", "called off", signal?.reason)
     const timer = setTimeout(() => failed("timeout", "TimeoutError", "no answer in time"), to.timeoutMs)
     if (signal?.aborted === true) cancel()
-    else if (isIP(host) === 0) failed("io", "DialError", "it is no IP address")
+    else if (net().isIP(host) === 0) failed("io", "DialError", "it is no IP address")
     else if (this.pending >= lateDialsMax) failed("io", "DialError", "too many dials are under way")
     if (settled) return promise
     signal?.addEventListener("abort", cancel)
     this.pending++
     const open = (socket: PlainSocket): void => {
       if (settled) return void socket.terminate()
+      if (plainAddress(socket.remoteAddress) === "") {
+        socket.terminate()
+        return failed("io", "DialError", "the other side reset it at once")
+      }
       linkOf(socket, onLink, () => {})
       settle(undefined)
     }
@@ -206,8 +216,9 @@ class Dials {
 export const makeBunWorld = (names: NamesOptions = {}): World => {
   const accepted = new Accepted(acceptedLinksMax)
   const dials = new Dials()
+  const { timeOrigin } = performance
   return {
-    now: () => performance.timeOrigin + performance.now(),
+    now: () => timeOrigin + performance.now(),
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     after: (ms, run) => {
       const timer = setTimeout(run, ms)

@@ -165,7 +165,11 @@ func abort(stream network.Stream) error {
 	return errors.New("as asked")
 }
 
+// watch tells that it is there before it reads: a stream that is reset while its protocol is agreed upon reaches no handler.
 func (self *node) watch(stream network.Stream) error {
+	if _, err := stream.Write([]byte{1}); err != nil {
+		return err
+	}
 	count, err := io.Copy(io.Discard, stream)
 	how := "end"
 	if errors.Is(err, network.ErrReset) {

@@ -239,6 +239,7 @@ async fn perf(node: &Node, asked: &Asked) -> Answer {
 
 async fn abort(node: &Node, asked: &Asked) -> Answer {
     let mut stream = open(node, asked, protocols::WATCH).await?;
+    stream.read_exact(&mut [0]).await?;
     protocols::write_pattern(&mut stream, asked.count("bytes")).await?;
     // A stream that is dropped open is reset.
     drop(stream);

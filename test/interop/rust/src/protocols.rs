@@ -140,7 +140,10 @@ async fn abort(stream: &mut Stream) -> Result<()> {
     Err(Error::other("as asked"))
 }
 
+/// Tells that it is there before it reads: a stream that is reset while its protocol is agreed upon reaches no handler.
 async fn watch(stream: &mut Stream, node: &Node) -> Result<()> {
+    stream.write_all(&[1]).await?;
+    stream.flush().await?;
     let mut bytes = 0;
     let read = read_all(stream, |piece| bytes += piece.len()).await;
     let how = end_of(stream, read).await;
