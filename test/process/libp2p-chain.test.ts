@@ -134,7 +134,13 @@ test("the built binary: peers by multiaddr alone, the same peer id after a resta
   expect(metrics).toContain('cairn_libp2p_connections{direction="inbound"} 1\n')
   expect((await command("status", "--node", first.http)).out).toContain(address)
   expect([await second.stop(), await first.stop()]).toEqual([0, 0])
-  const again = await startProcess("--data-dir", a, "--dev", "--libp2p-listen", `/ip4/127.0.0.1/tcp/${address.split("/")[4]}`)
+  const again = await startProcess(
+    "--data-dir",
+    a,
+    "--dev",
+    "--libp2p-listen",
+    `/ip4/127.0.0.1/tcp/${address.split("/")[4]}`
+  )
   expect(again.ready["libp2p"]).toEqual([address])
   const busy = ["start", "--http-port", "0", "--p2p-port", "0", "--data-dir", b, "--dev"]
   const listen = ["--libp2p-listen", address.split("/p2p")[0]!]
