@@ -78,7 +78,7 @@ export class Stack {
   machine(number: number): LinkWorld {
     const machine = this.world.host(String.fromCharCode(96 + number))
     this.machines.push(machine)
-    return linkWorld(this.net, machine, `10.0.0.${number}`)
+    return linkWorld(this.net, machine, `10.0.${number >> 8}.${number & 255}`)
   }
 
   /** A started host on the next machine, over Noise unless it is told otherwise. */

@@ -45,6 +45,7 @@ export interface LinkHandlers {
   /** The upgrade stands; `data` and `write` carry plaintext from here on. */
   readonly secured: (session: {
     readonly certificate: Uint8Array | undefined
+    readonly several?: boolean
     readonly alpn: string | undefined
     readonly binding: Uint8Array
   }) => void

@@ -147,7 +147,7 @@ const linkOf = (socket: PlainSocket, onLink: OnLink, released: () => void): void
 const listen = async (at: LinkEnd, onLink: OnLink, accepted: Accepted): Promise<Listening> => {
   const open = (socket: PlainSocket): void => {
     const host = plainAddress(socket.remoteAddress)
-    if (accepted.admit(host)) return linkOf(socket, onLink, () => accepted.release(host))
+    if (host !== "" && accepted.admit(host)) return linkOf(socket, onLink, () => accepted.release(host))
     socket.data = { user: undefined }
     socket.terminate()
   }
@@ -198,6 +198,10 @@ class Dials {
     this.pending++
     const open = (socket: PlainSocket): void => {
       if (settled) return void socket.terminate()
+      if (plainAddress(socket.remoteAddress) === "") {
+        socket.terminate()
+        return failed("io", "DialError", "the other side reset it at once")
+      }
       linkOf(socket, onLink, () => {})
       settle(undefined)
     }

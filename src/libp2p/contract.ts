@@ -122,6 +122,8 @@ export interface SecureSession {
 export interface TlsSession {
   /** The certificate that the other side showed, DER; undefined: none. */
   readonly certificate: Uint8Array | undefined
+  /** It showed more than one, which libp2p forbids. */
+  readonly several?: boolean
   /** The protocol that ALPN chose. */
   readonly alpn: string | undefined
   /** 32 bytes of the exporter, "EXPORTER-Channel-Binding" (RFC 9266). */

@@ -59,6 +59,7 @@ export const tlsAlpn = (muxers: ReadonlyArray<string>): ReadonlyArray<string> =>
 /** Why a certificate was refused: `context.reason` of the fault. */
 export type CertificateReason =
   | "none"
+  | "several"
   | "form"
   | "unique_id"
   | "not_yet_valid"
@@ -73,6 +74,7 @@ export type CertificateReason =
 
 const reasons: Readonly<Record<CertificateReason, string>> = {
   none: "the other side showed none",
+  several: "the other side showed more than one",
   form: "it is not X.509 of version 3 in DER",
   unique_id: "it has unique ids, which are given up",
   not_yet_valid: "it does not hold yet",
@@ -147,7 +149,7 @@ const joined = (parts: ReadonlyArray<Uint8Array>, length: number): Uint8Array =>
  */
 export const tlsSession = (
   init: Pick<HandshakeInit, "expected" | "muxers">,
-  { certificate, alpn, binding }: TlsSession,
+  { certificate, several, alpn, binding }: TlsSession,
   now: number
 ): SecureSession | Libp2pFault => {
   if (alpn === undefined || !tlsAlpn(init.muxers).includes(alpn))
@@ -155,6 +157,7 @@ export const tlsSession = (
   if (binding.length !== bindingBytes || equal(binding, new Uint8Array(bindingBytes)))
     return cheapFault("protocol", "InvalidCryptoExchangeError", "TLS: the exporter gave no secret")
   if (certificate === undefined) return refused("none")
+  if (several === true) return refused("several")
   const remote = verifyTlsCertificate(certificate, now)
   if (remote instanceof Libp2pFault) return remote
   const remotePeer = peerIdOfKey(remote)
