@@ -95,10 +95,10 @@ test("so many handshakes of strangers may be under way; each has so long", async
   const world = net.world("10.0.0.9")
   const silent = { data: () => {}, drained: () => {}, secured: () => {}, closed: () => {} }
   for (let i = 0; i < 3; i++) await world.dial({ host: "10.0.0.2", port: 1, timeoutMs: 1_000 }, () => silent)
-  expect(failures).toEqual(["ConnectionDeniedError"])
+  expect(failures).toEqual(["ResourceLimitError"])
   expect(right.resources().transientConnections.total).toBe(2)
   await net.advance(11_000)
-  expect(failures).toEqual(["ConnectionDeniedError", "TimeoutError", "TimeoutError"])
+  expect(failures).toEqual(["ResourceLimitError", "TimeoutError", "TimeoutError"])
   expect(right.resources().transientConnections.total).toBe(0)
   expect((await left.dial(multiaddr("/ip4/10.0.0.2/tcp/1"), { force: true })).status).toBe("open")
 })
