@@ -88,17 +88,27 @@ test("streams of theirs and of ours are counted apart", async () => {
   expect(name).toBe("TooManyOutboundProtocolStreamsError")
 })
 
-test("so many handshakes of strangers may be under way; each has so long", async () => {
+test("so many handshakes of strangers may be under way: the oldest makes room, and each has so long", async () => {
   const { net, left, right } = await two({ connectionManager: { maxIncomingPendingConnections: 2 } })
   const failures: Array<string> = []
   right.addEventListener("connection:failure", ({ detail }) => failures.push(detail.error.name))
   const world = net.world("10.0.0.9")
-  const silent = { data: () => {}, drained: () => {}, secured: () => {}, closed: () => {} }
-  for (let i = 0; i < 3; i++) await world.dial({ host: "10.0.0.2", port: 1, timeoutMs: 1_000 }, () => silent)
-  expect(failures).toEqual(["ResourceLimitError"])
+  const closed: Array<number> = []
+  for (let i = 0; i < 3; i++)
+    await world.dial({ host: "10.0.0.2", port: 1, timeoutMs: 1_000 }, () => ({
+      data: () => {},
+      drained: () => {},
+      secured: () => {},
+      closed: () => closed.push(i)
+    }))
+  await net.settle()
+  expect([failures, closed]).toEqual([["ResourceLimitError"], [0]])
   expect(right.resources().transientConnections.total).toBe(2)
   await net.advance(11_000)
-  expect(failures).toEqual(["ResourceLimitError", "TimeoutError", "TimeoutError"])
+  expect([failures, closed]).toEqual([
+    ["ResourceLimitError", "TimeoutError", "TimeoutError"],
+    [0, 1, 2]
+  ])
   expect(right.resources().transientConnections.total).toBe(0)
   expect((await left.dial(multiaddr("/ip4/10.0.0.2/tcp/1"), { force: true })).status).toBe("open")
 })

@@ -96,6 +96,7 @@ class Upgrade {
     const { world } = this.upgrader.owner
     return {
       write: (bytes) => this.link.write(bytes),
+      taken: () => this.link.taken?.() ?? false,
       queued: () => this.link.queued(),
       wake: () => world.soon(() => this.flush()),
       upgradeTls: (offer, leftover) => this.link.upgradeTls(offer, leftover),

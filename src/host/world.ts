@@ -15,6 +15,8 @@ export interface Link {
   readonly remote: LinkEnd
   /** Queues bytes; the array is given away. */
   readonly write: (bytes: Uint8Array) => void
+  /** True: all that was written was copied, and no array of it is kept. Left out: they may be kept. */
+  readonly taken?: () => boolean
   /** Bytes queued and not yet with the kernel. */
   readonly queued: () => number
   readonly pause: () => void
@@ -43,6 +45,7 @@ export interface LinkHandlers {
   /** The upgrade stands; `data` and `write` carry plaintext from here on. */
   readonly secured: (session: {
     readonly certificate: Uint8Array | undefined
+    readonly several?: boolean
     readonly alpn: string | undefined
     readonly binding: Uint8Array
   }) => void

@@ -1,8 +1,8 @@
 /** Sockets accepted and not closed, by address: who says nothing takes a place, so there is only so much place. */
 import { acceptedPerIpMax } from "../limits.ts"
 
-/** One text for one address, also where IPv4 comes through an IPv6 socket. */
-export const plainAddress = (address: string): string => address.replace(/^::ffff:/, "")
+/** One text for one address, also where IPv4 comes through an IPv6 socket. Empty: the peer has reset the socket already. */
+export const plainAddress = (address: string | undefined): string => address?.replace(/^::ffff:/, "") ?? ""
 
 export class Accepted {
   private readonly counts = new Map<string, number>()

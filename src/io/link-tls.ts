@@ -32,16 +32,27 @@ const alpnWire = (protocols: ReadonlyArray<string>): Buffer =>
 const isBroken = (error: unknown): boolean =>
   /^(EPROTO|ECONN|ERR_|EPIPE)/.test((error as { code?: string })?.code ?? "")
 
+/** A certificate with the next one that was shown; the last has itself or nothing there. */
+interface Shown {
+  readonly raw?: Uint8Array
+  readonly issuerCertificate?: Shown
+}
+
 /** What both kinds of TLS socket can tell about their session. */
 interface Sessioned {
   readonly getPeerX509Certificate: () => { readonly raw: Uint8Array } | undefined
+  /** Bun's own sockets give the whole list for `false`, Node's for `true`. */
+  readonly getPeerCertificate: (whole: boolean) => Shown | undefined
   readonly exportKeyingMaterial: (length: number, label: string, context: Buffer) => Uint8Array
 }
 
-const tellSession = (socket: Sessioned, alpn: unknown, top: TlsTop): void => {
+const tellSession = (socket: Sessioned, alpn: unknown, top: TlsTop, whole: boolean): void => {
   const raw = socket.getPeerX509Certificate()?.raw
+  const shown = raw === undefined ? undefined : socket.getPeerCertificate(whole)
+  const next = shown?.issuerCertificate
   top.secured({
     certificate: raw === undefined ? undefined : new Uint8Array(raw),
+    several: next !== undefined && next !== shown,
     alpn: typeof alpn === "string" && alpn !== "" ? alpn : undefined,
     binding: new Uint8Array(socket.exportKeyingMaterial(bindingBytes, bindingLabel, Buffer.alloc(0)))
   })
@@ -68,7 +79,7 @@ export const tlsOverSocket = (socket: PlainSocket, offer: TlsOffer, _: Uint8Arra
       handshake: (tls: PlainSocket, ok: boolean, error: Error | null) => {
         if (!ok && isBroken(error)) return top.stop(`the TLS handshake failed: ${error?.message}`)
         if (tls.getTLSVersion() !== "TLSv1.3") return top.stop("the TLS handshake failed: it is not TLS 1.3")
-        tellSession(tls as unknown as Sessioned, tls.alpnProtocol, top)
+        tellSession(tls as unknown as Sessioned, tls.alpnProtocol, top, false)
       }
     }
   }
@@ -144,7 +155,7 @@ export const tlsOverLeftover = (socket: PlainSocket, offer: TlsOffer, leftover: 
       ALPNProtocols: [...offer.alpn]
     } as ConstructorParameters<typeof TLSSocket>[1]
   )
-  tls.on("secure", () => tellSession(tls as unknown as Sessioned, tls.alpnProtocol, top))
+  tls.on("secure", () => tellSession(tls as unknown as Sessioned, tls.alpnProtocol, top, true))
   tls.on("data", (bytes: Buffer) => top.heard(new Uint8Array(bytes)))
   tls.on("end", () => top.finished())
   tls.on("error", (error) => top.stop(`TLS failed: ${error.message}`))
@@ -154,6 +165,7 @@ export const tlsOverLeftover = (socket: PlainSocket, offer: TlsOffer, leftover: 
     top.writable()
   })
   return {
+    keeps: true,
     write: (bytes) => {
       if (tls.destroyed) return -1
       if (full) return 0

@@ -51,6 +51,10 @@ class SocketLink implements Link, PipeUser, TlsTop {
     return this.queue.bytes
   }
 
+  taken(): boolean {
+    return this.queue.bytes === 0 && this.pipe.keeps !== true
+  }
+
   pause(): void {
     if (!this.over) this.pipe.pause()
   }
@@ -143,7 +147,7 @@ const linkOf = (socket: PlainSocket, onLink: OnLink, released: () => void): void
 const listen = async (at: LinkEnd, onLink: OnLink, accepted: Accepted): Promise<Listening> => {
   const open = (socket: PlainSocket): void => {
     const host = plainAddress(socket.remoteAddress)
-    if (accepted.admit(host)) return linkOf(socket, onLink, () => accepted.release(host))
+    if (host !== "" && accepted.admit(host)) return linkOf(socket, onLink, () => accepted.release(host))
     socket.data = { user: undefined }
     socket.terminate()
   }
@@ -194,6 +198,10 @@ class Dials {
     this.pending++
     const open = (socket: PlainSocket): void => {
       if (settled) return void socket.terminate()
+      if (plainAddress(socket.remoteAddress) === "") {
+        socket.terminate()
+        return failed("io", "DialError", "the other side reset it at once")
+      }
       linkOf(socket, onLink, () => {})
       settle(undefined)
     }
@@ -208,8 +216,9 @@ class Dials {
 export const makeBunWorld = (names: NamesOptions = {}): World => {
   const accepted = new Accepted(acceptedLinksMax)
   const dials = new Dials()
+  const { timeOrigin } = performance
   return {
-    now: () => performance.timeOrigin + performance.now(),
+    now: () => timeOrigin + performance.now(),
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     after: (ms, run) => {
       const timer = setTimeout(run, ms)

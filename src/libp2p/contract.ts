@@ -122,6 +122,8 @@ export interface SecureSession {
 export interface TlsSession {
   /** The certificate that the other side showed, DER; undefined: none. */
   readonly certificate: Uint8Array | undefined
+  /** It showed more than one, which libp2p forbids. */
+  readonly several?: boolean
   /** The protocol that ALPN chose. */
   readonly alpn: string | undefined
   /** 32 bytes of the exporter, "EXPORTER-Channel-Binding" (RFC 9266). */
@@ -196,6 +198,8 @@ export interface Muxer {
 export interface ConnectionPorts {
   /** Bytes for the wire, in order. */
   readonly write: (bytes: Uint8Array) => void
+  /** True: nobody keeps an array that `write` was given. Left out: they may be kept. */
+  readonly taken?: () => boolean
   /** Bytes that the link has not handed to the kernel; above a mark the machine pulls no more until `drained`. */
   readonly queued: () => number
   /** `flush` must be called soon, after what runs now. */

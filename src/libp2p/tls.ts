@@ -10,6 +10,7 @@ import type { HandshakeInit, Identity, PublicKey, SecureSession, TlsSession } fr
 import { cheapFault, Libp2pFault } from "./fault.ts"
 import { publicKeyFromProtobuf } from "./key.ts"
 import { peerIdOfKey } from "./peer-id.ts"
+import { takeRoom } from "./seal-room.ts"
 
 export const tlsProtocol = "/tls/1.0.0"
 
@@ -58,6 +59,7 @@ export const tlsAlpn = (muxers: ReadonlyArray<string>): ReadonlyArray<string> =>
 /** Why a certificate was refused: `context.reason` of the fault. */
 export type CertificateReason =
   | "none"
+  | "several"
   | "form"
   | "unique_id"
   | "not_yet_valid"
@@ -72,6 +74,7 @@ export type CertificateReason =
 
 const reasons: Readonly<Record<CertificateReason, string>> = {
   none: "the other side showed none",
+  several: "the other side showed more than one",
   form: "it is not X.509 of version 3 in DER",
   unique_id: "it has unique ids, which are given up",
   not_yet_valid: "it does not hold yet",
@@ -128,7 +131,16 @@ export const verifyTlsCertificate = (bytes: Uint8Array, now: number): PublicKey 
 }
 
 /** The bytes of `parts`, as they are. */
-const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => (parts.length === 1 ? parts[0]! : concat(...parts))
+const joined = (parts: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
+  if (parts.length === 1) return parts[0]!
+  const out = takeRoom(length)
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
+}
 
 /**
  * The session that TLS beneath the link came to, or why it must end. `now`: milliseconds since 1970, for the dates of the
@@ -137,7 +149,7 @@ const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => (parts.length =
  */
 export const tlsSession = (
   init: Pick<HandshakeInit, "expected" | "muxers">,
-  { certificate, alpn, binding }: TlsSession,
+  { certificate, several, alpn, binding }: TlsSession,
   now: number
 ): SecureSession | Libp2pFault => {
   if (alpn === undefined || !tlsAlpn(init.muxers).includes(alpn))
@@ -145,6 +157,7 @@ export const tlsSession = (
   if (binding.length !== bindingBytes || equal(binding, new Uint8Array(bindingBytes)))
     return cheapFault("protocol", "InvalidCryptoExchangeError", "TLS: the exporter gave no secret")
   if (certificate === undefined) return refused("none")
+  if (several === true) return refused("several")
   const remote = verifyTlsCertificate(certificate, now)
   if (remote instanceof Libp2pFault) return remote
   const remotePeer = peerIdOfKey(remote)

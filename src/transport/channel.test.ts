@@ -147,7 +147,7 @@ describe.each(transports)("over %s", (_, transport) => {
     ])
     const [opened] = heard[1]! as [Extract<ChannelOutput, { _tag: "Opened" }>]
     const { gossipEndpoint, gossipKey, nodeUrl } = opened.remote
-    expect([gossipEndpoint, gossipKey, nodeUrl]).toEqual([undefined, undefined, undefined])
+    expect([gossipEndpoint, gossipKey, nodeUrl]).toStrictEqual([undefined, undefined, undefined])
     await close()
   })
 

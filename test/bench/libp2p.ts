@@ -2,9 +2,12 @@
  * libp2p over real sockets, two processes of one kind at a time: ours with each engine, js-libp2p on Node 24, go-libp2p. The programs
  * are those of test/interop; what cannot be built here is said. Processor time is what each process reports of itself.
  */
+import { createCipheriv } from "node:crypto"
 import { join } from "node:path"
+import { loadAeadNamed } from "../../src/crypto/chacha-engine.ts"
 import { createLibp2p, generateKeyPair, identify, multiaddr, noise, tcp, tls, yamux } from "../../src/library.ts"
 import { type Answered, type Kind, type Peer, type PeerFlags, prepare, startPeer } from "../interop/peer.ts"
+import { cpuRate } from "./table.ts"
 
 interface Stack {
   readonly name: string
@@ -15,6 +18,7 @@ interface Stack {
 }
 
 const mebibyte = 1024 * 1024
+const none = new Uint8Array(0)
 const ours = (engine: NonNullable<PeerFlags["engine"]>, bulk: number): Stack => ({
   name: `ours, ${engine}`,
   kind: "cairn",
@@ -36,6 +40,8 @@ const tlsStacks: ReadonlyArray<Stack> = [
 
 /** What was measured of a stack, by the name of the figure. */
 type Figures = Readonly<Record<string, number>>
+
+const shown = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 3))
 
 const rounds = 3
 const handshakeCount = 60
@@ -156,17 +162,86 @@ const measure = async ({ kind, flags, bulk }: Stack): Promise<Figures> => {
   }
 }
 
-/** Milliseconds until the library is there, in a process that has done nothing else. */
-const importMs = (): number => {
-  const library = join(import.meta.dir, "../../src/library.ts")
-  const script = `const began = performance.now(); await import(${JSON.stringify(library)}); console.log(performance.now() - began)`
-  const runs = Array.from({ length: 7 }, () =>
-    Number(Bun.spawnSync([process.execPath, "-e", script]).stdout.toString().trim())
-  )
-  return runs.sort((left, right) => left - right)[3]!
+const cpuSeconds = (): number => {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
 }
 
-const shown = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 3))
+/** The other end of `floor`, in a process of its own: says the seconds of CPU that each connection took. */
+const sink = (): void => {
+  let began = 0
+  const socket = {
+    open: () => {
+      began = cpuSeconds()
+    },
+    data: () => {},
+    close: () => console.log(cpuSeconds() - began)
+  }
+  console.log(Bun.listen({ hostname: "127.0.0.1", port: 0, socket }).port)
+}
+
+/** One memory written to a socket over and over: what Bun and the kernel take before anything of libp2p. */
+const pour = (port: number, bytes: number): Promise<Figures> =>
+  new Promise((resolve, reject) => {
+    const piece = new Uint8Array(128 * 1024)
+    const [began, cpu] = [performance.now(), cpuSeconds()]
+    let left = bytes
+    const more = (socket: Bun.Socket): void => {
+      while (left > 0) {
+        const sent = socket.write(piece.subarray(0, Math.min(piece.length, left)))
+        if (sent <= 0) return
+        left -= sent
+      }
+      const gib = bytes / 1024 ** 3
+      socket.end()
+      resolve({ ms: performance.now() - began, client: (cpuSeconds() - cpu) / gib })
+    }
+    Bun.connect({ hostname: "127.0.0.1", port, socket: { open: more, drain: more, data: () => {} } }).catch(reject)
+  })
+
+/** What bounds all others here: bare sockets, and each cipher alone. Seconds of CPU for a GiB on one side. */
+const floor = async (): Promise<void> => {
+  const bytes = 1024 * mebibyte
+  const child = Bun.spawn([process.execPath, import.meta.path, "sink"], { stdout: "pipe" })
+  const reader = child.stdout.getReader()
+  const next = async (): Promise<number> => Number(new TextDecoder().decode((await reader.read()).value))
+  const port = await next()
+  const runs: Array<Figures> = []
+  for (let round = 0; round <= rounds; round++) {
+    const run = await pour(port, bytes)
+    runs.push({ ...run, server: (await next()) / (bytes / 1024 ** 3) })
+  }
+  child.kill()
+  const least = (name: string): string => shown(best(runs.map((run) => run[name]!)))
+  const rate = bytes / mebibyte / (best(runs.map((run) => run.ms!)) / 1e3)
+  process.stdout.write(
+    `the floor: bare sockets ${shown(rate)} MiB/s, CPU s/GiB ${least("client")} to write and ${least("server")} to read\n`
+  )
+  const out = new Uint8Array(65_535)
+  for (const name of ["sodium-native", "wasm", "noble"] as const) {
+    const key = loadAeadNamed(name)?.key(new Uint8Array(32))
+    if (key === undefined) continue
+    const seals = cpuRate(() => key.seal(out.subarray(0, 12), none, out.subarray(0, 65_519), out), 64)
+    process.stdout.write(`  ${name} seals at CPU s/GiB ${shown(1024 ** 3 / 65_519 / seals)}\n`)
+  }
+  const sealed = cpuRate(() => {
+    const cipher = createCipheriv("aes-128-gcm", out.subarray(0, 16), out.subarray(0, 12))
+    cipher.update(out.subarray(0, 16_384))
+    cipher.final()
+  }, 256)
+  process.stdout.write(`  AES-128-GCM, the records of TLS: ${shown(1024 ** 3 / 16_384 / sealed)}\n`)
+}
+
+/** Milliseconds until the library is there, in a process that has done nothing else, and how many of them are of a processor. */
+const importMs = (): string => {
+  const library = JSON.stringify(join(import.meta.dir, "../../src/library.ts"))
+  const cpu = "(({ user, system }) => (user + system) / 1e3)(process.cpuUsage(before))"
+  const script = `const [began, before] = [performance.now(), process.cpuUsage()]; await import(${library}); console.log(performance.now() - began, ${cpu})`
+  const runs = Array.from({ length: 15 }, () =>
+    Bun.spawnSync([process.execPath, "-e", script]).stdout.toString().trim().split(" ").map(Number)
+  )
+  return [0, 1].map((at) => shown(best(runs.map((run) => run[at]!)))).join(" ms, of CPU ")
+}
 
 /** One row for a figure, one column for a stack. */
 const print = (title: string, measured: ReadonlyMap<string, Figures>, aims: Readonly<Record<string, string>>): void => {
@@ -179,7 +254,9 @@ const print = (title: string, measured: ReadonlyMap<string, Figures>, aims: Read
     const base = measured.get("js-libp2p")?.[figure]
     const cells = names.map((name) => {
       const value = measured.get(name)![figure]!
-      return cell(base === undefined || name === "js-libp2p" ? shown(value) : `${shown(value)} (${(value / base).toFixed(2)})`)
+      return cell(
+        base === undefined || name === "js-libp2p" ? shown(value) : `${shown(value)} (${(value / base).toFixed(2)})`
+      )
     })
     process.stdout.write(`  ${figure.padEnd(width)}${cells.join("")}   ${aims[figure] ?? ""}\n`)
   }
@@ -209,7 +286,12 @@ const wanted = process.env.BENCH_LIBP2P?.split(";")
 const chosen = (sec: string, stacks: ReadonlyArray<Stack>): ReadonlyArray<Stack> =>
   stacks.filter(({ name }) => wanted === undefined || wanted.some((part) => `${sec} ${name}`.includes(part)))
 
-process.stdout.write(`import of the library: ${shown(importMs())} ms (aim: below 50)\n`)
+if (process.argv[2] === "sink") {
+  sink()
+  await new Promise(() => {})
+}
+process.stdout.write(`import of the library: ${importMs()} ms (aim: below 50)\n`)
+await floor()
 const [noises, tlses] = [chosen("noise", noiseStacks), chosen("tls", tlsStacks)]
 if (noises.length > 0)
   print(
@@ -218,5 +300,9 @@ if (noises.length > 0)
     aims("at most 2.0 (sodium-native)")
   )
 if (tlses.length > 0)
-  print("tls; in brackets, times js-libp2p. Aims of MiB/s: at least 5, and half of go-libp2p's", await all(tlses), aims("at most 1.0"))
+  print(
+    "tls; in brackets, times js-libp2p. Aims of MiB/s: at least 5, and half of go-libp2p's",
+    await all(tlses),
+    aims("at most 1.0")
+  )
 process.exit(0)

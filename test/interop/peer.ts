@@ -90,7 +90,9 @@ const prepareJs = async (): Promise<Prepared> => {
     : { absent: "the package `node` has no Node for this machine" }
 }
 
-const prepareCairn = async (): Promise<Prepared> => ({ argv: [process.execPath, "--expose-gc", join(here, "cairn/peer.ts")] })
+const prepareCairn = async (): Promise<Prepared> => ({
+  argv: [process.execPath, "--expose-gc", join(here, "cairn/peer.ts")]
+})
 
 const preparations: Readonly<Record<Kind, () => Promise<Prepared>>> = {
   cairn: prepareCairn,
