@@ -6,11 +6,12 @@ import { placeOf } from "../src/discovery/place.ts"
 import type { StreamWire } from "../src/io/streams.ts"
 import type { TcpFault, Wire, WireHandlers } from "../src/io/tcp.ts"
 import type { UdpFault } from "../src/io/udp.ts"
-import { helloNoncesMax, openSessionsMax } from "../src/limits.ts"
+import { netOf, netOfEndpoint } from "../src/peer/net.ts"
+import { endpointCharsMax, helloNoncesMax, openSessionsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { PeerShelf } from "../src/store/peers.ts"
 import { bookKeyBytes, Directory } from "../src/peer/directory.ts"
-import { capabilities, SeenNonces } from "../src/transport/hello.ts"
+import { capabilities, nodeIdOf, SeenNonces } from "../src/transport/hello.ts"
 import { chainProtocol, makeLibp2pChannel } from "../src/transport/libp2p.ts"
 import { makeNativeChannel } from "../src/transport/native.ts"
 import { Actor, type ActorRef } from "./actor.ts"
@@ -108,7 +109,11 @@ export class Door {
     const { doors, rules, key, facts } = this.base.options
     if (libp2p === undefined || doors.streams === undefined) return Effect.void
     const protocol = chainProtocol(rules.spec.ledger.chainId)
-    const init = { ...libp2p, secret: key.secret, protocol, agent: facts.agent }
+    const { allowedIds } = this.policy
+    const isListed = (peer: Uint8Array | undefined): boolean =>
+      peer !== undefined && allowedIds.includes(nodeIdOf(peer))
+    const admits = allowedIds.length === 0 ? undefined : isListed
+    const init = { ...libp2p, secret: key.secret, protocol, agent: facts.agent, admits }
     const opened = doors.streams(init, (wire) => this.open(wire, "inbound", undefined))
     return Effect.map(opened, (streams) => void (this.base.streams = streams))
   }
@@ -179,8 +184,15 @@ export class Door {
     { actor: "door", of: "sessions", used: this.base.sessions.size, max: openSessionsMax }
   ]
 
+  /** Of our multiaddrs the one that this peer reaches: who is next to us is told one of here. */
+  private addressFor(host: string): string {
+    const addresses = (this.base.streams?.addresses() ?? []).filter((address) => address.length <= endpointCharsMax)
+    const { reach } = netOf(host)
+    return addresses.find((address) => netOfEndpoint(address)?.reach === reach) ?? addresses[0] ?? ""
+  }
+
   private channelOver(wire: Wire | StreamWire) {
-    const { options, nodeId, random, gossip, streams } = this.base
+    const { options, nodeId, random, gossip } = this.base
     const { rules, key, facts, config } = options
     const isStream = "remoteKey" in wire
     const told = {
@@ -188,7 +200,7 @@ export class Door {
       genesis: rules.genesis.header.hash,
       nodeId,
       // Each transport tells where it can be dialled itself: who came by it can come back by it.
-      endpoint: isStream ? (streams?.addresses()[0] ?? "") : this.base.advertised,
+      endpoint: isStream ? this.addressFor(wire.remoteHost) : this.base.advertised,
       agent: facts.agent,
       capabilities: [
         capabilities.headersFirst,

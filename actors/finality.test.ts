@@ -126,7 +126,7 @@ test("nothing is told that is not on disk; when there is room again, it is", () 
           [0, 1, 2].map((i) => voteOf(chain, i, 0, 2))
         )
         yield* Effect.sleep(2_000)
-        expect([votesTo(2), to.heard, loadAnchors(chain.store.db)]).toEqual([[], [], undefined])
+        expect([votesTo(2), to.heard, loadAnchors(chain.store.db)]).toStrictEqual([[], [], undefined])
         full = false
         yield* Effect.sleep(60_000)
         actor.tell({ _tag: "Tick" })

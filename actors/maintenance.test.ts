@@ -65,7 +65,7 @@ test("who waits is shown with the end of the wait, twice as far off each time, a
   for (const ms of [1_000, 2_000, 4_000]) {
     const dials = heard.dialled.length
     while (heard.dialled.length === dials) pass(1)
-    expect(shown()).toEqual(["known", undefined])
+    expect(shown()).toStrictEqual(["known", undefined])
     step({ _tag: "DialFailed", endpoint: endpoint!, reason: "refused" })
     const [state, wait] = shown()
     expect([state, wait! >= 0.75 * ms && wait! <= 1.25 * ms + 1]).toEqual(["backoff", true])

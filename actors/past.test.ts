@@ -147,7 +147,7 @@ test("a node is ready at once and proves its past as bodies come", () =>
       bring(11, 11)
       // One reminder is enough for all that is here.
       yield* Effect.sleep(1_000)
-      expect([store.floor(), store.proven(), yield* past]).toEqual([0, undefined, undefined])
+      expect([store.floor(), store.proven(), yield* past]).toStrictEqual([0, undefined, undefined])
       expect(yield* node.tree.node.metrics()).toContain(`cairn_past_proven_blocks ${below}`)
       expect((yield* node.tree.node.blockAt(6))?.block.transactions.length).toBe(1)
       yield* node.tree.stop
@@ -184,7 +184,7 @@ test("a block of the past that the rules do not allow behind any header ends the
         Effect.gen(function* () {
           const { header } = store.tip()
           expect(yield* Effect.flip(offer(bad))).toMatchObject({ code: "extra-too-large" })
-          expect([store.invalidCode(bad.header.id), store.invalidCode(header.id)]).toEqual([undefined, undefined])
+          expect([store.invalidCode(bad.header.id), store.invalidCode(header.id)]).toStrictEqual([undefined, undefined])
           expect([store.brokenPast(), store.heaviest().header.id]).toEqual([
             expect.stringContaining("block 2 "),
             header.id

@@ -75,7 +75,7 @@ const beatsOf = (
   ...others.map((actor) => [1_000, () => actor.tell({ _tag: "Tick" })] as const)
 ]
 
-const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray<ActorRef<never>>): void => {
+const showMetrics = ({ metrics, options, sessions, streams }: Base, actors: ReadonlyArray<ActorRef<never>>): void => {
   const { version, signatureEngine } = options.facts
   metrics.read("cairn_actor_inbox_messages", "Messages waiting, by actor.", "gauge", () =>
     actors.map((actor) => [{ actor: actor.name }, actor.depth()])
@@ -84,7 +84,21 @@ const showMetrics = ({ metrics, options, sessions }: Base, actors: ReadonlyArray
   if (options.rules.spec.authority?.finality !== undefined)
     metrics.gauge("cairn_final_height", "Height up to which all is final.", () => options.snapshot.finalHeight() ?? 0)
   metrics.gauge("cairn_peer_sessions", "Open sessions.", () => sessions.size)
+  if (streams !== undefined)
+    metrics.read("cairn_libp2p_connections", "Connections of libp2p, with a session or without.", "gauge", () => {
+      const open = streams.connections()
+      return ["inbound", "outbound"].map((direction) => [
+        { direction },
+        open.filter((connection) => connection.direction === direction).length
+      ])
+    })
   metrics.read("cairn_build_info", "What runs.", "gauge", () => [[{ version, signature_engine: signatureEngine }, 1]])
+}
+
+/** A kill, or a past that was proven while nobody listened, has left a branch that wins. */
+const resume = ({ options }: Base, { chain }: Core): void => {
+  const [winner] = options.store.heavier()
+  if (winner !== undefined) chain.tell({ _tag: "Resume" })
 }
 
 /** Starts every actor and, if the node speaks to peers, its listener. */
@@ -106,9 +120,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TreeFault> 
     const supervise = (name: string, strategy: GroupOptions["strategy"], actors: Parameters<typeof startGroup>[1]) =>
       startGroup({ name, strategy, ...restarts, onRestart: health.restarted }, actors)
     const inner = yield* supervise("core", "rest-for-one", [chain, mempool, miner, sync])
-    // A kill, or a past that was proven while nobody listened, has left a branch that wins.
-    const [winner] = options.store.heavier()
-    if (winner !== undefined) chain.tell({ _tag: "Resume" })
+    resume(base, core)
     const progress = progressOf(options.store, base.clock)
     const pastPorts = { rules, store: options.store, disk: base.disk, chain, progress }
     const past = makePasts(pastPorts, { watch: base.watch, metrics })
@@ -131,8 +143,7 @@ export const startTree = (options: TreeOptions): Effect.Effect<Tree, TreeFault> 
 
     const p2pEndpoint = endpoint === "" ? undefined : endpoint
     const gossipEndpoint = gossip?.told.endpoint
-    const { streams: libp2p } = base
-    const told = { rules, nodeId, p2pEndpoint, libp2p, gossipEndpoint, schemaVersion: migrations.length }
+    const told = { rules, nodeId, p2pEndpoint, libp2p: base.streams, gossipEndpoint, schemaVersion: migrations.length }
     const facts = { ...options.facts, ...told, config: withoutSecrets(config) }
     const node = makeNode({
       facts,

@@ -19,6 +19,7 @@ import {
 } from "./libp2p/key.ts"
 import { privateKeyFromFile as readKeyFile } from "./libp2p/key-file.ts"
 import { peerIdFromBytes, peerIdFromText, peerIdOfKey } from "./libp2p/peer-id.ts"
+import type { Datastore } from "./host/datastore.ts"
 
 const orThrow = <T>(value: T | Libp2pFault): T => {
   if (value instanceof Libp2pFault) throw value
@@ -62,6 +63,13 @@ export const peerIdFromString = (text: string): PeerId => orThrow(peerIdFromText
 export const peerIdFromPublicKey = (key: PublicKey): PeerId => peerIdOfKey(key)
 export const peerIdFromPrivateKey = (key: PrivateKey): PeerId => peerIdOfKey(key.publicKey)
 export const peerIdFromMultihash = (bytes: Uint8Array): PeerId => orThrow(peerIdFromBytes(bytes))
+
+/** A file for a host's `datastore`: peers outlive a restart. Rejects with a Libp2pFault (io). Closed by who opened it. */
+export const sqliteDatastore = async (path: string): Promise<Datastore> => {
+  // SQLite is loaded for who wants it.
+  const { makeSqliteDatastore } = await import("./store/datastore.ts")
+  return makeSqliteDatastore(path, makeBunWorld().now)
+}
 
 export { createHost } from "./host/host.ts"
 export { identify, identifyPush } from "./host/identify-service.ts"

@@ -248,6 +248,7 @@ export class TestConnection extends Emitter<ConnectionEvents> implements Connect
       }
     })
     this.streams.push(stream)
+    stream.begin()
     return stream
   }
 

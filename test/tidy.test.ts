@@ -32,6 +32,7 @@ const order = [
   "src/io",
   "src/store",
   "src/library.ts",
+  "src/library-effect.ts",
   "src/node",
   "src/http",
   "src/compat",

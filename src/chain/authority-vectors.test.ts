@@ -84,7 +84,7 @@ describe("a chain of authorities:", () => {
     }
     for (const { name, code, block: hex } of vectors.refused_blocks) {
       const block = blockOf(hex)
-      expect([name, checkHeader(rules, block.header, { ancestry, now: later })]).toEqual([name, undefined])
+      expect([name, checkHeader(rules, block.header, { ancestry, now: later })]).toStrictEqual([name, undefined])
       const refused = new Decision(rules, store, new VerifiedLeaves(9)).attach(block, tip)
       expect([name, refused?.code]).toEqual([name, code])
     }
@@ -98,7 +98,7 @@ describe("a chain of authorities:", () => {
     const branch = new Branch(new HeaderChain(rules), 0)
     const rests = unpackPage(rules.genesis.header, fromHex(page)!, rows.length)!
     for (const [i, rest] of rests.entries()) {
-      expect([i, branch.extend(rest, later)]).toEqual([i, undefined])
+      expect([i, branch.extend(rest, later)]).toStrictEqual([i, undefined])
       expect(toHex(branch.tip.bytes)).toBe(toHex(rows[i]!))
     }
     expect(rests.length).toBe(rows.length)
@@ -123,7 +123,7 @@ test("evidence proves an offence, and bytes that are like it do not", () => {
   const proven = author.evidence(fromHex(bytes)!)!
   expect([toHex(proven.authority), proven.slot]).toEqual([authority, slot])
   for (const wrong of refused)
-    expect([wrong.name, author.evidence(fromHex(wrong.bytes)!)]).toEqual([wrong.name, undefined])
+    expect([wrong.name, author.evidence(fromHex(wrong.bytes)!)]).toStrictEqual([wrong.name, undefined])
 })
 
 test("turns are those of the formula", () => {

@@ -42,7 +42,7 @@ describe("a header", () => {
     const block = chain.next()
     const median = chain.store.bestAt(7)!.header.time
     const at = (time: number): string | undefined => judge(chain, forge(block, { time: time as Millis }))
-    expect([at(median), at(median + 1)]).toEqual(["time-too-early", undefined])
+    expect([at(median), at(median + 1)]).toStrictEqual(["time-too-early", undefined])
     expect([at(chain.now + 7_200_000), at(chain.now + 7_200_001)]).toEqual([undefined, "time-too-far-ahead"])
   })
 
@@ -52,7 +52,7 @@ describe("a header", () => {
     const block = chain.next()
     const parent = chain.store.tip().header.time
     const at = (time: number): string | undefined => judge(chain, forge(block, { time: time as Millis }))
-    expect([-61, -60, -59].map((s) => at(parent + s * 1_000))).toEqual(["time-too-early", "time-too-early", undefined])
+    expect([-61, -60, -59].map((s) => at(parent + s * 1_000))).toStrictEqual(["time-too-early", "time-too-early", undefined])
     expect([59, 60, 61].map((s) => at(chain.now + s * 1_000))).toEqual([
       undefined,
       "time-too-far-ahead",
@@ -67,7 +67,7 @@ describe("a header", () => {
     const block = chain.next()
     const parent = chain.store.tip().header.time
     const at = (time: number): string | undefined => judge(chain, forge(block, { time: time as Millis }))
-    expect([at(parent - 1), at(parent)]).toEqual(["time-too-early", undefined])
+    expect([at(parent - 1), at(parent)]).toStrictEqual(["time-too-early", undefined])
   })
 
   test("of dotcoin carries one bit more after ten blocks in under 50 s, one fewer after over 200 s (D-V5)", () => {

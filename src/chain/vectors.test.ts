@@ -108,7 +108,7 @@ describe("payments:", () => {
       expect([name, said?.transaction]).toEqual([name, { index: 0, reject: expect.objectContaining({ code }) }])
     }
     const decision = new Decision(rules, reader, new VerifiedLeaves(9))
-    expect([checkBody(rules, block), decision.attach(block, rules.genesis.header)]).toEqual([undefined, undefined])
+    expect([checkBody(rules, block), decision.attach(block, rules.genesis.header)]).toStrictEqual([undefined, undefined])
     for (const [key, value] of decision.landing().entries)
       value === undefined ? entries.delete(key) : entries.set(key, value)
     expect(hexOf([...entries].sort(([a], [b]) => (a < b ? -1 : 1)))).toEqual(made.state)

@@ -35,6 +35,7 @@ export const status = async (node: string): Promise<void> => {
       ["tip", stats.last_block_hash],
       ...(past === null ? [] : [["past", `proven up to ${progressText(past)}`] as const]),
       ["peers", `${stats.peers} of ${stats.known_peers} known`],
+      ...(meta.transports.libp2p?.addresses ?? []).map((address) => ["libp2p", address] as const),
       ["pending", `${stats.pending_transactions} transactions`],
       [
         "supply",

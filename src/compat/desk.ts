@@ -173,6 +173,7 @@ const isSelf = (c: Context, endpoint: string): boolean => {
 const peerProblem = (added: PeerAdded): Problem | undefined => {
   if (added === "not-allowed")
     return problem(400, "peer-host-not-allowed", "This host is not on the node's list of hosts.")
+  if (added === "unspoken") return problem(409, "transport-off", "This node speaks to peers by libp2p only.")
   if (added === "invalid") return problem(400, "endpoint-invalid", "This is no host and port of peers.")
   if (added === "no-peers") return problem(409, "no-peers", "This node was started with --no-p2p and speaks to nobody.")
   return added === "full"

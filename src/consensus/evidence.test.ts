@@ -73,7 +73,7 @@ describe("evidence", () => {
     for (let at = 0; at < evidenceBytes; at++) {
       const changed = bytes.slice()
       changed[at]! ^= 1 << dice.int(8)
-      expect([at, decodeEvidence(rota, "test", changed)]).toEqual([at, undefined])
+      expect([at, decodeEvidence(rota, "test", changed)]).toStrictEqual([at, undefined])
     }
     for (let i = 0; i < 2000; i++) {
       const changed = dice.mutate(bytes)

@@ -125,7 +125,7 @@ describe("the view of leaders", () => {
     chain.now += 2_000
     land(chain, { rank: 1 })
     const { recent } = viewOf(chain, chain.now + 1_000)
-    expect(recent.map(({ block }) => block?.height)).toEqual([1, 2, undefined, undefined, 3, undefined])
+    expect(recent.map(({ block }) => block?.height)).toStrictEqual([1, 2, undefined, undefined, 3, undefined])
     expect(recent[4]!.block!.sealer).not.toEqual(recent[4]!.leader)
     chain.now += 1_000_000_000_000
     chain.mine(1)

@@ -352,7 +352,7 @@ describe("a block", () => {
       const chain = chainOf()
       const block = make(chain)
       expect(verdict(chain, block)).toBeUndefined()
-      expect(offered(chain, [block])).toEqual([undefined])
+      expect(offered(chain, [block])).toStrictEqual([undefined])
       expect(chain.store.tip().header.id).toBe(block.header.id)
     }
   })
@@ -361,13 +361,13 @@ describe("a block", () => {
     const chain = chainOf()
     const block = leaders(chain)
     chain.now = block.header.time - chain.rules.spec.time.futureMsMax
-    expect(offered(chain, [block])).toEqual([undefined])
+    expect(offered(chain, [block])).toStrictEqual([undefined])
   })
 
   test("that convicts with evidence is taken, and the guilty is out of the rota at once", () => {
     const chain = chainOf()
     const guilty = other(chain)
-    expect(offered(chain, [convicting(chain, guilty, evidence(chain, guilty))])).toEqual([undefined])
+    expect(offered(chain, [convicting(chain, guilty, evidence(chain, guilty))])).toStrictEqual([undefined])
     const { members } = chain.rules.consensus.author!.authorities(ancestryOf(chain.store, chain.store.tip().header))
     expect(members.map((member) => member.toHex())).not.toContain(keyOf(guilty).address.toHex())
     expect(members.length).toBe(4)
@@ -377,7 +377,7 @@ describe("a block", () => {
   test("whose pace is right is taken", () => {
     const chain = emptyChain({ authority: { pace: { pendingMin: 2, idleMs: 3_000 } } })
     chain.now += 2_000
-    expect(offered(chain, [leaders(chain)])).toEqual([undefined])
+    expect(offered(chain, [leaders(chain)])).toStrictEqual([undefined])
   })
 })
 
@@ -392,7 +392,7 @@ describe("a hash", () => {
     ]
     for (const fake of fakes) expect(fake.header.id).toBe(block.header.id)
     const wrong = fakes.map(() => "signature-wrong")
-    expect(offered(chain, [...fakes, block])).toEqual([...wrong, undefined])
+    expect(offered(chain, [...fakes, block])).toStrictEqual([...wrong, undefined])
     expect(chain.store.tip().header.id).toBe(block.header.id)
   })
 
@@ -403,7 +403,7 @@ describe("a hash", () => {
     const twin = withSignature(block, () => signature)
     expect(twin.header.id).toBe(block.header.id)
     expect(verdict(chain, twin)).toBeUndefined()
-    expect(offered(chain, [block, twin])).toEqual([undefined, undefined])
+    expect(offered(chain, [block, twin])).toStrictEqual([undefined, undefined])
     const { bytes } = chain.store.find(block.header.id)!.header
     expect(bytes).toEqual(block.header.bytes)
     expect(chain.store.bestAt(4)!.header.id).toBe(block.header.id)

@@ -2,7 +2,6 @@
  * ChaCha20-Poly1305 (RFC 8439) behind one port: synchronous, into buffers that are given. Here are the port, its check, and the
  * engine of @noble/ciphers, which is oracle and last resort; chacha-engine.ts chooses.
  */
-import { chacha20poly1305 } from "@noble/ciphers/chacha.js"
 import { assert } from "../assert.ts"
 import { concatAll, equal, fromHex, toHex, utf8 } from "../codec/bytes.ts"
 import { sha256 } from "./hash.ts"
@@ -42,6 +41,8 @@ export const nobleAead: AeadEngine = {
   name: "noble",
   key: (given) => {
     assert(given.length === aeadKeyBytes, "a key is 32 bytes")
+    // Loaded when it is needed, which is seldom: a tenth of what it takes to load the library.
+    const { chacha20poly1305 }: typeof import("@noble/ciphers/chacha.js") = require("@noble/ciphers/chacha.js")
     const key = given.slice()
     return {
       seal: (nonce, beside, plain, out) => {

@@ -186,7 +186,7 @@ describe("P-256", () => {
     for (let at = 0; at < key.secret.length; at++) {
       const changed = key.secret.slice()
       changed[at]! ^= 1
-      expect([at, p256KeyFromDer(changed)]).toEqual([at, undefined])
+      expect([at, p256KeyFromDer(changed)]).toStrictEqual([at, undefined])
       expect(p256KeyFromDer(key.secret.subarray(0, at))).toBeUndefined()
     }
     for (let at = 0; at < key.publicKey.length; at++) {
@@ -267,7 +267,7 @@ describe("secp256k1", () => {
       false,
       false
     ])
-    expect([new Uint8Array(32), new Uint8Array(31).fill(1)].map(secp256k1Key)).toEqual([undefined, undefined])
+    expect([new Uint8Array(32), new Uint8Array(31).fill(1)].map(secp256k1Key)).toStrictEqual([undefined, undefined])
   })
 })
 

@@ -22,8 +22,8 @@ test("both sides come to one secret; keys that bring every secret to nothing are
   one[0] = 1
   // RFC 7748, 7: points of small order; the last is one of order 8.
   const small = [new Uint8Array(32), one, hex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")]
-  expect(small.map((key) => x25519Shared(a, key))).toEqual([undefined, undefined, undefined])
-  expect([new Uint8Array(31), new Uint8Array(33)].map((key) => x25519Shared(a, key))).toEqual([undefined, undefined])
+  expect(small.map((key) => x25519Shared(a, key))).toStrictEqual([undefined, undefined, undefined])
+  expect([new Uint8Array(31), new Uint8Array(33)].map((key) => x25519Shared(a, key))).toStrictEqual([undefined, undefined])
 })
 
 test("HKDF is that of RFC 5869, A.1", () => {

@@ -42,7 +42,7 @@ describe("a statement", () => {
       { command: "get_all", genesis: words().genesis, after: "", limit: 64 }
     ]
     for (const command of commands) expect(carried(command)).toEqual(Result.succeed(command))
-    expect([checkStatement(signed(), far), checkStatement(gone, far)]).toEqual([undefined, undefined])
+    expect([checkStatement(signed(), far), checkStatement(gone, far)]).toStrictEqual([undefined, undefined])
   })
 
   test("is broken by any change of any part, and as another's", () => {
@@ -89,7 +89,7 @@ describe("a statement", () => {
 
   test("is of now, to the millisecond, and lasts for a while", () => {
     const at = (time: number) => codeOf({ time, expires: Math.max(time, now) + 1 })
-    expect([at(now - discoveryFreshMs), at(now + discoveryFreshMs)]).toEqual([undefined, undefined])
+    expect([at(now - discoveryFreshMs), at(now + discoveryFreshMs)]).toStrictEqual([undefined, undefined])
     expect([at(now - discoveryFreshMs - 1), at(now + discoveryFreshMs + 1)]).toEqual([
       "registration-stale",
       "registration-stale"

@@ -186,7 +186,7 @@ describe("a recorded node", () => {
     const yields = entriesOf(findEpochs(node.folder)[0]!).filter(({ kind }) => kind === "yield")
     expect(yields.length).toBeGreaterThan(50)
     const verdict = await replayOne(node.folder)
-    expect([verdict.outcome, verdict.divergence]).toEqual(["identical", undefined])
+    expect([verdict.outcome, verdict.divergence]).toStrictEqual(["identical", undefined])
   })
 
   test("that mines with a thread hears it again", async () => {
@@ -220,7 +220,7 @@ describe("a recorded node", () => {
     for (const kind of ["wire", "data", "drained", "closed", "dialled", "wrote", "refused"] as const)
       expect(kinds).toContain(kind)
     const verdict = await replayOne(node.folder)
-    expect([verdict.outcome, verdict.divergence]).toEqual(["identical", undefined])
+    expect([verdict.outcome, verdict.divergence]).toStrictEqual(["identical", undefined])
   })
 
   test("whose caller does not wait for the answer stays the same", async () => {
@@ -348,7 +348,7 @@ describe("a difference", () => {
     bytes[bytes.length >> 1]! ^= 4
     writeFileSync(path, bytes)
     const verdict = await replayOne(epoch)
-    expect([verdict.outcome, verdict.divergence]).toEqual(["damaged", undefined])
+    expect([verdict.outcome, verdict.divergence]).toStrictEqual(["damaged", undefined])
     expect(verdict.damage).toContain("000001.log at byte")
   })
 

@@ -56,7 +56,7 @@ describe("a journal", () => {
     write(folder, many)
     expect(readdirSync(folder).length).toBeGreaterThan(2)
     const { entries, torn, damage } = readAll(folder)
-    expect([entries.map(({ at }) => at), torn, damage]).toEqual([many.map((_, i) => i * 3), 0, undefined])
+    expect([entries.map(({ at }) => at), torn, damage]).toStrictEqual([many.map((_, i) => i * 3), 0, undefined])
   })
 
   test("a block that grows large is written before its slice ends", () => {

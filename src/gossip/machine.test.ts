@@ -180,7 +180,7 @@ describe("a datagram", () => {
     expect(hear(machine, from("192.0.2.3", plain(saying(3, late)))).drop).toBeUndefined()
     const again = (ms: number) =>
       machine.hear(from("192.0.2.3", plain(saying(3, { sequence: now + ms, time: now + ms }))), now + ms, tip).drop
-    expect([again(30_000), again(30_001)]).toEqual(["announcement-overtaken", undefined])
+    expect([again(30_000), again(30_001)]).toStrictEqual(["announcement-overtaken", undefined])
   })
 })
 

@@ -203,7 +203,7 @@ describe("a flood", () => {
     for (const { used, max } of machine.bounds) expect(used).toBeLessThanOrEqual(max)
     // The oldest of them all is still known; the oldest of the made-up ones is not.
     const again = (n: number, host: string) => hear(machine, from(host, plain(saying(n))), end).drop
-    expect([again(2, "192.0.2.2"), again(1_000, "10.9.9.9")]).toEqual(["announcement-seen", undefined])
+    expect([again(2, "192.0.2.2"), again(1_000, "10.9.9.9")]).toStrictEqual(["announcement-seen", undefined])
   }, 30_000)
 
   test("of anyone's bytes never throws", () => {

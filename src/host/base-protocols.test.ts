@@ -1,18 +1,24 @@
 /** The base protocols between whole hosts, over Noise and yamux: identify both ways, pushes, pings, measurements; nothing is left behind. */
 import { describe, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { MemoryNet } from "../../test/memory-world.ts"
 import type { Multiaddr } from "../libp2p/contract.ts"
 import { fromUtf8 } from "../codec/bytes.ts"
+import { generateKeyPair, sqliteDatastore } from "../library.ts"
 import { createHost } from "./host.ts"
 import { identify, identifyPush } from "./identify-service.ts"
+import type { HostInit } from "./init.ts"
 import { noise } from "./parts.ts"
 import { type PerfOutput, perf } from "./perf-service.ts"
 import { ping } from "./ping-service.ts"
 import { addressUpdateDelayMs } from "./address-manager.ts"
 
-const start = async (net: MemoryNet, ip: string) => {
+const start = async (net: MemoryNet, ip: string, init: Pick<HostInit, "privateKey" | "datastore"> = {}) => {
   const host = createHost(
     {
+      ...init,
       addresses: { listen: [`/ip4/${ip}/tcp/4001`] },
       connectionEncrypters: [noise()],
       services: { identify: identify(), identifyPush: identifyPush(), ping: ping(), perf: perf() }
@@ -29,6 +35,35 @@ const two = async () => {
 }
 const bare = (addresses: ReadonlyArray<{ readonly multiaddr: Multiaddr }>) =>
   addresses.map(({ multiaddr }) => `${multiaddr}`)
+
+test("a host with a datastore knows its peers after a restart", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "cairn-peers-"))
+  const net = new MemoryNet()
+  const right = await start(net, "10.0.0.2")
+  const privateKey = await generateKeyPair()
+  const run = async <R>(use: (host: Awaited<ReturnType<typeof start>>) => Promise<R>): Promise<R> => {
+    const datastore = await sqliteDatastore(join(folder, "libp2p.db"))
+    const host = await start(net, "10.0.0.1", { privateKey, datastore })
+    const result = await use(host)
+    await host.stop()
+    datastore.close()
+    return result
+  }
+  const before = await run(async (host) => {
+    await host.dial(right.getMultiaddrs()[0]!)
+    await net.settle()
+    return host.peerStore.get(right.peerId)
+  })
+  expect(before.protocols).toEqual(right.getProtocols())
+  const [after, rtt] = await run(async (host) => [
+    await host.peerStore.get(right.peerId),
+    await host.services.ping.ping(right.peerId)
+  ])
+  expect(after).toEqual(before)
+  expect(rtt).toBeGreaterThanOrEqual(0)
+  await right.stop()
+  rmSync(folder, { recursive: true })
+})
 
 describe("two whole hosts", () => {
   test("know each other a moment after a dial: protocols, signed addresses, agents", async () => {

@@ -76,7 +76,6 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
   private readonly closing = new Set<HostStream>()
   private readonly streamOwner: StreamOwner
   private leaving = false
-  private quiet = false
   private readonly closed = Promise.withResolvers<void>()
 
   constructor(init: ConnectionInit, owner: ConnectionOwner) {
@@ -315,16 +314,9 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
     this.init.machine.close(faultOf(error, error.message))
   }
 
-  /** The link is over. Where no stream was open, nothing was lost: the other side has gone, and that is all. */
-  linkGone(reason: string): void {
-    this.quiet = this.open.size === 0
-    this.init.machine.lost(reason)
-  }
-
   /** The machine is over. */
-  ended(cause: Libp2pFault | undefined): void {
+  ended(fault: Libp2pFault | undefined): void {
     if (this.timeline.close !== undefined) return
-    const fault = this.quiet && cause?.kind === "closed" ? undefined : cause
     this.timeline.close = this.owner.world.now()
     this.status = fault === undefined ? "closed" : "aborted"
     const over = fault ?? new Libp2pFault("closed", "ConnectionClosedError", "the connection is closed")

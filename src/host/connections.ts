@@ -16,7 +16,7 @@ export interface ConnectionsInit {
   readonly lowWater?: number | undefined
   /** Milliseconds for which a new connection stays whatever it is worth. */
   readonly gracePeriod?: number | undefined
-  /** Links of strangers whose handshake is under way. */
+  /** Links of strangers whose handshake is under way: 64. One more takes the place of the oldest. */
   readonly maxIncomingPendingConnections?: number | undefined
   /** Links of one address in a second; loopback is not counted. */
   readonly inboundConnectionThreshold?: number | undefined
@@ -46,7 +46,8 @@ export class Connections {
   private readonly low: number
   private readonly init: ConnectionsInit
   private count = 0
-  private pending = 0
+  /** Calls off the handshakes of strangers that are under way, the oldest first. */
+  private readonly pending = new Set<(fault: Libp2pFault) => void>()
   private pruning = false
   private counted = new Map<string, number>()
   private countedSince = 0
@@ -99,16 +100,19 @@ export class Connections {
 
   // Who may come
 
-  /** A stranger's link: may its handshake begin? `begun` must be followed by `settled`. */
+  /** A stranger's link: may its handshake begin? */
   accept(host: string): Libp2pFault | undefined {
     const { allow = [], deny = [] } = this.init
     const refuse = (why: string): Libp2pFault =>
       cheapFault("permission", "ConnectionDeniedError", `${host} may not connect: ${why}`, { host })
     if (among(deny, host)) return refuse("it is denied")
     if (among(allow, host)) return undefined
-    if (this.pending >= (this.init.maxIncomingPendingConnections ?? pendingInboundMax))
-      return refuse("too many handshakes are under way")
     if (!isLoopbackHost(host) && this.tooOften(host)) return refuse("too many links in one second")
+    if (this.pending.size < (this.init.maxIncomingPendingConnections ?? pendingInboundMax)) return undefined
+    // Who means it is done in a few round trips; who holds places open for nothing is the oldest soon.
+    const [oldest] = this.pending
+    if (oldest === undefined) return refuse("no handshake of a stranger is wanted")
+    oldest(cheapFault("resource", "ResourceLimitError", "too many handshakes are under way, and this one is the oldest"))
     return undefined
   }
 
@@ -123,12 +127,10 @@ export class Connections {
     return count > (this.init.inboundConnectionThreshold ?? inboundPerSecond)
   }
 
-  begun(): void {
-    this.pending++
-  }
-
-  settled(): void {
-    this.pending--
+  /** A stranger's handshake begins, and can be called off; what is given back says that it is over. */
+  begun(abort: (fault: Libp2pFault) => void): () => void {
+    this.pending.add(abort)
+    return () => void this.pending.delete(abort)
   }
 
   // Who must stay

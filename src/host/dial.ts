@@ -129,7 +129,8 @@ export const dialAddresses = (
         },
         (error: unknown) => {
           settled()
-          faults.push(faultOf(error, `dialling ${address}`))
+          // A world says that it was called off; what matters is why.
+          faults.push(timed.signal.aborted ? abortFault(timed.signal) : faultOf(error, `dialling ${address}`))
           if (faults.length === addresses.length) finish(() => reject(allFailed(faults)))
           else attempt()
         }

@@ -67,6 +67,11 @@ export class Emitter<M extends Record<string, Event>> extends EventTarget implem
     return !event.defaultPrevented
   }
 
+  /** An event that says nothing but its name; it is not even made where nobody listens. */
+  protected tell(type: keyof M & string): void {
+    if (this.listenerCount(type) > 0) this.dispatchEvent(new Event(type))
+  }
+
   safeDispatchEvent<Detail>(type: keyof M, detail?: CustomEventInit<Detail>): boolean {
     if (this.listenerCount(String(type)) === 0) return true
     return this.dispatchEvent(new CustomEvent<Detail>(String(type), detail))

@@ -27,7 +27,7 @@ export const highWater = 192
 export const lowWater = 160
 /** Milliseconds for which a new connection is not closed for being of little value. */
 export const graceMs = 60_000
-/** Links of strangers whose handshake is under way: beyond, they are closed as they come. */
+/** Links of strangers whose handshake is under way: beyond, the oldest is closed for the newest. */
 export const pendingInboundMax = 64
 /** Links of one address in a second, loopback excepted: js-libp2p's. Beyond, they are closed as they come. */
 export const inboundPerSecond = 5

@@ -1,6 +1,8 @@
 /** What a host is made of, as its users write it: `transports: [tcp()]`, `connectionEncrypters: [noise()]`, `streamMuxers: [yamux()]`. */
+import { type AeadChoice, loadAead } from "../crypto/chacha-engine.ts"
 import type { MuxerPart, SecurityPart } from "../libp2p/connection.ts"
 import type { Identity } from "../libp2p/contract.ts"
+import { Libp2pFault } from "../libp2p/fault.ts"
 import { makeNoise, noiseKeys, noiseProtocol } from "../libp2p/noise.ts"
 import { makePlaintext, plaintextProtocol } from "../libp2p/plaintext.ts"
 import { makeTlsCertificate, tlsAlpn, tlsProtocol, tlsSession } from "../libp2p/tls.ts"
@@ -24,11 +26,18 @@ export type MuxerFactory = (components: PartComponents) => MuxerPart
 
 export const tcp = (): TransportFactory => () => ({ transport: "tcp" })
 
+/** What seals the frames of noise; default "auto": the fastest that loads here. */
+export interface NoiseOptions {
+  readonly engine?: AeadChoice
+}
+
 /** Noise XX. The signature over its static key is made once for a host. */
 export const noise =
-  (): EncrypterFactory =>
+  ({ engine = "auto" }: NoiseOptions = {}): EncrypterFactory =>
   ({ identity, world }) => {
-    const keys = noiseKeys(identity, world.random)
+    const aead = loadAead(engine)
+    if (aead === undefined) throw new Libp2pFault("unsupported", "InvalidParametersError", `${engine} does not load here`)
+    const keys = noiseKeys(identity, world.random, aead)
     return { _tag: "Handshake", protocol: noiseProtocol, make: (init) => makeNoise(init, keys) }
   }
 

@@ -26,6 +26,8 @@ export interface PeerBookOptions {
   readonly self: PeerId
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /** There is a datastore that asks for changes; without one they would be kept for nobody, for ever. */
+  readonly recorded: boolean
   readonly maxAddressAge?: number | undefined
   readonly maxPeerAge?: number | undefined
   readonly maxPeers?: number | undefined
@@ -48,6 +50,7 @@ export class PeerBook {
   private changes = new Map<string, KnownPeer | undefined>()
   private readonly self: string
   private readonly now: () => number
+  private readonly recorded: boolean
   private readonly maxAddressAge: number
   private readonly maxPeerAge: number
   private readonly maxPeers: number
@@ -55,6 +58,7 @@ export class PeerBook {
   constructor(options: PeerBookOptions) {
     this.self = options.self.toString()
     this.now = options.now
+    this.recorded = options.recorded
     this.maxAddressAge = options.maxAddressAge ?? addressAgeMax
     this.maxPeerAge = options.maxPeerAge ?? peerAgeMax
     this.maxPeers = options.maxPeers ?? peersMax
@@ -95,7 +99,7 @@ export class PeerBook {
 
   delete(id: PeerId): void {
     const text = id.toString()
-    if (this.peers.delete(text)) this.changes.set(text, undefined)
+    if (this.peers.delete(text)) this.note(text, undefined)
   }
 
   /** Its addresses hold while it stays. */
@@ -124,11 +128,11 @@ export class PeerBook {
       const live = this.live(known)
       if (this.ranOut(known)) {
         this.peers.delete(text)
-        this.changes.set(text, undefined)
+        this.note(text, undefined)
         gone++
       } else if (live.addresses.length !== known.addresses.length || live.tags.size !== known.tags.size) {
         this.peers.set(text, live)
-        this.changes.set(text, live)
+        this.note(text, live)
       }
     }
     return gone
@@ -138,7 +142,7 @@ export class PeerBook {
   restore(known: KnownPeer): void {
     const text = known.id.toString()
     if (this.peers.has(text)) return
-    if (this.ranOut(known) || this.peers.size >= this.maxPeers) this.changes.set(text, undefined)
+    if (this.ranOut(known) || this.peers.size >= this.maxPeers) this.note(text, undefined)
     else this.peers.set(text, known)
   }
 
@@ -158,10 +162,14 @@ export class PeerBook {
     return this.changes.size > 0
   }
 
+  private note(text: string, known: KnownPeer | undefined): void {
+    if (this.recorded) this.changes.set(text, known)
+  }
+
   private set(text: string, known: KnownPeer): void {
     this.peers.delete(text)
     this.peers.set(text, known)
-    this.changes.set(text, known)
+    this.note(text, known)
   }
 
   private stays(text: string): boolean {
@@ -207,7 +215,7 @@ export class PeerBook {
     for (const [other, known] of this.peers) {
       if (this.stays(other) || this.live(known).tags.size > 0) continue
       this.peers.delete(other)
-      this.changes.set(other, undefined)
+      this.note(other, undefined)
       return
     }
     throw new Libp2pFault(

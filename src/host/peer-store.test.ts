@@ -303,6 +303,12 @@ describe("limits", () => {
     expect(found).not.toContain(`${address(1)}`)
   })
 
+  test("a peer that was heard of again is not the next to go", async () => {
+    const { store } = fresh({ maxPeers: 2 })
+    for (const id of [ann, bob, ann, cid]) await store.merge(id, {})
+    expect((await store.all()).map(({ id }) => id)).toEqual([ann, cid])
+  })
+
   test("a full store lets the one go that was not heard of for longest, never us, a connected or a tagged one", async () => {
     const { store, events } = fresh({ maxPeers: 4 })
     store.start()
@@ -435,9 +441,10 @@ describe("the datastore", () => {
     expect(errors).toEqual(["the datastore of peers"])
     expect((await store.get(ann)).protocols).toEqual(["/a"])
     broken = false
-    await store.merge(ann, { protocols: ["/b"] })
+    await store.save(bob, {})
     await clock.advance(1_000)
-    expect(made(decodePeerRow(ann, rows.get(`${peerRowPrefix}${ann}`)!)).protocols).toEqual(["/a", "/b"])
+    expect(made(decodePeerRow(ann, rows.get(`${peerRowPrefix}${ann}`)!)).protocols).toEqual(["/a"])
+    expect(rows.get(`${peerRowPrefix}${bob}`)).toBeDefined()
   })
 
   test("a row holds a whole peer, an RSA key with it; no bytes make the reader throw", async () => {

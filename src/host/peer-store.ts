@@ -135,7 +135,7 @@ class Shelf {
 /** Peers of a host. Throws nothing; what its functions reject with is a Libp2pFault. */
 export const makePeerStore = (parts: PeerStoreParts, init: HostPeerStoreInit = {}): HostPeerStore => {
   const { peerId, world, events } = parts
-  const book = new PeerBook({ self: peerId, now: world.now, ...init })
+  const book = new PeerBook({ self: peerId, now: world.now, recorded: init.datastore !== undefined, ...init })
   let shelf: Shelf | undefined
   let cancelSweep: Cancel | undefined
 

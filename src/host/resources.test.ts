@@ -88,7 +88,7 @@ test("connections leave the unknown for their peer; a peer has so many", () => {
   }
   const [first, second] = [open(), open()]
   expect(open).toThrow("no more inbound connections to unknown peers")
-  expect([first.setPeer("a"), second.setPeer("a")]).toEqual([undefined, undefined])
+  expect([first.setPeer("a"), second.setPeer("a")]).toStrictEqual([undefined, undefined])
   const third = open()
   expect(third.setPeer("a")?.context.scope).toBe("connections of one peer")
   third.done()

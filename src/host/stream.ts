@@ -187,7 +187,7 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
     this.reading = "closed"
     this.readableEnded = true
     for (const waiter of this.waiters.splice(0)) waiter.resolve(undefined)
-    this.dispatchEvent(new Event("end"))
+    this.tell("end")
   }
 
   private onRemoteClosed(): void {
@@ -198,7 +198,7 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
       this.fail(cheapFault("protocol", "ProtocolError", what), false)
       return
     }
-    this.dispatchEvent(new Event("remoteCloseWrite"))
+    this.tell("remoteCloseWrite")
     this.flow()
   }
 
@@ -312,8 +312,8 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
     this.touched = true
     this.writableNeedsDrain = false
     for (const waiting of this.drainers.splice(0)) waiting.resolve()
-    this.dispatchEvent(new Event("drain"))
-    if (this.muxed.buffered() === 0) this.dispatchEvent(new Event("idle"))
+    this.tell("drain")
+    if (this.muxed.buffered() === 0) this.tell("idle")
   }
 
   onDrain(options: AbortOptions = {}): Promise<void> {
@@ -360,7 +360,7 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
     if (this.timeline.close === undefined && this.muxed.buffered() > 0) return false
     if (this.writeStatus !== "closed") {
       this.writeStatus = "closed"
-      this.dispatchEvent(new Event("idle"))
+      this.tell("idle")
     }
     for (const waiting of this.closers.splice(0)) waiting.resolve()
     return true
@@ -409,7 +409,7 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
       else waiting.reject(fault)
     }
     this.owner.ended(this, fault)
-    this.dispatchEvent(new StreamClose(fault, local))
+    if (this.listenerCount("close") > 0) this.dispatchEvent(new StreamClose(fault, local))
   }
 
   private discard(fault: Libp2pFault): void {

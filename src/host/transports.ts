@@ -7,7 +7,7 @@ import type { HostEvents, Listener, TypedEventTarget } from "./api.ts"
 import type { TransportManager } from "./components.ts"
 import type { Connections } from "./connections.ts"
 import type { Resources } from "./resources.ts"
-import { type Upgrader, upgrade } from "./upgrade.ts"
+import { type Upgrader, type Upgrading, upgrade } from "./upgrade.ts"
 import type { Link, LinkHandlers, World } from "./world.ts"
 
 export interface TransportsPorts {
@@ -36,14 +36,13 @@ export class Transports implements TransportManager {
     return [...this.listeners]
   }
 
-  /** Listens on all of them. When one fails, those that stood are closed again, and ListenError is thrown. */
+  /** Listens on all of them. Throws ListenError at the first that fails; `close` frees those before it. */
   async listen(addresses: ReadonlyArray<Multiaddr>): Promise<void> {
     for (const address of addresses) {
       try {
         await this.listenOn(address)
       } catch (error) {
         const cause = faultOf(error, `listening on ${address}`)
-        await this.close()
         const message = `${address}: ${cause.message}`
         throw new Libp2pFault(cause.kind, "ListenError", message, { address: `${address}` }, { cause })
       }
@@ -86,8 +85,9 @@ export class Transports implements TransportManager {
       this.failed(remoteAddr, scope instanceof Libp2pFault ? scope : undefined)
       return nothing
     }
-    connections.begun()
-    return upgrade(
+    let upgrading: Upgrading | undefined
+    const settled = connections.begun((fault) => upgrading?.abort(fault))
+    upgrading = upgrade(
       link,
       {
         direction: "inbound",
@@ -95,12 +95,13 @@ export class Transports implements TransportManager {
         expected: undefined,
         scope,
         done: (result) => {
-          connections.settled()
+          settled()
           if (result instanceof Libp2pFault) this.failed(remoteAddr, result)
         }
       },
       upgrader
-    ).handlers
+    )
+    return upgrading.handlers
   }
 
   private failed(remoteAddr: Multiaddr | Libp2pFault, fault: Libp2pFault | undefined): void {

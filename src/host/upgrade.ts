@@ -96,6 +96,7 @@ class Upgrade {
     const { world } = this.upgrader.owner
     return {
       write: (bytes) => this.link.write(bytes),
+      taken: () => this.link.taken?.() ?? false,
       queued: () => this.link.queued(),
       wake: () => world.soon(() => this.flush()),
       upgradeTls: (offer, leftover) => this.link.upgradeTls(offer, leftover),
@@ -117,10 +118,7 @@ class Upgrade {
       data: (bytes) => this.machine.receive(bytes, now()),
       drained: () => this.flush(),
       secured: (session) => this.machine.secured(session, now()),
-      closed: (reason) => {
-        if (this.connection === undefined) this.machine.lost(reason)
-        else this.connection.linkGone(reason)
-      }
+      closed: (reason) => this.machine.lost(reason)
     }
   }
 

@@ -15,6 +15,8 @@ export interface Link {
   readonly remote: LinkEnd
   /** Queues bytes; the array is given away. */
   readonly write: (bytes: Uint8Array) => void
+  /** True: all that was written was copied, and no array of it is kept. Left out: they may be kept. */
+  readonly taken?: () => boolean
   /** Bytes queued and not yet with the kernel. */
   readonly queued: () => number
   readonly pause: () => void

@@ -174,7 +174,7 @@ describe("every route", () => {
         ids.push(operationId)
         const [auth] = tags
         expect([path, security.flatMap((one) => Object.keys(one))]).toEqual([path, [...(asked[auth!] ?? [])]])
-        expect([path, "401" in responses]).toEqual([path, asked[auth!] !== undefined])
+        expect([path, "401" in responses]).toStrictEqual([path, asked[auth!] !== undefined])
         expect([path, "429" in responses]).toEqual([path, auth !== "health"])
         const inPath = parameters.filter((one) => one.in === "path").map((one) => `{${one.name}}`)
         expect([path, [...path.matchAll(/\{[^}]*\}/g)].map(([found]) => found)]).toEqual([path, inPath])

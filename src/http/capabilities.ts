@@ -10,7 +10,7 @@ export interface AppFacts {
 }
 
 /** What concerns peers: false throughout on a node that speaks to none. */
-const amongPeers = ({ config }: NodeFacts): Readonly<Record<string, boolean>> => {
+const amongPeers = ({ config, libp2p }: NodeFacts): Readonly<Record<string, boolean>> => {
   const speaks = config.peers !== undefined
   const policy = config.peers?.policy
   return {
@@ -18,7 +18,8 @@ const amongPeers = ({ config }: NodeFacts): Readonly<Record<string, boolean>> =>
     peer_discovery: speaks,
     peer_reputation: speaks,
     inventory_announcements: speaks,
-    native_p2p_transport: speaks,
+    native_p2p_transport: speaks && config.peers?.native !== false,
+    libp2p_transport: libp2p !== undefined,
     gossip_transport: config.gossip !== undefined,
     headers_first_sync: speaks,
     background_maintenance: speaks && (policy === undefined || policy.maintenanceMs !== undefined),

@@ -411,7 +411,7 @@ const transportsJson = (facts: NodeFacts): Json<"stats", "meta">["transports"] =
   return {
     http: { endpoint: namesJson(facts).node_url },
     p2p:
-      config.peers === undefined
+      config.peers === undefined || config.peers.native === false
         ? null
         : { protocol: "cairn/1", endpoint: p2pEndpoint ?? null, port: portOf(p2pEndpoint), tls: true },
     libp2p:

@@ -44,7 +44,7 @@ export const peerRoutes = {
     method: "POST",
     path: "/api/peers",
     auth: "admin",
-    summary: "Keeps an endpoint and dials it: `peer` or `url`, host and port of peers, also as a URL.",
+    summary: "Keeps an endpoint and dials it: `peer` or `url`, host and port of peers, also as a URL, or a multiaddr that ends in the peer id.",
     status: 201,
     body: Schema.Struct({
       peer: Schema.optionalKey(text.check(Schema.isMaxLength(endpointCharsMax))),
@@ -53,7 +53,7 @@ export const peerRoutes = {
     refusals: {
       400: "it is no endpoint, our own, or its host is not on the list: the code says which",
       401: "no token",
-      409: "this node speaks to no peers",
+      409: "this node speaks to no peers, or not by that transport: the code says which",
       503: "there is no room for more"
     },
     reply: Schema.Struct({ message: text, peer: text, peers: list(text) })

@@ -46,6 +46,11 @@ const endpointIn = (text: string): string | Problem => {
 
 const refusals: Readonly<Record<Exclude<PeerAdded, "added" | "known">, Problem>> = {
   "no-peers": problem(409, "no-peers", "This node was started with --no-p2p and speaks to nobody."),
+  unspoken: problem(
+    409,
+    "transport-off",
+    "This node does not speak the transport of this endpoint: by host:port cairn's own TLS, by multiaddr libp2p."
+  ),
   "not-allowed": problem(400, "peer-host-not-allowed", "This host is not on the node's list of hosts."),
   self: problem(400, "peer-is-self", "This is where this node listens itself."),
   invalid: problem(400, "endpoint-invalid", "Nobody can dial this."),

@@ -70,6 +70,6 @@ test("an admin orders a backup, with a label or without a body; others and failu
     [400, "body-invalid"],
     [401, "admin-token-required"]
   ])
-  expect(asked).toEqual(["nightly", undefined, undefined, undefined, undefined])
+  expect(asked).toStrictEqual(["nightly", undefined, undefined, undefined, undefined])
   await running.stop()
 })

@@ -64,7 +64,7 @@ test("a token is known by its whole text, whichever it is", () => {
   expect(tokenNamed([anna, ben], "token of anna")).toBe("anna")
   expect(tokenNamed([anna, ben], "token of ben")).toBe("ben")
   for (const given of ["", "token of ann", "token of anna ", "TOKEN OF ANNA", Buffer.from(anna.hash).toString("hex")])
-    expect([given, tokenNamed([anna, ben], given)]).toEqual([given, undefined])
+    expect([given, tokenNamed([anna, ben], given)]).toStrictEqual([given, undefined])
   expect(tokenNamed([], "")).toBeUndefined()
   expect([sameSecret("a", "a"), sameSecret("a", "ab"), sameSecret("", "a")]).toEqual([true, false, false])
 })

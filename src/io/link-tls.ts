@@ -4,8 +4,7 @@
  *
  * Bun upgrades a socket in place, but cannot be given bytes that were read before: then Node's TLS runs over a stream of ours.
  */
-import { Duplex } from "node:stream"
-import { TLSSocket } from "node:tls"
+import type { Duplex } from "node:stream"
 import type { Link, LinkHandlers } from "../host/world.ts"
 import { type Held, heldHandlers, type Pipe, type PipeUser, type PlainSocket, reasonOf } from "./pipe.ts"
 import { SendQueue } from "./send-queue.ts"
@@ -94,6 +93,10 @@ export const tlsOverSocket = (socket: PlainSocket, offer: TlsOffer, _: Uint8Arra
   return tls
 }
 
+/** Node's streams and TLS, loaded when they are needed: few links are. */
+const nodeStream = (): typeof import("node:stream") => require("node:stream")
+const nodeTls = (): typeof import("node:tls") => require("node:tls")
+
 /** The socket as a stream for Node's TLS: what came before first. */
 const streamOf = (socket: PlainSocket, leftover: Uint8Array, top: TlsTop): Duplex => {
   const queue = new SendQueue()
@@ -104,7 +107,7 @@ const streamOf = (socket: PlainSocket, leftover: Uint8Array, top: TlsTop): Duple
     written = undefined
     done()
   }
-  const stream = new Duplex({
+  const stream = new (nodeStream().Duplex)({
     read: () => void socket.resume(),
     write: (chunk: Uint8Array, _, done) => {
       queue.push(new Uint8Array(chunk))
@@ -138,6 +141,7 @@ const streamOf = (socket: PlainSocket, leftover: Uint8Array, top: TlsTop): Duple
 
 /** The same where the first bytes of TLS were read already. */
 export const tlsOverLeftover = (socket: PlainSocket, offer: TlsOffer, leftover: Uint8Array, top: TlsTop): Pipe => {
+  const { TLSSocket } = nodeTls()
   const tls = new TLSSocket(
     streamOf(socket, leftover, top) as unknown as import("node:net").Socket,
     {
@@ -161,6 +165,7 @@ export const tlsOverLeftover = (socket: PlainSocket, offer: TlsOffer, leftover: 
     top.writable()
   })
   return {
+    keeps: true,
     write: (bytes) => {
       if (tls.destroyed) return -1
       if (full) return 0

@@ -5,7 +5,6 @@
  * is ended as it comes, and only so many are under way; after an upgrade the old handlers go on hearing the ciphertext; a half-close
  * of the peer ends the link, after what is queued.
  */
-import { isIP, isIPv6 } from "node:net"
 import type { Link, LinkEnd, LinkHandlers, Listening, OnLink, World } from "../host/world.ts"
 import { type FaultContext, type FaultKind, Libp2pFault } from "../libp2p/fault.ts"
 import { acceptedLinksMax, lateDialsMax, lingerMsMax, outboundBytesMax } from "../limits.ts"
@@ -15,6 +14,9 @@ import { type TlsOffer, type TlsTop, tlsOverLeftover, tlsOverSocket } from "./li
 import { localAddresses, type NamesOptions, resolveName } from "./names.ts"
 import { type Held, heldHandlers, type Pipe, type PipeUser, type PlainSocket, reasonOf } from "./pipe.ts"
 import { SendQueue } from "./send-queue.ts"
+
+/** Loaded at the first link: it is not small. */
+const net = (): typeof import("node:net") => require("node:net")
 
 class SocketLink implements Link, PipeUser, TlsTop {
   readonly local: LinkEnd
@@ -48,6 +50,10 @@ class SocketLink implements Link, PipeUser, TlsTop {
 
   queued(): number {
     return this.queue.bytes
+  }
+
+  taken(): boolean {
+    return this.queue.bytes === 0 && this.pipe.keeps !== true
   }
 
   pause(): void {
@@ -149,9 +155,9 @@ const listen = async (at: LinkEnd, onLink: OnLink, accepted: Accepted): Promise<
     socket.terminate()
   }
   try {
-    if (isIP(at.host) === 0) throw new Error("it is no IP address")
+    if (net().isIP(at.host) === 0) throw new Error("it is no IP address")
     // "::" would take IPv4 as well, and then 0.0.0.0 could not share its port.
-    const only = { ipv6Only: isIPv6(at.host), exclusive: true }
+    const only = { ipv6Only: net().isIPv6(at.host), exclusive: true }
     const listener = Bun.listen<Held>({
       hostname: at.host,
       port: at.port,
@@ -197,7 +203,7 @@ class Dials {
     const cancel = (): void => failed("cancelled", "AbortError", "called off", signal?.reason)
     const timer = setTimeout(() => failed("timeout", "TimeoutError", "no answer in time"), to.timeoutMs)
     if (signal?.aborted === true) cancel()
-    else if (isIP(host) === 0) failed("io", "DialError", "it is no IP address")
+    else if (net().isIP(host) === 0) failed("io", "DialError", "it is no IP address")
     else if (this.pending >= lateDialsMax) failed("io", "DialError", "too many dials are under way")
     if (settled) return promise
     signal?.addEventListener("abort", cancel)
@@ -222,8 +228,9 @@ class Dials {
 export const makeBunWorld = (names: NamesOptions = {}): World => {
   const accepted = new Accepted(acceptedLinksMax)
   const dials = new Dials()
+  const { timeOrigin } = performance
   return {
-    now: () => performance.timeOrigin + performance.now(),
+    now: () => timeOrigin + performance.now(),
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     after: (ms, run) => {
       const timer = setTimeout(run, ms)

@@ -4,6 +4,8 @@
 export interface Pipe {
   /** Bytes taken; below 0: none any more. What is left is offered again when `writable` is told. */
   readonly write: (bytes: Uint8Array) => number
+  /** True: what was taken is not copied, and must not be written again. */
+  readonly keeps?: true
   readonly pause: () => unknown
   readonly resume: () => unknown
   /** We write no more. */

@@ -3,12 +3,13 @@
  * the key of the other side, before the stream is there; so its wire tells the key, and needs no binding of its own.
  */
 import { Effect } from "effect"
-import type { Connection, Stream } from "../host/api.ts"
+import type { Connection, ConnectionGater, Stream } from "../host/api.ts"
 import { createHost } from "../host/host.ts"
 import { identify, identifyPush } from "../host/identify-service.ts"
 import { type EncrypterFactory, noise, tls } from "../host/parts.ts"
 import { ping } from "../host/ping-service.ts"
 import type { World } from "../host/world.ts"
+import type { PeerId } from "../libp2p/contract.ts"
 import { toTcpEndpoint } from "../libp2p/address-facts.ts"
 import { Libp2pFault } from "../libp2p/fault.ts"
 import { privateKeyFromRaw } from "../libp2p/key.ts"
@@ -30,6 +31,8 @@ export interface StreamDoor {
   readonly protocol: string
   /** Where we can be dialled, with our peer id. */
   readonly addresses: () => ReadonlyArray<string>
+  /** Connections that stand, with a session or without, and by what they are secured. */
+  readonly connections: () => ReadonlyArray<{ readonly encryption: string; readonly direction: string }>
   /** `to`: a multiaddr that ends in a peer id. */
   readonly dial: (to: string, timeoutMs: number, onStream: OnStream) => Effect.Effect<void, TcpFault>
   readonly close: Effect.Effect<void>
@@ -43,6 +46,8 @@ export interface StreamsInit {
   /** The protocol of the chain. */
   readonly protocol: string
   readonly agent: string
+  /** May who has this key (33 bytes; undefined: one of another sort) have a connection? Undefined: everybody may. */
+  readonly admits?: ((key: Uint8Array | undefined) => boolean) | undefined
 }
 
 /** Opens the door; `onStream` hears what others open. */
@@ -134,7 +139,15 @@ const open = (stream: Stream, connection: Connection, world: World, onStream: On
   chain.hear(onStream(chain.wire))
 }
 
-const makeHost = ({ secret, listen, announce, agent }: StreamsInit, world: World, security: Security) => {
+/** Who has no business here gets no further than to say who it is. */
+const gaterOf = ({ admits }: StreamsInit): ConnectionGater => {
+  const denies = ({ publicKey }: PeerId): boolean =>
+    !(admits?.(publicKey?.type === "secp256k1" ? publicKey.raw : undefined) ?? true)
+  return { denyInboundEncryptedConnection: denies, denyOutboundEncryptedConnection: denies }
+}
+
+const makeHost = (init: StreamsInit, world: World, security: Security) => {
+  const { secret, listen, announce, agent } = init
   const privateKey = privateKeyFromRaw("secp256k1", secret)
   if (privateKey instanceof Libp2pFault) throw privateKey
   const [name = agent, version = ""] = agent.split("/")
@@ -143,6 +156,7 @@ const makeHost = ({ secret, listen, announce, agent }: StreamsInit, world: World
       privateKey,
       addresses: { listen, announce },
       connectionEncrypters: security,
+      connectionGater: gaterOf(init),
       nodeInfo: { name, version, userAgent: agent },
       services: { identify: identify(), identifyPush: identifyPush(), ping: ping() }
     },
@@ -185,6 +199,7 @@ export const streamsIn =
         peerId: host.peerId.toString(),
         protocol: init.protocol,
         addresses: () => host.getMultiaddrs().map(String),
+        connections: () => host.getConnections(),
         dial: (to, timeoutMs, onDialled) =>
           Effect.tryPromise({
             try: (signal) => reach(to, onDialled, signal),

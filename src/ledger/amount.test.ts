@@ -15,8 +15,8 @@ test("an amount is a safe integer from 0 up, nothing else (defects 11, 13)", () 
 })
 
 test("a sum above 2^53 - 1 and a difference below 0 are not amounts", () => {
-  expect([add(max, amount(0)), add(max, amount(1)), add(max, max)]).toEqual([max, undefined, undefined])
-  expect([subtract(amount(2), amount(2)), subtract(amount(2), amount(3))]).toEqual([amount(0), undefined])
+  expect([add(max, amount(0)), add(max, amount(1)), add(max, max)]).toStrictEqual([max, undefined, undefined])
+  expect([subtract(amount(2), amount(2)), subtract(amount(2), amount(3))]).toStrictEqual([amount(0), undefined])
 })
 
 test("the text of an amount has all its decimals", () => {
@@ -60,5 +60,5 @@ test("a text that is no amount is refused, never rounded", () => {
     "90071992547409.92",
     "1".repeat(17)
   ]
-  for (const text of wrong) expect([text, parse(text, 2)]).toEqual([text, undefined])
+  for (const text of wrong) expect([text, parse(text, 2)]).toStrictEqual([text, undefined])
 })

@@ -13,8 +13,8 @@ test("a layer sees its own changes over those below, and remembers what was befo
   const state = new Overlay((key) => base.get(key))
   state.set("a", undefined)
   state.set("c", byte(3))
-  expect(["a", "b", "c", "d"].map((key) => state.get(key))).toEqual([undefined, byte(2), byte(3), undefined])
-  expect([...state.changes.values()].map(({ before }) => before)).toEqual([byte(1), undefined, byte(2), undefined])
+  expect(["a", "b", "c", "d"].map((key) => state.get(key))).toStrictEqual([undefined, byte(2), byte(3), undefined])
+  expect([...state.changes.values()].map(({ before }) => before)).toStrictEqual([byte(1), undefined, byte(2), undefined])
   expect([...base.keys()]).toEqual(["a", "b"])
 })
 

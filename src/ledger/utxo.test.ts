@@ -151,7 +151,7 @@ describe("a payment on a state", () => {
     const state = funded()
     const then = payment({ inputs: [{ id: fair.id, index: 0 }, given(1)], outputs: [[2, 1_898]], by: [1] })
     expect(applyCode(state, then)).toBe("coin-unknown")
-    expect([applyCode(state, fair), applyCode(state, then)]).toEqual([undefined, undefined])
+    expect([applyCode(state, fair), applyCode(state, then)]).toStrictEqual([undefined, undefined])
   })
 
   type Wish = Parameters<typeof payment>[0]
@@ -202,7 +202,7 @@ describe("a payment on a state", () => {
       encodeCoin({ owner: keyOf(0).address, amount: amount(5), height: 1, coinbase: false })
     )
     const both = payment({ inputs: [given(0), elsewhere(0)], outputs: [[1, 1_003]], by: [0] })
-    expect([both.payment.witnesses.length, applyCode(state, both)]).toEqual([1, undefined])
+    expect([both.payment.witnesses.length, applyCode(state, both)]).toStrictEqual([1, undefined])
   })
 
   test("is refused for a coin that is spent, told from one that never was as far as it can be", () => {

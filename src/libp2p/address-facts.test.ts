@@ -114,8 +114,8 @@ describe("a relay", () => {
 
   test("and who is behind it are told apart", () => {
     expect(told(`${relay}/p2p-circuit/p2p/${peer}`)).toEqual([relay, relayPeer, peer])
-    expect(told(`${relay}/p2p-circuit`)).toEqual([relay, relayPeer, undefined])
-    expect(told("/ip4/1.2.3.4/tcp/1/p2p-circuit")).toEqual(["/ip4/1.2.3.4/tcp/1", undefined, undefined])
+    expect(told(`${relay}/p2p-circuit`)).toStrictEqual([relay, relayPeer, undefined])
+    expect(told("/ip4/1.2.3.4/tcp/1/p2p-circuit")).toStrictEqual(["/ip4/1.2.3.4/tcp/1", undefined, undefined])
     expect(told(`/p2p-circuit/p2p/${peer}`)).toEqual([undefined, undefined, peer])
     expect(told(relay)).toBeUndefined()
     expect(told(`${relay}/p2p-circuit/p2p/${peer}/p2p-circuit`)).toBeUndefined()
@@ -151,9 +151,9 @@ describe("a socket", () => {
   }
 
   test("is where TCP stands, and nothing but a peer behind it", () => {
-    expect(told("/ip4/1.2.3.4/tcp/80")).toEqual(["1.2.3.4", 80, undefined])
-    expect(told(`/ip6/0:0::1/tcp/0/p2p/${peer}`)).toEqual(["::1", 0, undefined])
-    expect(told("/ip6zone/eth0/ip6/fe80::1/tcp/80")).toEqual(["fe80::1%eth0", 80, undefined])
+    expect(told("/ip4/1.2.3.4/tcp/80")).toStrictEqual(["1.2.3.4", 80, undefined])
+    expect(told(`/ip6/0:0::1/tcp/0/p2p/${peer}`)).toStrictEqual(["::1", 0, undefined])
+    expect(told("/ip6zone/eth0/ip6/fe80::1/tcp/80")).toStrictEqual(["fe80::1%eth0", 80, undefined])
     expect(told("/dns6/example.com/tcp/443")).toEqual(["example.com", 443, "dns6"])
   })
 

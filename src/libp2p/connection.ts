@@ -22,6 +22,7 @@ import type {
 } from "./contract.ts"
 import { cheapFault, Libp2pFault } from "./fault.ts"
 import { dialSelect, listenSelect, type Select, type SelectStep } from "./multistream.ts"
+import { giveRoomBack } from "./seal-room.ts"
 
 /** One way to secure a link, by its protocol id. */
 export type SecurityPart =
@@ -86,6 +87,8 @@ class Connection implements ConnectionMachine {
   private gone = false
   /** Why it is closing. */
   private farewell: Libp2pFault | undefined
+  /** What the link was given and may still read. */
+  private lent: Array<Uint8Array> = []
   /** What is said before streams come, gathered to one write. */
   private said: Array<Uint8Array> = []
   private readonly init: ConnectionInit
@@ -290,6 +293,7 @@ class Connection implements ConnectionMachine {
 
   /** Seals and writes what the muxer has next. False: it has nothing, or the connection is over. */
   private carry(): boolean {
+    this.takeBack()
     this.pulling = true
     const { parts, length } = this.muxer!.pull(sealBytesMax)
     this.pulling = false
@@ -301,7 +305,16 @@ class Connection implements ConnectionMachine {
       return false
     }
     this.ports.write(sealed)
+    this.lent.push(sealed)
+    this.takeBack()
     return this.phase !== "over"
+  }
+
+  /** What was sealed is the link's, until it says that it has copied all. */
+  private takeBack(): void {
+    if (this.lent.length === 0 || this.ports.taken?.() === false) return
+    if (this.ports.taken !== undefined) for (const sealed of this.lent) giveRoomBack(sealed)
+    this.lent.length = 0
   }
 
   /** Goes out when what runs now is done; under the session, once there is one. */
@@ -340,6 +353,7 @@ class Connection implements ConnectionMachine {
     this.select = undefined
     this.handshake = undefined
     this.said = []
+    this.lent = []
     this.ports.ended(fault)
   }
 }

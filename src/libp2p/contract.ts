@@ -198,6 +198,8 @@ export interface Muxer {
 export interface ConnectionPorts {
   /** Bytes for the wire, in order. */
   readonly write: (bytes: Uint8Array) => void
+  /** True: nobody keeps an array that `write` was given. Left out: they may be kept. */
+  readonly taken?: () => boolean
   /** Bytes that the link has not handed to the kernel; above a mark the machine pulls no more until `drained`. */
   readonly queued: () => number
   /** `flush` must be called soon, after what runs now. */

@@ -77,6 +77,12 @@ describe("identify", () => {
     }
   })
 
+  test("an answer that breaks off in a later message is none", () => {
+    const whole = concatAll([encodeIdentify(full), encodeIdentify(full)])
+    expect(read(whole)).toMatchObject({ agentVersion: full.agentVersion })
+    for (let cut = 1; cut < whole.length / 2; cut++) expect(fault(read(whole.slice(0, -cut))).kind).toBe("decode")
+  })
+
   test("a message alone has no field that was not told", () => {
     expect(read(frameOf(new Uint8Array(0)))).toEqual(nothing)
     expect(fault(read(new Uint8Array(0))).message).toContain("without a message")

@@ -4,6 +4,7 @@ import { aeadTagBytes } from "../crypto/chacha.ts"
 import type { PeerId, PublicKey, SecureSession } from "./contract.ts"
 import { NoiseFrames, noiseHeadBytes, noiseMessageBytesMax, writeNoiseHead } from "./noise-frame.ts"
 import { type CipherState, noiseFault } from "./noise-xx.ts"
+import { takeRoom } from "./seal-room.ts"
 
 /** Bytes of plaintext in one frame. */
 export const noisePlainBytesMax = noiseMessageBytesMax - aeadTagBytes
@@ -46,12 +47,12 @@ export const noiseSession = (facts: {
     earlyMuxer: facts.earlyMuxer,
     binding: facts.binding,
 
-    // One allocation: the plaintext is copied to where its ciphertext belongs, and sealed there.
+    // In one piece: the plaintext is copied to where its ciphertext belongs, and sealed there.
     seal: (parts, length) => {
       assert(length > 0, "something is sealed")
       const count = Math.ceil(length / noisePlainBytesMax)
       if (!sending.has(count)) return undefined
-      const out = new Uint8Array(length + count * overhead)
+      const out = takeRoom(length + count * overhead)
       layOut(parts, out)
       for (let at = 0, rest = length; rest > 0; ) {
         const plain = Math.min(rest, noisePlainBytesMax)

@@ -17,11 +17,18 @@ export const noncesMax = Number.MAX_SAFE_INTEGER
 export const noiseFault = (message: string): Libp2pFault =>
   cheapFault("verify", "InvalidCryptoExchangeError", `noise: ${message}`)
 
+/** Little-endian. */
+const writeUint32 = (bytes: Uint8Array, at: number, value: number): void => {
+  bytes[at] = value
+  bytes[at + 1] = value >>> 8
+  bytes[at + 2] = value >>> 16
+  bytes[at + 3] = value >>> 24
+}
+
 /** One direction's key and its counter: Noise's CipherState. */
 export class CipherState {
   private readonly key: AeadKey
   private readonly nonce = new Uint8Array(aeadNonceBytes)
-  private readonly view = new DataView(this.nonce.buffer)
   private counter: number
 
   constructor(key: AeadKey, counter = 0) {
@@ -47,10 +54,11 @@ export class CipherState {
   /** 32 zero bits and the counter, 64 bits, little-endian. */
   private next(): Uint8Array {
     assert(this.has(1), "a nonce is used once")
-    this.view.setUint32(4, this.counter % 0x1_0000_0000, true)
-    this.view.setUint32(8, Math.floor(this.counter / 0x1_0000_0000), true)
+    const { nonce } = this
+    writeUint32(nonce, 4, this.counter >>> 0)
+    writeUint32(nonce, 8, Math.floor(this.counter / 0x1_0000_0000))
     this.counter++
-    return this.nonce
+    return nonce
   }
 }
 

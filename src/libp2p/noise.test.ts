@@ -181,9 +181,9 @@ describe("muxers", () => {
   })
 
   test("whoever tells none leaves it to multistream", () => {
-    expect(choose([], ["/b"])).toEqual([undefined, undefined])
-    expect(choose(["/b"], [])).toEqual([undefined, undefined])
-    expect(choose([], [])).toEqual([undefined, undefined])
+    expect(choose([], ["/b"])).toStrictEqual([undefined, undefined])
+    expect(choose(["/b"], [])).toStrictEqual([undefined, undefined])
+    expect(choose([], [])).toStrictEqual([undefined, undefined])
   })
 
   test("none that both speak: the handshake fails, and the listener never hears who dialled", () => {

@@ -52,7 +52,7 @@ describe("what others wrote", () => {
 
   test("the three texts of the specs", () => {
     const sha = some(peerIdFromText("QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"))
-    expect([sha.type, sha.publicKey]).toEqual(["RSA", undefined])
+    expect([sha.type, sha.publicKey]).toStrictEqual(["RSA", undefined])
     expect(peerIdCid(sha)).toBe("bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxe")
     const key = some(peerIdFromText("12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"))
     expect([key.type, key.publicKey?.toString()]).toEqual([

@@ -10,6 +10,7 @@ import type { HandshakeInit, Identity, PublicKey, SecureSession, TlsSession } fr
 import { cheapFault, Libp2pFault } from "./fault.ts"
 import { publicKeyFromProtobuf } from "./key.ts"
 import { peerIdOfKey } from "./peer-id.ts"
+import { takeRoom } from "./seal-room.ts"
 
 export const tlsProtocol = "/tls/1.0.0"
 
@@ -130,7 +131,16 @@ export const verifyTlsCertificate = (bytes: Uint8Array, now: number): PublicKey 
 }
 
 /** The bytes of `parts`, as they are. */
-const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => (parts.length === 1 ? parts[0]! : concat(...parts))
+const joined = (parts: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
+  if (parts.length === 1) return parts[0]!
+  const out = takeRoom(length)
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
+}
 
 /**
  * The session that TLS beneath the link came to, or why it must end. `now`: milliseconds since 1970, for the dates of the

@@ -43,12 +43,15 @@ export class HeaderReader {
 const uint32 = (bytes: Uint8Array, at: number): number =>
   ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
 
+/** Bytes that headers and small payloads are written into, one behind the other; then there is a new array of them. */
+const poolBytes = 4_096
 /**
- * Bytes that headers and small payloads are written into, one behind the other; then there is a new array of them, twice as
- * long up to the second: an idle session keeps a short one.
+ * All writers share it, so that an idle session holds none of it: what one gathers is taken within the call that gathers it, and
+ * what was given away is not written again.
  */
-const poolBytesMin = 64
-const poolBytesMax = 4_096
+let pool = new Uint8Array(poolBytes)
+/** Where the next one writes. */
+let poolAt = 0
 /** A payload up to this size is copied behind its header: that is cheaper than a view of it. */
 const copiedBytesMax = 256
 
@@ -58,14 +61,14 @@ const nothing = { parts: [], length: 0 } as const
 export class FrameWriter {
   /** Bytes gathered. */
   length = 0
-  private pool = new Uint8Array(0)
+  /** Where in the pool the run begins that is being written, and its bytes so far. */
   private from = 0
-  private at = 0
+  private run = 0
   private parts: Array<Uint8Array> = []
 
   header(type: number, flags: number, id: number, length: number): void {
-    if (this.at + headerBytes > this.pool.length) this.renew()
-    const { pool, at } = this
+    this.reserve(headerBytes)
+    const at = poolAt
     pool[at] = 0
     pool[at + 1] = type
     pool[at + 2] = flags >>> 8
@@ -78,17 +81,17 @@ export class FrameWriter {
     pool[at + 9] = length >>> 16
     pool[at + 10] = length >>> 8
     pool[at + 11] = length
-    this.at += headerBytes
-    this.length += headerBytes
+    this.wrote(headerBytes)
   }
 
   payload(bytes: Uint8Array): void {
-    this.length += bytes.length
-    if (bytes.length <= copiedBytesMax && this.at + bytes.length <= this.pool.length) {
-      this.pool.set(bytes, this.at)
-      this.at += bytes.length
+    if (bytes.length <= copiedBytesMax && poolAt + bytes.length <= poolBytes) {
+      this.reserve(bytes.length)
+      pool.set(bytes, poolAt)
+      this.wrote(bytes.length)
       return
     }
+    this.length += bytes.length
     this.closeRun()
     this.parts.push(bytes)
   }
@@ -103,15 +106,24 @@ export class FrameWriter {
     return { parts, length }
   }
 
-  private closeRun(): void {
-    if (this.at > this.from) this.parts.push(this.pool.subarray(this.from, this.at))
-    this.from = this.at
+  /** Room for `bytes` behind the run; the run begins here if there is none. */
+  private reserve(bytes: number): void {
+    if (poolAt + bytes > poolBytes) {
+      this.closeRun()
+      pool = new Uint8Array(poolBytes)
+      poolAt = 0
+    }
+    if (this.run === 0) this.from = poolAt
   }
 
-  private renew(): void {
-    this.closeRun()
-    this.pool = new Uint8Array(Math.max(poolBytesMin, Math.min(2 * this.pool.length, poolBytesMax)))
-    this.from = 0
-    this.at = 0
+  private wrote(bytes: number): void {
+    poolAt += bytes
+    this.run += bytes
+    this.length += bytes
+  }
+
+  private closeRun(): void {
+    if (this.run > 0) this.parts.push(pool.subarray(this.from, this.from + this.run))
+    this.run = 0
   }
 }

@@ -9,8 +9,6 @@ export const yamuxWindowBytesMax = 16 * 1024 * 1024
 export const yamuxReceiveBytesMax = 64 * 1024 * 1024
 /** Bytes by which the windows of one connection may exceed what each has by right. Beyond: they grow no more. */
 export const yamuxGrowthBytesMax = yamuxReceiveBytesMax / 2
-/** Payload of a DATA frame that is read, as rust has it. A longer one ends the session at its header. */
-export const yamuxDataBytesMax = 1024 * 1024
 /** Bytes of a frame that we send, header and all: no stream waits longer for its turn. */
 export const yamuxFrameBytesMax = 64 * 1024
 /** Bytes written to a stream that wait; above it `write` says so, and at half of it `drain` comes. */
@@ -34,7 +32,7 @@ export const yamuxControlFramesMax = 1_024
  * Bytes of frames that mean nothing here, at once and in a second: for streams that are over or never were, pings beyond
  * the rate, changes of nothing. What a peer may have sent before it heard of a reset is not counted. Beyond: the session ends.
  */
-export const yamuxStrayBytesMax = 2 * yamuxDataBytesMax
+export const yamuxStrayBytesMax = 2 * 1024 * 1024
 export const yamuxStrayBytesPerSecond = 64 * 1024
 /** What a stream costs of these that we refuse or that its opener resets: some 4,000 at once, 128 a second. */
 export const yamuxRefusalBytes = 512

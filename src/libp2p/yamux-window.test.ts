@@ -13,8 +13,16 @@ describe("windows", () => {
     expect(probe.says()).toEqual(["GO_AWAY 0 1"])
   })
 
-  test("a frame above 1 MiB ends the session at its header, whomever it is for", () => {
-    expect(listener().hear(header(0, 0, 9, MiB + 1))).toEqual(["ended ProtocolError"])
+  test("a frame may be as long as the window, as js writes it, and is handed over as it comes", () => {
+    const probe = listener()
+    expect(grow(50, 50, 12, probe)).toBe(16 * MiB)
+    expect(probe.hear(header(0, 0, 1, 16 * MiB), new Uint8Array(5))).toEqual(["1 data 5"])
+    expect(probe.hear(new Uint8Array(16 * MiB - 5))).toEqual([`1 data ${16 * MiB - 5}`])
+    expect(probe.hear(header(0, 0, 1, 16 * MiB + 1))).toEqual(["1 ended ProtocolError", "ended ProtocolError"])
+  })
+
+  test("a frame for nobody may be as long as we bear, and a longer one ends the session at its header", () => {
+    expect(listener().hear(header(0, 0, 9, 2 * MiB + 1))).toEqual(["ended ProtocolError"])
     expect(listener().hear(header(0, 0, 9, MiB))).toEqual([])
   })
 

@@ -6,7 +6,6 @@ import { assert } from "../assert.ts"
 import {
   yamuxBacklogMax,
   yamuxControlFramesMax,
-  yamuxDataBytesMax,
   yamuxGrowthBytesMax,
   yamuxHalfClosedMsMax,
   yamuxInboundStreamsMax,
@@ -230,7 +229,7 @@ class YamuxSession implements Muxer, StreamOwner {
   }
 
   private onData(flags: number, id: number, length: number): void {
-    if (length > yamuxDataBytesMax) return this.violated(`a frame of ${length} bytes, ${yamuxDataBytesMax} at most`)
+    // However long: the payload is handed over as it comes, and the window says what may. js writes a window in one frame.
     this.left = length
     this.target = undefined
     this.finBehind = false
@@ -259,7 +258,10 @@ class YamuxSession implements Muxer, StreamOwner {
     const stream = this.target
     if (stream === undefined || stream.over) return end
     stream.deliver(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end))
-    if (this.left === 0 && this.finBehind && !stream.over) this.onFin(stream)
+    if (this.left > 0) return end
+    // A stream that is over must not stay for the sake of its last frame.
+    this.target = undefined
+    if (this.finBehind && !stream.over) this.onFin(stream)
     return end
   }
 

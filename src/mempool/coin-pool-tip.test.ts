@@ -29,7 +29,7 @@ describe("a new tip", () => {
     const rival = pay([coins[0]!], 1_000, 3)
     const { dropped, restored } = pool.moveTip(world.move(0, [{ payments: [rival], by: 1 }]))
     expect([[...dropped].sort(), restored]).toEqual([links.map(idOf).sort(), []])
-    expect([[...pool.inOrder()], pool.spenderOf(coinKey(coins[0]!))]).toEqual([[other], undefined])
+    expect([[...pool.inOrder()], pool.spenderOf(coinKey(coins[0]!))]).toStrictEqual([[other], undefined])
   })
 
   test("of another branch gives back what the losing one had, parents first, below what builds on it (defect 3)", () => {

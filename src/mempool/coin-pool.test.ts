@@ -110,7 +110,7 @@ describe("of two that spend one coin", () => {
       detail: { feeMin: 110 }
     })
     expect(submit(pay([coins[0]!], 1_000, 110))).toEqual([idOf(first)])
-    expect([pool.totals.count, pool.totals.fees, pool.find(idOf(first))]).toEqual([1, 110, undefined])
+    expect([pool.totals.count, pool.totals.fees, pool.find(idOf(first))]).toStrictEqual([1, 110, undefined])
   })
 
   test("the first seen stays where fees are nothing, and one unit is more than nothing", () => {

@@ -75,9 +75,9 @@ export interface ToldPeer
 
 /**
  * What became of an endpoint that was named: it will be dialled, it is one we know, there is no room for more, this node speaks to
- * no peers, the operator's list of hosts has it not, it is our own, or nobody could dial it.
+ * no peers or not by that transport, the operator's list of hosts has it not, it is our own, or nobody could dial it.
  */
-export type PeerAdded = "added" | "known" | "full" | "no-peers" | "not-allowed" | "self" | "invalid"
+export type PeerAdded = "added" | "known" | "full" | "no-peers" | "unspoken" | "not-allowed" | "self" | "invalid"
 
 /** What was found at a node that was asked by HTTP for a heavier branch. */
 export interface InspectedNode {

@@ -273,7 +273,8 @@ export class Directory {
   }
 
   /** An endpoint that the operator names. */
-  add(endpoint: string, now: number): Added | "not-allowed" {
+  add(endpoint: string, now: number): Added | "not-allowed" | "unspoken" {
+    if (!this.speaks(endpoint)) return "unspoken"
     return this.isAllowed(endpoint) ? this.addresses.own(endpoint, "manual", now) : "not-allowed"
   }
 

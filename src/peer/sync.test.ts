@@ -65,7 +65,7 @@ test("with honest, lacking and stalling peers all bodies come, none is asked of 
       if (effect._tag !== "AskBodies" || dropped.has(effect.session)) continue
       const inFlight = perPeer.get(effect.session)!
       for (const id of effect.ids) {
-        expect([id, asked.get(id)]).toEqual([id, undefined])
+        expect([id, asked.get(id)]).toStrictEqual([id, undefined])
         asked.set(id, effect.session)
         inFlight.add(id)
       }

@@ -36,7 +36,7 @@ const goodOf = ({ kind, otherwise, file }: Setting<unknown>): readonly [string, 
     "b.db"
   ]
   const more = [...(kind.words ?? []), "alpha", "beta", "10.0.0.1", "10.0.0.2", "a.example:80", "b.example:81"]
-  const urls = ["http://a.example", "http://b.example"]
+  const urls = ["http://a.example", "http://b.example", "/ip4/10.0.0.1/tcp/1", "/ip4/10.0.0.2/tcp/1"]
   const preset = otherwise === undefined ? [] : [kind.format(otherwise)]
   const good = [...tries, ...more, ...urls, ...preset].filter((text) => kind.parse(text) !== undefined)
   const [one, other] = [...new Map(good.map((text) => [JSON.stringify(kind.parse(text)), text])).values()]

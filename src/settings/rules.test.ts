@@ -17,6 +17,8 @@ const judged = (environment: Said["environment"], more: Partial<Said> = {}) =>
 const config = (environment: Said["environment"], more: Partial<Said> = {}): NodeConfig =>
   nodeConfig(judged(environment, more), "folder")
 
+const peerId = "16Uiu2HAmFyscSqSJNAMesP2A3jLd2ahB8zPeBbX2idoBvURWXYuX"
+
 describe("contradictions", () => {
   const cases: ReadonlyArray<readonly [string, Record<string, string>, string, Record<string, string>]> = [
     [
@@ -78,6 +80,36 @@ describe("contradictions", () => {
       { BLOCKCHAIN_MIN_DIFFICULTY_PREFIX_LENGTH: "5" },
       "setting-contradiction",
       { BLOCKCHAIN_MIN_DIFFICULTY_PREFIX_LENGTH: "4" }
+    ],
+    [
+      "no transport",
+      { CAIRN_P2P_NATIVE: "0", CAIRN_LIBP2P: "0" },
+      "setting-contradiction",
+      { CAIRN_P2P_NATIVE: "0", CAIRN_LIBP2P: "0", BLOCKCHAIN_P2P_ENABLED: "0" }
+    ],
+    [
+      "libp2p that is off and hears",
+      { CAIRN_LIBP2P: "0", CAIRN_LIBP2P_LISTEN: "/ip4/0.0.0.0/tcp/4001" },
+      "setting-contradiction",
+      { CAIRN_LIBP2P_LISTEN: "/ip4/0.0.0.0/tcp/4001" }
+    ],
+    [
+      "libp2p that is off and tells where it is",
+      { CAIRN_LIBP2P_ANNOUNCE: "/ip4/192.0.2.1/tcp/4001" },
+      "setting-contradiction",
+      { CAIRN_LIBP2P_ANNOUNCE: "/ip4/192.0.2.1/tcp/4001", CAIRN_LIBP2P: "1" }
+    ],
+    [
+      "a seed of libp2p for a node without",
+      { BLOCKCHAIN_P2P_SEEDS: `/ip4/192.0.2.1/tcp/4001/p2p/${peerId}` },
+      "setting-contradiction",
+      { BLOCKCHAIN_P2P_SEEDS: `/ip4/192.0.2.1/tcp/4001/p2p/${peerId}`, CAIRN_LIBP2P: "1" }
+    ],
+    [
+      "a seed of our own TLS for a node without",
+      { BLOCKCHAIN_P2P_SEEDS: "192.0.2.1:19100", CAIRN_P2P_NATIVE: "0" },
+      "setting-contradiction",
+      { BLOCKCHAIN_P2P_SEEDS: "192.0.2.1:19100" }
     ],
     [
       "a path that no socket can have",

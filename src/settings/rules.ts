@@ -1,4 +1,5 @@
 /** Rules that join several settings, and remarks on what is understood in another way than where it comes from. */
+import { parsePlace } from "../config.ts"
 import { isName } from "../crypto/address.ts"
 import { frameBytesMax } from "../limits.ts"
 import { gossipSettings } from "./peer-table.ts"
@@ -103,6 +104,7 @@ const judges: ReadonlyArray<Judge> = [
           "Name its https URL."
         )
   },
+  (found) => transports(found),
   (found) => advertised(found, "p2pAdvertise", found.values.p2pPort),
   (found) => advertised(found, "gossipAdvertise", found.values.gossipPort),
   (found) => {
@@ -148,6 +150,25 @@ const advertised = (found: Found, key: "p2pAdvertise" | "gossipAdvertise", port:
   return said === undefined || port !== 0 || /:\d{1,5}$/.test(said)
     ? undefined
     : refuse(found, key, "endpoint-invalid", "names no port, and the node hears on any free one", "Say host:port.")
+}
+
+/** A node that speaks to peers has a transport, hears by one that it speaks, and keeps sessions by such. */
+const transports = (found: Found): SettingError | undefined => {
+  const { native, libp2p, libp2pListen, libp2pAnnounce, p2pSeeds, p2pEnabled } = found.values
+  if (!p2pEnabled) return undefined
+  const contradicts = (key: Key, message: string, hint: string) =>
+    refuse(found, key, "setting-contradiction", message, hint)
+  if (!native && libp2p === false)
+    return contradicts("libp2p", "is false, and so is cairn's own TLS", "Leave one on, or speak to no peers.")
+  const speaks = libp2p ?? (libp2pListen.length > 0 || !native)
+  if (!speaks && libp2pListen.length > 0)
+    return contradicts("libp2pListen", "hears by libp2p, which is off", "Leave one out.")
+  if (!speaks && libp2pAnnounce.length > 0)
+    return contradicts("libp2pAnnounce", "tells addresses of libp2p, which is off", "Turn libp2p on.")
+  const silent = p2pSeeds.find((seed) => (parsePlace(seed)?.peer === undefined ? !native : !speaks))
+  if (silent === undefined) return undefined
+  const [other, way] = silent.startsWith("/") ? ["libp2p", "Turn libp2p on."] : ["cairn's own TLS", "Name its multiaddr."]
+  return contradicts("p2pSeeds", `has ${silent}, and this node does not speak ${other}`, way)
 }
 
 /** What contradicts itself. */

@@ -4,13 +4,7 @@ import { Effect, Exit } from "effect"
 import { concatAll, toHex, utf8 } from "../codec/bytes.ts"
 import { makeCertificate } from "../crypto/certificate.ts"
 import type { Link, LinkHandlers, World as LinkWorld } from "../host/world.ts"
-import type { Stream } from "../host/api.ts"
-import { createHost } from "../host/host.ts"
-import { noise, tls } from "../host/parts.ts"
-import type { PrivateKey } from "../libp2p/contract.ts"
 import { Libp2pFault } from "../libp2p/fault.ts"
-import { keyFromSeed } from "../libp2p/key.ts"
-import { multiaddr } from "../libp2p/multiaddr.ts"
 import { SeededChoices } from "./choices.ts"
 import { linkWorld } from "./links.ts"
 import { SimNet } from "./net.ts"
@@ -155,50 +149,6 @@ describe("a simulated link", () => {
   })
 })
 
-describe("a whole host", () => {
-  const keyOf = (byte: number): PrivateKey => {
-    const key = keyFromSeed(new Uint8Array(32).fill(byte))
-    if (key instanceof Libp2pFault) throw key
-    return key
-  }
-  const echo = async (stream: Stream): Promise<void> => {
-    for await (const bytes of stream) stream.send(bytes)
-    await stream.close()
-  }
-
-  for (const [name, encrypter] of [
-    ["noise", noise],
-    ["tls", tls]
-  ] as const)
-    test(`dials, speaks and hears of a broken network over ${name}, the same again from a seed`, () => {
-      const run = (seed: number): string =>
-        play(seed, async ({ net, near, far, wait }) => {
-          const host = (byte: number, world: LinkWorld, listen: ReadonlyArray<string>) =>
-            createHost({ privateKey: keyOf(byte), addresses: { listen }, connectionEncrypters: [encrypter()] }, world)
-          const [a, b] = [host(1, near, []), host(2, far, ["/ip4/0.0.0.0/tcp/7", "/ip6/::/tcp/7"])]
-          await a.start()
-          await b.start()
-          await b.handle("/echo/1", echo)
-          Object.assign(net.weather, { delayMs: 50, shuffle: 0.5 })
-          const connection = await a.dial(multiaddr(`/ip4/10.0.0.2/tcp/7/p2p/${b.peerId}`))
-          const stream = await connection.newStream("/echo/1")
-          const sent = new Uint8Array(300_000).map((_, at) => at % 251)
-          if (!stream.send(sent)) await stream.onDrain()
-          const closed = stream.close()
-          const heard: Array<Uint8Array> = []
-          for await (const bytes of stream) heard.push(bytes.slice())
-          await closed
-          expect(concatAll(heard)).toEqual(sent)
-          net.reset("a", "b")
-          await wait(1_000)
-          expect([a.getConnections().length, b.getConnections().length]).toEqual([0, 0])
-          await a.stop()
-          await b.stop()
-        })
-      for (let seed = 1; seed < 4; seed++) expect(run(seed)).toBe(run(seed))
-    })
-})
-
 describe("TLS as it is played", () => {
   const { key, cert } = makeCertificate("sim", { now: 0, serial: new Uint8Array(16).fill(1) })
   const offer = (role: "dialer" | "listener", ...alpn: ReadonlyArray<string>) => ({ role, key, cert, alpn })
@@ -226,6 +176,19 @@ describe("TLS as it is played", () => {
         await stage.wait(1_000)
         expect(b.bytes).toEqual(utf8("plain"))
       })
+  })
+
+  test("gives what came behind the hello to whoever is above", () => {
+    play(1, async (stage) => {
+      const [a, b] = await meet(stage)
+      a.link.upgradeTls(offer("dialer", "libp2p"), new Uint8Array(0))
+      await stage.wait(1_000)
+      const hello = concatAll(b.heard.splice(0))
+      b.link.upgradeTls(offer("listener", "libp2p"), concatAll([hello, utf8("more")]))
+      await stage.wait(1_000)
+      expect([a.sessions.length, b.sessions.length]).toEqual([1, 1])
+      expect(b.bytes).toEqual(utf8("more"))
+    })
   })
 
   test("breaks off without a protocol in common, and with who speaks no TLS", () => {

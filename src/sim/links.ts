@@ -4,7 +4,8 @@
  * what follows is plain, and nobody proves that the key is his. A run that must see that uses Noise.
  */
 import { isIPv6 } from "node:net"
-import { concat, fromUtf8, utf8 } from "../codec/bytes.ts"
+import { concat, equal, fromUtf8, utf8 } from "../codec/bytes.ts"
+import { sha256 } from "../crypto/hash.ts"
 import type { Link, LinkEnd, LinkHandlers, Listening, OnLink, World as LinkWorld } from "../host/world.ts"
 import type { Wire } from "../io/tcp.ts"
 import { Libp2pFault } from "../libp2p/fault.ts"
@@ -17,23 +18,32 @@ export type Names = Map<string, ReadonlyArray<string>>
 const lookupMs = 5
 const portsFrom = 49_152
 const ports = 16_384
-/** A handshake record of TLS begins so; then four bytes of length. */
+/** A handshake record of TLS begins so; then four bytes of length, and a hash: TLS sees that a byte of its handshake was changed. */
 const helloMark = 0x16
-const helloHead = 5
+const helloHead = 5 + 32
 const helloBytesMax = 65_536
 
 const none: Uint8Array = new Uint8Array(0)
 
+/** The DER bytes of the first certificate in a PEM text. */
+const derOf = (pem: string): Uint8Array | undefined => {
+  const base64 = /-----BEGIN CERTIFICATE-----([\s\S]*?)-----END/.exec(pem)?.[1]
+  return base64 === undefined ? undefined : Uint8Array.fromBase64(base64.replace(/\s/g, ""))
+}
+
+type Offer = Parameters<Link["upgradeTls"]>[0]
+
 interface Hello {
-  readonly cert: string
+  readonly certificate: Uint8Array | undefined
   readonly alpn: ReadonlyArray<string>
 }
 
-const helloBytes = (hello: Hello): Uint8Array => {
-  const body = utf8(JSON.stringify(hello))
+const helloBytes = ({ cert, alpn }: Pick<Offer, "cert" | "alpn">): Uint8Array => {
+  const body = utf8(JSON.stringify({ cert, alpn }))
   const head = new Uint8Array(helloHead)
   head[0] = helloMark
   new DataView(head.buffer).setUint32(1, body.length)
+  head.set(sha256(body), 5)
   return concat(head, body)
 }
 
@@ -45,22 +55,16 @@ const readHello = (bytes: Uint8Array): { readonly hello: Hello; readonly end: nu
   if (length > helloBytesMax) return false
   const end = helloHead + length
   if (bytes.length < end) return undefined
+  const body = bytes.subarray(helloHead, end)
+  if (!equal(sha256(body), bytes.subarray(5, helloHead))) return false
   try {
-    const hello = JSON.parse(fromUtf8(bytes.subarray(helloHead, end)) ?? "") as Partial<Hello> | null
-    const { cert, alpn } = hello ?? {}
-    return typeof cert === "string" && Array.isArray(alpn) ? { hello: { cert, alpn }, end } : false
+    const { cert, alpn } = JSON.parse(fromUtf8(body) ?? "") as Partial<Offer>
+    if (typeof cert !== "string" || !Array.isArray(alpn)) return false
+    return { hello: { certificate: derOf(cert), alpn }, end }
   } catch {
     return false
   }
 }
-
-/** The DER bytes of the first certificate in a PEM text. */
-const derOf = (pem: string): Uint8Array | undefined => {
-  const base64 = /-----BEGIN CERTIFICATE-----([\s\S]*?)-----END/.exec(pem)?.[1]
-  return base64 === undefined ? undefined : Uint8Array.fromBase64(base64.replace(/\s/g, ""))
-}
-
-type Offer = Parameters<Link["upgradeTls"]>[0]
 
 /** A stream of the network as a link. */
 class SimLink implements Link {
@@ -123,7 +127,7 @@ class SimLink implements Link {
     this.offer = undefined
     this.kept = none
     if (offer.role === "listener") this.wire.write(helloBytes({ cert: offer.cert, alpn: [alpn] }))
-    this.handlers?.secured({ certificate: derOf(read.hello.cert), alpn, binding: this.wire.binding })
+    this.handlers?.secured({ certificate: read.hello.certificate, alpn, binding: this.wire.binding })
     if (rest.length > 0) this.handlers?.data(rest)
   }
 }

@@ -239,7 +239,7 @@ describe("a connection", () => {
         yield* Effect.sleep(lingerMsMax - 1)
         expect(near.closed).toBeUndefined()
         yield* Effect.sleep(2)
-        expect([near.closed, far.closed]).toEqual(["the peer did not close in time", undefined])
+        expect([near.closed, far.closed]).toStrictEqual(["the peer did not close in time", undefined])
       })
     )
   })

@@ -150,6 +150,8 @@ class End {
 
 export class SimNet {
   readonly weather: Weather = { loss: 0, delayMs: 0, shuffle: 0, dup: 0 }
+  /** Hears what machines write, by connection, and may change it; what is empty does not arrive. */
+  tap: (from: string, to: string, connection: number, bytes: Uint8Array) => Uint8Array = (_from, _to, _at, bytes) => bytes
   private readonly choices: Choices
   private readonly world: World
   private readonly host: Host
@@ -327,6 +329,7 @@ export class SimNet {
 
   private wireOf(end: End, binding: Uint8Array): Wire {
     const queued = (): number => Math.max(0, end.other.bytes - kernelBytes)
+    const connection = new DataView(binding.buffer).getUint32(0)
     return {
       remoteHost: end.other.machine.address,
       binding,
@@ -338,7 +341,8 @@ export class SimNet {
           this.break(end, "the peer reads too slowly")
           return false
         }
-        this.segments(end.other, bytes.slice())
+        const sent = this.tap(end.machine.name, end.other.machine.name, connection, bytes.slice())
+        if (sent.length > 0) this.segments(end.other, sent)
         return true
       },
       pause: () => void (end.paused = true),

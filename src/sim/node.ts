@@ -12,7 +12,12 @@ import { defaults, type GossipConfig, type NodeConfig } from "../config.ts"
 import type { Keypair } from "../crypto/keys.ts"
 import { toHex } from "../codec/bytes.ts"
 import { makeApp } from "../http/app.ts"
+import { noise } from "../host/parts.ts"
 import type { Fetch } from "../io/fetch.ts"
+import { type Streams, streamsIn } from "../io/streams.ts"
+import { Libp2pFault } from "../libp2p/fault.ts"
+import { publicKeyFromRaw } from "../libp2p/key.ts"
+import { peerIdOfKey } from "../libp2p/peer-id.ts"
 import type { NodeEvent } from "../node/node.ts"
 import type { Snapshot } from "../store/snapshot.ts"
 import type { ChainStore } from "../store/store.ts"
@@ -20,6 +25,7 @@ import { nodeIdOf } from "../transport/hello.ts"
 import { type Answered, localSigner, type Signer } from "../validator/signer.ts"
 import type { Choices } from "./choices.ts"
 import { PowerLoss, SimDisk } from "./disk.ts"
+import { linkWorld } from "./links.ts"
 import type { SimNet } from "./net.ts"
 import { makeThreads, type Pace } from "./thread.ts"
 import type { SimUdp } from "./udp.ts"
@@ -30,6 +36,8 @@ import type { Host, World } from "./world.ts"
 export const askedFor = "a bug was asked for"
 /** The port on which every simulated node hears its peers. */
 export const peerPort = 19_100
+/** And by libp2p, where it speaks that. */
+export const libp2pPort = 4_001
 /** And announcements by UDP. */
 export const gossipPort = 19_090
 
@@ -56,6 +64,17 @@ export interface SimNodeOptions {
   readonly gossip?: Partial<GossipConfig> | undefined
   /** Signs for an authority, where authorities seal. */
   readonly signer?: Signer | undefined
+  /** By what it speaks to peers; undefined: by our own TLS only. */
+  readonly by?: Transports | undefined
+}
+
+export type Transports = "native" | "libp2p" | "both"
+
+/** Where a node is dialled by libp2p. */
+const multiaddrOf = (address: string, { publicKey }: Keypair): string => {
+  const key = publicKeyFromRaw("secp256k1", publicKey)
+  if (key instanceof Libp2pFault) throw key
+  return `/ip4/${address}/tcp/${libp2pPort}/p2p/${peerIdOfKey(key)}`
 }
 
 export interface SimParts {
@@ -74,6 +93,8 @@ interface Process {
   readonly tree: Tree
   readonly app: ReturnType<typeof makeApp>
   readonly failThreads: (ms: number) => void
+  /** What settled by promises there will not any more. */
+  readonly settled: () => void
 }
 
 /** Who asked a node whose machine went off meanwhile. What was asked may have happened. */
@@ -141,8 +162,13 @@ export class SimNode {
     return this.running().host
   }
 
+  /** Where it is dialled: by our own TLS, if it speaks that. */
   get endpoint(): string {
-    return `${this.address}:${peerPort}`
+    return this.options.by === "libp2p" ? this.multiaddr : `${this.address}:${peerPort}`
+  }
+
+  get multiaddr(): string {
+    return multiaddrOf(this.address, this.key)
   }
 
   /** Starts the process on what the disk has. */
@@ -242,6 +268,7 @@ export class SimNode {
     const { process } = this
     this.process = undefined
     process?.host.kill()
+    process?.settled()
     for (const off of [...this.asking]) off()
   }
 
@@ -250,6 +277,7 @@ export class SimNode {
       const { store, snapshot } = this.disk.open()
       const { options, parts } = this
       const threads = makeThreads(host, this.pace)
+      const settled = (options.by ?? "native") === "native" ? () => {} : parts.world.promised()
       const tree = yield* startTree({
         config: this.config(),
         rules: options.rules,
@@ -262,6 +290,7 @@ export class SimNode {
         doors: {
           tcp: parts.net.door(host, options.address),
           startThread: threads.start,
+          streams: this.streams(host),
           ...(parts.udp === undefined ? {} : { udp: parts.udp.door(host, options.address) }),
           ...(options.discovery === undefined ? {} : { fetch: options.discovery.fetch })
         },
@@ -283,7 +312,7 @@ export class SimNode {
       })
       const context = yield* Effect.context<never>()
       const app = makeApp({ node: tree.node, context, adminToken: undefined, page: new Map(), hosts: [] })
-      this.process = { host, store, snapshot, tree, app, failThreads: threads.fail }
+      this.process = { host, store, snapshot, tree, app, failThreads: threads.fail, settled }
       tree.node.listen(undefined, (event) => this.saw(event))
       this.sawTip(0)
       host.fork(Effect.catch(tree.failed, ({ child, group }) => Effect.sync(() => this.gaveUp(`${child} of ${group}`))))
@@ -341,8 +370,15 @@ export class SimNode {
     }
   }
 
+  /** Noise alone: TLS is played here, and proves nothing. */
+  private streams(host: Host): Streams {
+    return streamsIn(() => linkWorld(this.parts.net, host, this.address), [noise()])
+  }
+
   private config() {
     const { options } = this
+    const { by = "native" } = options
+    const listen = [`/ip4/${options.address}/tcp/${libp2pPort}`]
     return {
       dataDir: "",
       dev: false,
@@ -353,6 +389,8 @@ export class SimNode {
         port: peerPort,
         advertise: undefined,
         seeds: options.seeds,
+        native: by !== "libp2p",
+        libp2p: by === "native" ? undefined : { listen, announce: [] },
         discovery: options.discovery?.services ?? []
       },
       gossip: options.gossip === undefined ? undefined : this.gossipConfig(options.gossip),

@@ -79,7 +79,7 @@ test("all reads of one snapshot see one commit, whatever lands meanwhile", () =>
     chain.mine(2)
     return [before, snapshot.tip().header.height, snapshot.rowAt(1)?.header.height]
   })
-  expect(heights as ReadonlyArray<unknown>).toEqual([0, 0, undefined])
+  expect(heights as ReadonlyArray<unknown>).toStrictEqual([0, 0, undefined])
   expect(snapshot.tip().header.height as number).toBe(2)
   snapshot.close()
   chain.store.close()

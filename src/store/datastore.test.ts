@@ -198,6 +198,16 @@ describe("a datastore in a file", () => {
     late.close()
   })
 
+  test("that fails in the middle of a batch has nothing of it", () => {
+    const store = makeSqliteDatastore(":memory:", () => 0)
+    const changes = [
+      { key: "/a", value: utf8("a") },
+      { key: "/b", value: {} as unknown as Uint8Array }
+    ]
+    expect(faultOf(() => store.batch(changes)).kind).toBe("io")
+    expect(store.query()).toEqual([])
+  })
+
   test("that is something else, or cannot be made, is a fault of the world", () => {
     const path = fileIn()
     writeFileSync(path, "this is no database, but long enough to have the header of one that would be read")

@@ -91,7 +91,7 @@ describe("a second header of one slot", () => {
     ] as const)
       for (const refused of [undefined, "turn-early", "parent-unknown", "known-invalid"] as const) {
         const doubles = doublesOf(chain)
-        expect([doubles.look(one, refused), doubles.look(one, refused)]).toEqual([undefined, undefined])
+        expect([doubles.look(one, refused), doubles.look(one, refused)]).toStrictEqual([undefined, undefined])
         expect(toHex(encodeEvidence(doubles.look(two, refused)!))).toBe(whole)
       }
   })
@@ -124,7 +124,7 @@ describe("a second header of one slot", () => {
     const strangers = ["one", "two"].map(
       (text) => forge(sealedBy(chain, { by: 1, now: chain.now + 20_000, text }), { proposer: keyOf(0).address }).header
     )
-    expect(strangers.map((one) => doubles.look(one, "signer-unknown"))).toEqual([undefined, undefined])
+    expect(strangers.map((one) => doubles.look(one, "signer-unknown"))).toStrictEqual([undefined, undefined])
     expect(doubles.look(b, undefined)).toBeDefined()
   })
 

@@ -6,7 +6,6 @@ import { keyOf } from "../../test/fixtures.ts"
 import { makeCertificate } from "../crypto/certificate.ts"
 import { sha256 } from "../crypto/hash.ts"
 import { bunTcp, type Wire } from "../io/tcp.ts"
-import type { Message } from "../peer/message.ts"
 import type { ChannelOutput } from "./channel.ts"
 import { nodeIdOf, SeenNonces } from "./hello.ts"
 import { makeNativeChannel, type NativeOptions } from "./native.ts"
@@ -61,50 +60,6 @@ const sendsOf = (outputs: ReadonlyArray<ChannelOutput>): Uint8Array => {
   return first?._tag === "Send" ? first.bytes : new Uint8Array(0)
 }
 
-test("both sides prove themselves over one TLS session, and then speak", async () => {
-  const { ends, close } = await connect()
-  const gossip = { endpoint: "192.0.2.7:19090", key: new Uint8Array(32).fill(9) }
-  const channels = [
-    makeNativeChannel(optionsOf(1, ends[0].wire.binding)),
-    makeNativeChannel(optionsOf(2, ends[1].wire.binding, { gossip, url: "https://node.example" }))
-  ]
-  const heard: Array<Array<ChannelOutput>> = [[], []]
-  const done = new Promise<void>((resolve) => {
-    ends.forEach((end, i) => {
-      end.wake = () => {
-        for (const bytes of end.received.splice(0)) heard[i]!.push(...channels[i]!.receive(bytes, now))
-        if (heard.every((list) => list.length === 2)) resolve()
-      }
-    })
-  })
-  const ping: Message = { tag: "PNG", nonce: 7 }
-  ends.forEach(({ wire }, i) => {
-    for (const output of channels[i]!.open(now)) if (output._tag === "Send") wire.write(output.bytes)
-    wire.write(channels[i]!.encode(ping))
-  })
-  ends.forEach((end) => end.wake())
-  await done
-  expect(heard[0]).toEqual([
-    {
-      _tag: "Opened",
-      remote: {
-        nodeId: nodeIdOf(keyOf(2).publicKey),
-        endpoint: undefined,
-        agent: "test",
-        capabilities: [],
-        gossipEndpoint: gossip.endpoint,
-        gossipKey: gossip.key,
-        nodeUrl: "https://node.example"
-      }
-    },
-    { _tag: "Received", message: ping }
-  ])
-  const [opened] = heard[1]! as [Extract<ChannelOutput, { _tag: "Opened" }>]
-  const { gossipEndpoint, gossipKey, nodeUrl } = opened.remote
-  expect([gossipEndpoint, gossipKey, nodeUrl]).toEqual([undefined, undefined, undefined])
-  close()
-})
-
 test("each side sees the certificate that the other one showed (L-P5)", async () => {
   const fingerprint = ({ cert }: ReturnType<typeof identity>): string =>
     new X509Certificate(cert).fingerprint256.replaceAll(":", "").toLowerCase()
@@ -137,47 +92,6 @@ test("who dials and shows no certificate has no session (L-P5)", async () => {
   while (wires === 0) await new Promise((resolve) => setImmediate(resolve))
   listener.close()
   expect(await Promise.race([shows, Promise.resolve("stands")])).toBe("stands")
-})
-
-test("26 MB pass a reader that pauses, whole and in order", async () => {
-  const { ends, close } = await connect()
-  const sent = new Uint8Array(1 << 20).map((_, i) => i * 7)
-  let received = 0
-  const hasher = new Bun.CryptoHasher("sha256")
-  const done = new Promise<void>((resolve) => {
-    ends[1].wake = () => {
-      for (const bytes of ends[1].received.splice(0)) {
-        hasher.update(bytes)
-        received += bytes.length
-      }
-      if (received % 5 === 0) {
-        ends[1].wire.pause()
-        setImmediate(() => ends[1].wire.resume())
-      }
-      if (received === 26 * sent.length) resolve()
-    }
-  })
-  for (let i = 0; i < 26; ) {
-    if (i * sent.length - received < 8 << 20 && ends[0].wire.write(sent)) i++
-    else await new Promise((resolve) => setImmediate(resolve))
-  }
-  await done
-  const expected = new Bun.CryptoHasher("sha256")
-  for (let i = 0; i < 26; i++) expected.update(sent)
-  expect(hasher.digest("hex")).toBe(expected.digest("hex"))
-  close()
-})
-
-test("a reader that never reads is dropped when the queue is full", async () => {
-  const { ends, close } = await connect()
-  ends[1].wire.pause()
-  const chunk = new Uint8Array(1 << 20)
-  let accepted = 0
-  while (accepted < 64 && ends[0].wire.write(chunk)) accepted++
-  expect(accepted).toBeLessThan(64)
-  await new Promise((resolve) => setImmediate(resolve))
-  expect(ends[0].closed).toBe("the peer reads too slowly")
-  close()
 })
 
 test("a hello taken from one session is refused in another, and twice in its own", () => {

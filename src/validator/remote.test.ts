@@ -243,7 +243,7 @@ describe("who asks", () => {
     dials[0]!.closed("late")
     expect(again.code()).toBe("unanswered")
     last().line(answerTo(holderOf(), last().written[0]!)!)
-    expect([again.code(), remote.reason]).toEqual(["sealed", undefined])
+    expect([again.code(), remote.reason]).toStrictEqual(["sealed", undefined])
   })
 
   test("waits longer each time nobody is there, up to a bound, and is idle meanwhile", () => {
@@ -256,7 +256,7 @@ describe("who asks", () => {
       expect(dials.length).toBe(i + 1)
       pass(1)
     }
-    expect([dials.length, remote.reason, remote.signer()]).toEqual([21, "refused", undefined])
+    expect([dials.length, remote.reason, remote.signer()]).toStrictEqual([21, "refused", undefined])
     const away = begin()
     away.last().closed("gone")
     expect(away.remote.signer()!.idle!(1)).toMatchObject({ code: "signer-away" })

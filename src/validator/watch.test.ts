@@ -57,7 +57,7 @@ describe("a watched signer", () => {
   test("listens for its slots, and then seals", () => {
     const { seal, idle } = begin({ startSlot: slotIn(early) - 1, listenSlots: 2 })
     expect([idle(slotIn(early)), seal(early)]).toEqual(["signer-listening", "signer-listening"])
-    expect([idle(slotIn(early) + 1), idle(slotIn(early) + 2)]).toEqual(["signer-listening", undefined])
+    expect([idle(slotIn(early) + 1), idle(slotIn(early) + 2)]).toStrictEqual(["signer-listening", undefined])
     expect(seal(later)).toBe("sealed")
   })
 

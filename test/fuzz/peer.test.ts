@@ -4,7 +4,7 @@ import { Result } from "effect"
 import { concat, toHex } from "../../src/codec/bytes.ts"
 import { decodeMessage, encodeMessage, type Message, type Tag } from "../../src/peer/message.ts"
 import { encodeFrame, type Frame, FrameReader } from "../../src/transport/frame.ts"
-import { checkHello, makeHello, nodeIdOf, SeenNonces } from "../../src/transport/hello.ts"
+import { checkHello, checkProvenHello, makeHello, makeProvenHello, nodeIdOf, SeenNonces } from "../../src/transport/hello.ts"
 import { makeNativeChannel } from "../../src/transport/native.ts"
 import { keyOf } from "../fixtures.ts"
 import { type Dice, makeDice } from "../../src/sim/dice.ts"
@@ -141,6 +141,35 @@ test("a hello is taken only as it was signed, whatever is changed in it", () => 
     if (toHex(changed) !== toHex(body)) expect(Result.isFailure(check(changed))).toBe(true)
     check(dice.bytes(dice.int(300)))
   }
+})
+
+test("a hello without a signature is of the key that the connection has proven, whatever is changed in it", () => {
+  const dice = makeDice(5)
+  const { publicKey } = keyOf(1)
+  const genesis = dice.bytes(32)
+  const body = makeProvenHello({
+    ...{ version: 1, chainId: "test", genesis, nodeId: nodeIdOf(publicKey), publicKey },
+    ...{ endpoint: "/ip4/192.0.2.7/tcp/4001/p2p/16Uiu2HAmFyscSqSJNAMesP2A3jLd2ahB8zPeBbX2idoBvURWXYuX", agent: "a" },
+    ...{ capabilities: ["transactions"], gossip: "", gossipKey: new Uint8Array(0), url: "" },
+    ...{ time: 1000, nonce: dice.bytes(16) }
+  })
+  const check = (bytes: Uint8Array) =>
+    checkProvenHello(bytes, { chainId: "test", genesis, nodeId: "node1other", now: 1000, remoteKey: publicKey })
+  expect(Result.isSuccess(check(body))).toBe(true)
+  let taken = 0
+  for (let i = 0; i < 2000; i++) {
+    const checked = check(dice.mutate(body))
+    check(dice.bytes(dice.int(300)))
+    if (Result.isFailure(checked)) continue
+    taken++
+    const { success } = checked
+    expect([toHex(success.publicKey), success.nodeId]).toEqual([toHex(publicKey), nodeIdOf(publicKey)])
+    expect([toHex(success.genesis), success.chainId, success.version]).toEqual([toHex(genesis), "test", 1])
+  }
+  // What it only says of itself may be anything that has the form.
+  expect(taken).toBeGreaterThan(0)
+  for (let length = 0; length < body.length; length++)
+    expect(Result.isFailure(check(body.subarray(0, length)))).toBe(true)
 })
 
 /** Every tag there is: a message without a sample does not compile. */

@@ -31,8 +31,7 @@ const cellsOf = (text: string): ReadonlyArray<Cell> => {
   return securities.filter((each) => sec === undefined || sec === each).map((each) => ({ dialer, listener, sec: each }))
 }
 
-const wanted =
-  process.env.CAIRN_INTEROP?.split(",") ?? others.flatMap((other) => [`cairn>${other}`, `${other}>cairn`])
+const wanted = process.env.CAIRN_INTEROP?.split(",") ?? others.flatMap((other) => [`cairn>${other}`, `${other}>cairn`])
 const cells = wanted.flatMap(cellsOf)
 
 const absences = new Map<Kind, string>()
@@ -57,19 +56,20 @@ const bulkBytes = (from: Kind, to: Kind): number =>
   [from, to].includes("js") && [from, to].includes("rust") ? 200_000 : 100_000_000
 const carried = (bytes: number) => ({ bytes, digest: digestOf(bytes) })
 
-/** Starts both, and stops what was started. */
+/** Starts both and lets the one dial the other. Fails with nothing left running. */
 const pair = async (cell: Cell, ours: Partial<PeerFlags> = {}, theirs: Partial<PeerFlags> = {}) => {
-  const started: Array<Peer> = []
+  const flags: PeerFlags = { sec: cell.sec, record: [cell.dialer, cell.listener].includes("js") ? "none" : "signed" }
+  const starting = [
+    startPeer(cell.dialer, { ...flags, ...ours }),
+    startPeer(cell.listener, { ...flags, ...theirs })
+  ] as const
   const stop = async (): Promise<void> => {
-    await Promise.all(started.map((peer) => peer.stop()))
+    for (const peer of await Promise.allSettled(starting)) if (peer.status === "fulfilled") await peer.value.stop()
   }
   try {
-    const flags: PeerFlags = { sec: cell.sec, record: [cell.dialer, cell.listener].includes("js") ? "none" : "signed" }
-    const listener = await startPeer(cell.listener, { ...flags, ...theirs })
-    started.push(listener)
-    const dialer = await startPeer(cell.dialer, { ...flags, ...ours })
-    started.push(dialer)
-    return { dialer, listener, stop }
+    const [dialer, listener] = await Promise.all(starting)
+    const { ok: facts } = await dialer.ask("dial", { to: listener.listening[0] })
+    return { dialer, listener, facts, stop }
   } catch (error) {
     await stop()
     throw error
@@ -78,7 +78,7 @@ const pair = async (cell: Cell, ours: Partial<PeerFlags> = {}, theirs: Partial<P
 type Pair = Awaited<ReturnType<typeof pair>>
 
 /** Both sides, each as the one that asks. */
-const both = ({ dialer, listener }: Pair) => [
+const both = ({ dialer, listener }: Pick<Pair, "dialer" | "listener">) => [
   { from: dialer, to: listener },
   { from: listener, to: dialer }
 ]
@@ -220,10 +220,9 @@ for (const cell of cells) {
     })
 
     test("the handshake shows who is there", async () => {
-      const { dialer, listener } = get()
-      const { ok } = await dialer.ask("dial", { to: listener.listening[0] })
-      expect(ok.peer).toBe(listener.id)
-      expectFacts(cell, "ed25519", ok)
+      const { listener, facts } = get()
+      expect(facts.peer).toBe(listener.id)
+      expectFacts(cell, "ed25519", facts)
       await listener.ask("connections", { count: 1 })
     })
 
@@ -248,7 +247,6 @@ for (const cell of cells) {
     test("an identify answer that is too long leaves the connection as it is", async () => {
       const { dialer, listener, stop } = await pair(cell, {}, { identify: "oversize" })
       try {
-        await dialer.ask("dial", { to: listener.listening[0] })
         await hello(dialer, listener)
         await hello(listener, dialer)
       } finally {
@@ -258,12 +256,11 @@ for (const cell of cells) {
 
     for (const key of keysOf(cell)) {
       test(`both have ${key} keys`, async () => {
-        const { dialer, listener, stop } = await pair(cell, { key }, { key })
+        const { dialer, listener, facts, stop } = await pair(cell, { key }, { key })
         try {
-          const { ok } = await dialer.ask("dial", { to: listener.listening[0] })
-          expect(ok.peer).toBe(listener.id)
-          expectFacts(cell, key, ok)
-          for (const { from, to } of both({ dialer, listener, stop })) await hello(from, to)
+          expect(facts.peer).toBe(listener.id)
+          expectFacts(cell, key, facts)
+          for (const { from, to } of both({ dialer, listener })) await hello(from, to)
         } finally {
           await stop()
         }

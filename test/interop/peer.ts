@@ -16,6 +16,8 @@ export interface PeerFlags {
   readonly key?: Key
   readonly listen?: string
   readonly identify?: "honest" | "oversize"
+  /** What seals the frames of noise. Ours alone has a choice. */
+  readonly engine?: "sodium-native" | "wasm" | "noble"
   /** Whether identify carries a signed record. rust's own dialect makes js-libp2p refuse the whole message. Only rust heeds it. */
   readonly record?: "signed" | "none"
 }
@@ -84,11 +86,13 @@ const prepareJs = async (): Promise<Prepared> => {
   }
   const node = join(folder, "node_modules/node/bin/node")
   return existsSync(node)
-    ? { argv: [node, join(folder, "peer.mjs")] }
+    ? { argv: [node, "--expose-gc", join(folder, "peer.mjs")] }
     : { absent: "the package `node` has no Node for this machine" }
 }
 
-const prepareCairn = async (): Promise<Prepared> => ({ argv: [process.execPath, join(here, "cairn/peer.ts")] })
+const prepareCairn = async (): Promise<Prepared> => ({
+  argv: [process.execPath, "--expose-gc", join(here, "cairn/peer.ts")]
+})
 
 const preparations: Readonly<Record<Kind, () => Promise<Prepared>>> = {
   cairn: prepareCairn,
@@ -108,7 +112,9 @@ export const prepare = (kind: Kind): Promise<Prepared> => {
 
 /** rust-libp2p makes no RSA keys itself. */
 const rsaKey = (): string =>
-  generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ type: "pkcs8", format: "der" }).toString("hex")
+  generateKeyPairSync("rsa", { modulusLength: 2048 })
+    .privateKey.export({ type: "pkcs8", format: "der" })
+    .toString("hex")
 
 const argumentsOf = (kind: Kind, flags: PeerFlags): ReadonlyArray<string> => [
   ...Object.entries(flags).flatMap(([name, value]) => (name === "record" ? [] : [`-${name}`, value])),

@@ -76,6 +76,7 @@ export interface ProgramFlags {
   readonly sec: string
   readonly key: string
   readonly identify: string
+  readonly engine: string
 }
 
 interface Request {
@@ -101,7 +102,7 @@ const pattern = Uint8Array.from({ length: patternBytes }, (_, at) => (at ^ (at >
 const oversizeBytes = 20_000
 const text = new TextEncoder()
 
-/** -listen A,B -sec noise|tls -key ed25519|rsa|ecdsa|secp256k1 -identify honest|oversize */
+/** -listen A,B -sec noise|tls -key ed25519|rsa|ecdsa|secp256k1 -identify honest|oversize; ours: -engine auto|sodium-native|wasm|noble */
 export const flagsOf = (args: ReadonlyArray<string>): ProgramFlags => {
   const value = (name: string, otherwise: string): string => {
     const at = args.indexOf(`-${name}`)
@@ -111,7 +112,8 @@ export const flagsOf = (args: ReadonlyArray<string>): ProgramFlags => {
     listen: value("listen", "/ip4/127.0.0.1/tcp/0").split(","),
     sec: value("sec", "noise"),
     key: value("key", "ed25519"),
-    identify: value("identify", "honest")
+    identify: value("identify", "honest"),
+    engine: value("engine", "auto")
   }
 }
 
@@ -328,6 +330,10 @@ const connectionCommands = <Address, Id extends ProgramPeerId>(
       return { count }
     },
     usage: async () => ({}),
+    collect: async () => {
+      globalThis.gc?.()
+      return {}
+    },
     ping: async ({ peer, count }, signal) => {
       const times: Array<number> = []
       while (times.length < count) times.push((await program.ping(program.peerId(peer), signal)) * 1e3)
@@ -434,7 +440,10 @@ const dataCommands = (open: Open): Readonly<Record<string, Command>> => {
   }
 }
 
-const badCommands = (open: Open, ended: (signal: AbortSignal) => Promise<Facts>): Readonly<Record<string, Command>> => ({
+const badCommands = (
+  open: Open,
+  ended: (signal: AbortSignal) => Promise<Facts>
+): Readonly<Record<string, Command>> => ({
   abort: async (asked, signal) => {
     const stream = await open(asked, "/watch/1.0.0", signal)
     await readerOf(stream).exactly(1)
@@ -504,8 +513,8 @@ export const runProgram = async <Address, Id extends ProgramPeerId>(program: Pro
   for await (const line of createInterface({ input: process.stdin })) {
     const asked: Request = JSON.parse(line)
     const began = performance.now()
-    const found = await (commands[asked.do]?.(asked, AbortSignal.timeout(commandMs)) ??
-      Promise.reject(new Error(`no command ${asked.do}`))
+    const found = await (
+      commands[asked.do]?.(asked, AbortSignal.timeout(commandMs)) ?? Promise.reject(new Error(`no command ${asked.do}`))
     ).then(
       (ok) => ({ ok }),
       (error: unknown) => ({ error: error instanceof Error ? `${error.name}: ${error.message}` : String(error) })

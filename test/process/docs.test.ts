@@ -55,7 +55,7 @@ const run = async (command: string): Promise<void> => {
   expect([command, await child.exited, /^cairn (sim|verify)/.test(command) ? "" : err]).toEqual([command, 0, ""])
   expect(out.length).toBeGreaterThan(0)
   // curl ends well whatever the node answers.
-  expect([command, /urn:cairn:error:[a-z-]+/.exec(out)?.[0]]).toEqual([command, undefined])
+  expect([command, /urn:cairn:error:[a-z-]+/.exec(out)?.[0]]).toStrictEqual([command, undefined])
 }
 
 const start = async (command: string): Promise<Subprocess> => {

@@ -106,7 +106,7 @@ describe("two nodes", () => {
     const meeting = await start({ seeds: [first.endpoint, lonely.endpoint] })
     await until("all agree", () => tipOf(first) === tipOf(lonely) && tipOf(meeting) === tipOf(lonely))
     const found = await run(first.tree.node.transaction(lost.id))
-    expect([found !== undefined, found?.block]).toEqual([true, undefined])
+    expect([found !== undefined, found?.block]).toStrictEqual([true, undefined])
   })
 
   test("of different chains do not speak", async () => {

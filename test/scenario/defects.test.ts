@@ -242,7 +242,7 @@ test("whatever is posted as a transfer is answered with a code, and the node goe
       expect(yield* posted({ ...good, signature: "00" })).toEqual([400, "signature-invalid"])
       expect(yield* posted({ ...good, public_key: "ff".repeat(33) })).toEqual([400, "sender-mismatch"])
       expect(yield* posted({ ...good, id: undefined, nonce: 2 })).toEqual([400, "signature-invalid"])
-      expect(yield* posted(good)).toEqual([201, undefined])
+      expect(yield* posted(good)).toStrictEqual([201, undefined])
       yield* stage.mine(a)
       const { balance } = yield* a.ask(({ node }) => node.account(keyOf(1).address))
       expect(balance as number).toBe(1_000_000_010)

@@ -80,7 +80,7 @@ describe("five authorities", () => {
           checkSafe(nodes, signers)
           const { votes, guilty, onBranch, conflict } = yield* view(nodes[0]!)
           expect(votes.filter(({ vote }) => vote !== undefined)).toHaveLength(5)
-          expect([guilty.length, onBranch, conflict]).toEqual([0, true, undefined])
+          expect([guilty.length, onBranch, conflict]).toStrictEqual([0, true, undefined])
           const block = yield* nodes[0]!.ask((tree) => tree.node.blockAt(8))
           expect(block!.final).toBe(true)
           const { body } = yield* nodes[0]!.fetch("GET", "/api/finality")

@@ -410,7 +410,7 @@ test("an announcement that a caller brings is judged as one that came by UDP, al
       expect((yield* bring(new Uint8Array([1, 2, 3]))).refused).toBe("announcement-malformed")
       const off = yield* stage.node("off")
       const shape = yield* off.ask(({ node }) => Effect.succeed(node))
-      expect([shape.announce, shape.gossip, shape.facts.gossipEndpoint]).toEqual([undefined, undefined, undefined])
+      expect([shape.announce, shape.gossip, shape.facts.gossipEndpoint]).toStrictEqual([undefined, undefined, undefined])
       expect(a.tree.node.facts.gossipEndpoint).toBe(`${a.address}:${gossipPort}`)
     })
   )

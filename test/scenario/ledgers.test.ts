@@ -246,7 +246,7 @@ describe.each(models)("on the ledger of model %s", (model) => {
     const peer = newChain()
     for (let i = 0; i < 20; i++) {
       const block = seal(chain.next(candidates(dice, chain, 20), dice.int(people)))
-      expect([chain.take(block), peer.take(block)]).toEqual([undefined, undefined])
+      expect([chain.take(block), peer.take(block)]).toStrictEqual([undefined, undefined])
     }
     expect(wholeOf(peer)).toBe(wholeOf(chain))
     holds(peer.store, peer.rules)

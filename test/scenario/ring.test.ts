@@ -50,7 +50,7 @@ test("what is made in a ring of six comes to each of the others, a block once, a
         const transactions = others.map((name) => came.get(`${name} transaction`))
         expect(transactions.filter((times) => times !== 1).every((times) => times === 2)).toBe(true)
         expect(transactions.filter((times) => times === 2).length).toBeLessThanOrEqual(1)
-        expect([came.get("n0 block"), came.get("n0 transaction")]).toEqual([undefined, undefined])
+        expect([came.get("n0 block"), came.get("n0 transaction")]).toStrictEqual([undefined, undefined])
       })
     )
 }, 60_000)

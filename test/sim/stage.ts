@@ -19,7 +19,7 @@ import { checkBounds, checkHistory, checkTip, poolView, Violation } from "../../
 import { SeededChoices } from "../../src/sim/choices.ts"
 import { SimNet } from "../../src/sim/net.ts"
 import { checkPool } from "../../src/sim/money.ts"
-import { gossipPort, peerPort, SimNode, type SimParts } from "../../src/sim/node.ts"
+import { gossipPort, peerPort, SimNode, type SimParts, type Transports } from "../../src/sim/node.ts"
 import { Tracer } from "../../src/sim/tracer.ts"
 import { SimUdp } from "../../src/sim/udp.ts"
 import { liarKey, nodeKey } from "../../src/sim/keys.ts"
@@ -66,6 +66,8 @@ export interface NodeWish {
   readonly address?: string
   /** What else it dials from the beginning. */
   readonly seeds?: ReadonlyArray<string>
+  /** By what it speaks to peers; by our own TLS only, if not given. */
+  readonly by?: Transports
 }
 
 export class Stage {
@@ -120,6 +122,7 @@ export class Stage {
             ...(wish.gossip.seeds ?? []).map(({ address }) => `${address}:${gossipPort}`)
           ]
         },
+        by: wish.by,
         triesInPlace: wish.hashesPerSecond === undefined ? triesInPlace : 0,
         squeeze: 1,
         ...(wish.asks === undefined ? {} : { discovery: { services: [wish.asks.url], fetch: wish.asks.fetch } })

@@ -21,14 +21,19 @@ const named = <Value>(values: Readonly<Record<string, Value>>, name: string): Va
   return found
 }
 
+const engines = { auto: "auto", "sodium-native": "sodium-native", wasm: "wasm", noble: "noble" } as const
+
 const agent = "cairn/interop"
 const flags = flagsOf(process.argv)
+const engine = named<keyof typeof engines>(engines, flags.engine)
 const host = await createLibp2p({
   privateKey: await generateKeyPair(named<(typeof keys)[keyof typeof keys]>(keys, flags.key)),
   addresses: { listen: [...flags.listen] },
   transports: [tcp()],
-  connectionEncrypters: [named({ noise, tls }, flags.sec)()],
+  connectionEncrypters: [named({ noise: () => noise({ engine }), tls }, flags.sec)()],
   streamMuxers: [yamux()],
+  // More than the measurement of resident memory connects: nobody is closed meanwhile.
+  connectionManager: { maxConnections: 1_000 },
   services: { identify: identify(), identifyPush: identifyPush(), ping: ping() },
   nodeInfo: { userAgent: agent }
 })

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ func protocolID(text string) protocol.ID { return protocol.ID(text) }
 type command func(*node, context.Context, request) (any, error)
 
 var commands = map[string]command{
-	"dial": dial, "hangup": hangup, "connections": connections, "usage": usage,
+	"dial": dial, "hangup": hangup, "connections": connections, "usage": usage, "collect": collect,
 	"ping": pings, "identify": identified, "announce": announce, "knows": knows,
 	"hello": sayHello, "echo": echoOnce, "streams": echoes, "bulk": bulk, "perf": perfTimes,
 	"abort": abortOurs, "ending": nextEnding, "aborted": abortTheirs, "oversize": oversize, "unknown": unknown,
@@ -75,6 +76,12 @@ func connections(self *node, ctx context.Context, asked request) (any, error) {
 }
 
 func usage(self *node, ctx context.Context, asked request) (any, error) { return facts{}, nil }
+
+// collect gives back memory that nobody uses.
+func collect(self *node, ctx context.Context, asked request) (any, error) {
+	debug.FreeOSMemory()
+	return facts{}, nil
+}
 
 func pings(self *node, ctx context.Context, asked request) (any, error) {
 	whom, err := peer.Decode(asked.Peer)

@@ -191,7 +191,8 @@ async fn answer(node: &Arc<Node>, line: &str) -> Value {
 async fn main() -> Result<(), Box<dyn Error>> {
     let flags = Flags::read();
     let (inbound, taken) = mpsc::unbounded_channel();
-    let mut swarm = swarm_of(&flags, streams::Behaviour::new(protocols::names(&flags.get("identify", "honest")), inbound))?;
+    let mut swarm =
+        swarm_of(&flags, streams::Behaviour::new(protocols::names(&flags.get("identify", "honest")), inbound))?;
     let at = listen(&mut swarm, &flags.get("listen", "/ip4/127.0.0.1/tcp/0")).await?;
     println!("{}", json!({"listening": at, "id": swarm.local_peer_id().to_string(), "agent": AGENT}));
     let (work, mut works) = mpsc::unbounded_channel::<Work>();
