@@ -8,7 +8,7 @@ import type { HostInit } from "./host/init.ts"
 import { componentLogger } from "./host/log.ts"
 import { makeBunWorld } from "./io/link.ts"
 import type { KeyType, PeerId, PrivateKey, PublicKey } from "./libp2p/contract.ts"
-import { Libp2pFault } from "./libp2p/fault.ts"
+import { isDescriptorExhaustion, Libp2pFault } from "./libp2p/fault.ts"
 import {
   generateKey,
   keyFromSeed,
@@ -81,4 +81,4 @@ export { keepAliveTag as KEEP_ALIVE } from "./host/reconnect.ts"
 export { makeMemoryDatastore } from "./host/datastore.ts"
 export { privateKeyToProtobuf } from "./libp2p/key.ts"
 export { isMultiaddr, multiaddr } from "./libp2p/multiaddr.ts"
-export { componentLogger, Libp2pFault, makeBunWorld }
+export { componentLogger, isDescriptorExhaustion, Libp2pFault, makeBunWorld }
