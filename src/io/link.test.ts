@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, jest, test } from "bun:test"
 import { closeAll, Ear, faultOf, listen, pair, world } from "../../test/link-ear.ts"
 import { concatAll, utf8 } from "../codec/bytes.ts"
+import { Libp2pFault } from "../libp2p/fault.ts"
 import { lingerMsMax, outboundBytesMax } from "../limits.ts"
 
 afterAll(closeAll)
