@@ -18,7 +18,6 @@ import type {
   HostStatus,
   IsDialableOptions,
   Libp2p,
-  Logger,
   PendingDial,
   ServiceMap,
   Stream,
@@ -33,7 +32,7 @@ import { Connections } from "./connections.ts"
 import { DialQueue, targetOf } from "./dial-queue.ts"
 import { Emitter } from "./events.ts"
 import type { HostInit } from "./init.ts"
-import { componentLogger } from "./log.ts"
+import { componentLogger, type HostLogger, hostLogger } from "./log.ts"
 import { noise, tcp, tls, yamux } from "./parts.ts"
 import { type HostPeerStore, makePeerStore } from "./peer-store.ts"
 import { Reconnects } from "./reconnect.ts"
@@ -85,7 +84,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
   readonly components: Components
   status: HostStatus = "stopped"
 
-  private readonly log: Logger
+  private readonly log: HostLogger
   private readonly registrar: ProtocolRegistrar
   private readonly counts: Resources
   private readonly connections: Connections
@@ -97,6 +96,8 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
   private readonly ticker: Ticker
   private untick: Cancel | undefined
   private readonly underway: Upgrader["underway"] = new Set()
+  /** The last start or stop. */
+  private turn: Promise<void> = Promise.resolve()
   private made = 0
 
   constructor(init: HostInit<T>, world: World) {
@@ -108,7 +109,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     const events = this as unknown as Emitter<HostEvents>
     this.peerId = identity.peerId
     this.logger = init.logger ?? componentLogger()
-    this.log = this.logger.forComponent("libp2p")
+    this.log = hostLogger(this.logger, "libp2p:host")
     this.ticker = new Ticker(world)
     this.counts = new Resources(init.resources)
     this.registrar = new ProtocolRegistrar({ self: this.peerId, peerStore, onError: this.onError })
@@ -174,7 +175,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
       owner: {
         world,
         onError: this.onError,
-        log: this.logger.forComponent("libp2p:connection"),
+        log: hostLogger(this.logger, "libp2p:connection"),
         registrar: this.registrar,
         resources: this.counts,
         streamOpened: (stream, connection) => this.streamOpened(stream, connection),
@@ -244,8 +245,25 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     return this.status === "started"
   }
 
-  async start(): Promise<void> {
-    if (this.status !== "stopped") return
+  /** Who calls while it starts, or stops, waits for that. */
+  start(): Promise<void> {
+    if (this.status === "stopping") return this.turn.then(() => this.start())
+    if (this.status === "stopped") this.turn = this.begin()
+    return this.turn
+  }
+
+  stop(): Promise<void> {
+    if (this.status === "stopped") return Promise.resolve()
+    if (this.status === "starting")
+      return this.turn.then(
+        () => this.stop(),
+        () => undefined
+      )
+    if (this.status === "started") this.turn = this.end()
+    return this.turn
+  }
+
+  private async begin(): Promise<void> {
     this.status = "starting"
     this.untick = this.ticker.add(() => this.connections.tick())
     try {
@@ -256,14 +274,14 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
       await this.runner.start()
       this.status = "started"
     } catch (error) {
+      this.status = "stopping"
       await this.shut()
       throw error
     }
     this.safeDispatchEvent<Libp2p<T>>("start", { detail: this })
   }
 
-  async stop(): Promise<void> {
-    if (this.status !== "started") return
+  private async end(): Promise<void> {
     this.status = "stopping"
     await this.shut()
     this.safeDispatchEvent<Libp2p<T>>("stop", { detail: this })
