@@ -2,7 +2,11 @@
  * The public face of the library: `import { createLibp2p } from "cairn/libp2p"`. Names are those that js-libp2p's users import from
  * its many packages; what fails throws, or rejects with, a Libp2pFault.
  */
+import type { AeadName } from "./crypto/chacha.ts"
+import { useFastestEngine } from "./crypto/native.ts"
+import { engine, type SignatureEngine } from "./crypto/signature.ts"
 import { createHost, type Host } from "./host/host.ts"
+import { noiseEngine } from "./host/parts.ts"
 import type { ServiceMap } from "./host/api.ts"
 import type { HostInit } from "./host/init.ts"
 import { componentLogger } from "./host/log.ts"
@@ -26,10 +30,20 @@ const orThrow = <T>(value: T | Libp2pFault): T => {
   return value
 }
 
+/**
+ * What does the cryptography that JavaScript alone does slowly: `aead` seals the frames of Noise, `secp256k1` makes and checks
+ * signatures of such keys. docs/libp2p.md, "Engines".
+ */
+export const engines = (): { readonly aead: AeadName; readonly secp256k1: SignatureEngine["name"] } => {
+  useFastestEngine()
+  return { aead: noiseEngine(), secp256k1: engine().name }
+}
+
 /** A host over Bun's sockets, started unless `start` is false. */
 export const createLibp2p = async <T extends ServiceMap = Record<string, never>>(
   init: HostInit<T> = {}
 ): Promise<Host<T>> => {
+  useFastestEngine()
   const host = createHost(init, makeBunWorld())
   if (init.start !== false) await host.start()
   return host

@@ -112,7 +112,9 @@ export class Connections {
     // Who means it is done in a few round trips; who holds places open for nothing is the oldest soon.
     const [oldest] = this.pending
     if (oldest === undefined) return refuse("no handshake of a stranger is wanted")
-    oldest(cheapFault("resource", "ResourceLimitError", "too many handshakes are under way, and this one is the oldest"))
+    oldest(
+      cheapFault("resource", "ResourceLimitError", "too many handshakes are under way, and this one is the oldest")
+    )
     return undefined
   }
 
