@@ -51,6 +51,8 @@ export const justifiedMax = 16
 export const finalLinksMax = 1_024
 /** Votes in one message: any certificate goes into one. */
 export const votesPerMessageMax = 2 * authoritiesMax
+/** Bytes of the library's log that standard error has not taken. Beyond: lines are left out, and counted. */
+export const logQueueBytesMax = 1024 * 1024
 /** Streams of the chain's protocol that a peer may have open on one connection: one is a session, another may just be ending. */
 export const chainStreamsMax = 4
 /** Multiaddrs that a node hears on, or tells, by libp2p. More: refused. */

@@ -18,7 +18,6 @@ import type {
   HostStatus,
   IsDialableOptions,
   Libp2p,
-  Logger,
   PendingDial,
   ServiceMap,
   Stream,
@@ -33,7 +32,7 @@ import { Connections } from "./connections.ts"
 import { DialQueue, targetOf } from "./dial-queue.ts"
 import { Emitter } from "./events.ts"
 import type { HostInit } from "./init.ts"
-import { componentLogger } from "./log.ts"
+import { componentLogger, type HostLogger, hostLogger } from "./log.ts"
 import { noise, tcp, tls, yamux } from "./parts.ts"
 import { type HostPeerStore, makePeerStore } from "./peer-store.ts"
 import { Reconnects } from "./reconnect.ts"
@@ -85,7 +84,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
   readonly components: Components
   status: HostStatus = "stopped"
 
-  private readonly log: Logger
+  private readonly log: HostLogger
   private readonly registrar: ProtocolRegistrar
   private readonly counts: Resources
   private readonly connections: Connections
@@ -110,7 +109,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     const events = this as unknown as Emitter<HostEvents>
     this.peerId = identity.peerId
     this.logger = init.logger ?? componentLogger()
-    this.log = this.logger.forComponent("libp2p")
+    this.log = hostLogger(this.logger, "libp2p:host")
     this.ticker = new Ticker(world)
     this.counts = new Resources(init.resources)
     this.registrar = new ProtocolRegistrar({ self: this.peerId, peerStore, onError: this.onError })
@@ -176,7 +175,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
       owner: {
         world,
         onError: this.onError,
-        log: this.logger.forComponent("libp2p:connection"),
+        log: hostLogger(this.logger, "libp2p:connection"),
         registrar: this.registrar,
         resources: this.counts,
         streamOpened: (stream, connection) => this.streamOpened(stream, connection),
