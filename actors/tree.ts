@@ -92,7 +92,8 @@ const showMetrics = ({ metrics, options, sessions, streams }: Base, actors: Read
         open.filter((connection) => connection.direction === direction).length
       ])
     })
-  metrics.read("cairn_build_info", "What runs.", "gauge", () => [[{ version, signature_engine: signatureEngine }, 1]])
+  const engines = { signature_engine: signatureEngine, ...(streams && { aead_engine: streams.aeadEngine }) }
+  metrics.read("cairn_build_info", "What runs.", "gauge", () => [[{ version, ...engines }, 1]])
 }
 
 /** A kill, or a past that was proven while nobody listened, has left a branch that wins. */

@@ -4,6 +4,7 @@
  * through the host's plain calls: there is a fiber for a stream that is handled, and none for what comes over it.
  */
 import { Context, Effect, Exit, FiberSet, Layer, type Scope, Stream as Bytes } from "effect"
+import { useFastestEngine } from "./crypto/native.ts"
 import { faultOf } from "./host/abort.ts"
 import type {
   Connection,
@@ -29,6 +30,7 @@ const opened = <T extends ServiceMap>(
 ): Effect.Effect<Host<T>, Libp2pFault, Scope.Scope> =>
   Effect.acquireRelease(
     attempt("starting a host", async () => {
+      useFastestEngine()
       const host = createHost(init, world)
       await host.start()
       return host

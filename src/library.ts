@@ -2,14 +2,18 @@
  * The public face of the library: `import { createLibp2p } from "cairn/libp2p"`. Names are those that js-libp2p's users import from
  * its many packages; what fails throws, or rejects with, a Libp2pFault.
  */
+import type { AeadName } from "./crypto/chacha.ts"
+import { useFastestEngine } from "./crypto/native.ts"
+import { engine, type SignatureEngine } from "./crypto/signature.ts"
 import { createHost, type Host } from "./host/host.ts"
+import { noiseEngine } from "./host/parts.ts"
 import type { ServiceMap } from "./host/api.ts"
 import type { HostInit } from "./host/init.ts"
 import { componentLogger } from "./host/log.ts"
 import { makeBunWorld } from "./io/link.ts"
 import { environmentLogger } from "./io/log.ts"
 import type { KeyType, PeerId, PrivateKey, PublicKey } from "./libp2p/contract.ts"
-import { Libp2pFault } from "./libp2p/fault.ts"
+import { isDescriptorExhaustion, Libp2pFault } from "./libp2p/fault.ts"
 import {
   generateKey,
   keyFromSeed,
@@ -28,12 +32,22 @@ const orThrow = <T>(value: T | Libp2pFault): T => {
 }
 
 /**
+ * What does the cryptography that JavaScript alone does slowly: `aead` seals the frames of Noise, `secp256k1` makes and checks
+ * signatures of such keys. docs/libp2p.md, "Engines".
+ */
+export const engines = (): { readonly aead: AeadName; readonly secp256k1: SignatureEngine["name"] } => {
+  useFastestEngine()
+  return { aead: noiseEngine(), secp256k1: engine().name }
+}
+
+/**
  * A host over Bun's sockets, started unless `start` is false. Without a `logger` of its own it writes what the variables
  * `LIBP2P_LOG` and `DEBUG` ask for to standard error: nothing, when they are not set.
  */
 export const createLibp2p = async <T extends ServiceMap = Record<string, never>>(
   init: HostInit<T> = {}
 ): Promise<Host<T>> => {
+  useFastestEngine()
   const logger = init.logger ?? environmentLogger()
   const host = createHost(logger === undefined ? init : { ...init, logger }, makeBunWorld())
   if (init.start !== false) await host.start()
@@ -87,4 +101,4 @@ export { keepAliveTag as KEEP_ALIVE } from "./host/reconnect.ts"
 export { makeMemoryDatastore } from "./host/datastore.ts"
 export { privateKeyToProtobuf } from "./libp2p/key.ts"
 export { isMultiaddr, multiaddr } from "./libp2p/multiaddr.ts"
-export { componentLogger, Libp2pFault, makeBunWorld }
+export { componentLogger, isDescriptorExhaustion, Libp2pFault, makeBunWorld }

@@ -430,9 +430,10 @@ export const multistreamLineBytesMax = 1_024
 export const multistreamProposalsMax = 64
 /** Milliseconds from a link to a connection that carries streams: security and muxer are agreed upon, the handshake is done. */
 export const upgradeMsMax = 10_000
-/** Bytes that wait in a link above which a connection hands it no more, and bytes that it takes from its muxer at a time. */
+/** Bytes that wait in a link above which a connection hands it no more, and bytes that it takes from its muxer at a time:
+ * two frames of Noise, which are eight records of TLS, and nothing of a third. */
 export const linkQueuedBytesMax = 256 * 1024
-export const sealBytesMax = 128 * 1024
+export const sealBytesMax = 2 * 65_519
 /** Times that a connection takes from its muxer before others have their turn. */
 export const sealsPerFlushMax = 4
 /** Links of strangers that stand or begin: beyond, they are closed as they come. The resource manager's own limits are narrower. */

@@ -1,8 +1,7 @@
 /** `cairn libp2p`: its subcommands and what `--help` teaches. */
 import { Effect, type Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { loadEngine } from "../crypto/native.ts"
-import { useEngine } from "../crypto/signature.ts"
+import { useFastestEngine } from "../crypto/native.ts"
 import { Random } from "../io/random.ts"
 import type { KeyType } from "../libp2p/contract.ts"
 import { attempt } from "./attempt.ts"
@@ -18,6 +17,7 @@ const whoFlags = {
   dataDir: optional("data-dir", "Use the key of the node in this folder")
 }
 const secondsMax = 3_600
+const listensMax = 16
 const gibibyte = 1 << 30
 const hostFlags = {
   ...whoFlags,
@@ -26,7 +26,7 @@ const hostFlags = {
     Flag.withDefault("both" as const)
   ),
   timeout: Flag.Int("timeout").pipe(
-    Flag.withSchema(whole(secondsMax)),
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: secondsMax }))),
     Flag.withDescription("Seconds to wait for the other side"),
     Flag.withDefault(10)
   )
@@ -42,7 +42,7 @@ interface HostInput {
 const withHow = (input: HostInput, f: (how: How) => Promise<void>) =>
   Effect.flatMap(Effect.service(Random), (random) =>
     attempt(() => {
-      useEngine(loadEngine("auto")!)
+      useFastestEngine()
       const security = input.security === "both" ? (["tls", "noise"] as const) : [input.security]
       const who = { random, key: undefinedIfNone(input.key), dataDir: undefinedIfNone(input.dataDir) }
       return f({ ...who, security, timeoutMs: input.timeout * 1_000 })
@@ -67,7 +67,7 @@ const idCommand = Command.make(
   ({ key, dataDir, new: made, type }) =>
     Effect.flatMap(Effect.service(Random), (random) =>
       attempt(async () => {
-        useEngine(loadEngine("auto")!)
+        useFastestEngine()
         const path = undefinedIfNone(made)
         if (path !== undefined) await newKey(path, types[type])
         await showId({ random, key: path ?? undefinedIfNone(key), dataDir: undefinedIfNone(dataDir) })
@@ -87,15 +87,15 @@ const listenCommand = Command.make(
   {
     ...hostFlags,
     at: Argument.String("multiaddr").pipe(
-      Argument.withDescription("Where to listen; port 0: any free one"),
-      Argument.withDefault("/ip4/127.0.0.1/tcp/0")
+      Argument.withDescription("Where to listen, one or more; port 0: any free one; none: /ip4/127.0.0.1/tcp/0"),
+      Argument.variadic({ max: listensMax })
     )
   },
   ({ at, ...input }) =>
     Effect.gen(function* () {
       const untilSignal = yield* hearSignals
       const stopped = Effect.runPromise(untilSignal)
-      yield* withHow(input, (how) => listen(how, [at], stopped))
+      yield* withHow(input, (how) => listen(how, at.length === 0 ? ["/ip4/127.0.0.1/tcp/0"] : at, stopped))
     })
 ).pipe(Command.withDescription("Answers identify, ping and perf until Ctrl-C, and tells who connects"))
 

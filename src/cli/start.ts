@@ -32,7 +32,7 @@ import { bunUdp } from "../io/udp.ts"
 import { bindUnix } from "../io/unix.ts"
 import { startBunThread } from "../io/worker.ts"
 import { format } from "../ledger/amount.ts"
-import type { NodeEvent, NodeFacts } from "../node/node.ts"
+import type { Libp2pFacts, NodeEvent, NodeFacts } from "../node/node.ts"
 import { filtersPerLandingMax } from "../limits.ts"
 import { openDatabase, openReadonly, StoreFault } from "../store/db.ts"
 import { lockFolder } from "../store/lock.ts"
@@ -213,7 +213,7 @@ const banner = (tree: Tree, { config, startedAt, now, signer }: Start): void => 
     ready: true,
     http: facts.httpUrl,
     peers: facts.p2pEndpoint ?? null,
-    ...(facts.libp2p === undefined ? {} : { libp2p: facts.libp2p.addresses(), peer_id: facts.libp2p.peerId }),
+    ...(facts.libp2p === undefined ? {} : libp2pJson(facts.libp2p)),
     chain: spec.ledger.chainId,
     genesis: facts.rules.genesis.header.id,
     data_dir: config.dataDir,
@@ -243,6 +243,7 @@ const banner = (tree: Tree, { config, startedAt, now, signer }: Start): void => 
       ["chain", `${spec.name} (${spec.ledger.chainId}), genesis ${facts.rules.genesis.header.id.slice(0, 16)}…`],
       ["data", config.dataDir],
       ["signatures", facts.signatureEngine],
+      ...(facts.libp2p === undefined ? [] : [["noise", facts.libp2p.aeadEngine] as const]),
       ["sealing", sealingOf(config, spec, signer)],
       ...(idle === undefined ? [] : [["", idle.message] as const])
     ]),
@@ -251,6 +252,12 @@ const banner = (tree: Tree, { config, startedAt, now, signer }: Start): void => 
     "  Ctrl-C stops the node."
   ])
 }
+
+const libp2pJson = ({ addresses, peerId, aeadEngine }: Libp2pFacts) => ({
+  libp2p: addresses(),
+  peer_id: peerId,
+  aead_engine: aeadEngine
+})
 
 const sealingOf = ({ mining }: NodeConfig, spec: ChainSpec, signer: Signer | undefined): string => {
   if (signer !== undefined) return `in the turns of ${formatAddress(signer.address, spec.addressPrefix)}`

@@ -8,7 +8,15 @@
 import { dlopen } from "bun:ffi"
 import { assert } from "../assert.ts"
 import { equal, fromHex } from "../codec/bytes.ts"
-import { assertSecret, assertSignable, nobleEngine, type SignatureEngine, wellFormed } from "./signature.ts"
+import {
+  assertSecret,
+  assertSignable,
+  engine,
+  nobleEngine,
+  type SignatureEngine,
+  useEngine,
+  wellFormed
+} from "./signature.ts"
 
 export type EngineChoice = "auto" | SignatureEngine["name"]
 
@@ -175,3 +183,12 @@ export const loadEngine = (choice: EngineChoice): SignatureEngine | undefined =>
   choice === "auto"
     ? (loadEngineNamed("libsecp256k1") ?? loadEngineNamed("secp256k1-node") ?? nobleEngine)
     : loadEngineNamed(choice)
+
+let looked = false
+
+/** For who uses the library alone: the fastest engine, unless one was chosen. Looked for once. */
+export const useFastestEngine = (): void => {
+  if (looked || engine() !== nobleEngine) return
+  looked = true
+  useEngine(loadEngine("auto")!)
+}

@@ -315,6 +315,8 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
   abort(error: Error): void {
     if (this.timeline.close !== undefined) return
     this.leaving = true
+    // What was written may still be on its way to a slow link; nobody is given this connection meanwhile.
+    if (this.status === "open") this.status = "closing"
     this.init.machine.close(faultOf(error, error.message))
   }
 

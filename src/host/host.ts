@@ -100,6 +100,8 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
   private readonly ticker: Ticker
   private untick: Cancel | undefined
   private readonly underway: Upgrader["underway"] = new Set()
+  /** The last start or stop. */
+  private turn: Promise<void> = Promise.resolve()
   private made = 0
 
   constructor(init: HostInit<T>, world: World) {
@@ -269,8 +271,25 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     return this.status === "started"
   }
 
-  async start(): Promise<void> {
-    if (this.status !== "stopped") return
+  /** Who calls while it starts, or stops, waits for that. */
+  start(): Promise<void> {
+    if (this.status === "stopping") return this.turn.then(() => this.start())
+    if (this.status === "stopped") this.turn = this.begin()
+    return this.turn
+  }
+
+  stop(): Promise<void> {
+    if (this.status === "stopped") return Promise.resolve()
+    if (this.status === "starting")
+      return this.turn.then(
+        () => this.stop(),
+        () => undefined
+      )
+    if (this.status === "started") this.turn = this.end()
+    return this.turn
+  }
+
+  private async begin(): Promise<void> {
     this.status = "starting"
     this.untick = this.ticker.add(() => this.connections.tick())
     try {
@@ -282,6 +301,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
       this.status = "started"
     } catch (error) {
       this.log.error("%p did not start: %e", this.peerId, error)
+      this.status = "stopping"
       await this.shut()
       throw error
     }
@@ -289,8 +309,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     this.safeDispatchEvent<Libp2p<T>>("start", { detail: this })
   }
 
-  async stop(): Promise<void> {
-    if (this.status !== "started") return
+  private async end(): Promise<void> {
     this.status = "stopping"
     await this.shut()
     this.log.info("%p stopped", this.peerId)

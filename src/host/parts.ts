@@ -1,4 +1,5 @@
 /** What a host is made of, as its users write it: `transports: [tcp()]`, `connectionEncrypters: [noise()]`, `streamMuxers: [yamux()]`. */
+import type { AeadName } from "../crypto/chacha.ts"
 import { type AeadChoice, loadAead } from "../crypto/chacha-engine.ts"
 import type { MuxerPart, SecurityPart } from "../libp2p/connection.ts"
 import type { Identity } from "../libp2p/contract.ts"
@@ -30,6 +31,9 @@ export const tcp = (): TransportFactory => () => ({ transport: "tcp" })
 export interface NoiseOptions {
   readonly engine?: AeadChoice
 }
+
+/** The one that "auto" finds here. */
+export const noiseEngine = (): AeadName => loadAead("auto")!.name
 
 /** Noise XX. The signature over its static key is made once for a host. */
 export const noise =

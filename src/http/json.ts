@@ -477,5 +477,6 @@ export const serviceJson = (facts: NodeFacts): Json<"info", "service"> => ({
   ...namesJson(facts),
   chain_id: facts.rules.spec.ledger.chainId,
   signature_engine: facts.signatureEngine,
+  aead_engine: facts.libp2p?.aeadEngine ?? null,
   hash_engine: facts.hashEngine
 })

@@ -348,6 +348,8 @@ export const Service = Schema.Struct({
   node_url: text,
   chain_id: text,
   signature_engine: text,
+  /** What seals the frames of Noise. Null: the node speaks no libp2p. */
+  aead_engine: nullable(text),
   hash_engine: text
 })
 /** How we came to know of a node or an endpoint. */

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import type { Connection, ConnectionGater, Stream } from "../host/api.ts"
 import { createHost } from "../host/host.ts"
 import { identify, identifyPush } from "../host/identify-service.ts"
-import { type EncrypterFactory, noise, tls } from "../host/parts.ts"
+import { type EncrypterFactory, noise, noiseEngine, tls } from "../host/parts.ts"
 import { ping } from "../host/ping-service.ts"
 import type { World } from "../host/world.ts"
 import type { PeerId } from "../libp2p/contract.ts"
@@ -29,6 +29,8 @@ export interface StreamDoor {
   /** Who we are there, base58btc. */
   readonly peerId: string
   readonly protocol: string
+  /** What seals the frames of Noise. */
+  readonly aeadEngine: string
   /** Where we can be dialled, with our peer id. */
   readonly addresses: () => ReadonlyArray<string>
   /** Connections that stand, with a session or without, and by what they are secured. */
@@ -198,6 +200,7 @@ export const streamsIn =
       return {
         peerId: host.peerId.toString(),
         protocol: init.protocol,
+        aeadEngine: noiseEngine(),
         addresses: () => host.getMultiaddrs().map(String),
         connections: () => host.getConnections(),
         dial: (to, timeoutMs, onDialled) =>

@@ -64,6 +64,8 @@ export interface Libp2pFacts {
   readonly peerId: string
   /** A stream of it is a session. */
   readonly protocol: string
+  /** What seals the frames of Noise. */
+  readonly aeadEngine: string
   readonly addresses: () => ReadonlyArray<string>
 }
 

@@ -121,7 +121,7 @@ const freePorts = async (): Promise<void> => {
 const follow = async (page: string): Promise<number> => {
   const staying: Array<Subprocess> = []
   for (const command of commandsOf(page)) {
-    if (/^cairn ((testnet )?start|discovery|signer)/.test(command)) staying.push(await start(command))
+    if (/^cairn ((testnet )?start|discovery|signer|libp2p listen)/.test(command)) staying.push(await start(command))
     else await run(command)
   }
   for (const one of staying) one.kill("SIGTERM")
@@ -142,6 +142,51 @@ test("the commands of docs/peers.md work as they are written", async () => {
   await freePorts()
   expect(await follow("docs/peers.md")).toBe(2)
 }, 60_000)
+
+test("the commands of docs/libp2p.md work as they are written", async () => {
+  expect(await follow("docs/libp2p.md")).toBe(1)
+}, 60_000)
+
+test("the examples in docs/libp2p.md run as a user of the package writes them", async () => {
+  mkdirSync(join(home.path, "node_modules"))
+  symlinkSync(root, join(home.path, "node_modules", "cairn"))
+  symlinkSync(join(root, "node_modules/effect"), join(home.path, "node_modules", "effect"))
+  const examples = [...readFileSync(join(root, "docs/libp2p.md"), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)]
+  const printed = await Promise.all(
+    examples.map(async ([, code], i) => {
+      const file = join(home.path, `libp2p-${i}.ts`)
+      writeFileSync(file, code!)
+      const child = Bun.spawn(["bun", file], { cwd: home.path, stdout: "pipe", stderr: "inherit" })
+      const out = await new Response(child.stdout).text()
+      return `${await child.exited} ${out}`
+    })
+  )
+  expect(printed).toEqual([
+    expect.stringMatching(
+      /^0 \/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3\w+ answers in [\d.]+ ms\nhalf-closed, and still heard\n$/
+    ),
+    expect.stringMatching(/^0 io DialError .+\n$/),
+    "0 heard\n"
+  ])
+}, 30_000)
+
+test("every kind and name of fault, option and event of the library is in docs/libp2p.md", () => {
+  const page = readFileSync(join(root, "docs/libp2p.md"), "utf8")
+  const union = (file: string, name: string): ReadonlyArray<string> => {
+    const [, body = ""] = readFileSync(join(root, file), "utf8").split(`export type ${name} =`)
+    return [...body.slice(0, body.indexOf("\n\n")).matchAll(/\| "(\w+)"/g)].map(([, word]) => word!)
+  }
+  const kinds = union("src/libp2p/fault.ts", "FaultKind")
+  const names = union("src/libp2p/fault.ts", "FaultName")
+  expect([kinds.length, names.length > 30]).toEqual([18, true])
+  const events = [...readFileSync(join(root, "src/host/api.ts"), "utf8").matchAll(/^  "?([a-z:]+)"?: CustomEvent</gm)]
+  const options = ["init", "connections", "dial-queue", "reconnect"].flatMap((file) => [
+    ...readFileSync(join(root, `src/host/${file}.ts`), "utf8").matchAll(/^  readonly (\w+)\?: .* undefined$/gm)
+  ])
+  expect([events.length > 15, options.length > 20]).toEqual([true, true])
+  const words = [...kinds, ...names, ...[...events, ...options].map(([, word]) => word!)]
+  expect(words.filter((word) => !page.includes(`\`${word}\``))).toEqual([])
+})
 
 test("the commands of docs/discovery.md work as they are written", async () => {
   await freePorts()
