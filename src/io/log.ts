@@ -25,12 +25,14 @@ const painted = (level: LogLevel, text: string): string => `\x1b[${colours[level
  */
 export const environmentLogger = (
   environment: Environment = process.env,
-  output: LogOutput = process.stderr,
+  given?: LogOutput,
   now: () => number = Date.now
 ): ComponentLogger | undefined => {
   const wants = logFilterOf(environment)
   if (wants instanceof Libp2pFault) throw wants
   if (wants === undefined) return undefined
+  // Standard error is not made for those who want no line.
+  const output: LogOutput = given ?? process.stderr
   const people = output.isTTY === true
   const paint = people && (environment["NO_COLOR"] ?? "") === "" ? painted : undefined
   let lost = 0
