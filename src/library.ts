@@ -11,8 +11,9 @@ import type { ServiceMap } from "./host/api.ts"
 import type { HostInit } from "./host/init.ts"
 import { componentLogger } from "./host/log.ts"
 import { makeBunWorld } from "./io/link.ts"
+import { environmentLogger } from "./io/log.ts"
 import type { KeyType, PeerId, PrivateKey, PublicKey } from "./libp2p/contract.ts"
-import { Libp2pFault } from "./libp2p/fault.ts"
+import { isDescriptorExhaustion, Libp2pFault } from "./libp2p/fault.ts"
 import {
   generateKey,
   keyFromSeed,
@@ -39,12 +40,16 @@ export const engines = (): { readonly aead: AeadName; readonly secp256k1: Signat
   return { aead: noiseEngine(), secp256k1: engine().name }
 }
 
-/** A host over Bun's sockets, started unless `start` is false. */
+/**
+ * A host over Bun's sockets, started unless `start` is false. Without a `logger` of its own it writes what the variables
+ * `LIBP2P_LOG` and `DEBUG` ask for to standard error: nothing, when they are not set.
+ */
 export const createLibp2p = async <T extends ServiceMap = Record<string, never>>(
   init: HostInit<T> = {}
 ): Promise<Host<T>> => {
   useFastestEngine()
-  const host = createHost(init, makeBunWorld())
+  const logger = init.logger ?? environmentLogger()
+  const host = createHost(logger === undefined ? init : { ...init, logger }, makeBunWorld())
   if (init.start !== false) await host.start()
   return host
 }
@@ -85,6 +90,7 @@ export const sqliteDatastore = async (path: string): Promise<Datastore> => {
   return makeSqliteDatastore(path, makeBunWorld().now)
 }
 
+export { messageOf as logMessageOf } from "./host/log-text.ts"
 export { createHost } from "./host/host.ts"
 export { identify, identifyPush } from "./host/identify-service.ts"
 export { noise, plaintext, tcp, tls, yamux } from "./host/parts.ts"
@@ -95,4 +101,4 @@ export { keepAliveTag as KEEP_ALIVE } from "./host/reconnect.ts"
 export { makeMemoryDatastore } from "./host/datastore.ts"
 export { privateKeyToProtobuf } from "./libp2p/key.ts"
 export { isMultiaddr, multiaddr } from "./libp2p/multiaddr.ts"
-export { componentLogger, Libp2pFault, makeBunWorld }
+export { componentLogger, isDescriptorExhaustion, Libp2pFault, makeBunWorld }

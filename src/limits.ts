@@ -51,6 +51,8 @@ export const justifiedMax = 16
 export const finalLinksMax = 1_024
 /** Votes in one message: any certificate goes into one. */
 export const votesPerMessageMax = 2 * authoritiesMax
+/** Bytes of the library's log that standard error has not taken. Beyond: lines are left out, and counted. */
+export const logQueueBytesMax = 1024 * 1024
 /** Streams of the chain's protocol that a peer may have open on one connection: one is a session, another may just be ending. */
 export const chainStreamsMax = 4
 /** Multiaddrs that a node hears on, or tells, by libp2p. More: refused. */
@@ -428,9 +430,10 @@ export const multistreamLineBytesMax = 1_024
 export const multistreamProposalsMax = 64
 /** Milliseconds from a link to a connection that carries streams: security and muxer are agreed upon, the handshake is done. */
 export const upgradeMsMax = 10_000
-/** Bytes that wait in a link above which a connection hands it no more, and bytes that it takes from its muxer at a time. */
+/** Bytes that wait in a link above which a connection hands it no more, and bytes that it takes from its muxer at a time:
+ * two frames of Noise, which are eight records of TLS, and nothing of a third. */
 export const linkQueuedBytesMax = 256 * 1024
-export const sealBytesMax = 128 * 1024
+export const sealBytesMax = 2 * 65_519
 /** Times that a connection takes from its muxer before others have their turn. */
 export const sealsPerFlushMax = 4
 /** Links of strangers that stand or begin: beyond, they are closed as they come. The resource manager's own limits are narrower. */

@@ -67,7 +67,9 @@ export class Stack {
     const way = this.links.get(name) ?? { bend: this.bend, at: 0 }
     this.links.set(name, way)
     trace.addText(name)
-    for (const byte of bytes) trace.add(byte)
+    trace.add(bytes.length)
+    for (let at = 0; at < bytes.length; at += 4)
+      trace.add(bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
     this.sent.set(from, (this.sent.get(from) ?? 0) + bytes.length)
     const bent = way.bend?.(bytes, way.at, from) ?? bytes
     way.at += bytes.length
@@ -118,10 +120,11 @@ export class Stack {
   /** Stops every host: then no link, no count and no timer is left. */
   async stop(): Promise<void> {
     await Promise.all(this.hosts.map((host) => host.stop()))
-    await this.wait(10_000)
+    await this.wait(1)
     this.expectQuiet()
-    expect(this.net.open).toBe(0)
     expect(this.machines.map(({ waiting }) => waiting)).toEqual(this.machines.map(() => 0))
+    await this.wait(10_000)
+    expect(this.net.open).toBe(0)
   }
 }
 
@@ -175,6 +178,8 @@ export const readAll = async (stream: Stream): Promise<Uint8Array> => {
 /** Says it, says no more, and gives back what is said to it. */
 export const ask = async (stream: Stream, bytes: Uint8Array): Promise<Uint8Array> => {
   const heard = readAll(stream)
+  // Who fails at saying it hears that, and nothing else.
+  heard.catch(() => undefined)
   if (!stream.send(bytes)) await stream.onDrain()
   await stream.close()
   return heard

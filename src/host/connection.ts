@@ -10,13 +10,13 @@ import type {
   ConnectionLimits,
   ConnectionTimeline,
   Direction,
-  Logger,
   NewStreamOptions,
   Stream,
   StreamStatus
 } from "./api.ts"
 import { Emitter, type OnError, StreamClose } from "./events.ts"
 import { connectionCloseMs, inboundStreamsPerProtocol, outboundStreamsPerProtocol, proposalsMax } from "./limits.ts"
+import type { HostLogger } from "./log.ts"
 import type { ProtocolRegistrar } from "./registrar.ts"
 import type { Resources, StreamScope } from "./resources.ts"
 import { HostStream, type StreamOwner } from "./stream.ts"
@@ -26,7 +26,7 @@ import type { World } from "./world.ts"
 export interface ConnectionOwner {
   readonly world: World
   readonly onError: OnError
-  readonly log: Logger
+  readonly log: HostLogger
   readonly registrar: ProtocolRegistrar
   readonly resources: Resources
   readonly streamOpened: (stream: HostStream, connection: HostConnection) => void
@@ -62,7 +62,7 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
   readonly encryption: string
   readonly binding: Uint8Array
   readonly limits?: ConnectionLimits
-  readonly log: Logger
+  readonly log: HostLogger
   readonly direct = true
   status: StreamStatus = "open"
   rtt?: number
@@ -197,7 +197,7 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
         ? this.owner.resources.openStream(this.remotePeer.toString(), "inbound")
         : cheapFault("closed", "ConnectionClosedError", "the connection closes")
     if (scope instanceof Libp2pFault) {
-      this.log.trace("a stream of theirs was reset: %s", scope)
+      this.log("%p: a stream of theirs is reset: %e", this.remotePeer, scope)
       muxed.reset()
       return
     }
@@ -223,6 +223,7 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
       stream.abort(fault ?? cheapFault("unsupported", "UnsupportedProtocolError", "the handler is gone"))
       return
     }
+    this.log.trace("%p: they opened stream %s of %s", this.remotePeer, stream.id, stream.protocol)
     this.owner.streamOpened(stream, this)
     this.run(stream, 0)
   }
@@ -233,6 +234,7 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
     const fault =
       this.tooMany(stream.protocol, "outbound", opening?.max, 1) ?? this.open.get(stream)?.setProtocol(stream.protocol)
     if (fault === undefined) {
+      this.log.trace("%p: we opened stream %s of %s", this.remotePeer, stream.id, stream.protocol)
       this.owner.streamOpened(stream, this)
       opening?.resolve(stream)
       return
@@ -266,6 +268,8 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
     this.open.get(stream)?.done()
     this.open.delete(stream)
     this.closing.delete(stream)
+    if (fault === undefined) this.log.trace("%p: stream %s of %s is over", this.remotePeer, stream.id, stream.protocol)
+    else this.log("%p: stream %s of %s failed: %e", this.remotePeer, stream.id, stream.protocol, fault)
     const opening = this.openings.get(stream)
     this.openings.delete(stream)
     opening?.reject(fault ?? new Libp2pFault("closed", "StreamStateError", "the stream ended before it had a protocol"))
@@ -311,6 +315,8 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
   abort(error: Error): void {
     if (this.timeline.close !== undefined) return
     this.leaving = true
+    // What was written may still be on its way to a slow link; nobody is given this connection meanwhile.
+    if (this.status === "open") this.status = "closing"
     this.init.machine.close(faultOf(error, error.message))
   }
 
@@ -319,6 +325,8 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
     if (this.timeline.close !== undefined) return
     this.timeline.close = this.owner.world.now()
     this.status = fault === undefined ? "closed" : "aborted"
+    if (fault === undefined) this.log("connection %s with %p is closed", this.id, this.remotePeer)
+    else this.log("connection %s with %p failed: %e", this.id, this.remotePeer, fault)
     const over = fault ?? new Libp2pFault("closed", "ConnectionClosedError", "the connection is closed")
     for (const stream of this.open.keys()) stream.abort(over)
     this.closed.resolve()

@@ -5,6 +5,7 @@ import type { Connection, HostEvents, Peer, PeerStore, TypedEventTarget } from "
 import type { HostConnection } from "./connection.ts"
 import type { OnError } from "./events.ts"
 import { countedHostsMax, graceMs, highWater, inboundPerSecond, lowWater, pendingInboundMax } from "./limits.ts"
+import type { HostLogger } from "./log.ts"
 import type { World } from "./world.ts"
 
 /** What of js-libp2p's `connectionManager` says who stays and who may come. */
@@ -29,6 +30,7 @@ export interface ConnectionsPorts {
   readonly world: World
   readonly events: TypedEventTarget<HostEvents>
   readonly peerStore: () => PeerStore
+  readonly log: HostLogger
   readonly onError: OnError
 }
 
@@ -112,7 +114,9 @@ export class Connections {
     // Who means it is done in a few round trips; who holds places open for nothing is the oldest soon.
     const [oldest] = this.pending
     if (oldest === undefined) return refuse("no handshake of a stranger is wanted")
-    oldest(cheapFault("resource", "ResourceLimitError", "too many handshakes are under way, and this one is the oldest"))
+    oldest(
+      cheapFault("resource", "ResourceLimitError", "too many handshakes are under way, and this one is the oldest")
+    )
     return undefined
   }
 
@@ -164,6 +168,11 @@ export class Connections {
           .sort((a, b) => values(a) - values(b) || a.timeline.open - b.timeline.open)
           .slice(0, surplus)
         if (chosen.length === 0) return
+        this.ports.log.info(
+          "%d connections are too many: the %d of the least value are closed",
+          this.count,
+          chosen.length
+        )
         for (const connection of chosen)
           connection.close().catch((error: unknown) => this.ports.onError("closing a connection", error))
         this.ports.events.safeDispatchEvent<Array<Connection>>("connection:prune", { detail: chosen })

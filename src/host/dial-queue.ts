@@ -37,7 +37,7 @@ export interface DialInit {
   readonly addressSorter?: ((a: Address, b: Address) => -1 | 0 | 1) | undefined
 }
 
-export interface DialQueuePorts extends Pick<DialPorts, "world" | "upgrader" | "resources"> {
+export interface DialQueuePorts extends Pick<DialPorts, "world" | "upgrader" | "resources" | "log"> {
   readonly self: PeerId
   readonly peerStore: () => PeerStore
   readonly gater: ConnectionGater
@@ -152,8 +152,7 @@ export class DialQueue {
 
   private enqueue(target: Target, options: DialOptions, report: Job["report"]): Job {
     const max = this.init.maxDialQueueLength ?? queuedDialsMax
-    if (this.jobs.size - this.active >= max && this.active >= this.parallel)
-      throw cheapFault("capacity", "DialError", `${max} dials wait already`)
+    if (this.jobs.size - this.active >= max && this.active >= this.parallel) throw this.tooMany(max)
     report("dial-queue:add-to-dial-queue", undefined)
     const job: Job = {
       id: `${++this.made}`,
@@ -168,6 +167,11 @@ export class DialQueue {
     this.jobs.add(job)
     this.next()
     return job
+  }
+
+  private tooMany(max: number): Libp2pFault {
+    this.ports.log.warn("a dial is refused: %d wait already", max)
+    return cheapFault("capacity", "DialError", `${max} dials wait already`)
   }
 
   private get parallel(): number {
@@ -219,7 +223,11 @@ export class DialQueue {
     }
     this.connect(job).then(
       (connection) => settle("success", ({ resolve }) => resolve(connection)),
-      (error: unknown) => settle("error", ({ reject }) => reject(faultOf(error, "the dial failed")))
+      (error: unknown) => {
+        const fault = faultOf(error, "the dial failed")
+        this.ports.log("dial %s of %s failed: %e", job.id, job.peer ?? "an address without a peer id", fault)
+        settle("error", ({ reject }) => reject(fault))
+      }
     )
   }
 
@@ -238,6 +246,7 @@ export class DialQueue {
     const addresses = await this.addressesOf(job, signal)
     throwIfAborted(signal)
     job.report("dial-queue:calculated-addresses", addresses)
+    this.ports.log("dial %s of %s: %d addresses", job.id, peer ?? "an address without a peer id", addresses.length)
     return dialAddresses(
       addresses.map(({ multiaddr }) => multiaddr),
       peer,

@@ -6,6 +6,7 @@ import { peerIdFromText } from "../libp2p/peer-id.ts"
 import { abortFault, faultOf, onAbort } from "./abort.ts"
 import type { HostConnection } from "./connection.ts"
 import { nextAddressMs } from "./limits.ts"
+import type { HostLogger } from "./log.ts"
 import type { Resources } from "./resources.ts"
 import { type Upgrader, type Upgrading, upgrade } from "./upgrade.ts"
 import type { World } from "./world.ts"
@@ -15,6 +16,7 @@ export interface DialPorts {
   readonly upgrader: Upgrader
   readonly resources: Resources
   readonly addressMs: number
+  readonly log: HostLogger
 }
 
 /** Dials one address. `expected`: who must answer; else whom the address names. Rejects with a Libp2pFault. */
@@ -110,6 +112,7 @@ export const dialAddresses = (
       const address = addresses[next]
       if (over || address === undefined) return
       next++
+      ports.log.trace("trying %a", address)
       if (next < addresses.length) cancel = ports.world.after(nextAddressMs, attempt)
       const timed = new AbortController()
       const late = ports.world.after(ports.addressMs, () =>
@@ -130,7 +133,9 @@ export const dialAddresses = (
         (error: unknown) => {
           settled()
           // A world says that it was called off; what matters is why.
-          faults.push(timed.signal.aborted ? abortFault(timed.signal) : faultOf(error, `dialling ${address}`))
+          const fault = timed.signal.aborted ? abortFault(timed.signal) : faultOf(error, `dialling ${address}`)
+          faults.push(fault)
+          if (!over) ports.log("%a: %e", address, fault)
           if (faults.length === addresses.length) finish(() => reject(allFailed(faults)))
           else attempt()
         }

@@ -14,11 +14,11 @@ import type {
   DialOptions,
   DialProtocolOptions,
   DialTarget,
+  Direction,
   HostEvents,
   HostStatus,
   IsDialableOptions,
   Libp2p,
-  Logger,
   PendingDial,
   ServiceMap,
   Stream,
@@ -33,7 +33,8 @@ import { Connections } from "./connections.ts"
 import { DialQueue, targetOf } from "./dial-queue.ts"
 import { Emitter } from "./events.ts"
 import type { HostInit } from "./init.ts"
-import { componentLogger } from "./log.ts"
+import { componentLogger, type HostLogger, hostLogger } from "./log.ts"
+import { limitWarningMs } from "./limits.ts"
 import { noise, tcp, tls, yamux } from "./parts.ts"
 import { type HostPeerStore, makePeerStore } from "./peer-store.ts"
 import { Reconnects } from "./reconnect.ts"
@@ -85,7 +86,9 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
   readonly components: Components
   status: HostStatus = "stopped"
 
-  private readonly log: Logger
+  private readonly log: HostLogger
+  private readonly limits: HostLogger
+  private readonly warned = new Map<string, number>()
   private readonly registrar: ProtocolRegistrar
   private readonly counts: Resources
   private readonly connections: Connections
@@ -97,6 +100,8 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
   private readonly ticker: Ticker
   private untick: Cancel | undefined
   private readonly underway: Upgrader["underway"] = new Set()
+  /** The last start or stop. */
+  private turn: Promise<void> = Promise.resolve()
   private made = 0
 
   constructor(init: HostInit<T>, world: World) {
@@ -108,15 +113,18 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     const events = this as unknown as Emitter<HostEvents>
     this.peerId = identity.peerId
     this.logger = init.logger ?? componentLogger()
-    this.log = this.logger.forComponent("libp2p")
+    this.log = hostLogger(this.logger, "libp2p:host")
+    this.limits = hostLogger(this.logger, "libp2p:limits")
     this.ticker = new Ticker(world)
-    this.counts = new Resources(init.resources)
+    this.counts = new Resources(init.resources, (scope, direction) => this.limitMet(scope, direction))
     this.registrar = new ProtocolRegistrar({ self: this.peerId, peerStore, onError: this.onError })
-    this.connections = new Connections({ world, events, peerStore, onError: this.onError }, manager)
+    this.connections = new Connections({ world, events, peerStore, log: this.log, onError: this.onError }, manager)
     const upgrader = this.upgrader(init, identity, world)
     const shared = { world, upgrader, resources: this.counts, connections: this.connections }
-    this.transports = new Transports({ ...shared, events })
-    this.dials = new DialQueue({ ...shared, self: this.peerId, peerStore, gater, onError: this.onError }, manager)
+    this.transports = new Transports({ ...shared, events, log: this.log })
+    const log = hostLogger(this.logger, "libp2p:dial")
+    const around = { ...shared, self: this.peerId, peerStore, gater, log, onError: this.onError }
+    this.dials = new DialQueue(around, manager)
     const filter = gater.filterMultiaddrForPeer?.bind(gater)
     this.peerStore = makePeerStore(
       { peerId: this.peerId, world, events },
@@ -170,11 +178,12 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
       allowInsecure,
       upgradeMs: { inbound: manager.inboundUpgradeTimeout, outbound: manager.outboundUpgradeTimeout },
       gater,
+      log: hostLogger(this.logger, "libp2p:upgrade"),
       ticker: this.ticker,
       owner: {
         world,
         onError: this.onError,
-        log: this.logger.forComponent("libp2p:connection"),
+        log: hostLogger(this.logger, "libp2p:connection"),
         registrar: this.registrar,
         resources: this.counts,
         streamOpened: (stream, connection) => this.streamOpened(stream, connection),
@@ -219,7 +228,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
   }
 
   private failed(where: string, error: unknown): void {
-    this.log.error("%s: %e", where, error)
+    this.log.error("%s failed: %e", where, error)
     // Who fails at hearing of failures is not told again.
     if (where.endsWith("host:error")) return
     this.safeDispatchEvent<HostEvents["host:error"]["detail"]>("host:error", { detail: { where, error } })
@@ -230,6 +239,16 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
       return new Libp2pFault("cancelled", "ConnectionClosingError", "the host stops")
     this.connections.add(connection)
     return undefined
+  }
+
+  /** Strangers can cause it as often as they like: the first of a sort in ten seconds is a warning, the others are not. */
+  private limitMet(scope: string, direction: Direction): void {
+    const now = this.components.world.now()
+    const before = this.warned.get(scope)
+    const soon = before !== undefined && now - before < limitWarningMs
+    if (!soon) this.warned.set(scope, now)
+    if (soon) this.limits("refused: no more %s %s", direction, scope)
+    else this.limits.warn("a limit is met, what is beyond is refused: no more %s %s", direction, scope)
   }
 
   private streamOpened(stream: Stream, connection: HostConnection): void {
@@ -244,8 +263,25 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     return this.status === "started"
   }
 
-  async start(): Promise<void> {
-    if (this.status !== "stopped") return
+  /** Who calls while it starts, or stops, waits for that. */
+  start(): Promise<void> {
+    if (this.status === "stopping") return this.turn.then(() => this.start())
+    if (this.status === "stopped") this.turn = this.begin()
+    return this.turn
+  }
+
+  stop(): Promise<void> {
+    if (this.status === "stopped") return Promise.resolve()
+    if (this.status === "starting")
+      return this.turn.then(
+        () => this.stop(),
+        () => undefined
+      )
+    if (this.status === "started") this.turn = this.end()
+    return this.turn
+  }
+
+  private async begin(): Promise<void> {
     this.status = "starting"
     this.untick = this.ticker.add(() => this.connections.tick())
     try {
@@ -256,16 +292,19 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
       await this.runner.start()
       this.status = "started"
     } catch (error) {
+      this.log.error("%p did not start: %e", this.peerId, error)
+      this.status = "stopping"
       await this.shut()
       throw error
     }
+    this.log.info("%p started, at %d addresses", this.peerId, this.transports.getAddrs().length)
     this.safeDispatchEvent<Libp2p<T>>("start", { detail: this })
   }
 
-  async stop(): Promise<void> {
-    if (this.status !== "started") return
+  private async end(): Promise<void> {
     this.status = "stopping"
     await this.shut()
+    this.log.info("%p stopped", this.peerId)
     this.safeDispatchEvent<Libp2p<T>>("stop", { detail: this })
   }
 

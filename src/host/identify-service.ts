@@ -13,6 +13,7 @@ import { faultOf, onAbort, orAbort } from "./abort.ts"
 import type { Address, Connection, IdentifyResult, NewStreamOptions, Peer, PeerData, Stream } from "./api.ts"
 import { type Components, type Service, serviceCapabilities } from "./components.ts"
 import { within } from "./deadline.ts"
+import { type HostLogger, hostLogger } from "./log.ts"
 import { seqOf } from "./peer-data.ts"
 import type { Cancel } from "./world.ts"
 
@@ -134,6 +135,7 @@ class Speaker {
   readonly protocol: string
   readonly protocolVersion: string
   readonly timeout: number
+  readonly log: HostLogger
   private readonly components: Components
   private readonly init: IdentifyInit
   private readonly bytesMax: number
@@ -141,6 +143,7 @@ class Speaker {
   constructor(components: Components, name: "id" | "id/push", init: IdentifyInit) {
     const { protocolPrefix = "ipfs", timeout = identifyTimeoutMs, maxMessageSize = identifyMessageBytesMax } = init
     this.components = components
+    this.log = hostLogger(components.logger, "libp2p:identify")
     this.init = init
     this.protocol = `/${protocolPrefix}/${name}/1.0.0`
     this.protocolVersion = `${protocolPrefix}/0.1.0`
@@ -156,7 +159,7 @@ class Speaker {
       this.protocol,
       (stream, connection) =>
         this.inTime(stream, undefined, () => answer(stream, connection)).catch((error: unknown) => {
-          this.components.logger.forComponent("libp2p:identify")("%s failed: %e", this.protocol, error)
+          this.log("%p: answering %s failed: %e", connection.remotePeer, this.protocol, error)
         }),
       options
     )
@@ -234,6 +237,7 @@ class Speaker {
       ...(record === undefined ? {} : { signedPeerRecord: { addresses: [...record.addresses], seq: record.seq } }),
       connection
     }
+    this.log("%p is %s, speaks %d protocols", peerId, result.agentVersion ?? "nameless", result.protocols.length)
     events.safeDispatchEvent("peer:identify", { detail: result })
     return result
   }
@@ -274,6 +278,7 @@ class IdentifyService implements Identify {
   private readonly opened = ({ detail: connection }: CustomEvent<Connection>): void => {
     this.identify(connection).catch((error: unknown) => {
       const detail = { connection, error: faultOf(error, "identify failed") }
+      this.speaker.log("%p did not say who it is: %e", connection.remotePeer, error)
       this.components.events.safeDispatchEvent("peer:identify:failure", { detail })
     })
   }
@@ -410,7 +415,7 @@ class PushService implements IdentifyPush {
         off()
       }
     }).catch((error: unknown) => {
-      components.logger.forComponent("libp2p:identify")("push to %p failed: %e", connection.remotePeer, error)
+      speaker.log("push to %p failed: %e", connection.remotePeer, error)
     })
   }
 }

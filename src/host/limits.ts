@@ -22,6 +22,8 @@ export const proposalsMax = 16
 export const connectionCloseMs = 1_000
 /** Milliseconds between two looks at the clock for connections and streams. */
 export const tickMs = 1_000
+/** Milliseconds in which one limit that is met is warned of once. */
+export const limitWarningMs = 10_000
 /** Connections above which the least valued are closed, and how many then stay. */
 export const highWater = 192
 export const lowWater = 160

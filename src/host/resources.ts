@@ -118,6 +118,7 @@ const refusal = (scope: string, direction: Direction): Libp2pFault =>
 
 export class Resources {
   private refused = 0
+  private readonly onRefused: (scope: string, direction: Direction) => void
   private readonly connections: { readonly system: Scope; readonly transient: Scope; readonly peers: Scopes }
   private readonly streams: {
     readonly system: Scope
@@ -127,7 +128,11 @@ export class Resources {
     readonly protocolPeers: Scopes
   }
 
-  constructor(limits: ResourceLimits = defaultResourceLimits) {
+  constructor(
+    limits: ResourceLimits = defaultResourceLimits,
+    onRefused: (scope: string, direction: Direction) => void = () => {}
+  ) {
+    this.onRefused = onRefused
     const { connections, streams } = limits
     this.connections = {
       system: new Scope(connections.system),
@@ -145,6 +150,7 @@ export class Resources {
 
   private refuse(scope: string, direction: Direction): Libp2pFault {
     this.refused++
+    this.onRefused(scope, direction)
     return refusal(scope, direction)
   }
 

@@ -6,6 +6,7 @@ import { faultOf } from "./abort.ts"
 import type { HostEvents, Listener, TypedEventTarget } from "./api.ts"
 import type { TransportManager } from "./components.ts"
 import type { Connections } from "./connections.ts"
+import type { HostLogger } from "./log.ts"
 import type { Resources } from "./resources.ts"
 import { type Upgrader, type Upgrading, upgrade } from "./upgrade.ts"
 import type { Link, LinkHandlers, World } from "./world.ts"
@@ -16,6 +17,7 @@ export interface TransportsPorts {
   readonly resources: Resources
   readonly connections: Connections
   readonly events: TypedEventTarget<HostEvents>
+  readonly log: HostLogger
 }
 
 const nothing: LinkHandlers = { data: () => {}, drained: () => {}, secured: () => {}, closed: () => {} }
@@ -71,6 +73,7 @@ export class Transports implements TransportManager {
       }
     }
     this.listeners = [...this.listeners, listener]
+    this.ports.log.info("listening on %a", at)
     this.ports.events.safeDispatchEvent<Listener>("transport:listening", { detail: listener })
   }
 
@@ -82,6 +85,11 @@ export class Transports implements TransportManager {
     const scope = refused ?? resources.openConnection("inbound")
     if (remoteAddr instanceof Libp2pFault || scope instanceof Libp2pFault) {
       link.terminate()
+      this.ports.log(
+        "the link of %s is cut off: %e",
+        link.remote.host,
+        remoteAddr instanceof Libp2pFault ? remoteAddr : scope
+      )
       this.failed(remoteAddr, scope instanceof Libp2pFault ? scope : undefined)
       return nothing
     }

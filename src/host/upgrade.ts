@@ -13,6 +13,7 @@ import { cheapFault, Libp2pFault } from "../libp2p/fault.ts"
 import type { ConnectionGater, ConnectionTimeline, Direction, RawConnection } from "./api.ts"
 import { type ConnectionOwner, HostConnection } from "./connection.ts"
 import { askAll, deniedFault, type GaterHook } from "./gater.ts"
+import type { HostLogger } from "./log.ts"
 import type { ConnectionScope } from "./resources.ts"
 import type { Ticker } from "./ticker.ts"
 import type { Link, LinkHandlers } from "./world.ts"
@@ -26,6 +27,7 @@ export interface Upgrader {
   /** Milliseconds; undefined: the connection machine's own. */
   readonly upgradeMs: { readonly inbound: number | undefined; readonly outbound: number | undefined }
   readonly gater: ConnectionGater
+  readonly log: HostLogger
   readonly ticker: Ticker
   readonly owner: ConnectionOwner
   readonly nextId: () => string
@@ -224,6 +226,18 @@ class Upgrade {
   private settle(result: HostConnection | Libp2pFault): void {
     if (this.settled) return
     this.settled = true
+    const { direction, remoteAddr } = this.init
+    if (result instanceof Libp2pFault)
+      this.upgrader.log("%s link, %a: no connection came of it: %e", direction, remoteAddr, result)
+    else
+      this.upgrader.log(
+        "%s connection %s stands: %p at %a, %s",
+        direction,
+        result.id,
+        result.remotePeer,
+        remoteAddr,
+        result.encryption
+      )
     this.upgrader.underway.delete(this)
     this.init.done(result)
   }

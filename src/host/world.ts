@@ -70,7 +70,7 @@ export interface World {
   readonly after: (ms: number, run: () => void) => Cancel
   /** Runs when what runs now is done. */
   readonly soon: (run: () => void) => void
-  /** Rejects with a Libp2pFault of kind io, timeout or cancelled. `host`: an IP address. */
+  /** Rejects with a Libp2pFault of kind io, resource (no file descriptor is left), timeout or cancelled. `host`: an IP address. */
   readonly dial: (
     to: LinkEnd & { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
     onLink: OnLink

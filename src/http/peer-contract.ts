@@ -44,7 +44,8 @@ export const peerRoutes = {
     method: "POST",
     path: "/api/peers",
     auth: "admin",
-    summary: "Keeps an endpoint and dials it: `peer` or `url`, host and port of peers, also as a URL, or a multiaddr that ends in the peer id.",
+    summary:
+      "Keeps an endpoint and dials it: `peer` or `url`, host and port of peers, also as a URL, or a multiaddr that ends in the peer id.",
     status: 201,
     body: Schema.Struct({
       peer: Schema.optionalKey(text.check(Schema.isMaxLength(endpointCharsMax))),

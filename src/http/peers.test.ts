@@ -55,13 +55,17 @@ describe("a peer that the operator names", () => {
       await add({ peer: " " }),
       await add({ peer: "nonsense" }),
       await add({ url: "ftp://127.0.0.1:1" }),
-      await add({ url: `http://${first.endpoint}/` })
+      await add({ url: `http://${first.endpoint}/` }),
+      await add({ peer: "/ip4/192.0.2.7/tcp/4001/p2p/16Uiu2HAmFyscSqSJNAMesP2A3jLd2ahB8zPeBbX2idoBvURWXYuX" }),
+      await add({ peer: "/ip4/192.0.2.7/tcp/4001" })
     ]).toEqual([
       [400, "peer-required"],
       [400, "peer-required"],
       [400, "endpoint-invalid"],
       [400, "peer-scheme-wrong"],
-      [400, "peer-is-self"]
+      [400, "peer-is-self"],
+      [409, "transport-off"],
+      [400, "endpoint-invalid"]
     ])
     expect((await ask("addPeer", "", { peer: second.endpoint }, "wrong")).status).toBe(401)
   })

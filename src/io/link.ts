@@ -6,9 +6,10 @@
  * of the peer ends the link, after what is queued.
  */
 import type { Link, LinkEnd, LinkHandlers, Listening, OnLink, World } from "../host/world.ts"
-import { Libp2pFault } from "../libp2p/fault.ts"
+import { type FaultContext, type FaultKind, Libp2pFault } from "../libp2p/fault.ts"
 import { acceptedLinksMax, lateDialsMax, lingerMsMax, outboundBytesMax } from "../limits.ts"
 import { Accepted, plainAddress } from "./accepted.ts"
+import { descriptorsGone } from "./descriptors.ts"
 import { type TlsOffer, type TlsTop, tlsOverLeftover, tlsOverSocket } from "./link-tls.ts"
 import { localAddresses, type NamesOptions, resolveName } from "./names.ts"
 import { type Held, heldHandlers, type Pipe, type PipeUser, type PlainSocket, reasonOf } from "./pipe.ts"
@@ -144,6 +145,8 @@ const linkOf = (socket: PlainSocket, onLink: OnLink, released: () => void): void
   link.handlers = onLink(link)
 }
 
+const noDescriptor = "no file descriptor is left"
+
 const listen = async (at: LinkEnd, onLink: OnLink, accepted: Accepted): Promise<Listening> => {
   const open = (socket: PlainSocket): void => {
     const host = plainAddress(socket.remoteAddress)
@@ -163,8 +166,10 @@ const listen = async (at: LinkEnd, onLink: OnLink, accepted: Accepted): Promise<
     })
     return { at: { host: at.host, port: listener.port }, close: () => listener.stop(false) }
   } catch (cause) {
-    const message = `cannot listen on ${at.host} port ${at.port}: ${reasonOf(cause)}`
-    throw new Libp2pFault("io", "ListenError", message, { host: at.host, port: at.port }, { cause })
+    const code = descriptorsGone()
+    const message = `cannot listen on ${at.host} port ${at.port}: ${code === undefined ? reasonOf(cause) : noDescriptor}`
+    const context = { host: at.host, port: at.port, ...(code === undefined ? {} : { code }) }
+    throw new Libp2pFault(code === undefined ? "io" : "resource", "ListenError", message, context, { cause })
   }
 }
 
@@ -186,8 +191,15 @@ class Dials {
       if (fault === undefined) resolve()
       else reject(fault)
     }
-    const failed = (kind: "io" | "timeout" | "cancelled", name: Libp2pFault["name"], why: string, cause?: unknown) =>
-      settle(new Libp2pFault(kind, name, `dialling ${host} port ${port}: ${why}`, { host, port }, { cause }))
+    const fault = (kind: FaultKind, name: Libp2pFault["name"], why: string, cause: unknown, more: FaultContext = {}) =>
+      new Libp2pFault(kind, name, `dialling ${host} port ${port}: ${why}`, { host, port, ...more }, { cause })
+    const failed = (kind: FaultKind, name: Libp2pFault["name"], why: string, cause?: unknown) =>
+      settle(fault(kind, name, why, cause))
+    const refused = (cause: unknown): void => {
+      const code = descriptorsGone()
+      if (code === undefined) failed("io", "DialError", reasonOf(cause), cause)
+      else settle(fault("resource", "DialError", noDescriptor, cause, { code }))
+    }
     const cancel = (): void => failed("cancelled", "AbortError", "called off", signal?.reason)
     const timer = setTimeout(() => failed("timeout", "TimeoutError", "no answer in time"), to.timeoutMs)
     if (signal?.aborted === true) cancel()
@@ -206,7 +218,7 @@ class Dials {
       settle(undefined)
     }
     Bun.connect<Held>({ hostname: host, port, data: { user: undefined }, socket: { ...heldHandlers, open } })
-      .catch((error: unknown) => failed("io", "DialError", reasonOf(error), error))
+      .catch(refused)
       .finally(() => this.pending--)
     return promise
   }

@@ -22,7 +22,7 @@ export type FaultKind =
   | "timeout"
   /** The connection or stream is over. */
   | "closed"
-  /** A limit of the resource manager. */
+  /** A limit of the resource manager; or no file descriptor is left: then `context.code` says EMFILE or ENFILE. */
   | "resource"
   /** The caller's AbortSignal, or stop(). */
   | "cancelled"
@@ -105,6 +105,13 @@ export class Libp2pFault extends Error {
   override toString(): string {
     return `${this.name} (${this.kind}): ${this.message}`
   }
+}
+
+/** Whether it, or what caused it, failed because the process or the machine has no file descriptor left. */
+export const isDescriptorExhaustion = (error: unknown): boolean => {
+  if (!(error instanceof Libp2pFault)) return false
+  const { code } = error.context
+  return code === "EMFILE" || code === "ENFILE" || isDescriptorExhaustion(error.cause)
 }
 
 /** Makes a fault without a stack trace: for what strangers can cause as often as they like. */

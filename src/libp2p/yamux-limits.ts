@@ -9,8 +9,8 @@ export const yamuxWindowBytesMax = 16 * 1024 * 1024
 export const yamuxReceiveBytesMax = 64 * 1024 * 1024
 /** Bytes by which the windows of one connection may exceed what each has by right. Beyond: they grow no more. */
 export const yamuxGrowthBytesMax = yamuxReceiveBytesMax / 2
-/** Bytes of a frame that we send, header and all: no stream waits longer for its turn. */
-export const yamuxFrameBytesMax = 64 * 1024
+/** Bytes of a frame that we send, header and all, as one frame of Noise carries: no stream waits longer for its turn. */
+export const yamuxFrameBytesMax = 65_519
 /** Bytes written to a stream that wait; above it `write` says so, and at half of it `drain` comes. */
 export const yamuxWriteBytesMax = 256 * 1024
 /** Streams that we opened and that the other side has not answered; as many that it opened and nobody here took. Beyond: refused. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { frame, KiB, MiB, Probe } from "../../test/yamux.ts"
 import { concatAll } from "../codec/bytes.ts"
 import { Libp2pFault } from "./fault.ts"
+import { yamuxFrameBytesMax } from "./yamux-limits.ts"
 
 const listener = (): Probe => new Probe("listener")
 const dialer = (): Probe => new Probe("dialer")
@@ -62,7 +63,7 @@ describe("what goes out", () => {
     expect(probe.says(11)).toEqual([])
     expect(probe.says(20)).toEqual(["DATA SYN 1 8"])
     stream.write(new Uint8Array(1))
-    expect(probe.says(64 * KiB)).toEqual([`DATA 1 ${64 * KiB - 12}`])
+    expect(probe.says(yamuxFrameBytesMax)).toEqual([`DATA 1 ${yamuxFrameBytesMax - 12}`])
     expect(probe.pendings).toBe(1)
     expect(probe.says().length).toBe(1)
     stream.write(new Uint8Array(1))

@@ -204,7 +204,7 @@ describe("the end", () => {
     probe.muxer.close()
     expect(probe.hears()).toEqual(["1 ended", "ended"])
     const said = probe.says()
-    expect(said[0]).toBe("DATA SYN 1 65524")
+    expect(said[0]).toBe("DATA SYN 1 65507")
     expect(said.at(-1)).toBe("GO_AWAY 0 0")
     expect(said.slice(0, -1).reduce((sum, words) => sum + Number(words.split(" ").at(-1)), 0)).toBe(256 * KiB)
     expect(probe.says()).toEqual([])

@@ -97,7 +97,10 @@ export class Directory {
   private readonly keyBytes: Uint8Array
 
   /** `rows`: what `rows()` gave when the node last stopped, or what an older program left. */
-  constructor({ key, seeds, policy, now, speaks = () => true }: DirectoryOptions, rows: ReadonlyMap<string, unknown> = new Map()) {
+  constructor(
+    { key, seeds, policy, now, speaks = () => true }: DirectoryOptions,
+    rows: ReadonlyMap<string, unknown> = new Map()
+  ) {
     this.policy = policy
     this.speaks = speaks
     this.keyBytes = fromHex(String(rows.get(keyRow)), sipKeyBytes) ?? key

@@ -167,7 +167,9 @@ const transports = (found: Found): SettingError | undefined => {
     return contradicts("libp2pAnnounce", "tells addresses of libp2p, which is off", "Turn libp2p on.")
   const silent = p2pSeeds.find((seed) => (parsePlace(seed)?.peer === undefined ? !native : !speaks))
   if (silent === undefined) return undefined
-  const [other, way] = silent.startsWith("/") ? ["libp2p", "Turn libp2p on."] : ["cairn's own TLS", "Name its multiaddr."]
+  const [other, way] = silent.startsWith("/")
+    ? ["libp2p", "Turn libp2p on."]
+    : ["cairn's own TLS", "Name its multiaddr."]
   return contradicts("p2pSeeds", `has ${silent}, and this node does not speak ${other}`, way)
 }
 

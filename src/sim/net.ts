@@ -151,7 +151,8 @@ class End {
 export class SimNet {
   readonly weather: Weather = { loss: 0, delayMs: 0, shuffle: 0, dup: 0 }
   /** Hears what machines write, by connection, and may change it; what is empty does not arrive. */
-  tap: (from: string, to: string, connection: number, bytes: Uint8Array) => Uint8Array = (_from, _to, _at, bytes) => bytes
+  tap: (from: string, to: string, connection: number, bytes: Uint8Array) => Uint8Array = (_from, _to, _at, bytes) =>
+    bytes
   private readonly choices: Choices
   private readonly world: World
   private readonly host: Host

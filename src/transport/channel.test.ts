@@ -45,7 +45,8 @@ const native: Transport = {
     await Effect.runPromise(bunTcp.dial(to, identity(2), dials))
     return async () => listener.close()
   },
-  channel: ({ binding }, n, options) => makeNativeChannel({ ...options, key: keyOf(n), binding, seen: new SeenNonces() })
+  channel: ({ binding }, n, options) =>
+    makeNativeChannel({ ...options, key: keyOf(n), binding, seen: new SeenNonces() })
 }
 
 const libp2p = (security: EncrypterFactory): Transport => ({

@@ -63,7 +63,9 @@ const carried = async (client: Peer, server: Peer, way: "up" | "down", bytes: nu
     if (round > 0) runs.push({ ms: done.ms, client: spent(mine, done), server: spent(theirs, after) })
   }
   const gib = bytes / 1024 ** 3
+  const busier = Math.max(best(runs.map((run) => run.client)), best(runs.map((run) => run.server)))
   return {
+    [`${way} MiB/CPU-s, busier side`]: bytes / mebibyte / busier,
     [`${way} MiB/s`]: bytes / mebibyte / (best(runs.map(({ ms }) => ms)) / 1e3),
     [`${way} client CPU s/GiB`]: best(runs.map((run) => run.client)) / gib,
     [`${way} server CPU s/GiB`]: best(runs.map((run) => run.server)) / gib

@@ -4,7 +4,14 @@ import { Result } from "effect"
 import { concat, toHex } from "../../src/codec/bytes.ts"
 import { decodeMessage, encodeMessage, type Message, type Tag } from "../../src/peer/message.ts"
 import { encodeFrame, type Frame, FrameReader } from "../../src/transport/frame.ts"
-import { checkHello, checkProvenHello, makeHello, makeProvenHello, nodeIdOf, SeenNonces } from "../../src/transport/hello.ts"
+import {
+  checkHello,
+  checkProvenHello,
+  makeHello,
+  makeProvenHello,
+  nodeIdOf,
+  SeenNonces
+} from "../../src/transport/hello.ts"
 import { makeNativeChannel } from "../../src/transport/native.ts"
 import { keyOf } from "../fixtures.ts"
 import { type Dice, makeDice } from "../../src/sim/dice.ts"

@@ -1,9 +1,14 @@
 /** Whole nodes over real sockets by two transports: our own TLS, libp2p, and both. */
-import { afterEach, expect, test } from "bun:test"
+import { afterAll, afterEach, expect, test } from "bun:test"
+import { join } from "node:path"
 import { Effect } from "effect"
+import { peerPolicy } from "../../src/config.ts"
 import { createLibp2p, multiaddr, privateKeyFromRaw } from "../../src/library.ts"
+import { nodeIdOf } from "../../src/transport/hello.ts"
 import { keyOf, transfer } from "../fixtures.ts"
 import { startNode, type TestNode, until } from "../network.ts"
+import { call } from "../../src/http/client.ts"
+import { folder, run as command, type Running, start as startBinary } from "./binary.ts"
 
 const nodes: Array<TestNode> = []
 const start = async (...wish: Parameters<typeof startNode>): Promise<TestNode> => {
@@ -85,3 +90,66 @@ test("a peer that is no node has no session: its key is of another sort, or it s
   expect(await speak({ privateKey: privateKeyFromRaw("secp256k1", keyOf(77).secret) })).toBe("heard a hello")
   expect(await peersOf(node)).toEqual([])
 })
+
+test("with a list of ids nobody else gets further than to show its key", async () => {
+  const policy = { ...peerPolicy, allowedIds: [nodeIdOf(keyOf(78).publicKey)] }
+  const node = await start({ by: libp2pOnly, policy })
+  const stranger = await createLibp2p()
+  const ended = new Promise<void>((resolve) => stranger.addEventListener("connection:close", () => resolve()))
+  const connection = await stranger.dial(multiaddr(node.address)).catch(() => undefined)
+  if (connection !== undefined) await ended
+  expect(node.tree.node.facts.libp2p).toMatchObject({ protocol: "/cairn/test/1" })
+  expect(stranger.getConnections()).toEqual([])
+  await stranger.stop()
+  await start({ by: libp2pOnly, key: 78, seeds: [node.address] })
+  await until("who is listed has a session", async () => (await peersOf(node)).length === 1)
+})
+
+const home = folder()
+const started: Array<Running> = []
+const startProcess = async (...flags: ReadonlyArray<string>): Promise<Running> => {
+  const running = await startBinary(...flags)
+  started.push(running)
+  return running
+}
+afterAll(async () => {
+  for (const running of started) await running.stop("SIGKILL")
+  home.remove()
+})
+
+test("the built binary: peers by multiaddr alone, the same peer id after a restart, and what is refused", async () => {
+  const [a, b] = [join(home.path, "a"), join(home.path, "b")]
+  const hear = ["--dev", "--seal-every", "0.2", "--libp2p-listen", "/ip4/127.0.0.1/tcp/0"]
+  const first = await startProcess("--data-dir", a, ...hear)
+  const [address = ""] = first.ready["libp2p"] as ReadonlyArray<string>
+  expect(address).toEndWith(`/p2p/${first.ready["peer_id"]}`)
+  const second = await startProcess("--dev", "--data-dir", b, "--no-native", "--libp2p")
+  expect([second.ready["peers"], second.ready["libp2p"]]).toEqual([null, []])
+  const desk = ["--data-dir", b, "--node", second.http]
+  const native = await command("peers", "add", first.peers, ...desk)
+  expect([native.code, JSON.parse(native.err).error.code]).toEqual([3, "transport-off"])
+  expect((await command("peers", "add", address, ...desk)).code).toBe(0)
+  await until("the second follows", async () => (await call(second.http, "stats")).stats.sync.height > 2)
+  const metrics = await (await fetch(`${first.http}/metrics`)).text()
+  expect(metrics).toContain('cairn_libp2p_connections{direction="inbound"} 1\n')
+  expect((await command("status", "--node", first.http)).out).toContain(address)
+  expect([await second.stop(), await first.stop()]).toEqual([0, 0])
+  const again = await startProcess(
+    "--data-dir",
+    a,
+    "--dev",
+    "--libp2p-listen",
+    `/ip4/127.0.0.1/tcp/${address.split("/")[4]}`
+  )
+  expect(again.ready["libp2p"]).toEqual([address])
+  const busy = ["start", "--http-port", "0", "--p2p-port", "0", "--data-dir", b, "--dev"]
+  const listen = ["--libp2p-listen", address.split("/p2p")[0]!]
+  const codeOf = async (...flags: ReadonlyArray<string>) => {
+    const { code, err } = await command(...busy, ...flags)
+    return [code, JSON.parse(err.trim().split("\n").at(-1)!).error.code]
+  }
+  expect(await codeOf(...listen)).toEqual([1, "listen-failed"])
+  expect(await codeOf("--libp2p", "--record", join(home.path, "flight"))).toEqual([2, "record-libp2p"])
+  expect(await codeOf("--libp2p-listen", "/ip4/127.0.0.1/udp/1")).toEqual([2, "multiaddr-invalid"])
+  expect(await again.stop()).toBe(0)
+}, 60_000)

@@ -93,6 +93,8 @@ describe("an AbortSignal", () => {
         const error = await outcome
         expect(stack.world.now - abortedAt).toBeLessThan(2_000)
         if (error !== undefined && !(error instanceof Libp2pFault)) throw new Error(`${ms}: ${error}`)
+        await stack.wait(1)
+        expect(a.getDialQueue()).toEqual([])
         await stack.wait(15_000)
         expect([a, b].flatMap((one) => one.getConnections().flatMap(({ streams }) => streams))).toEqual([])
         expect(a.getDialQueue()).toEqual([])
@@ -124,13 +126,27 @@ describe("stop", () => {
         const began = stack.world.now
         await b.stop()
         expect(stack.world.now - began).toBeLessThan(5_000)
-        for (const error of await outcomes)
-          if (error instanceof Error && !(error instanceof Libp2pFault)) throw error
+        for (const error of await outcomes) if (error instanceof Error && !(error instanceof Libp2pFault)) throw error
       })
       return whole
     }
     const whole = life(0)
     for (let ms = 1; ms < whole; ms += 7) life(ms)
+  })
+
+  test("while it starts, and start while it stops, wait for each other", () => {
+    play(1, async (stack) => {
+      const a = await stack.host({ services })
+      const [stopping, starting] = [a.stop(), a.start()]
+      expect(a.status).toBe("stopping")
+      const again = a.start()
+      await Promise.all([stopping, starting, again])
+      expect(a.status).toBe("started")
+      await a.stop()
+      const begun = a.start()
+      await Promise.all([begun, a.stop(), a.stop()])
+      expect([a.status, a.getMultiaddrs().length]).toEqual(["stopped", 0])
+    })
   })
 })
 
@@ -178,6 +194,24 @@ describe("a peer that is slow", () => {
       await stack.wait(yamuxPingMs + yamuxSilenceMsMax + lingerMsMax)
       expect(((await ended) as Error).name).toBe("TimeoutError")
       stack.expectQuiet()
+    })
+  })
+
+  test("is left by an abort: nobody is given that connection any more, and it is over in its time", () => {
+    play(1, async (stack) => {
+      const a = await stack.host()
+      await a.handle("/pour/1", (stream) => void stream.send(new Uint8Array(4 * 1024 * 1024)))
+      const peer = await RawPeer.to(stack.machine(2), 1, 2)
+      const select = concatAll([selectLine("/multistream/1.0.0"), selectLine("/pour/1")])
+      peer.send(frame(`WINDOW SYN 1 ${2 ** 31}`), frame(`DATA 1 ${select.length}`, select))
+      peer.raw.link.pause()
+      await stack.wait(1_000)
+      const [connection] = a.getConnections()
+      connection!.abort(new Error("too slow"))
+      expect(connection!.status).toBe("closing")
+      expect((await faultOf(connection!.newStream("/pour/1"))).name).toBe("ConnectionClosedError")
+      await stack.wait(lingerMsMax + 1_000)
+      expect([connection!.status, a.getConnections().length]).toEqual(["aborted", 0])
     })
   })
 

@@ -47,10 +47,16 @@ const flipAt =
   }
 const endAt =
   (place: number, sender: string): Bend =>
-  (bytes, at, from) => (from === sender ? bytes.slice(0, Math.max(0, Math.min(bytes.length, place - at))) : bytes)
+  (bytes, at, from) =>
+    from === sender ? bytes.slice(0, Math.max(0, Math.min(bytes.length, place - at))) : bytes
 
 /** Bends every byte of one side, then of the other. `whole`: also what follows the handshake, as far as two idle hosts speak. */
-const sweep = (encrypter: EncrypterFactory, bend: (place: number, sender: string) => Bend, every: number, whole: boolean): void => {
+const sweep = (
+  encrypter: EncrypterFactory,
+  bend: (place: number, sender: string) => Bend,
+  every: number,
+  whole: boolean
+): void => {
   play(1, async (stack) => {
     const init = { connectionEncrypters: [encrypter], allowInsecure: true }
     const [a, b] = [await stack.host(init), await stack.host(init)]
@@ -94,7 +100,8 @@ const oneDial = async (
   const idle = (): boolean => [a, b].every((host) => host.resources().connections.total === 0)
   while (!idle() && stack.world.now - began < upgradeMs + silenceMs) await stack.wait(1_000)
   if (!idle()) throw new Error(`${what}: nobody saw it`)
-  if (![...faults, ...ends.flat()].some((fault) => fault instanceof Libp2pFault)) throw new Error(`${what}: no fault at either side`)
+  if (![...faults, ...ends.flat()].some((fault) => fault instanceof Libp2pFault))
+    throw new Error(`${what}: no fault at either side`)
   stack.expectQuiet()
 }
 
@@ -120,17 +127,24 @@ const besieged = async (stack: Stack, init: Partial<HostInit> = {}) => {
 }
 const namesOf = (ends: ReadonlyArray<unknown>): ReadonlyArray<string> =>
   ends.map((end) => (end instanceof Libp2pFault ? end.name : String(end)))
-const select = (protocol: string): Uint8Array =>
-  concatAll([selectLine("/multistream/1.0.0"), selectLine(protocol)])
+const select = (protocol: string): Uint8Array => concatAll([selectLine("/multistream/1.0.0"), selectLine(protocol)])
 const data = (id: number, payload: Uint8Array): Uint8Array => frame(`DATA ${id} ${payload.length}`, payload)
 const syn = (id: number): Uint8Array => frame(`WINDOW SYN ${id} 0`)
 
 describe("a stranger", () => {
   const words: ReadonlyArray<readonly [string, Uint8Array, string]> = [
     ["that speaks HTTP", utf8(`GET /${"x".repeat(100)} HTTP/1.1\r\n`), "ProtocolError"],
-    ["with a line that is too long", concatAll([selectLine("/multistream/1.0.0"), new Uint8Array([0xff, 0x7f])]), "InvalidMessageError"],
+    [
+      "with a line that is too long",
+      concatAll([selectLine("/multistream/1.0.0"), new Uint8Array([0xff, 0x7f])]),
+      "InvalidMessageError"
+    ],
     ["with a length that has no end", new Uint8Array(12).fill(0xff), "InvalidMessageError"],
-    ["that proposes without end", concatAll([selectLine("/multistream/1.0.0"), ...Array.from({ length: 70 }, (_, at) => selectLine(`/x/${at}`))]), "UnsupportedProtocolError"],
+    [
+      "that proposes without end",
+      concatAll([selectLine("/multistream/1.0.0"), ...Array.from({ length: 70 }, (_, at) => selectLine(`/x/${at}`))]),
+      "UnsupportedProtocolError"
+    ],
     ["whose handshake is noise", concatAll([select("/noise"), new Uint8Array(200).fill(0x11)]), "TimeoutError"]
   ]
   for (const [what, bytes, name] of words)

@@ -76,7 +76,9 @@ describe("five hosts", () => {
     Object.assign(stack.net.weather, { loss: 0.01, delayMs: 40, shuffle: 0.3 })
     // All of all, both of each pair at once.
     await Promise.all(
-      stack.hosts.flatMap((host, at) => [1, 2, 3, 4, 5].filter((to) => to !== at + 1).map((to) => host.dial(addressOf(to))))
+      stack.hosts.flatMap((host, at) =>
+        [1, 2, 3, 4, 5].filter((to) => to !== at + 1).map((to) => host.dial(addressOf(to)))
+      )
     )
     await stack.wait(5_000)
     expect(seen(stack)).toEqual([4, 4, 4, 4, 4])
