@@ -240,23 +240,33 @@ interface Measured {
   readonly mib_per_second: number
 }
 
-/** Measures one way, and says how far it is when that takes long. */
-const measureWay = async (host: OurHost, on: Connection, way: Measured["way"], bytes: number): Promise<Measured> => {
-  const [up, down] = way === "up" ? [bytes, 0] : [0, bytes]
+/** Measures one way, and says how far it is when that takes long. Throws a fault when nothing moves for as long as one waits. */
+const measureWay = async (
+  host: OurHost,
+  on: Connection,
+  { way, bytes, timeoutMs }: Pick<Measured, "way" | "bytes"> & Pick<How, "timeoutMs">
+): Promise<Measured> => {
   const say = makeLateProgress(() => performance.now(), 1_000)
   const began = performance.now()
+  const still = new AbortController()
+  const stop = (): void =>
+    still.abort(new Libp2pFault("timeout", "TimeoutError", `nothing went ${way} for ${formatDuration(timeoutMs)}`))
+  // A report comes once a second, where anything moves.
+  const patience = setTimeout(stop, timeoutMs + 1_000)
+  const options = { reuseExistingConnection: true, signal: still.signal }
+  const [up, down] = way === "up" ? [bytes, 0] : [0, bytes]
   let done = 0
-  for await (const step of host.services.perf.measurePerformance(on.remoteAddr, up, down, {
-    reuseExistingConnection: true
-  })) {
-    if (step.type === "final") break
-    done += step.uploadBytes + step.downloadBytes
-    const rest = ((performance.now() - began) / Math.max(1, done)) * (bytes - done)
-    say(`  ${way} ${size(done)} of ${size(bytes)}, about ${formatDuration(rest)} to go`, {
-      way,
-      bytes: done,
-      of: bytes
-    })
+  try {
+    for await (const step of host.services.perf.measurePerformance(on.remoteAddr, up, down, options)) {
+      if (step.type === "final") break
+      patience.refresh()
+      done += step.uploadBytes + step.downloadBytes
+      const rest = ((performance.now() - began) / Math.max(1, done)) * (bytes - done)
+      const words = `  ${way} ${size(done)} of ${size(bytes)}, about ${formatDuration(rest)} to go`
+      say(words, { way, bytes: done, of: bytes })
+    }
+  } finally {
+    clearTimeout(patience)
   }
   const seconds = (performance.now() - began) / 1_000
   return { way, bytes, seconds: round(seconds), mib_per_second: round(bytes / (1 << 20) / seconds) }
@@ -267,7 +277,8 @@ export const measure = (how: How, to: string, bytes: { readonly up: number; read
   withPeer(how, to, async (connection, host) => {
     const results: Array<Measured> = []
     for (const way of ["up", "down"] as const)
-      if (bytes[way] > 0) results.push(await measureWay(host, connection, way, bytes[way]))
+      if (bytes[way] > 0)
+        results.push(await measureWay(host, connection, { way, bytes: bytes[way], timeoutMs: how.timeoutMs }))
     clearLine()
     const aead = connection.encryption === "/noise" ? { aead_engine: engines().aead } : {}
     const over = `${connection.encryption}${aead.aead_engine === undefined ? "" : ` (${aead.aead_engine})`}`

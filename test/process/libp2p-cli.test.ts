@@ -5,6 +5,7 @@ import { createServer } from "node:net"
 import { join } from "node:path"
 import type { Subprocess } from "bun"
 import { binary, folder, plainEnvironment, readyLine, start } from "./binary.ts"
+import { createLibp2p } from "../../src/library.ts"
 import { until } from "../network.ts"
 import { atTerminal } from "./terminal.ts"
 
@@ -148,6 +149,15 @@ test("what goes wrong has a code, an exit and a word of what to do", async () =>
   silent.close()
   await host.stop()
 }, 30_000)
+
+test("a measurement with a peer that takes no more ends in time", async () => {
+  const host = await createLibp2p({ addresses: { listen: ["/ip4/127.0.0.1/tcp/0"] } })
+  await host.handle("/perf/1.0.0", (stream) => stream.pause())
+  const [address] = host.getMultiaddrs()
+  const stalled = await run("perf", String(address), "--up", "60000000", "--timeout", "1")
+  expect(stalled).toMatchObject({ code: 4, err: { code: "libp2p-timeout" } })
+  await host.stop()
+}, 20_000)
 
 test("a node that speaks libp2p is identified, is who its folder says, and tells what seals its frames", async () => {
   const dataDir = join(home.path, "node")
