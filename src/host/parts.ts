@@ -40,7 +40,8 @@ export const noise =
   ({ engine = "auto" }: NoiseOptions = {}): EncrypterFactory =>
   ({ identity, world }) => {
     const aead = loadAead(engine)
-    if (aead === undefined) throw new Libp2pFault("unsupported", "InvalidParametersError", `${engine} does not load here`)
+    if (aead === undefined)
+      throw new Libp2pFault("unsupported", "InvalidParametersError", `${engine} does not load here`)
     const keys = noiseKeys(identity, world.random, aead)
     return { _tag: "Handshake", protocol: noiseProtocol, make: (init) => makeNoise(init, keys) }
   }
