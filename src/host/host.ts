@@ -35,7 +35,7 @@ import { Emitter } from "./events.ts"
 import type { HostInit } from "./init.ts"
 import { componentLogger, type HostLogger, hostLogger } from "./log.ts"
 import { limitWarningMs } from "./limits.ts"
-import { noise, tcp, tls, yamux } from "./parts.ts"
+import { noise, type PartComponents, tcp, tls, yamux } from "./parts.ts"
 import { type HostPeerStore, makePeerStore } from "./peer-store.ts"
 import { Reconnects } from "./reconnect.ts"
 import { ProtocolRegistrar } from "./registrar.ts"
@@ -55,9 +55,8 @@ const identityOf = (init: Pick<HostInit, "privateKey">, world: World): Identity 
 }
 
 /** An address without an encrypter, a muxer or a transport is none that we can speak on. */
-const partsOf = (init: Omit<HostInit, "services">, identity: Identity, world: World) => {
+const partsOf = (init: Omit<HostInit, "services">, components: PartComponents) => {
   const { transports = [tcp()], connectionEncrypters = [tls(), noise()], streamMuxers = [yamux()] } = init
-  const components = { identity, world }
   const security = connectionEncrypters.map((make) => make(components))
   const muxers = streamMuxers.map((make) => make(components))
   if (transports.length === 0 || security.length === 0 || muxers.length === 0)
@@ -182,7 +181,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     const { connectionManager: manager = {}, connectionGater: gater = {}, allowInsecure = false } = init
     return {
       identity,
-      ...partsOf(init, identity, world),
+      ...partsOf(init, { identity, world, windows: this.counts.memory }),
       allowInsecure,
       upgradeMs: { inbound: manager.inboundUpgradeTimeout, outbound: manager.outboundUpgradeTimeout },
       gater,
@@ -194,6 +193,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
         log: hostLogger(this.logger, "libp2p:connection"),
         registrar: this.registrar,
         resources: this.counts,
+        settle: () => this.settle(),
         streamOpened: (stream, connection) => this.streamOpened(stream, connection),
         closed: (connection) => this.connections.remove(connection)
       },
@@ -356,7 +356,12 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     return this.dials.list()
   }
 
+  private settle(): void {
+    for (const connection of this.connections.of()) connection.settle()
+  }
+
   resources(): ResourceStats {
+    this.settle()
     return this.counts.stats()
   }
 

@@ -19,6 +19,9 @@ const play = (room = Number.POSITIVE_INFINITY, lazy?: string) => {
     closed: 0,
     resets: 0,
     ended: [] as Array<string | undefined>,
+    held: 0,
+    room: Number.POSITIVE_INFINITY,
+    settled: 0,
     errors: [] as Array<string>
   }
   const soon: Array<() => void> = []
@@ -54,6 +57,15 @@ const play = (room = Number.POSITIVE_INFINITY, lazy?: string) => {
       soon: (run) => soon.push(run),
       onError: (where) => seen.errors.push(where),
       log: componentLogger().forComponent("test"),
+      hold: (bytes) => {
+        if (seen.held + bytes > seen.room) return false
+        seen.held += bytes
+        return true
+      },
+      settle: () => {
+        seen.settled++
+      },
+      noRoom: () => cheapFault("resource", "ResourceLimitError", "no room"),
       selected: () => {},
       awaitFlush: () => {},
       ended: (_, fault) => seen.ended.push(fault?.name)
