@@ -120,10 +120,11 @@ export class Stack {
   /** Stops every host: then no link, no count and no timer is left. */
   async stop(): Promise<void> {
     await Promise.all(this.hosts.map((host) => host.stop()))
-    await this.wait(10_000)
+    await this.wait(1)
     this.expectQuiet()
-    expect(this.net.open).toBe(0)
     expect(this.machines.map(({ waiting }) => waiting)).toEqual(this.machines.map(() => 0))
+    await this.wait(10_000)
+    expect(this.net.open).toBe(0)
   }
 }
 

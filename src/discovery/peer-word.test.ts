@@ -84,7 +84,8 @@ describe("a word", () => {
       expect(readPeerWord(less, "update")).toEqual(Result.fail("peer-word-malformed"))
       for (const value of odd.filter((one) => one !== whole[name])) {
         const read = readPeerWord({ ...whole, [name]: value }, "update")
-        if (Result.isSuccess(read)) expect([name, ears().hear(read.success, now, isUrl)]).not.toStrictEqual([name, undefined])
+        if (Result.isSuccess(read))
+          expect([name, ears().hear(read.success, now, isUrl)]).not.toStrictEqual([name, undefined])
       }
     }
     expect(readPeerWord({ ...whole, peers: [] }, "update")).toEqual(Result.fail("peer-word-malformed"))

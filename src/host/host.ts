@@ -121,17 +121,9 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     const upgrader = this.upgrader(init, identity, world)
     const shared = { world, upgrader, resources: this.counts, connections: this.connections }
     this.transports = new Transports({ ...shared, events, log: this.log })
-    this.dials = new DialQueue(
-      {
-        ...shared,
-        self: this.peerId,
-        peerStore,
-        gater,
-        log: hostLogger(this.logger, "libp2p:dial"),
-        onError: this.onError
-      },
-      manager
-    )
+    const log = hostLogger(this.logger, "libp2p:dial")
+    const around = { ...shared, self: this.peerId, peerStore, gater, log, onError: this.onError }
+    this.dials = new DialQueue(around, manager)
     const filter = gater.filterMultiaddrForPeer?.bind(gater)
     this.peerStore = makePeerStore(
       { peerId: this.peerId, world, events },

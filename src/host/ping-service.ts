@@ -48,6 +48,7 @@ class PingLine {
   private closing: Stream | undefined
   private last: Promise<unknown> = Promise.resolve()
   private waiting = 0
+  private stopped = false
   private cancelIdle: () => void = () => {}
   private readonly world: World
   private readonly newStream: (signal: AbortSignal) => Promise<Stream>
@@ -69,8 +70,20 @@ class PingLine {
       return await mine
     } finally {
       this.waiting--
-      if (this.waiting === 0) this.cancelIdle = this.world.after(pingStreamIdleMs, () => this.end())
+      if (this.waiting === 0) this.rest()
     }
+  }
+
+  /** Nobody pings: the stream is kept for a while, if there is one still. */
+  private rest(): void {
+    if (this.stopped || this.open?.stream.status !== "open") this.end()
+    else this.cancelIdle = this.world.after(pingStreamIdleMs, () => this.end())
+  }
+
+  /** Ends now, or with the ping that is under way. */
+  stop(): void {
+    this.stopped = true
+    this.end()
   }
 
   /** Closes the stream. */
@@ -199,7 +212,7 @@ class PingService implements Ping {
   }
 
   async stop(): Promise<void> {
-    for (const line of [...this.lines.values()]) line.end()
+    for (const line of [...this.lines.values()]) line.stop()
     await this.components.registrar.unhandle(this.protocol)
   }
 

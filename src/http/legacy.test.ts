@@ -220,13 +220,14 @@ describe("the snapshot", () => {
     expect(told.limits).toMatchObject({ max_peers: 7, max_peers_per_ip: 2, max_peers_per_subnet: 3 })
     const { transports } = await metaOf({ config: { ...alone, peers: undefined } })
     expect([transports.p2p, transports.gossip]).toEqual([null, null])
-    const libp2p = { protocol: "/cairn/x/1", peerId: "16Uiu2", addresses: () => ["/ip4/192.0.2.7/tcp/4001/p2p/16Uiu2"] }
+    const addresses = ["/ip4/192.0.2.7/tcp/4001/p2p/16Uiu2"]
+    const libp2p = { protocol: "/cairn/x/1", peerId: "16Uiu2", aeadEngine: "", addresses: () => addresses }
     const only = { ...alone, peers: { ...peers!, native: false } }
     const by = (await metaOf({ config: only, libp2p })).transports
     expect([transports.libp2p, by.p2p, by.libp2p]).toEqual([
       null,
       null,
-      { protocol: "/cairn/x/1", peer_id: "16Uiu2", addresses: ["/ip4/192.0.2.7/tcp/4001/p2p/16Uiu2"] }
+      { protocol: "/cairn/x/1", peer_id: "16Uiu2", addresses }
     ])
     expect(told).toMatchObject({ min_difficulty_prefix_length: null, difficulty_prefix: "0", target_block_seconds: 1 })
     const difficulty = {
@@ -319,7 +320,7 @@ describe("a capability", () => {
     const still = { ...peers!, policy: { ...peerPolicy, maintenanceMs: undefined } }
     expect(without(config({ peers: still }))).toEqual(["background_maintenance"])
     expect(without(config({ peers: { ...peers!, native: false } }))).toEqual(["native_p2p_transport"])
-    const libp2p = { protocol: "", peerId: "", addresses: () => [] }
+    const libp2p = { protocol: "", peerId: "", aeadEngine: "", addresses: () => [] }
     expect([of({})["libp2p_transport"], of({ libp2p })["libp2p_transport"]]).toEqual([false, true])
     expect(without(config({ peers: undefined }))).toEqual([
       "peer_propagation",

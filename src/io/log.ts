@@ -44,13 +44,8 @@ export const environmentLogger = (
     const line = { at: now(), level, scope, formatter, values }
     const show = people ? textLine : jsonLine
     if (lost > 0) {
-      const told = {
-        ...line,
-        level: "warn",
-        scope: "libp2p:log",
-        formatter: "%d lines were left out",
-        values: [lost]
-      } as const
+      const formatter = "%d lines were left out"
+      const told = { ...line, level: "warn", scope: "libp2p:log", formatter, values: [lost] } as const
       lost = 0
       output.write(`${show(told, paint)}\n`)
     }

@@ -175,6 +175,7 @@ const dial = (
   }
   const callOff = plug.dial(to, open, (fault) => {
     to.signal?.removeEventListener("abort", cancelled)
+    callOff()
     if (fault === undefined) resolve()
     else if (fault.message.endsWith("no answer in time")) reject(new Libp2pFault("timeout", "TimeoutError", where))
     else reject(new Libp2pFault("io", "DialError", fault.message))

@@ -147,11 +147,13 @@ test("the commands of docs/libp2p.md work as they are written", async () => {
   expect(await follow("docs/libp2p.md")).toBe(1)
 }, 60_000)
 
-test("the examples in docs/libp2p.md run as a user of the package writes them", async () => {
+test("the examples in README and docs/libp2p.md run as a user of the package writes them", async () => {
   mkdirSync(join(home.path, "node_modules"))
   symlinkSync(root, join(home.path, "node_modules", "cairn"))
   symlinkSync(join(root, "node_modules/effect"), join(home.path, "node_modules", "effect"))
-  const examples = [...readFileSync(join(root, "docs/libp2p.md"), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)]
+  const examples = ["README.md", "docs/libp2p.md"].flatMap((page) => [
+    ...readFileSync(join(root, page), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)
+  ])
   const printed = await Promise.all(
     examples.map(async ([, code], i) => {
       const file = join(home.path, `libp2p-${i}.ts`)
@@ -162,6 +164,7 @@ test("the examples in docs/libp2p.md run as a user of the package writes them", 
     })
   )
   expect(printed).toEqual([
+    expect.stringMatching(/^0 [\d.]+ ms to 12D3\w+\n$/),
     expect.stringMatching(
       /^0 \/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3\w+ answers in [\d.]+ ms\nhalf-closed, and still heard\n$/
     ),

@@ -93,6 +93,8 @@ describe("an AbortSignal", () => {
         const error = await outcome
         expect(stack.world.now - abortedAt).toBeLessThan(2_000)
         if (error !== undefined && !(error instanceof Libp2pFault)) throw new Error(`${ms}: ${error}`)
+        await stack.wait(1)
+        expect(a.getDialQueue()).toEqual([])
         await stack.wait(15_000)
         expect([a, b].flatMap((one) => one.getConnections().flatMap(({ streams }) => streams))).toEqual([])
         expect(a.getDialQueue()).toEqual([])
