@@ -75,6 +75,16 @@ const partsOf = (init: Omit<HostInit, "services">, components: PartComponents) =
 export interface Host<T extends ServiceMap = ServiceMap> extends Libp2p<T> {
   readonly components: Components
   resources(): ResourceStats
+  getMetrics(): HostMetrics
+}
+
+/** What goes on at this moment, to be shown or gathered. */
+export interface HostMetrics extends ResourceStats {
+  readonly peers: number
+  readonly listeners: number
+  /** Links whose handshake is under way. */
+  readonly handshakes: number
+  readonly dials: { readonly queued: number; readonly active: number }
 }
 
 class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<T> {
@@ -355,6 +365,18 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
   resources(): ResourceStats {
     this.settle()
     return this.counts.stats()
+  }
+
+  getMetrics(): HostMetrics {
+    const dials = this.dials.list()
+    const active = dials.filter(({ status }) => status === "active").length
+    return {
+      ...this.resources(),
+      peers: this.connections.peers().length,
+      listeners: this.transports.getAddrs().length,
+      handshakes: this.underway.size,
+      dials: { active, queued: dials.length - active }
+    }
   }
 
   async dial(target: DialTarget, options: DialOptions = {}): Promise<Connection> {
