@@ -89,10 +89,9 @@ export const debugFilter = (setting: string): LogFilter | Libp2pFault => {
 }
 
 /** The filter of an environment; undefined: it asks for nothing. */
-export const logFilterOf = (environment: {
-  readonly LIBP2P_LOG?: string | undefined
-  readonly DEBUG?: string | undefined
-}): LogFilter | Libp2pFault | undefined => {
+export const logFilterOf = (
+  environment: Readonly<Record<string, string | undefined>>
+): LogFilter | Libp2pFault | undefined => {
   const { LIBP2P_LOG: levels = "", DEBUG: patterns = "" } = environment
   const filters: Array<LogFilter> = []
   if (levels.trim() !== "") {
