@@ -16,6 +16,9 @@ export const outboundStreamsPerProtocol = 64
 /** Protocols that one `newStream` may propose. */
 export const proposalsMax = 16
 
+/** Events that wait for who reads them one by one. Beyond: the oldest is lost, and counted. */
+export const queuedEventsMax = 256
+
 // Connections
 
 /** Milliseconds that a graceful close may take before the link is cut. */
