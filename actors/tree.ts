@@ -93,7 +93,11 @@ const showMetrics = ({ metrics, options, sessions, streams }: Base, actors: Read
       ])
     })
     const { metrics: host } = streams
-    metrics.gauge("cairn_libp2p_memory_bytes", "Bytes of libp2p's streams, unread and unsent.", () => host().memory.bytes)
+    metrics.gauge(
+      "cairn_libp2p_memory_bytes",
+      "Bytes of libp2p's streams, unread and unsent.",
+      () => host().memory.bytes
+    )
     metrics.read("cairn_libp2p_refused_total", "What libp2p's limits refused, by limit.", "counter", () =>
       Object.entries(host().refusals).map(([limit, count]) => [{ limit }, count])
     )

@@ -21,7 +21,10 @@ test("events come in their order, to readers that wait and to those that come la
   say("host:error", "not asked for")
   say("peer:disconnect", 2)
   say("peer:connect", 3)
-  const heard = [await first, await events.next(), await events.next()].map(({ value }) => [value?.type, value?.detail as unknown])
+  const heard = [await first, await events.next(), await events.next()].map(({ value }) => [
+    value?.type,
+    value?.detail as unknown
+  ])
   expect(heard).toEqual([
     ["peer:connect", 1],
     ["peer:disconnect", 2],

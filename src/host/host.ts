@@ -1,7 +1,7 @@
 /** The host: connections, protocols and services of one identity, over a world that it is given. */
 import type { Identity, Multiaddr, PeerId, PublicKey } from "../libp2p/contract.ts"
 import { withPeer } from "../libp2p/address-facts.ts"
-import { Libp2pFault } from "../libp2p/fault.ts"
+import { type FaultKind, Libp2pFault } from "../libp2p/fault.ts"
 import { generateKey } from "../libp2p/key.ts"
 import { isMultiaddr } from "../libp2p/multiaddr.ts"
 import { peerIdOfKey } from "../libp2p/peer-id.ts"
@@ -84,6 +84,9 @@ export interface HostMetrics extends ResourceStats {
   readonly listeners: number
   /** Links whose handshake is under way. */
   readonly handshakes: number
+  /** Links since the host was made: those that became connections, and those that did not, by the kind of the fault. */
+  readonly opened: { readonly inbound: number; readonly outbound: number }
+  readonly failed: Readonly<Partial<Record<FaultKind, number>>>
   readonly dials: { readonly queued: number; readonly active: number }
 }
 
@@ -112,6 +115,8 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
   /** The last start or stop. */
   private turn: Promise<void> = Promise.resolve()
   private made = 0
+  private readonly begun = { inbound: 0, outbound: 0 }
+  private readonly faults: Partial<Record<FaultKind, number>> = {}
 
   constructor(init: HostInit<T>, world: World) {
     super(() => {})
@@ -198,6 +203,10 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
         settle: () => this.settle(),
         streamOpened: (stream, connection) => this.streamOpened(stream, connection),
         closed: (connection) => this.connections.remove(connection)
+      },
+      settled: (direction, result) => {
+        if (result instanceof Libp2pFault) this.faults[result.kind] = (this.faults[result.kind] ?? 0) + 1
+        else this.begun[direction]++
       },
       nextId: () => `${++this.made}`,
       underway: this.underway,
@@ -375,6 +384,8 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
       peers: this.connections.peers().length,
       listeners: this.transports.getAddrs().length,
       handshakes: this.underway.size,
+      opened: { ...this.begun },
+      failed: { ...this.faults },
       dials: { active, queued: dials.length - active }
     }
   }

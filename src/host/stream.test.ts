@@ -246,7 +246,12 @@ describe("writing", () => {
     give("1234")
     expect([stream.status, seen.settled]).toEqual(["open", 0])
     give("5")
-    expect([stream.status, stream.fault?.name, seen.settled, seen.held]).toEqual(["aborted", "ResourceLimitError", 1, 0])
+    expect([stream.status, stream.fault?.name, seen.settled, seen.held]).toEqual([
+      "aborted",
+      "ResourceLimitError",
+      1,
+      0
+    ])
     const other = play(0)
     other.give(agreed)
     other.seen.room = 0

@@ -18,7 +18,9 @@ const program = `
   }
 `
 
-const run = async (env: Record<string, string>): Promise<{ readonly out: string; readonly lines: ReadonlyArray<string> }> => {
+const run = async (
+  env: Record<string, string>
+): Promise<{ readonly out: string; readonly lines: ReadonlyArray<string> }> => {
   const { LIBP2P_LOG: _, DEBUG: __, ...rest } = process.env
   const child = Bun.spawn([process.execPath, "-e", program], {
     env: { ...rest, ...env },
