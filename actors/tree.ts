@@ -84,7 +84,7 @@ const showMetrics = ({ metrics, options, sessions, streams }: Base, actors: Read
   if (options.rules.spec.authority?.finality !== undefined)
     metrics.gauge("cairn_final_height", "Height up to which all is final.", () => options.snapshot.finalHeight() ?? 0)
   metrics.gauge("cairn_peer_sessions", "Open sessions.", () => sessions.size)
-  if (streams !== undefined)
+  if (streams !== undefined) {
     metrics.read("cairn_libp2p_connections", "Connections of libp2p, with a session or without.", "gauge", () => {
       const open = streams.connections()
       return ["inbound", "outbound"].map((direction) => [
@@ -92,6 +92,16 @@ const showMetrics = ({ metrics, options, sessions, streams }: Base, actors: Read
         open.filter((connection) => connection.direction === direction).length
       ])
     })
+    const { metrics: host } = streams
+    metrics.gauge(
+      "cairn_libp2p_memory_bytes",
+      "Bytes of libp2p's streams, unread and unsent.",
+      () => host().memory.bytes
+    )
+    metrics.read("cairn_libp2p_refused_total", "What libp2p's limits refused, by limit.", "counter", () =>
+      Object.entries(host().refusals).map(([limit, count]) => [{ limit }, count])
+    )
+  }
   const engines = { signature_engine: signatureEngine, ...(streams && { aead_engine: streams.aeadEngine }) }
   metrics.read("cairn_build_info", "What runs.", "gauge", () => [[{ version, ...engines }, 1]])
 }

@@ -91,6 +91,7 @@ export const sqliteDatastore = async (path: string): Promise<Datastore> => {
 }
 
 export { messageOf as logMessageOf } from "./host/log-text.ts"
+export { hostEvents } from "./host/event-queue.ts"
 export { createHost } from "./host/host.ts"
 export { identify, identifyPush } from "./host/identify-service.ts"
 export { noise, plaintext, tcp, tls, yamux } from "./host/parts.ts"

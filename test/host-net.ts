@@ -235,6 +235,9 @@ export class TestConnection extends Emitter<ConnectionEvents> implements Connect
       soon: queueMicrotask,
       onError: (_, error) => fail(error),
       log: this.log,
+      hold: () => true,
+      settle: () => {},
+      noRoom: () => cheapFault("resource", "ResourceLimitError", "no room"),
       selected,
       awaitFlush: (closing) => {
         const look = (): void => {

@@ -315,5 +315,13 @@ export const listen = (how: How, at: ReadonlyArray<string>, untilStopped: Promis
     host.addEventListener("connection:open", tell("open"))
     host.addEventListener("connection:close", tell("close"))
     await untilStopped
+    const { opened, failed, refused, memory } = host.getMetrics()
+    const links = Object.values(failed).reduce((sum, count) => sum + count, 0)
     if (isTerminal()) process.stderr.write("\nstopping …\n")
+    print({ event: "stop", opened, failed, refused, memory_peak: memory.peak }, [
+      ...rows([
+        ["connections", `${opened.inbound} came, ${links} links came to nothing, ${refused} refusals by a limit`],
+        ["held at most", size(memory.peak)]
+      ])
+    ])
   })

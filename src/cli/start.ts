@@ -26,6 +26,9 @@ import { bunCallNode } from "../io/call-node.ts"
 import { bunFetch } from "../io/fetch.ts"
 import { Random } from "../io/random.ts"
 import { makeBunWorld } from "../io/link.ts"
+import { Libp2pFault } from "../libp2p/fault.ts"
+import type { LogFilter } from "../host/log.ts"
+import { logFilterOf } from "../host/log-filter.ts"
 import { streamsIn } from "../io/streams.ts"
 import { bunTcp } from "../io/tcp.ts"
 import { bunUdp } from "../io/udp.ts"
@@ -290,6 +293,13 @@ const addressOf = ({ http: { host, port, adminSocket } }: NodeConfig): HttpAddre
   own: adminSocket === undefined ? undefined : { path: adminSocket, bind: bindUnix }
 })
 
+/** Which lines of libp2p the log has: what LIBP2P_LOG and DEBUG ask for, else what an operator should know. */
+const libp2pLines = (): LogFilter => {
+  const wants = logFilterOf(process.env) ?? ((_, level) => level === "warn" || level === "error")
+  if (!(wants instanceof Libp2pFault)) return wants
+  throw failure("usage", "libp2p-log-invalid", wants.message, "Set LIBP2P_LOG to a level such as debug, or unset it.")
+}
+
 /** Where else a node may listen. */
 const elsewhere = {
   TcpFault: "Choose another port with --p2p-port, or --no-p2p.",
@@ -347,6 +357,7 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
       const proposer = yield* attempt(() => {
         refuseGossip(recording, config)
         refuseLibp2p(recording, config)
+        libp2pLines()
         chooseEngine(config.signatureEngine)
         if (compat !== undefined) needModel(rules, compat)
         checkBlockData(rules, config)
@@ -392,7 +403,7 @@ const run = (options: StartOptions, release: () => void): Effect.Effect<void, Fa
                 fetch: bunFetch,
                 callNode: bunCallNode,
                 udp: bunUdp,
-                streams: streamsIn(makeBunWorld)
+                streams: streamsIn(makeBunWorld, undefined, libp2pLines())
               },
               facts: {
                 version,

@@ -18,6 +18,7 @@ import { Emitter, type OnError, StreamClose } from "./events.ts"
 import { connectionCloseMs, inboundStreamsPerProtocol, outboundStreamsPerProtocol, proposalsMax } from "./limits.ts"
 import type { HostLogger } from "./log.ts"
 import type { ProtocolRegistrar } from "./registrar.ts"
+import type { MemoryPlace, MemoryScope } from "./memory.ts"
 import type { Resources, StreamScope } from "./resources.ts"
 import { HostStream, type StreamOwner } from "./stream.ts"
 import type { World } from "./world.ts"
@@ -30,6 +31,8 @@ export interface ConnectionOwner {
   readonly registrar: ProtocolRegistrar
   readonly resources: Resources
   readonly streamOpened: (stream: HostStream, connection: HostConnection) => void
+  /** Every stream of every connection is to give back what it holds no more. */
+  readonly settle: () => void
   /** Told once. */
   readonly closed: (connection: HostConnection) => void
 }
@@ -75,6 +78,9 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
   private readonly openings = new Map<HostStream, Opening>()
   private readonly closing = new Set<HostStream>()
   private readonly streamOwner: StreamOwner
+  private memory: MemoryScope | undefined
+  /** Where there was no room, the last time. */
+  private full: MemoryPlace = "connection"
   private leaving = false
   private readonly closed = Promise.withResolvers<void>()
 
@@ -97,6 +103,9 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
       soon: owner.world.soon,
       onError: owner.onError,
       log: owner.log,
+      hold: (bytes) => this.hold(bytes),
+      settle: owner.settle,
+      noRoom: (stream) => owner.resources.noMemory(this.full, stream.direction),
       selected: (stream) => this.selected(stream),
       awaitFlush: (stream) => {
         this.closing.add(stream)
@@ -284,6 +293,19 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
     for (const stream of this.open.keys()) stream.tick(now)
   }
 
+  /** Its streams give back what they hold no more. */
+  settle(): void {
+    for (const stream of this.open.keys()) stream.settle()
+  }
+
+  private hold(bytes: number): boolean {
+    this.memory ??= this.owner.resources.memory.open(this.remotePeer.toString())
+    const full = this.memory.hold(bytes)
+    if (full === undefined) return true
+    this.full = full
+    return false
+  }
+
   // The end
 
   async close(options: AbortOptions = {}): Promise<void> {
@@ -329,6 +351,7 @@ export class HostConnection extends Emitter<ConnectionEvents> implements Connect
     else this.log("connection %s with %p failed: %e", this.id, this.remotePeer, fault)
     const over = fault ?? new Libp2pFault("closed", "ConnectionClosedError", "the connection is closed")
     for (const stream of this.open.keys()) stream.abort(over)
+    this.memory?.done()
     this.closed.resolve()
     this.owner.closed(this)
     this.dispatchEvent(new StreamClose(fault, this.leaving))

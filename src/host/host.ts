@@ -1,7 +1,7 @@
 /** The host: connections, protocols and services of one identity, over a world that it is given. */
 import type { Identity, Multiaddr, PeerId, PublicKey } from "../libp2p/contract.ts"
 import { withPeer } from "../libp2p/address-facts.ts"
-import { Libp2pFault } from "../libp2p/fault.ts"
+import { type FaultKind, Libp2pFault } from "../libp2p/fault.ts"
 import { generateKey } from "../libp2p/key.ts"
 import { isMultiaddr } from "../libp2p/multiaddr.ts"
 import { peerIdOfKey } from "../libp2p/peer-id.ts"
@@ -35,7 +35,7 @@ import { Emitter } from "./events.ts"
 import type { HostInit } from "./init.ts"
 import { componentLogger, type HostLogger, hostLogger } from "./log.ts"
 import { limitWarningMs } from "./limits.ts"
-import { noise, tcp, tls, yamux } from "./parts.ts"
+import { noise, type PartComponents, tcp, tls, yamux } from "./parts.ts"
 import { type HostPeerStore, makePeerStore } from "./peer-store.ts"
 import { Reconnects } from "./reconnect.ts"
 import { ProtocolRegistrar } from "./registrar.ts"
@@ -55,9 +55,8 @@ const identityOf = (init: Pick<HostInit, "privateKey">, world: World): Identity 
 }
 
 /** An address without an encrypter, a muxer or a transport is none that we can speak on. */
-const partsOf = (init: Omit<HostInit, "services">, identity: Identity, world: World) => {
+const partsOf = (init: Omit<HostInit, "services">, components: PartComponents) => {
   const { transports = [tcp()], connectionEncrypters = [tls(), noise()], streamMuxers = [yamux()] } = init
-  const components = { identity, world }
   const security = connectionEncrypters.map((make) => make(components))
   const muxers = streamMuxers.map((make) => make(components))
   if (transports.length === 0 || security.length === 0 || muxers.length === 0)
@@ -76,6 +75,19 @@ const partsOf = (init: Omit<HostInit, "services">, identity: Identity, world: Wo
 export interface Host<T extends ServiceMap = ServiceMap> extends Libp2p<T> {
   readonly components: Components
   resources(): ResourceStats
+  getMetrics(): HostMetrics
+}
+
+/** What goes on at this moment, to be shown or gathered. */
+export interface HostMetrics extends ResourceStats {
+  readonly peers: number
+  readonly listeners: number
+  /** Links whose handshake is under way. */
+  readonly handshakes: number
+  /** Links since the host was made: those that became connections, and those that did not, by the kind of the fault. */
+  readonly opened: { readonly inbound: number; readonly outbound: number }
+  readonly failed: Readonly<Partial<Record<FaultKind, number>>>
+  readonly dials: { readonly queued: number; readonly active: number }
 }
 
 class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<T> {
@@ -103,6 +115,8 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
   /** The last start or stop. */
   private turn: Promise<void> = Promise.resolve()
   private made = 0
+  private readonly begun = { inbound: 0, outbound: 0 }
+  private readonly faults: Partial<Record<FaultKind, number>> = {}
 
   constructor(init: HostInit<T>, world: World) {
     super(() => {})
@@ -174,7 +188,7 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     const { connectionManager: manager = {}, connectionGater: gater = {}, allowInsecure = false } = init
     return {
       identity,
-      ...partsOf(init, identity, world),
+      ...partsOf(init, { identity, world, windows: this.counts.memory }),
       allowInsecure,
       upgradeMs: { inbound: manager.inboundUpgradeTimeout, outbound: manager.outboundUpgradeTimeout },
       gater,
@@ -186,8 +200,13 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
         log: hostLogger(this.logger, "libp2p:connection"),
         registrar: this.registrar,
         resources: this.counts,
+        settle: () => this.settle(),
         streamOpened: (stream, connection) => this.streamOpened(stream, connection),
         closed: (connection) => this.connections.remove(connection)
+      },
+      settled: (direction, result) => {
+        if (result instanceof Libp2pFault) this.faults[result.kind] = (this.faults[result.kind] ?? 0) + 1
+        else this.begun[direction]++
       },
       nextId: () => `${++this.made}`,
       underway: this.underway,
@@ -348,8 +367,27 @@ class Node<T extends ServiceMap> extends Emitter<HostEvents<T>> implements Host<
     return this.dials.list()
   }
 
+  private settle(): void {
+    for (const connection of this.connections.of()) connection.settle()
+  }
+
   resources(): ResourceStats {
+    this.settle()
     return this.counts.stats()
+  }
+
+  getMetrics(): HostMetrics {
+    const dials = this.dials.list()
+    const active = dials.filter(({ status }) => status === "active").length
+    return {
+      ...this.resources(),
+      peers: this.connections.peers().length,
+      listeners: this.transports.getAddrs().length,
+      handshakes: this.underway.size,
+      opened: { ...this.begun },
+      failed: { ...this.faults },
+      dials: { active, queued: dials.length - active }
+    }
   }
 
   async dial(target: DialTarget, options: DialOptions = {}): Promise<Connection> {

@@ -16,6 +16,9 @@ export const outboundStreamsPerProtocol = 64
 /** Protocols that one `newStream` may propose. */
 export const proposalsMax = 16
 
+/** Events that wait for who reads them one by one. Beyond: the oldest is lost, and counted. */
+export const queuedEventsMax = 256
+
 // Connections
 
 /** Milliseconds that a graceful close may take before the link is cut. */
@@ -75,3 +78,15 @@ export const transientStreams: Counts = { inbound: 256, outbound: 256, total: 25
 export const peerStreams: Counts = { inbound: 256, outbound: 512, total: 512 }
 export const protocolStreams: Counts = { inbound: 512, outbound: 2_048, total: 2_048 }
 export const protocolPeerStreams: Counts = { inbound: 64, outbound: 128, total: 256 }
+
+/**
+ * Bytes that wait in streams, unread and unsent: of all, of one peer, of one connection (as much as yamux lets come unread, and
+ * one stream unsent). Beyond: the stream that needs more is aborted, with ResourceLimitError. `windows`: by which the windows of
+ * all connections may grow; beyond, they stay as they are.
+ */
+export const memoryBytes = {
+  system: 512 * 1024 * 1024,
+  peer: 192 * 1024 * 1024,
+  connection: 128 * 1024 * 1024,
+  windows: 256 * 1024 * 1024
+}

@@ -31,16 +31,24 @@ const rankOf = (ranksBySubsystem: ReadonlyMap<string, number>, subsystem: string
 
 /** Reads `LIBP2P_LOG`. */
 export const levelFilter = (setting: string): LogFilter | Libp2pFault => {
-  const parts = setting.split(",").map((part) => part.trim()).filter((part) => part !== "")
+  const parts = setting
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "")
   if (setting.length > settingCharactersMax || parts.length > partsMax) return faultOf("LIBP2P_LOG is too long")
   const wanted = new Map<string, number>()
   for (const part of parts) {
     const at = part.indexOf("=")
     const name = at < 0 ? "*" : part.slice(0, at).trim()
-    const level = part.slice(at + 1).trim().toLowerCase()
+    const level = part
+      .slice(at + 1)
+      .trim()
+      .toLowerCase()
     const rank = ranks.get(level)
     if (rank === undefined || name === "")
-      return faultOf(`LIBP2P_LOG: ${JSON.stringify(part)} is no level; write one of ${[...ranks.keys()].join(", ")}, or identify=debug,*=warn`)
+      return faultOf(
+        `LIBP2P_LOG: ${JSON.stringify(part)} is no level; write one of ${[...ranks.keys()].join(", ")}, or identify=debug,*=warn`
+      )
     wanted.set(subsystemOf(name), rank)
   }
   return (scope, level) => ranks.get(level)! >= rankOf(wanted, subsystemOf(scope))
@@ -81,10 +89,9 @@ export const debugFilter = (setting: string): LogFilter | Libp2pFault => {
 }
 
 /** The filter of an environment; undefined: it asks for nothing. */
-export const logFilterOf = (environment: {
-  readonly LIBP2P_LOG?: string | undefined
-  readonly DEBUG?: string | undefined
-}): LogFilter | Libp2pFault | undefined => {
+export const logFilterOf = (
+  environment: Readonly<Record<string, string | undefined>>
+): LogFilter | Libp2pFault | undefined => {
   const { LIBP2P_LOG: levels = "", DEBUG: patterns = "" } = environment
   const filters: Array<LogFilter> = []
   if (levels.trim() !== "") {

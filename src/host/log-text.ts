@@ -25,7 +25,12 @@ const cut = (text: string, max: number): string => (text.length <= max ? text : 
 
 /** A stranger's words as they may be shown. */
 export const cleanText = (text: string, max = valueCharactersMax): string =>
-  cut(cut(text, 4 * max).replace(pem, "<private key>").replace(unprintable, escaped), max)
+  cut(
+    cut(text, 4 * max)
+      .replace(pem, "<private key>")
+      .replace(unprintable, escaped),
+    max
+  )
 
 const isKey = (value: object): boolean => "sign" in value && typeof value.sign === "function"
 

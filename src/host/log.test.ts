@@ -171,6 +171,17 @@ test("a host tells of its life, of what failed, and of limits once in ten second
   for (let i = 0; i < 3; i++) await connection.newStream("/x/1").catch(() => undefined)
   await connection.close()
   await left.dial(left.getMultiaddrs()[0]!.decapsulate("/p2p")).catch(() => undefined)
+  expect(left.getMetrics()).toMatchObject({
+    opened: { inbound: 0, outbound: 1 },
+    failed: { permission: 2 },
+    peers: 0,
+    listeners: 1,
+    handshakes: 0,
+    dials: { queued: 0, active: 0 },
+    streams: { total: 0 },
+    memory: { bytes: 0 }
+  })
+  expect(left.getMetrics().refusals["outbound streams of one protocol"]).toBeGreaterThanOrEqual(3)
   await left.stop()
   await right.stop()
   const heard = lines.join("\n")

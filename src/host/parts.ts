@@ -7,13 +7,15 @@ import { Libp2pFault } from "../libp2p/fault.ts"
 import { makeNoise, noiseKeys, noiseProtocol } from "../libp2p/noise.ts"
 import { makePlaintext, plaintextProtocol } from "../libp2p/plaintext.ts"
 import { makeTlsCertificate, tlsAlpn, tlsProtocol, tlsSession } from "../libp2p/tls.ts"
-import { makeYamux, type YamuxOptions, yamuxProtocol } from "../libp2p/yamux.ts"
+import { makeYamux, type WindowGrowth, type YamuxOptions, yamuxProtocol } from "../libp2p/yamux.ts"
 import type { World } from "./world.ts"
 
 /** What a part may use. */
 export interface PartComponents {
   readonly identity: Identity
   readonly world: World
+  /** What the windows of all connections may grow by; left out: no bound but each connection's own. */
+  readonly windows?: WindowGrowth
 }
 
 /** A transport. There is TCP. */
@@ -70,4 +72,7 @@ export const plaintext = (): EncrypterFactory => () => ({
 
 export const yamux =
   (options: YamuxOptions = {}): MuxerFactory =>
-  () => ({ protocol: yamuxProtocol, make: (role, events, now) => makeYamux(role, events, options, now) })
+  ({ windows }) => {
+    const all = windows === undefined ? options : { growth: windows, ...options }
+    return { protocol: yamuxProtocol, make: (role, events, now) => makeYamux(role, events, all, now) }
+  }

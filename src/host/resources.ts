@@ -15,6 +15,7 @@ import {
   transientConnections,
   transientStreams
 } from "./limits.ts"
+import { defaultMemoryLimits, Memory, type MemoryLimits, type MemoryPlace } from "./memory.ts"
 
 /** Limits that an application may set; what is left out is as in `limits.ts`. */
 export interface ResourceLimits {
@@ -26,6 +27,8 @@ export interface ResourceLimits {
     readonly protocol: Counts
     readonly protocolPeer: Counts
   }
+  /** Left out: as in `limits.ts`. */
+  readonly memory?: MemoryLimits | undefined
 }
 
 export const defaultResourceLimits: ResourceLimits = {
@@ -36,7 +39,8 @@ export const defaultResourceLimits: ResourceLimits = {
     peer: peerStreams,
     protocol: protocolStreams,
     protocolPeer: protocolPeerStreams
-  }
+  },
+  memory: defaultMemoryLimits
 }
 
 export interface ConnectionScope {
@@ -58,6 +62,10 @@ export interface ResourceStats {
   readonly transientStreams: Counts
   /** Refusals since the start. */
   readonly refused: number
+  /** The same by what there was too much of, such as "inbound streams of one peer". */
+  readonly refusals: Readonly<Record<string, number>>
+  /** Bytes in streams, unread and unsent, now and at most; and bytes by which windows have grown. */
+  readonly memory: { readonly bytes: number; readonly peak: number; readonly windows: number }
 }
 
 /** A count with its limit. */
@@ -116,7 +124,15 @@ class Scopes {
 const refusal = (scope: string, direction: Direction): Libp2pFault =>
   cheapFault("resource", "ResourceLimitError", `no more ${direction} ${scope}`, { scope, direction })
 
+const memoryNames: Readonly<Record<MemoryPlace, string>> = {
+  system: "bytes of all streams",
+  peer: "bytes of one peer",
+  connection: "bytes of one connection"
+}
+
 export class Resources {
+  readonly memory: Memory
+  private readonly refusals = new Map<string, number>()
   private refused = 0
   private readonly onRefused: (scope: string, direction: Direction) => void
   private readonly connections: { readonly system: Scope; readonly transient: Scope; readonly peers: Scopes }
@@ -133,6 +149,7 @@ export class Resources {
     onRefused: (scope: string, direction: Direction) => void = () => {}
   ) {
     this.onRefused = onRefused
+    this.memory = new Memory(limits.memory)
     const { connections, streams } = limits
     this.connections = {
       system: new Scope(connections.system),
@@ -150,8 +167,15 @@ export class Resources {
 
   private refuse(scope: string, direction: Direction): Libp2pFault {
     this.refused++
+    const name = `${direction} ${scope}`
+    this.refusals.set(name, (this.refusals.get(name) ?? 0) + 1)
     this.onRefused(scope, direction)
     return refusal(scope, direction)
+  }
+
+  /** A stream needs bytes that there are not. */
+  noMemory(place: MemoryPlace, direction: Direction): Libp2pFault {
+    return this.refuse(memoryNames[place], direction)
   }
 
   openConnection(direction: Direction): ConnectionScope | Libp2pFault {
@@ -224,13 +248,15 @@ export class Resources {
       transientConnections: this.connections.transient.counts,
       streams: this.streams.system.counts,
       transientStreams: this.streams.transient.counts,
-      refused: this.refused
+      refused: this.refused,
+      refusals: Object.fromEntries(this.refusals),
+      memory: { bytes: this.memory.bytes, peak: this.memory.peak, windows: this.memory.grown }
     }
   }
 
   /** Names that are remembered: nothing, when nothing is open. */
   get remembered(): number {
     const { peers, protocols, protocolPeers } = this.streams
-    return this.connections.peers.size + peers.size + protocols.size + protocolPeers.size
+    return this.connections.peers.size + peers.size + protocols.size + protocolPeers.size + this.memory.remembered
   }
 }

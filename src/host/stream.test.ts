@@ -19,6 +19,9 @@ const play = (room = Number.POSITIVE_INFINITY, lazy?: string) => {
     closed: 0,
     resets: 0,
     ended: [] as Array<string | undefined>,
+    held: 0,
+    room: Number.POSITIVE_INFINITY,
+    settled: 0,
     errors: [] as Array<string>
   }
   const soon: Array<() => void> = []
@@ -54,6 +57,15 @@ const play = (room = Number.POSITIVE_INFINITY, lazy?: string) => {
       soon: (run) => soon.push(run),
       onError: (where) => seen.errors.push(where),
       log: componentLogger().forComponent("test"),
+      hold: (bytes) => {
+        if (seen.held + bytes > seen.room) return false
+        seen.held += bytes
+        return true
+      },
+      settle: () => {
+        seen.settled++
+      },
+      noRoom: () => cheapFault("resource", "ResourceLimitError", "no room"),
       selected: () => {},
       awaitFlush: () => {},
       ended: (_, fault) => seen.ended.push(fault?.name)
@@ -208,6 +220,43 @@ describe("writing", () => {
     expect(stream.flushed()).toBe(false)
     stream.abort(new Error("now"))
     expect(await closed.catch((error: Error) => error.message)).toBe("now")
+  })
+
+  test("what is unread and unsent is told of as held, is given back as it goes, and all of it at the end", async () => {
+    const { stream, seen, drain, give } = play(10)
+    give(`${agreed}12345`)
+    stream.send(utf8("1".repeat(20)))
+    // What the stream said of its protocol took the ten that went out at once, and waits in part.
+    const waiting = stream.writeBufferLength
+    expect(seen.held).toBe(5 + waiting)
+    drain()
+    expect([seen.held, stream.writeBufferLength]).toEqual([5, 0])
+    await stream[Symbol.asyncIterator]().next()
+    expect(seen.held).toBe(0)
+    stream.unshift(utf8("123"))
+    expect(seen.held).toBe(3)
+    stream.abort(new Error("enough"))
+    expect(seen.held).toBe(0)
+  })
+
+  test("that for which there is no room ends the stream, after the others were asked for theirs", () => {
+    const { stream, seen, give } = play()
+    give(agreed)
+    seen.room = 4
+    give("1234")
+    expect([stream.status, seen.settled]).toEqual(["open", 0])
+    give("5")
+    expect([stream.status, stream.fault?.name, seen.settled, seen.held]).toEqual([
+      "aborted",
+      "ResourceLimitError",
+      1,
+      0
+    ])
+    const other = play(0)
+    other.give(agreed)
+    other.seen.room = 0
+    expect(() => other.stream.send(utf8("1".repeat(100)))).toThrow("no room")
+    expect([other.stream.status, other.seen.held]).toEqual(["aborted", 0])
   })
 
   test("more than may wait ends the stream", () => {

@@ -28,6 +28,12 @@ export interface StreamOwner {
   readonly soon: (run: () => void) => void
   readonly onError: OnError
   readonly log: Logger
+  /** A stream holds so many bytes more (or less) than before; false: there is no room for them. */
+  readonly hold: (bytes: number) => boolean
+  /** Asks every stream to `settle`, to find room. */
+  readonly settle: () => void
+  /** There is no room. */
+  readonly noRoom: (stream: HostStream) => Libp2pFault
   /** A protocol is agreed on. Told once. */
   readonly selected: (stream: HostStream) => void
   /** `flushed` must be called after each flush of the connection, until it says true. */
@@ -85,6 +91,8 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
   private closers: Array<Settle> = []
   private flowing = false
   private touched = true
+  /** Bytes that were told as held: at least what is unread and unsent, exact at each call of `account`. */
+  private held = 0
   private lastActive: number
 
   /** Negotiates with `select`; `lazy`: the protocol that is used before the other side has agreed. */
@@ -156,6 +164,33 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
     if (this.readBufferLength > this.maxReadBufferLength)
       this.abort(cheapFault("resource", "StreamBufferError", `more than ${this.maxReadBufferLength} bytes are unread`))
     else this.flow()
+    // What a reader took at once was never held.
+    if (this.readBufferLength > 0) this.accountOrAbort()
+  }
+
+  /** Tells how much is held, with `more` that is to come; a fault: there is no room for it, and nothing was told. */
+  account(more = 0): Libp2pFault | undefined {
+    if (this.timeline.close !== undefined || this.hold(more)) return undefined
+    this.owner.settle()
+    return this.hold(more) ? undefined : this.owner.noRoom(this)
+  }
+
+  private hold(more: number): boolean {
+    const change = this.readBufferLength + this.muxed.buffered() + more - this.held
+    if (change === 0) return true
+    if (!this.owner.hold(change)) return false
+    this.held += change
+    return true
+  }
+
+  /** Gives back what has gone out since it was told. */
+  settle(): void {
+    if (this.timeline.close === undefined && this.readBufferLength + this.muxed.buffered() < this.held) this.hold(0)
+  }
+
+  private accountOrAbort(): void {
+    const fault = this.account()
+    if (fault !== undefined) this.abort(fault)
   }
 
   /** The next bytes for a reader; their credit goes back. */
@@ -164,6 +199,7 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
     if (chunk === undefined) return undefined
     this.readBufferLength -= chunk.bytes.length
     if (chunk.credit > 0 && this.timeline.close === undefined) this.muxed.consumed(chunk.credit)
+    this.settle()
     return chunk.bytes
   }
 
@@ -233,6 +269,7 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
     if (bytes.length === 0) return
     put({ bytes, credit: 0 })
     this.readBufferLength += bytes.length
+    this.accountOrAbort()
     this.owner.soon(() => this.flow())
   }
 
@@ -293,6 +330,11 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
       this.abort(fault)
       throw fault
     }
+    const full = this.account(bytes.length)
+    if (full !== undefined) {
+      this.abort(full)
+      throw full
+    }
     const more = this.muxed.write(bytes)
     if (!more) this.writableNeedsDrain = true
     return more
@@ -311,6 +353,7 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
   private onDrained(): void {
     this.touched = true
     this.writableNeedsDrain = false
+    this.settle()
     for (const waiting of this.drainers.splice(0)) waiting.resolve()
     this.tell("drain")
     if (this.muxed.buffered() === 0) this.tell("idle")
@@ -381,6 +424,7 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
 
   /** Milliseconds since 1970: time limits, at least once a second. */
   tick(now: number): void {
+    this.settle()
     if (this.touched) {
       this.touched = false
       this.lastActive = now
@@ -393,6 +437,9 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
 
   private finish(status: StreamStatus, fault: Libp2pFault | undefined, local: boolean): void {
     if (this.timeline.close !== undefined) return
+    // What is still unread is its reader's from here on.
+    this.owner.hold(-this.held)
+    this.held = 0
     this.timeline.close = this.owner.now()
     this.status = status
     this.fault = fault

@@ -28,6 +28,8 @@ export interface Upgrader {
   readonly upgradeMs: { readonly inbound: number | undefined; readonly outbound: number | undefined }
   readonly gater: ConnectionGater
   readonly log: HostLogger
+  /** Told once of each link. */
+  readonly settled: (direction: Direction, result: HostConnection | Libp2pFault) => void
   readonly ticker: Ticker
   readonly owner: ConnectionOwner
   readonly nextId: () => string
@@ -239,6 +241,7 @@ class Upgrade {
         result.encryption
       )
     this.upgrader.underway.delete(this)
+    this.upgrader.settled(direction, result)
     this.init.done(result)
   }
 

@@ -2,10 +2,13 @@
  * The libp2p door between nodes: one stream of the chain's protocol is one wire. The connection under it is secured, and has proven
  * the key of the other side, before the stream is there; so its wire tells the key, and needs no binding of its own.
  */
-import { Effect } from "effect"
-import type { Connection, ConnectionGater, Stream } from "../host/api.ts"
-import { createHost } from "../host/host.ts"
+import { type Context, Effect } from "effect"
+import type { ComponentLogger, Connection, ConnectionGater, Stream } from "../host/api.ts"
+import { createHost, type HostMetrics } from "../host/host.ts"
 import { identify, identifyPush } from "../host/identify-service.ts"
+import { componentLogger, type LogFilter } from "../host/log.ts"
+import { subsystemOf } from "../host/log-filter.ts"
+import { messageOf } from "../host/log-text.ts"
 import { type EncrypterFactory, noise, noiseEngine, tls } from "../host/parts.ts"
 import { ping } from "../host/ping-service.ts"
 import type { World } from "../host/world.ts"
@@ -35,6 +38,8 @@ export interface StreamDoor {
   readonly addresses: () => ReadonlyArray<string>
   /** Connections that stand, with a session or without, and by what they are secured. */
   readonly connections: () => ReadonlyArray<{ readonly encryption: string; readonly direction: string }>
+  /** What the host holds and has refused. */
+  readonly metrics: () => HostMetrics
   /** `to`: a multiaddr that ends in a peer id. */
   readonly dial: (to: string, timeoutMs: number, onStream: OnStream) => Effect.Effect<void, TcpFault>
   readonly close: Effect.Effect<void>
@@ -148,7 +153,15 @@ const gaterOf = ({ admits }: StreamsInit): ConnectionGater => {
   return { denyInboundEncryptedConnection: denies, denyOutboundEncryptedConnection: denies }
 }
 
-const makeHost = (init: StreamsInit, world: World, security: Security) => {
+/** The host's lines go to the node's log: those that are wanted of the least levels too, though the node's own are not shown. */
+const nodeLogger = (context: Context.Context<never>, wants: LogFilter): ComponentLogger =>
+  componentLogger((level, scope, formatter, values) => {
+    const line = `libp2p ${subsystemOf(scope)}: ${messageOf(formatter, values)}`
+    const write = level === "error" ? Effect.logError : level === "warn" ? Effect.logWarning : Effect.logInfo
+    Effect.runSyncWith(context)(write(line))
+  }, wants)
+
+const makeHost = (init: StreamsInit, world: World, security: Security, logger: ComponentLogger) => {
   const { secret, listen, announce, agent } = init
   const privateKey = privateKeyFromRaw("secp256k1", secret)
   if (privateKey instanceof Libp2pFault) throw privateKey
@@ -159,6 +172,7 @@ const makeHost = (init: StreamsInit, world: World, security: Security) => {
       addresses: { listen, announce },
       connectionEncrypters: security,
       connectionGater: gaterOf(init),
+      logger,
       nodeInfo: { name, version, userAgent: agent },
       services: { identify: identify(), identifyPush: identifyPush(), ping: ping() }
     },
@@ -174,16 +188,18 @@ const dialFault = (to: string, error: unknown): TcpFault =>
 
 /**
  * The door over a libp2p host in a world. `security`: in our order; between our own nodes TLS is several times as fast, and
- * everyone speaks Noise.
+ * everyone speaks Noise. `wants`: which lines of the host's log the node's log takes; none without it.
  */
 export const streamsIn =
-  (makeWorld: () => World, security: Security = [tls(), noise()]): Streams =>
+  (makeWorld: () => World, security: Security = [tls(), noise()], wants?: LogFilter): Streams =>
   (init, onStream) =>
     Effect.gen(function* () {
       const world = makeWorld()
+      const context = yield* Effect.context<never>()
+      const logger = wants === undefined ? componentLogger() : nodeLogger(context, wants)
       const host = yield* Effect.tryPromise({
         try: async () => {
-          const made = makeHost(init, world, security)
+          const made = makeHost(init, world, security, logger)
           const options = { maxInboundStreams: chainStreamsMax }
           await made.handle(init.protocol, (stream, connection) => open(stream, connection, world, onStream), options)
           await made.start()
@@ -203,6 +219,7 @@ export const streamsIn =
         aeadEngine: noiseEngine(),
         addresses: () => host.getMultiaddrs().map(String),
         connections: () => host.getConnections(),
+        metrics: () => host.getMetrics(),
         dial: (to, timeoutMs, onDialled) =>
           Effect.tryPromise({
             try: (signal) => reach(to, onDialled, signal),

@@ -36,6 +36,16 @@ export interface YamuxOptions {
   readonly pingMs?: number
   readonly silenceMsMax?: number
   readonly halfClosedMsMax?: number
+  /** What the windows of several sessions may grow by together. */
+  readonly growth?: WindowGrowth
+}
+
+/** A store of bytes that sessions share. */
+export interface WindowGrowth {
+  /** Bytes that are left. */
+  readonly room: () => number
+  /** So many were taken, or, if negative, given back. */
+  readonly grow: (bytes: number) => void
 }
 
 export const makeYamux = (role: Role, events: MuxerEvents, options: YamuxOptions, now: number): Muxer =>
@@ -48,7 +58,8 @@ const defaults: Required<YamuxOptions> = {
   inboundStreamsMax: yamuxInboundStreamsMax,
   pingMs: yamuxPingMs,
   silenceMsMax: yamuxSilenceMsMax,
-  halfClosedMsMax: yamuxHalfClosedMsMax
+  halfClosedMsMax: yamuxHalfClosedMsMax,
+  growth: { room: () => Number.POSITIVE_INFINITY, grow: () => {} }
 }
 
 /** The code that tells the other side of a fault. */
@@ -177,12 +188,18 @@ class YamuxSession implements Muxer, StreamOwner {
     stream.movedAt = this.now
     if (stream.remoteClosed) return
     const before = window.size
-    const room = Math.min(this.limits.windowBytesMax - before, yamuxGrowthBytesMax - this.grown)
+    const { windowBytesMax, growth } = this.limits
+    const room = Math.max(0, Math.min(windowBytesMax - before, yamuxGrowthBytesMax - this.grown, growth.room()))
     const grant = window.grant(this.now, this.pings.rtt, room)
-    this.grown += window.size - before
+    if (window.size > before) this.grow(window.size - before)
     if (grant === 0) return
     stream.grant += grant
     this.sender.update(stream)
+  }
+
+  private grow(bytes: number): void {
+    this.grown += bytes
+    this.limits.growth.grow(bytes)
   }
 
   accepted(stream: YamuxStream): void {
@@ -389,7 +406,8 @@ class YamuxSession implements Muxer, StreamOwner {
     if (stream.direction === "inbound" && !stream.taken) this.untaken--
     if (!stream.answered) this.unanswered--
     this.held -= stream.window.held
-    this.grown -= stream.window.size - this.limits.windowBytes
+    const grown = stream.window.size - this.limits.windowBytes
+    if (grown > 0) this.grow(-grown)
     stream.silence()
     stream.end(fault)
     this.endIfIdle()
@@ -425,6 +443,7 @@ class YamuxSession implements Muxer, StreamOwner {
     lastWords()
     const streams = [...this.table.values()]
     this.table.clear()
+    this.grow(-this.grown)
     this.target = undefined
     for (const stream of streams) stream.end(fault)
     this.events.ended(fault)

@@ -45,7 +45,7 @@ interface Listening {
   /** Ends it by SIGTERM: its exit code and all the events that it told. */
   readonly stop: () => Promise<{
     readonly code: number
-    readonly events: ReadonlyArray<Readonly<Record<string, unknown>>>
+    readonly events: Array<Readonly<Record<string, unknown>>>
   }>
 }
 
@@ -121,6 +121,13 @@ test("who listens is identified, pinged and measured by TLS and by Noise, and te
 
   const { code, events } = await host.stop()
   expect(code).toBe(0)
+  expect(events.pop()).toEqual({
+    event: "stop",
+    opened: { inbound: 4, outbound: 0 },
+    failed: {},
+    refused: 0,
+    memory_peak: expect.any(Number)
+  })
   expect(events.map(({ event, encryption }) => `${event} ${encryption}`)).toEqual(
     ["/tls/1.0.0", "/tls/1.0.0", "/noise", "/noise"].flatMap((by) => [`open ${by}`, `close ${by}`])
   )
