@@ -1,9 +1,12 @@
 /** Two hosts of the library over real sockets, by TLS and by Noise, and what a user of it may get wrong. */
 import { describe, expect, test } from "bun:test"
+import { loadEngine } from "./crypto/native.ts"
+import { engine, nobleEngine, useEngine } from "./crypto/signature.ts"
 import type { Connection, Stream } from "./host/api.ts"
 import type { HostInit } from "./host/init.ts"
 import {
   createLibp2p,
+  engines,
   generateKeyPair,
   generateKeyPairFromSeed,
   identify,
@@ -185,4 +188,24 @@ test("keys and peer ids read what they write, and throw faults at the rest", asy
   expect(() => peerIdFromString("nobody")).toThrow(Libp2pFault)
   expect(() => multiaddr("/ip4/999.0.0.1")).toThrow(Libp2pFault)
   expect(() => privateKeyFromProtobuf(new Uint8Array([8, 1]))).toThrow(Libp2pFault)
+})
+
+test("the fastest engine for secp256k1 is loaded when such a key is met, and never in place of one that was chosen", async () => {
+  const before = engine()
+  const fastest = loadEngine("auto")!.name
+  try {
+    useEngine(nobleEngine)
+    await (await createLibp2p({ start: false })).stop()
+    const key = await generateKeyPair("secp256k1")
+    const said = new Uint8Array([1, 2, 3])
+    expect(key.publicKey.verify(said, key.sign(said))).toBe(true)
+    expect([engine().name, engines().secp256k1]).toEqual([fastest, fastest])
+    const chosen = { ...nobleEngine }
+    useEngine(chosen)
+    await (await createLibp2p({ start: false })).stop()
+    expect(engine()).toBe(chosen)
+    expect(["sodium-native", "wasm", "noble"]).toContain(engines().aead)
+  } finally {
+    useEngine(before)
+  }
 })

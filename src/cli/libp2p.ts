@@ -20,7 +20,7 @@ import {
   privateKeyToProtobuf,
   tls
 } from "../library.ts"
-import { loadIdentity } from "./data-folder.ts"
+import { isInitialised, loadIdentity } from "./data-folder.ts"
 import { failure, type Failure } from "./failure.ts"
 import { clearLine, formatDuration, isTerminal, makeLateProgress, paint, print, printText, rows } from "./output.ts"
 import { version } from "./version.ts"
@@ -43,6 +43,14 @@ export interface How extends Who {
 const keyOf = async ({ key, dataDir, random }: Who): Promise<PrivateKey> => {
   if (key !== undefined) return readKey(key)
   if (dataDir === undefined) return generateKeyPair("Ed25519")
+  // A node makes its folder and its key; who only looks makes neither.
+  if (!isInitialised(dataDir))
+    throw failure(
+      "dataFolder",
+      "store-missing",
+      `There is no node in ${dataDir}.`,
+      "Name the folder of one, or --key FILE."
+    )
   return privateKeyFromRaw("secp256k1", loadIdentity(dataDir, random).secret)
 }
 

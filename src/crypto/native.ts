@@ -184,11 +184,26 @@ export const loadEngine = (choice: EngineChoice): SignatureEngine | undefined =>
     ? (loadEngineNamed("libsecp256k1") ?? loadEngineNamed("secp256k1-node") ?? nobleEngine)
     : loadEngineNamed(choice)
 
-let looked = false
+let fastest: SignatureEngine | undefined
 
-/** For who uses the library alone: the fastest engine, unless one was chosen. Looked for once. */
+/** Loads it, which takes some 20 ms, and takes its place. */
+const loaded = (): SignatureEngine => {
+  fastest ??= loadEngine("auto")!
+  useEngine(fastest)
+  return fastest
+}
+
+/** The fastest engine, loaded when the first key of secp256k1 is met: most hosts have none. */
+const whenNeeded: SignatureEngine = {
+  get name() {
+    return loaded().name
+  },
+  sign: (hash, secret) => loaded().sign(hash, secret),
+  verify: (hash, signature, publicKey) => loaded().verify(hash, signature, publicKey),
+  publicKey: (secret) => loaded().publicKey(secret)
+}
+
+/** For who uses the library alone: the fastest engine, unless one was chosen. */
 export const useFastestEngine = (): void => {
-  if (looked || engine() !== nobleEngine) return
-  looked = true
-  useEngine(loadEngine("auto")!)
+  if (engine() === nobleEngine) useEngine(whenNeeded)
 }

@@ -1,10 +1,10 @@
 /** `cairn libp2p` as people and programs use it: the built binary, at a terminal and in a pipe, and what it says when things go wrong. */
 import { afterAll, expect, test } from "bun:test"
-import { statSync, writeFileSync } from "node:fs"
+import { existsSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import type { Subprocess } from "bun"
-import { binary, folder, plainEnvironment, readyLine } from "./binary.ts"
+import { binary, folder, plainEnvironment, readyLine, start } from "./binary.ts"
 import { until } from "../network.ts"
 import { atTerminal } from "./terminal.ts"
 
@@ -154,6 +154,26 @@ test("what goes wrong has a code, an exit and a word of what to do", async () =>
   expect((await run("ping", host.address)).code).toBe(0)
   silent.close()
   await host.stop()
+}, 30_000)
+
+test("a node that speaks libp2p is identified, is who its folder says, and tells what seals its frames", async () => {
+  const dataDir = join(home.path, "node")
+  const node = await start("--dev", "--data-dir", dataDir, "--libp2p-listen", "/ip4/127.0.0.1/tcp/0")
+  children.push(node.process)
+  const { aead_engine: engine, libp2p: addresses, peer_id: peerId } = node.ready
+  const [address] = addresses as ReadonlyArray<string>
+  expect(["sodium-native", "wasm", "noble"]).toContain(String(engine))
+  expect(await (await fetch(`${node.http}/api/info`)).json()).toMatchObject({ service: { aead_engine: engine } })
+  expect(await (await fetch(`${node.http}/metrics`)).text()).toContain(`aead_engine="${String(engine)}"`)
+  const { out } = await run("identify", address!)
+  expect(out).toMatchObject({ peer_id: peerId, protocols: expect.arrayContaining(["/cairn/cairn-dev/1"]) })
+  expect((await run("id", "--data-dir", dataDir)).out).toMatchObject({ peer_id: peerId, type: "secp256k1" })
+  expect(await node.stop()).toBe(0)
+  expect(await run("id", "--data-dir", join(home.path, "none"))).toMatchObject({
+    code: 5,
+    err: { code: "store-missing" }
+  })
+  expect(existsSync(join(home.path, "none"))).toBe(false)
 }, 30_000)
 
 test("people at a terminal read words, and end what listens by Ctrl-C", async () => {

@@ -203,7 +203,13 @@ describe("who is slow", () => {
       header.length + 8 + 100,
       "handshake"
     ],
-    ["proposes TLS only", [header, selectLine("/tls/1.0.0")], header.length + 12, "tls"]
+    ["proposes TLS only", [header, selectLine("/tls/1.0.0")], header.length + 12, "tls"],
+    [
+      "sends the beginning of TLS with the proposal",
+      [header, selectLine("/tls/1.0.0"), Uint8Array.of(22, 3, 1, 2, 0, 1)],
+      header.length + 12,
+      "tls"
+    ]
   ]
   test("at any stage is closed when the time for an upgrade is over, however it drips", async () => {
     const served = await serve()
