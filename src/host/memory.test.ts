@@ -102,13 +102,23 @@ test("what a peer does not take is bounded too, and what has gone out makes room
   const net = new MemoryNet()
   const [left, right] = [await start(net, { connection: 16 * piece }), await start(net)]
   await right.handle("/deaf/1", () => {})
-  await right.handle("/sink/1", async (stream) => {
-    for await (const bytes of stream) void bytes
-  })
+  await right.handle(
+    "/sink/1",
+    async (stream) => {
+      for await (const bytes of stream) void bytes
+    },
+    { maxInboundStreams: 64 }
+  )
   const connection = await left.dial(right.getMultiaddrs()[0]!)
   // Ten times the limit goes through, for it does not stay.
   const sink = await connection.newStream("/sink/1")
   for (let i = 0; i < 160; i++) if (!sink.send(new Uint8Array(piece))) await sink.onDrain()
+  // So do streams that stay open and never wait for `drain`: each is asked what it still holds before one is refused.
+  for (let i = 0; i < 40; i++) {
+    const stream = await connection.newStream("/sink/1", { negotiateFully: true })
+    stream.send(new Uint8Array(piece))
+  }
+  expect(left.resources()).toMatchObject({ streams: { outbound: 41 }, refused: 0 })
   const faults: Array<unknown> = []
   for (let i = 0; i < 4; i++) {
     const stream = await connection.newStream("/deaf/1")

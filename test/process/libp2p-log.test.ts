@@ -18,12 +18,15 @@ const program = `
   }
 `
 
+const { LIBP2P_LOG: _, DEBUG: __, ...quiet } = process.env
+const main = join(import.meta.dir, "../../src/main.ts")
+const node = [process.execPath, main, "start", "--dev", "--libp2p", "--http-port", "0", "--p2p-port", "0"]
+
 const run = async (
   env: Record<string, string>
 ): Promise<{ readonly out: string; readonly lines: ReadonlyArray<string> }> => {
-  const { LIBP2P_LOG: _, DEBUG: __, ...rest } = process.env
   const child = Bun.spawn([process.execPath, "-e", program], {
-    env: { ...rest, ...env },
+    env: { ...quiet, ...env },
     stdout: "pipe",
     stderr: "pipe",
     timeout: 20_000
@@ -48,4 +51,21 @@ test("nothing by itself; JSON lines of the subsystems that are asked for; a word
   const subsystems = new Set(all.lines.map((line) => JSON.parse(line).subsystem))
   for (const name of ["host", "dial", "upgrade", "connection", "identify"]) expect([...subsystems]).toContain(name)
   expect(wrong).toEqual({ out: "InvalidParametersError input\n", lines: [] })
+}, 30_000)
+
+test("a node has the same lines in its own log, and refuses a word that is no level", async () => {
+  const options = { stdout: "pipe", stderr: "pipe", timeout: 20_000 } as const
+  const wrong = Bun.spawn(node, { ...options, env: { ...quiet, LIBP2P_LOG: "loud" } })
+  expect(JSON.parse(await new Response(wrong.stderr).text()).error.code).toBe("libp2p-log-invalid")
+  expect(await wrong.exited).toBe(2)
+  const right = Bun.spawn(node, { ...options, env: { ...quiet, LIBP2P_LOG: "host=info" } })
+  let text = ""
+  for await (const piece of right.stdout.pipeThrough(new TextDecoderStream())) {
+    text += piece
+    if (/"libp2p host: 16Uiu2\w+ started/.test(text)) right.kill("SIGTERM")
+  }
+  await right.exited
+  const lines = text.split("\n").filter((line) => line.includes("libp2p host: "))
+  expect(lines.map((line) => JSON.parse(line).level)).toEqual(["INFO", "INFO"])
+  expect(lines[1]).toContain(" stopped")
 }, 30_000)
