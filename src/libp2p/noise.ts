@@ -113,7 +113,7 @@ export const makeNoise = (init: HandshakeInit, keys: NoiseKeys): Handshake => {
     const remotePeer = peerIdOfKey(claim.key)
     if (init.expected !== undefined && !init.expected.equals(remotePeer))
       return failed(
-        cheapFault("verify", "UnexpectedPeerError", "noise: another peer answered than the one that was meant", {
+        cheapFault("verify", "UnexpectedPeerError", `${init.expected} was expected, and ${remotePeer} answered`, {
           expected: init.expected.toString(),
           actual: remotePeer.toString()
         })
