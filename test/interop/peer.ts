@@ -1,6 +1,6 @@
 /** Builds, starts and asks the programs that speak libp2p with one another. What they are asked: test/interop/README.md. */
 import { generateKeyPairSync } from "node:crypto"
-import { existsSync, mkdirSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 
 export const kinds = ["cairn", "go", "js", "rust"] as const
@@ -70,11 +70,39 @@ const prepareGo = async (): Promise<Prepared> => {
   return { argv: [program] }
 }
 
+/**
+ * The committed list of crates is a Cargo.lock that does not say where they come from, for of each it is the same place: what cargo
+ * takes for it is put back, into a copy.
+ */
+const lockedCopy = async (cargo: string, folder: string): Promise<void> => {
+  const source = join(here, "rust")
+  mkdirSync(folder, { recursive: true })
+  for (const name of ["Cargo.toml", "src"]) cpSync(join(source, name), join(folder, name), { recursive: true })
+  const asked = [
+    "metadata",
+    "--no-deps",
+    "--offline",
+    "--format-version",
+    "1",
+    "--manifest-path",
+    join(folder, "Cargo.toml")
+  ]
+  const facts = Bun.spawnSync([cargo, ...asked]).stdout.toString()
+  const [dependency] = JSON.parse(facts).packages[0].dependencies
+  const locked = await Bun.file(join(source, "locked.toml")).text()
+  await Bun.write(
+    join(folder, "Cargo.lock"),
+    locked.replaceAll(/^checksum = /gm, `source = ${JSON.stringify(dependency.source)}\nchecksum = `)
+  )
+}
+
 const prepareRust = async (): Promise<Prepared> => {
   const cargo = tool("cargo", `${process.env.HOME}/.cargo/bin/cargo`)
   if (cargo === undefined) return { absent: "there is no cargo" }
+  const folder = join(cache, "rust-source")
+  await lockedCopy(cargo, folder)
   const target = join(cache, "rust")
-  await run(join(here, "rust"), [cargo, "build", "--locked", "--quiet", "--target-dir", target])
+  await run(folder, [cargo, "build", "--locked", "--quiet", "--target-dir", target])
   return { argv: [join(target, "debug/interop-rust")] }
 }
 
