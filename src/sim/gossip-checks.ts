@@ -21,8 +21,9 @@ const attackEveryMs = 10
 /** Milliseconds after which a node has surely saved whom it has banned. */
 const savedMs = 3 * 60_000
 
-/** How somebody stands with a node: what no datagram may change. Points fade by themselves. */
+/** How somebody stands with a node: what no datagram may change. Points fade by themselves; our own look that fails costs, too. */
 interface Standing {
+  readonly failures: number
   readonly score: number
   readonly points: number
   readonly bannedUntil: number | undefined
@@ -31,6 +32,7 @@ interface Standing {
 const isBan = ({ state, banReason }: PeerView): boolean => state === "banned" && banReason !== "unreachable"
 
 const standingOf = (peer: PeerView): Standing => ({
+  failures: peer.failureCount,
   score: peer.score,
   points: peer.points,
   bannedUntil: isBan(peer) ? peer.bannedUntil : undefined
@@ -138,6 +140,8 @@ export const makeStandings = (udp: SimUdp, spoofers: (victim: SimNode) => Spoofe
   const changed = (node: SimNode, before: Map<string, Standing>, after: Map<string, Standing>): string | undefined => {
     for (const [id, now] of after) {
       const then = before.get(id)
+      // A dial of worse times may come to its end only now.
+      if (then !== undefined && then.failures !== now.failures) continue
       const same =
         then !== undefined &&
         then.score === now.score &&
