@@ -55,15 +55,15 @@ test("a crowd that fills the node does not put out its sessions, old or young, b
         yield* Effect.sleep(20)
       }
       expect(connectionsOf(node)).toBe(crowd + 1)
-      const young = yield* stage.node("c", { by: "libp2p", seeds: [node.multiaddr] })
+      yield* stage.node("c", { by: "libp2p", seeds: [node.multiaddr] })
       yield* Effect.sleep(2_000)
       const sessions = yield* node.ask((tree) => tree.node.peers())
       expect(sessions.filter(({ state }) => state === "active")).toHaveLength(2)
-      const changes = [node.sessionChanges, old.sessionChanges, young.sessionChanges]
       yield* Effect.sleep(graceAndMore)
       const left = hosts.filter((host) => host.getConnections().length > 0).length
       expect([connectionsOf(node), left <= highWater - 2]).toEqual([left + 2, true])
-      expect([node.sessionChanges, old.sessionChanges, young.sessionChanges]).toEqual(changes)
+      // Each began once, and none ended.
+      expect(node.sessionChanges).toBe(2)
       yield* stage.mine(old)
       yield* stage.agree()
       for (const host of hosts) yield* Effect.promise(() => host.stop())
