@@ -14,7 +14,7 @@ export class Accepted {
     this.max = max
   }
 
-  /** False if there are too many already; else the socket is counted until it is released. Loopback is limited by the whole only. */
+  /** False if there are too many already; else the socket is counted until it is released. Loopback is not limited by address. */
   admit(host: string): boolean {
     const client = clientOf(host)
     const count = this.counts.get(client) ?? 0
