@@ -148,7 +148,7 @@ export const helloNoncesMax = 10_000
 export const lingerMsMax = 5_000
 /** Sockets accepted and not closed yet, proven or not. Beyond: closed before the TLS handshake. */
 export const acceptedSocketsMax = 256
-/** Such sockets from one IP address, loopback excepted. */
+/** Such sockets from one IPv4 address or /64 of IPv6, loopback excepted. Each counts its own: a door of our own TLS, a world of links. */
 export const acceptedPerIpMax = 8
 
 /** Sessions in all, inbound and outbound. */
@@ -436,7 +436,8 @@ export const linkQueuedBytesMax = 256 * 1024
 export const sealBytesMax = 2 * 65_519
 /** Times that a connection takes from its muxer before others have their turn. */
 export const sealsPerFlushMax = 4
-/** Links of strangers that stand or begin: beyond, they are closed as they come. The resource manager's own limits are narrower. */
+/** Links of strangers that stand or begin, of all hosts of one world: beyond, they are closed as they come. The resource manager's
+ * own limits are narrower. */
 export const acceptedLinksMax = 1_024
 /** Dials of links that the kernel has not answered: one that was called off still waits there, for minutes. Beyond: refused. */
 export const lateDialsMax = 1_024

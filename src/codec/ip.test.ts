@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import { isIP } from "node:net"
 import { makeDice } from "../sim/dice.ts"
-import { formatIp, inCidr, isLoopback, isPrivate, networkOf, parseCidr, parseIp } from "./ip.ts"
+import { clientOf, formatIp, inCidr, isLoopback, isPrivate, networkOf, parseCidr, parseIp } from "./ip.ts"
 
 const ip = (text: string) => parseIp(text)!
 
@@ -48,6 +48,22 @@ describe("what is an address", () => {
     "[::1]",
     "1:2:3:4:5:6:7:1.2.3.4"
   ])("%j is none", (text) => expect(parseIp(text)).toBeUndefined())
+
+  test("one client is an IPv4 address or a /64, however it is written; what is no address stands for itself", () => {
+    const written = [
+      "192.0.2.1",
+      "::ffff:192.0.2.1",
+      "2001:DB8:1:2:3::4",
+      "2001:db8:1:2::",
+      "fe80::1%eth0",
+      "a name",
+      ""
+    ]
+    expect(written.map(clientOf)).toEqual([
+      ...["192.0.2.1", "192.0.2.1", "2001:db8:1:2::/64", "2001:db8:1:2::/64", "fe80::/64", "a name", ""]
+    ])
+    expect(clientOf("2001:db8:1:3::4")).not.toBe(clientOf("2001:db8:1:2::4"))
+  })
 
   test("whatever we write we read, and whatever we read the system takes for an address too", () => {
     const dice = makeDice(7)

@@ -87,6 +87,16 @@ export const formatIp = (bytes: Ip): string => {
 export const networkOf = (bytes: Ip, bits: number): Ip =>
   bytes.map((byte, i) => byte & (0xff00 >> Math.max(0, Math.min(8, bits - 8 * i))) & 0xff)
 
+/**
+ * Who is counted as one client, as text: an address of IPv4, the /64 of one of IPv6, for whoever has one address of it has
+ * them all. A zone is left out; what is no address stands for itself.
+ */
+export const clientOf = (host: string): string => {
+  const ip = parseIp(host.replace(/%.*$/, ""))
+  if (ip === undefined) return host
+  return ip.length === 4 ? formatIp(ip) : `${formatIp(networkOf(ip, 64))}/64`
+}
+
 /** 10.0.0.0/8, fd00::/8, or an address for itself alone. Undefined: it is neither, or bits are set beyond the network's. */
 export const parseCidr = (text: string): Cidr | undefined => {
   const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text)

@@ -1,7 +1,12 @@
 /** Who may come, who must go: water marks, tags, protection, and connections that are dialled again. */
 import { describe, expect, test } from "bun:test"
 import { MemoryNet } from "../../test/memory-world.ts"
+import type { HostEvents } from "./api.ts"
+import { Connections } from "./connections.ts"
+import { Emitter } from "./events.ts"
 import { createHost, type Host } from "./host.ts"
+import { countedClientsMax } from "./limits.ts"
+import { componentLogger, hostLogger } from "./log.ts"
 import type { ConnectionManagerInit } from "./init.ts"
 import { noise } from "./parts.ts"
 import { defaultResourceLimits } from "./resources.ts"
@@ -24,24 +29,25 @@ const star = async (count: number, connectionManager: ConnectionManagerInit, ini
 }
 
 describe("water marks", () => {
-  test("above the high one the least valued go, the oldest first; not the protected, not the new", async () => {
-    const { net, hub, peers, at } = await star(7, { highWater: 6, lowWater: 3, gracePeriod: 1_000 })
+  test("above the high one the least valued go, the youngest first; not the protected, not who has a stream, not the new", async () => {
+    const { net, hub, peers, at } = await star(8, { highWater: 7, lowWater: 5, gracePeriod: 1_000 })
+    await hub.handle("/used/1", () => {})
     const pruned: Array<ReadonlyArray<string>> = []
     hub.addEventListener("connection:prune", ({ detail }) =>
       pruned.push(detail.map(({ remotePeer }) => `${remotePeer}`))
     )
-    for (const peer of peers.slice(0, 6)) {
-      await peer.dial(at)
+    for (const [i, peer] of peers.slice(0, 7).entries()) {
+      await (i === 5 ? peer.dialProtocol(at, "/used/1") : peer.dial(at))
       await net.advance(100)
     }
-    await hub.peerStore.merge(peers[1]!.peerId, { tags: { good: { value: 50 } } })
-    hub.components.connectionManager.protect(peers[0]!.peerId, "mine")
+    await hub.peerStore.merge(peers[4]!.peerId, { tags: { good: { value: 50 } } })
+    hub.components.connectionManager.protect(peers[6]!.peerId, "mine")
     await net.advance(2_000)
-    expect(hub.getConnections()).toHaveLength(6)
-    await peers[6]!.dial(at)
+    expect(hub.getConnections()).toHaveLength(7)
+    await peers[7]!.dial(at)
     await net.advance(10)
-    expect(pruned).toEqual([[2, 3, 4, 5].map((i) => `${peers[i]!.peerId}`)])
-    expect(new Set(hub.getPeers().map(String))).toEqual(new Set([0, 1, 6].map((i) => `${peers[i]!.peerId}`)))
+    expect(pruned).toEqual([[3, 2, 1].map((i) => `${peers[i]!.peerId}`)])
+    expect(new Set(hub.getPeers().map(String))).toEqual(new Set([0, 4, 5, 6, 7].map((i) => `${peers[i]!.peerId}`)))
   })
 
   test("those that were too new are looked at again when they are not", async () => {
@@ -61,6 +67,59 @@ describe("water marks", () => {
     connectionManager.protect(peer, "b")
     expect([connectionManager.unprotect(peer, "a"), connectionManager.isProtected(peer)]).toEqual([true, true])
     expect([connectionManager.unprotect(peer, "b"), connectionManager.isProtected(peer)]).toEqual([false, false])
+  })
+})
+
+/** A table alone, which is asked as the listener asks it. */
+const table = (init: ConnectionManagerInit): Connections => {
+  const world = new MemoryNet().world("10.0.0.1")
+  const log = hostLogger(componentLogger(), "test")
+  const events = new Emitter<HostEvents>(() => {})
+  const unused = (): never => {
+    throw new Error("nobody is looked up")
+  }
+  return new Connections({ world, events, peerStore: unused, log, onError: unused }, init)
+}
+
+describe("one network of strangers", () => {
+  test("of IPv6 comes as often in a second as one address of IPv4, and is not forgotten for having many addresses", () => {
+    const connections = table({ inboundConnectionThreshold: 3 })
+    const came = (host: string): boolean => connections.accept(host) === undefined
+    let count = 0
+    for (let i = 0; i < 3 * countedClientsMax; i++) if (came(`2001:db8:1:2::${i.toString(16)}`)) count++
+    expect([count, came("2001:db8:1:3::1"), came("192.0.2.1")]).toEqual([3, true, true])
+  })
+
+  test("is remembered by a table that is full for as long as it is not the oldest there", () => {
+    const connections = table({ inboundConnectionThreshold: 1 })
+    const came = (host: string): boolean => connections.accept(host) === undefined
+    const at = (i: number): string => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`
+    for (let i = 0; i < countedClientsMax + 9; i++) expect(came(at(i))).toBe(true)
+    expect([came(at(countedClientsMax - 1)), came(at(9)), came(at(8))]).toEqual([false, false, true])
+  })
+
+  test("that holds the places of handshakes makes room out of its own; of as many, the oldest goes", () => {
+    const connections = table({ maxIncomingPendingConnections: 4, inboundConnectionThreshold: 99 })
+    const gone: Array<string> = []
+    const come = (host: string): void => {
+      expect(connections.accept(host)).toBeUndefined()
+      const done = connections.begun(host, () => {
+        done()
+        gone.push(host)
+      })
+    }
+    for (const host of ["192.0.2.1", "2001:db8::1", "2001:db8::2", "2001:db8::3"]) come(host)
+    for (let i = 4; i < 50; i++) come(`2001:db8::${i.toString(16)}`)
+    expect([gone.length, gone.includes("192.0.2.1"), gone[0]]).toEqual([46, false, "2001:db8::1"])
+    // Two newcomers take the second and third place of that network, and then there is one place each.
+    come("192.0.2.2")
+    come("192.0.2.3")
+    expect(gone.slice(46)).toEqual(["2001:db8::2f", "2001:db8::30"])
+    // Nobody gets a second place for another's only one.
+    come("192.0.2.2")
+    expect(gone[48]).toBe("192.0.2.2")
+    come("192.0.2.4")
+    expect(gone[49]).toBe("192.0.2.1")
   })
 })
 

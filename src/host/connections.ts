@@ -1,10 +1,11 @@
 /** The connections of a host: by peer, within water marks, with those that must stay. */
+import { clientOf } from "../codec/ip.ts"
 import type { PeerId } from "../libp2p/contract.ts"
 import { cheapFault, type Libp2pFault } from "../libp2p/fault.ts"
 import type { Connection, HostEvents, Peer, PeerStore, TypedEventTarget } from "./api.ts"
 import type { HostConnection } from "./connection.ts"
 import type { OnError } from "./events.ts"
-import { countedHostsMax, graceMs, highWater, inboundPerSecond, lowWater, pendingInboundMax } from "./limits.ts"
+import { countedClientsMax, graceMs, highWater, inboundPerSecond, lowWater, pendingInboundMax } from "./limits.ts"
 import type { HostLogger } from "./log.ts"
 import type { World } from "./world.ts"
 
@@ -17,9 +18,9 @@ export interface ConnectionsInit {
   readonly lowWater?: number | undefined
   /** Milliseconds for which a new connection stays whatever it is worth. */
   readonly gracePeriod?: number | undefined
-  /** Links of strangers whose handshake is under way: 64. One more takes the place of the oldest. */
+  /** Links of strangers whose handshake is under way: 64. One more takes the place of the oldest of the client that has most. */
   readonly maxIncomingPendingConnections?: number | undefined
-  /** Links of one address in a second; loopback is not counted. */
+  /** Links of one IPv4 address, or one /64 of IPv6, in a second; loopback is not counted. */
   readonly inboundConnectionThreshold?: number | undefined
   /** IP addresses, or beginnings of them that end with "." or ":", that always may, and that never may connect. */
   readonly allow?: ReadonlyArray<string> | undefined
@@ -38,6 +39,9 @@ const isLoopbackHost = (host: string): boolean => host.startsWith("127.") || hos
 const among = (list: ReadonlyArray<string>, host: string): boolean =>
   list.some((entry) => host === entry || (/[.:]$/.test(entry) && host.startsWith(entry)))
 
+/** Is there a stream on it? */
+const uses = ({ streams }: Connection): number => Math.min(1, streams.length)
+
 const worth = (peer: Peer): number => [...peer.tags.values()].reduce((sum, { value }) => sum + value, 0)
 
 export class Connections {
@@ -48,10 +52,10 @@ export class Connections {
   private readonly low: number
   private readonly init: ConnectionsInit
   private count = 0
-  /** Calls off the handshakes of strangers that are under way, the oldest first. */
-  private readonly pending = new Set<(fault: Libp2pFault) => void>()
+  /** What calls off the handshakes of strangers that are under way, the oldest first, and whose they are. */
+  private readonly pending = new Map<(fault: Libp2pFault) => void, string>()
   private pruning = false
-  private counted = new Map<string, number>()
+  private readonly counted = new Map<string, number>()
   private countedSince = 0
 
   constructor(ports: ConnectionsPorts, init: ConnectionsInit) {
@@ -111,29 +115,52 @@ export class Connections {
     if (among(allow, host)) return undefined
     if (!isLoopbackHost(host) && this.tooOften(host)) return refuse("too many links in one second")
     if (this.pending.size < (this.init.maxIncomingPendingConnections ?? pendingInboundMax)) return undefined
-    // Who means it is done in a few round trips; who holds places open for nothing is the oldest soon.
-    const [oldest] = this.pending
+    const oldest = this.oldestOfMost(clientOf(host))
     if (oldest === undefined) return refuse("no handshake of a stranger is wanted")
     oldest(
-      cheapFault("resource", "ResourceLimitError", "too many handshakes are under way, and this one is the oldest")
+      cheapFault(
+        "resource",
+        "ResourceLimitError",
+        "too many handshakes are under way, and this is the oldest of who has most"
+      )
     )
     return undefined
   }
 
+  /**
+   * Whose handshake makes room for one of `client`, who is counted with it: nobody gets a second place for another's only one.
+   * Of as many the oldest goes: who means it is done in a few round trips.
+   */
+  private oldestOfMost(client: string): ((fault: Libp2pFault) => void) | undefined {
+    const counts = new Map([[client, 1]])
+    for (const other of this.pending.values()) counts.set(other, (counts.get(other) ?? 0) + 1)
+    let most = 0
+    let chosen: ((fault: Libp2pFault) => void) | undefined
+    for (const [abort, other] of this.pending) {
+      const count = counts.get(other) ?? 0
+      if (count > most) [most, chosen] = [count, abort]
+    }
+    return chosen
+  }
+
   private tooOften(host: string): boolean {
+    const { counted } = this
     const now = this.ports.world.now()
-    if (now - this.countedSince >= 1_000 || this.counted.size >= countedHostsMax) {
-      this.counted.clear()
+    if (now - this.countedSince >= 1_000) {
+      counted.clear()
       this.countedSince = now
     }
-    const count = (this.counted.get(host) ?? 0) + 1
-    this.counted.set(host, count)
+    const client = clientOf(host)
+    const count = (counted.get(client) ?? 0) + 1
+    const [oldest] = counted.keys()
+    if (count === 1 && counted.size >= countedClientsMax && oldest !== undefined) counted.delete(oldest)
+    counted.set(client, count)
     return count > (this.init.inboundConnectionThreshold ?? inboundPerSecond)
   }
 
   /** A stranger's handshake begins, and can be called off; what is given back says that it is over. */
-  begun(abort: (fault: Libp2pFault) => void): () => void {
-    this.pending.add(abort)
+  begun(host: string, abort: (fault: Libp2pFault) => void): () => void {
+    this.pending.set(abort, clientOf(host))
     return () => void this.pending.delete(abort)
   }
 
@@ -156,7 +183,10 @@ export class Connections {
     return this.protections.has(peer.toString())
   }
 
-  /** Closes down to the low mark: the lowest value first, among equals the oldest; never the protected, allowed or new. */
+  /**
+   * Closes down to the low mark: the lowest value first, among equals those without streams, then the youngest; never the
+   * protected, allowed or new. Were it the oldest, a crowd of strangers would only have to come to put everybody else out.
+   */
   private prune(): void {
     if (this.pruning) return
     this.pruning = true
@@ -165,7 +195,7 @@ export class Connections {
         const surplus = this.count - this.low
         if (this.count <= this.high || surplus <= 0) return
         const chosen = this.closable()
-          .sort((a, b) => values(a) - values(b) || a.timeline.open - b.timeline.open)
+          .sort((a, b) => values(a) - values(b) || uses(a) - uses(b) || b.timeline.open - a.timeline.open)
           .slice(0, surplus)
         if (chosen.length === 0) return
         this.ports.log.info(

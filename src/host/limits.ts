@@ -32,12 +32,12 @@ export const highWater = 192
 export const lowWater = 160
 /** Milliseconds for which a new connection is not closed for being of little value. */
 export const graceMs = 60_000
-/** Links of strangers whose handshake is under way: beyond, the oldest is closed for the newest. */
+/** Links of strangers whose handshake is under way: beyond, the oldest of the client that has most is closed for the newest. */
 export const pendingInboundMax = 64
-/** Links of one address in a second, loopback excepted: js-libp2p's. Beyond, they are closed as they come. */
+/** Links of one IPv4 address, or one /64 of IPv6, in a second, loopback excepted: js-libp2p's. Beyond, they are closed as they come. */
 export const inboundPerSecond = 5
-/** Addresses whose links of the last second are counted. Beyond, the count begins anew. */
-export const countedHostsMax = 4_096
+/** Clients whose links of the last second are counted. Beyond, the oldest count is forgotten. */
+export const countedClientsMax = 4_096
 /** Times that we dial a peer that is tagged keep-alive again, the first pause in milliseconds, and how many at once. */
 export const reconnectsMax = 5
 export const reconnectMs = 1_000

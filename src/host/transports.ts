@@ -94,7 +94,7 @@ export class Transports implements TransportManager {
       return nothing
     }
     let upgrading: Upgrading | undefined
-    const settled = connections.begun((fault) => upgrading?.abort(fault))
+    const settled = connections.begun(link.remote.host, (fault) => upgrading?.abort(fault))
     upgrading = upgrade(
       link,
       {

@@ -15,6 +15,16 @@ test("an address has so many places, all together so many, and a place that is l
   expect(accepted.admit("192.0.2.1")).toBe(false)
 })
 
+test("one /64 of IPv6 has the places of one address, and gives them back", () => {
+  const accepted = new Accepted(3 * acceptedPerIpMax)
+  const at = (i: number): string => `2001:db8:1:2::${i.toString(16)}`
+  for (let i = 1; i <= acceptedPerIpMax; i++) expect(accepted.admit(at(i))).toBe(true)
+  expect([accepted.admit(at(99)), accepted.admit("2001:db8:1:3::1")]).toEqual([false, true])
+  // The address that is released stands for its network, as the one that comes does.
+  accepted.release(at(5))
+  expect([accepted.admit(at(99)), accepted.admit(at(100))]).toEqual([true, false])
+})
+
 test("loopback is limited by the whole only", () => {
   const accepted = new Accepted(2 * acceptedPerIpMax)
   for (let count = 0; count < 2 * acceptedPerIpMax; count++) expect(accepted.admit("127.0.0.1")).toBe(true)

@@ -1,4 +1,5 @@
-/** Sockets accepted and not closed, by address: who says nothing takes a place, so there is only so much place. */
+/** Sockets accepted and not closed, by client: who says nothing takes a place, so there is only so much place. */
+import { clientOf } from "../codec/ip.ts"
 import { acceptedPerIpMax } from "../limits.ts"
 
 /** One text for one address, also where IPv4 comes through an IPv6 socket. Empty: the peer has reset the socket already. */
@@ -15,19 +16,21 @@ export class Accepted {
 
   /** False if there are too many already; else the socket is counted until it is released. Loopback is not limited by address. */
   admit(host: string): boolean {
-    const count = this.counts.get(host) ?? 0
+    const client = clientOf(host)
+    const count = this.counts.get(client) ?? 0
     const loopback = host === "::1" || host.startsWith("127.")
     if (this.total >= this.max || (!loopback && count >= acceptedPerIpMax)) return false
     this.total++
-    this.counts.set(host, count + 1)
+    this.counts.set(client, count + 1)
     return true
   }
 
   release(host: string): void {
-    const count = this.counts.get(host)
+    const client = clientOf(host)
+    const count = this.counts.get(client)
     if (count === undefined) return
     this.total--
-    if (count === 1) this.counts.delete(host)
-    else this.counts.set(host, count - 1)
+    if (count === 1) this.counts.delete(client)
+    else this.counts.set(client, count - 1)
   }
 }

@@ -4,6 +4,7 @@
  */
 import { type Context, Effect } from "effect"
 import type { ComponentLogger, Connection, ConnectionGater, Stream } from "../host/api.ts"
+import type { Components } from "../host/components.ts"
 import { createHost, type HostMetrics } from "../host/host.ts"
 import { identify, identifyPush } from "../host/identify-service.ts"
 import { componentLogger, type LogFilter } from "../host/log.ts"
@@ -70,19 +71,28 @@ const hostOf = ({ remoteAddr }: Connection): string => {
   return at instanceof Libp2pFault ? "" : at.host
 }
 
-/** One stream as a wire. It tells its handlers once that it is over, and is cut off if the peer does not let it end. */
+/** A connection that was there for a session goes when there is none. */
+const leave = (connection: Connection, protocol: string, over?: Stream): void => {
+  if (connection.streams.some((other) => other !== over && other.protocol === protocol)) return
+  connection.close().catch(() => {})
+}
+
+/**
+ * One stream as a wire. It tells its handlers once that it is over, and is cut off if the peer does not let it end. As long as it
+ * stands its peer is protected: no crowd of strangers has it closed for being of little value.
+ */
 class ChainStream {
   handlers = silent
   readonly wire: StreamWire
   private readonly stream: Stream
   private readonly connection: Connection
-  private readonly world: World
+  private readonly host: Components
   private cancel = (): void => {}
 
-  constructor(stream: Stream, connection: Connection, remoteKey: Uint8Array, world: World) {
+  constructor(stream: Stream, connection: Connection, remoteKey: Uint8Array, host: Components) {
     this.stream = stream
     this.connection = connection
-    this.world = world
+    this.host = host
     this.wire = {
       remoteHost: hostOf(connection),
       remoteKey,
@@ -101,6 +111,12 @@ class ChainStream {
     // Who says that it writes no more has left; so do we, when what we wrote is out.
     stream.addEventListener("remoteCloseWrite", () => this.end())
     stream.addEventListener("close", ({ error }) => this.over(error?.message ?? "closed by the peer"))
+    host.connectionManager.protect(connection.remotePeer, this.tag)
+  }
+
+  /** A peer may have two for a while; each protects it by itself. */
+  private get tag(): string {
+    return `session ${this.connection.id} ${this.stream.id}`
   }
 
   hear(handlers: WireHandlers): void {
@@ -124,25 +140,25 @@ class ChainStream {
     const { stream } = this
     if (stream.writeStatus !== "writable") return
     const late = new Error("the peer did not close in time")
-    this.cancel = this.world.after(lingerMsMax, () => stream.abort(late))
+    this.cancel = this.host.world.after(lingerMsMax, () => stream.abort(late))
     stream.close().catch(() => {})
   }
 
-  /** A connection that was there for a session goes with it. */
   private over(reason: string): void {
     this.cancel()
+    this.host.connectionManager.unprotect(this.connection.remotePeer, this.tag)
     this.handlers.closed(reason)
-    const { protocol } = this.stream
-    if (this.connection.streams.some((other) => other !== this.stream && other.protocol === protocol)) return
-    this.connection.close().catch(() => {})
+    leave(this.connection, this.stream.protocol, this.stream)
   }
 }
 
+const otherKey = "a node's key is secp256k1"
+
 /** Gives a stream to the node. One whose peer has another sort of key than nodes have is reset. */
-const open = (stream: Stream, connection: Connection, world: World, onStream: OnStream): void => {
+const open = (stream: Stream, connection: Connection, host: Components, onStream: OnStream): void => {
   const key = connection.remotePeer.publicKey
-  if (key?.type !== "secp256k1") return stream.abort(new Error("a node's key is secp256k1"))
-  const chain = new ChainStream(stream, connection, key.raw, world)
+  if (key?.type !== "secp256k1") return stream.abort(new Error(otherKey))
+  const chain = new ChainStream(stream, connection, key.raw, host)
   chain.hear(onStream(chain.wire))
 }
 
@@ -182,6 +198,20 @@ const makeHost = (init: StreamsInit, world: World, security: Security, logger: C
 
 type Security = ReadonlyArray<EncrypterFactory>
 
+/** Dials a node and opens a stream. If none comes of it, the connection does not stay either. */
+const reach = async (host: Components, to: string, protocol: string, onStream: OnStream, signal: AbortSignal) => {
+  const address = parseMultiaddr(to)
+  if (address instanceof Libp2pFault) throw address
+  const connection = await host.connectionManager.openConnection(address, { signal })
+  try {
+    if (connection.remotePeer.publicKey?.type !== "secp256k1") throw new Error(otherKey)
+    open(await connection.newStream(protocol, { signal }), connection, host, onStream)
+  } catch (error) {
+    leave(connection, protocol)
+    throw error
+  }
+}
+
 /** What to say when a dial fails: the fault in words. */
 const dialFault = (to: string, error: unknown): TcpFault =>
   new TcpFault({ code: "dial-failed", message: `${to}: ${message(error)}` })
@@ -201,18 +231,16 @@ export const streamsIn =
         try: async () => {
           const made = makeHost(init, world, security, logger)
           const options = { maxInboundStreams: chainStreamsMax }
-          await made.handle(init.protocol, (stream, connection) => open(stream, connection, world, onStream), options)
+          await made.handle(
+            init.protocol,
+            (stream, connection) => open(stream, connection, made.components, onStream),
+            options
+          )
           await made.start()
           return made
         },
         catch: (error) => new TcpFault({ code: "listen-failed", message: message(error) })
       })
-      const reach = async (to: string, onDialled: OnStream, signal: AbortSignal): Promise<void> => {
-        const address = parseMultiaddr(to)
-        if (address instanceof Libp2pFault) throw address
-        const connection = await host.dial(address, { signal })
-        open(await connection.newStream(init.protocol, { signal }), connection, world, onDialled)
-      }
       return {
         peerId: host.peerId.toString(),
         protocol: init.protocol,
@@ -222,7 +250,7 @@ export const streamsIn =
         metrics: () => host.getMetrics(),
         dial: (to, timeoutMs, onDialled) =>
           Effect.tryPromise({
-            try: (signal) => reach(to, onDialled, signal),
+            try: (signal) => reach(host.components, to, init.protocol, onDialled, signal),
             catch: (error) => dialFault(to, error)
           }).pipe(
             Effect.timeoutOrElse({
