@@ -109,8 +109,8 @@ export const cutPeer = (known: KnownPeer): KnownPeer => ({
 })
 
 /**
- * Bytes that a peer takes in memory, never far below the truth: an address as an object with its text is some 950 bytes, and 12 for
- * each byte that it has on the wire.
+ * Bytes that a peer takes in memory, as an estimate: an address as an object with its text is some 900 bytes, and 12 for each byte
+ * that it has on the wire. With what the heap leaves empty between them, a process may take twice as much.
  */
 export const peerBytes = ({ id, addresses, protocols, metadata, tags, envelope }: KnownPeer): number => {
   let bytes = 1_024 + 4 * (id.publicKey?.protobuf.length ?? 0) + (envelope?.length ?? 0)
