@@ -330,6 +330,8 @@ export interface PeerStoreInit {
   readonly maxPeerAge?: number | undefined
   /** Peers that are kept at most; the oldest goes. */
   readonly maxPeers?: number | undefined
+  /** Ours: bytes of memory that all peers may take: 128 MiB. Who is connected is cut first, then the oldest goes. */
+  readonly maxBytes?: number | undefined
   /** False: the address is not kept. */
   readonly addressFilter?: ((peer: PeerId, address: Multiaddr) => Verdict) | undefined
 }

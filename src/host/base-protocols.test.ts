@@ -6,6 +6,8 @@ import { join } from "node:path"
 import { MemoryNet } from "../../test/memory-world.ts"
 import type { Multiaddr } from "../libp2p/contract.ts"
 import { fromUtf8 } from "../codec/bytes.ts"
+import { frameOf } from "../libp2p/frame.ts"
+import { identifyMessageBytesMax, identifyProtocol } from "../libp2p/identify.ts"
 import { generateKeyPair, sqliteDatastore } from "../library.ts"
 import { createHost } from "./host.ts"
 import { identify, identifyPush } from "./identify-service.ts"
@@ -35,6 +37,35 @@ const two = async () => {
 }
 const bare = (addresses: ReadonlyArray<{ readonly multiaddr: Multiaddr }>) =>
   addresses.map(({ multiaddr }) => `${multiaddr}`)
+
+test("a whole host that is told too much of who is there says so, keeps nothing, and goes on with the connection", async () => {
+  const net = new MemoryNet()
+  const left = await start(net, "10.0.0.1")
+  const loud = createHost(
+    { addresses: { listen: ["/ip4/10.0.0.2/tcp/4001"] }, connectionEncrypters: [noise()], services: { ping: ping() } },
+    net.world("10.0.0.2")
+  )
+  await loud.handle(identifyProtocol, async (stream) => {
+    stream.send(frameOf(new Uint8Array(identifyMessageBytesMax + 1)))
+    await stream.close().catch(() => undefined)
+  })
+  await loud.start()
+  const told: Array<string> = []
+  left.addEventListener("peer:identify", () => told.push("identified"))
+  left.addEventListener("peer:identify:failure", ({ detail: { connection, error } }) =>
+    told.push(`${connection.remotePeer} ${error.kind} ${error.name}`)
+  )
+  const connection = await left.dial(loud.getMultiaddrs()[0]!)
+  await net.settle()
+  expect(told).toEqual([`${loud.peerId} decode InvalidMessageError`])
+  const kept = (await left.peerStore.has(loud.peerId)) ? await left.peerStore.get(loud.peerId) : undefined
+  expect([kept?.addresses ?? [], kept?.protocols ?? [], [...(kept?.metadata ?? [])], kept?.peerRecordEnvelope]).toEqual(
+    [[], [], [], undefined]
+  )
+  expect([connection.status, connection.streams.length]).toEqual(["open", 0])
+  expect(await left.services.ping.ping(loud.peerId)).toBeGreaterThanOrEqual(0)
+  for (const host of [left, loud]) await host.stop()
+})
 
 test("a host with a datastore knows its peers after a restart", async () => {
   const folder = mkdtempSync(join(tmpdir(), "cairn-peers-"))

@@ -3,7 +3,15 @@ import { describe, expect, test } from "bun:test"
 import { connect, settle, TestClock, TestNode, type TestNodeInit } from "../../test/host-net.ts"
 import { concatAll, utf8 } from "../codec/bytes.ts"
 import { Libp2pFault } from "../libp2p/fault.ts"
-import { encodeIdentify, type IdentifyMessage, identifyProtocol, identifyPushProtocol } from "../libp2p/identify.ts"
+import { frameOf } from "../libp2p/frame.ts"
+import {
+  encodeIdentify,
+  type IdentifyMessage,
+  identifyMessageBytesMax,
+  identifyMessagesMax,
+  identifyProtocol,
+  identifyPushProtocol
+} from "../libp2p/identify.ts"
 import { keyFromSeed } from "../libp2p/key.ts"
 import { multiaddr } from "../libp2p/multiaddr.ts"
 import { peerIdOfKey } from "../libp2p/peer-id.ts"
@@ -15,7 +23,9 @@ import {
   identify,
   identifyPush,
   identifyTimeoutMs,
-  pushDebounceMs
+  pushDebounceMs,
+  pushEveryMs,
+  pushesMax
 } from "./identify-service.ts"
 
 const first = "/ip4/198.18.0.2/tcp/4001"
@@ -29,6 +39,7 @@ const nothing: IdentifyMessage = {
   agentVersion: undefined,
   signedPeerRecord: undefined
 }
+const good = encodeIdentify({ ...nothing, protocols: ["/good/1"] })
 const keyOf = (seed: number) => {
   const privateKey = keyFromSeed(new Uint8Array(32).fill(seed))
   if (privateKey instanceof Libp2pFault) throw privateKey
@@ -139,6 +150,36 @@ describe("identify", () => {
     await settle()
     expect(a.told).toMatchObject([{ detail: { connection: ours, error: { kind } } }])
     expect(await a.peerStore.has(b.peerId)).toBe(false)
+  })
+
+  test.each([
+    ["whose message says that it is too long", frameOf(new Uint8Array(identifyMessageBytesMax + 1)), "decode"],
+    [
+      "that is good, and goes on with a message that is too long",
+      concatAll([good, frameOf(new Uint8Array(identifyMessageBytesMax + 1))]),
+      "decode"
+    ],
+    [
+      "of more messages than one may have",
+      concatAll(Array.from({ length: identifyMessagesMax + 1 }, () => good)),
+      "protocol"
+    ]
+  ] as const)("an answer %s is told of as a failure, and nothing of it is kept", async (_, bytes, kind) => {
+    const { a, b } = await pair()
+    for (const type of ["peer:identify:failure", "peer:identify", "peer:update"] as const) a.listen(type)
+    b.handlers.set(identifyProtocol, { handler: saying(bytes), options: {} })
+    const [ours, theirs] = connect(a, b)
+    await settle()
+    expect(a.told).toMatchObject([
+      { type: "peer:identify:failure", detail: { connection: ours, error: { kind, name: "InvalidMessageError" } } }
+    ])
+    expect(await a.peerStore.has(b.peerId)).toBe(false)
+    expect([ours.status, ours.streams.length, theirs.streams.length]).toEqual(["open", 0, 0])
+    // The same answer within its limits is kept: it was its length alone.
+    b.handlers.set(identifyProtocol, { handler: saying(good), options: {} })
+    a.events.safeDispatchEvent("connection:open", { detail: ours })
+    await settle()
+    expect((await a.peerStore.get(b.peerId)).protocols).toEqual(["/good/1"])
   })
 
   test.each([
@@ -281,6 +322,35 @@ describe("push", () => {
     await settle()
     expect(await kept(a, b)).toEqual([`${first} !`])
     expect(await a.peerStore.has(keyOf(7).peerId)).toBe(false)
+  })
+
+  test("is heard so often on one connection, and again with time; what is beyond is reset and not kept", async () => {
+    const { clock, a, b } = await pair()
+    const [, theirs] = connect(a, b)
+    const [, others] = connect(a, b)
+    await settle()
+    a.listen("peer:identify")
+    let pushed = 0
+    const push = async (connection = theirs): Promise<string> => {
+      const stream = await connection.newStream(identifyPushProtocol)
+      stream.send(encodeIdentify({ ...nothing, agentVersion: `agent ${++pushed}` }))
+      await stream.close().catch(() => undefined)
+      await settle()
+      expect(connection.streams).toEqual([])
+      return stream.status
+    }
+    const agent = async () => new TextDecoder().decode((await a.peerStore.get(b.peerId)).metadata.get("AgentVersion"))
+    for (let count = 1; count <= pushesMax; count++) expect(await push()).toBe("closed")
+    expect([a.told.length, await agent()]).toEqual([pushesMax, `agent ${pushesMax}`])
+    for (let count = 0; count < 3; count++) expect(await push()).toBe("reset")
+    expect([a.told.length, await agent()]).toEqual([pushesMax, `agent ${pushesMax}`])
+    // Another connection has its own; and one more is heard when its time has come, not two.
+    expect(await push(others)).toBe("closed")
+    await clock.advance(pushEveryMs)
+    expect([await push(), await push()]).toEqual(["closed", "reset"])
+    await clock.advance(pushEveryMs * pushesMax * 2)
+    for (let count = 0; count < pushesMax; count++) expect(await push()).toBe("closed")
+    expect(await push()).toBe("reset")
   })
 
   test("so many peers at once and no more; one that stalls holds up its own lane, for so long", async () => {

@@ -25,6 +25,9 @@ const messageBytesLimit = 65_536
 export const identifyStreams = 1
 /** Peers that are pushed to at once, as in go and js. */
 export const pushConcurrency = 32
+/** Pushes of one connection that are heard at once, and the milliseconds after which one more is. Beyond: the stream is reset. */
+export const pushesMax = 16
+export const pushEveryMs = 5_000
 /** Milliseconds in which several changes of us become one push, as in js. */
 export const pushDebounceMs = 1_000
 
@@ -69,6 +72,8 @@ export interface IdentifyPush extends Service {
 }
 
 const wrongPeer = (what: string): Libp2pFault => cheapFault("verify", "InvalidMessageError", `identify: ${what}`)
+
+const tooOften = cheapFault("resource", "ResourceLimitError", "identify: the peer pushes too often")
 
 /** The key that was told; undefined: none was. Throws if it is not the peer's. */
 const keyOf = ({ publicKey }: IdentifyMessage, peer: PeerId): PublicKey | undefined => {
@@ -326,6 +331,8 @@ class PushService implements IdentifyPush {
   private started = false
   private sending = false
   private again = false
+  /** By connection: when it has its whole allowance again, if it pushes no more. */
+  private readonly heard = new WeakMap<Connection, number>()
 
   constructor(components: Components, init: IdentifyPushInit) {
     this.components = components
@@ -335,6 +342,7 @@ class PushService implements IdentifyPush {
 
   async start(): Promise<void> {
     await this.speaker.handle(async (stream, connection) => {
+      if (!this.mayPush(connection)) throw tooOften
       await this.speaker.keep(connection, await this.speaker.read(stream))
       await stream.close()
     })
@@ -348,6 +356,15 @@ class PushService implements IdentifyPush {
     this.cancel = undefined
     this.components.events.removeEventListener("self:peer:update", this.updated)
     await this.components.registrar.unhandle(this.speaker.protocol)
+  }
+
+  /** A push costs a signature, an event and a row of the datastore: each connection has so many, and they come back with time. */
+  private mayPush(connection: Connection): boolean {
+    const now = this.components.world.now()
+    const whole = Math.max(now, this.heard.get(connection) ?? 0) + pushEveryMs
+    if (whole > now + pushesMax * pushEveryMs) return false
+    this.heard.set(connection, whole)
+    return true
   }
 
   async push(): Promise<void> {

@@ -6,9 +6,10 @@ import {
   changedFields,
   connectedPeerAddressesMax,
   cutAddresses,
+  cutPeer,
   type KnownPeer,
   type PeerField,
-  peerAddressesMax,
+  peerBytes,
   type Strategy,
   unknownPeer,
   withData
@@ -18,8 +19,10 @@ import {
 export const addressAgeMax = 3_600_000
 /** Milliseconds that a peer without news and without addresses is kept, as in js. */
 export const peerAgeMax = 21_600_000
-/** Peers that are kept: some 2 KB each, as a rule. */
+/** Peers that are kept. */
 export const peersMax = 10_000
+/** Bytes of all peers, as `peerBytes` counts them: room for each of them with ten addresses, and not for what anybody may say. */
+export const peersBytesMax = 128 * 1024 * 1024
 
 export interface PeerBookOptions {
   /** Ours never runs out, and nothing of it is cut. */
@@ -31,6 +34,7 @@ export interface PeerBookOptions {
   readonly maxAddressAge?: number | undefined
   readonly maxPeerAge?: number | undefined
   readonly maxPeers?: number | undefined
+  readonly maxBytes?: number | undefined
 }
 
 export interface BookUpdate {
@@ -54,6 +58,8 @@ export class PeerBook {
   private readonly maxAddressAge: number
   private readonly maxPeerAge: number
   private readonly maxPeers: number
+  private readonly maxBytes: number
+  private taken = 0
 
   constructor(options: PeerBookOptions) {
     this.self = options.self.toString()
@@ -62,10 +68,16 @@ export class PeerBook {
     this.maxAddressAge = options.maxAddressAge ?? addressAgeMax
     this.maxPeerAge = options.maxPeerAge ?? peerAgeMax
     this.maxPeers = options.maxPeers ?? peersMax
+    this.maxBytes = options.maxBytes ?? peersBytesMax
   }
 
   get size(): number {
     return this.peers.size
+  }
+
+  /** Bytes that all peers take, as `peerBytes` counts them. */
+  get bytes(): number {
+    return this.taken
   }
 
   /** What holds now; undefined: nothing is known. */
@@ -88,18 +100,17 @@ export class PeerBook {
   put(id: PeerId, data: PeerData, strategy: Strategy): BookUpdate {
     const now = this.now()
     const before = this.known(id)
-    const whole = withData(this.live(before ?? unknownPeer(id)), data, strategy, now)
-    const next = { ...whole, addresses: cutAddresses(whole.addresses, this.addressesMax(id.toString())) }
+    const next = this.fitting(withData(this.live(before ?? unknownPeer(id)), data, strategy, now))
     const previous = before === undefined ? undefined : this.shown(before)
     const changed = changedFields(before === undefined ? unknownPeer(id) : this.live(before), next)
-    this.makeRoom(id.toString())
+    this.makeRoom(id.toString(), next)
     this.set(id.toString(), next)
     return { peer: this.shown(next), previous, changed }
   }
 
   delete(id: PeerId): void {
     const text = id.toString()
-    if (this.peers.delete(text)) this.note(text, undefined)
+    if (this.drop(text)) this.note(text, undefined)
   }
 
   /** Its addresses hold while it stays. */
@@ -107,18 +118,16 @@ export class PeerBook {
     this.connected.add(id.toString())
   }
 
-  /** From now on its addresses run out, and fewer of them are kept. */
+  /** From now on its addresses run out, and fewer of them and of its protocols are kept. */
   peerDisconnected(id: PeerId): void {
     const text = id.toString()
     const known = this.peers.get(text)
     this.connected.delete(text)
     if (known === undefined) return
     const now = this.now()
-    const addresses = cutAddresses(known.addresses, this.addressesMax(text)).map((address) => ({
-      ...address,
-      observed: now
-    }))
-    this.set(text, { ...known, addresses, updated: now })
+    const cut = this.stays(text) ? known : cutPeer(known)
+    const addresses = cut.addresses.map((address) => ({ ...address, observed: now }))
+    this.set(text, { ...cut, addresses, updated: now })
   }
 
   /** Forgets what has run out; the number of peers that went. */
@@ -127,10 +136,11 @@ export class PeerBook {
     for (const [text, known] of this.peers) {
       const live = this.live(known)
       if (this.ranOut(known)) {
-        this.peers.delete(text)
+        this.drop(text)
         this.note(text, undefined)
         gone++
       } else if (live.addresses.length !== known.addresses.length || live.tags.size !== known.tags.size) {
+        this.taken += peerBytes(live) - peerBytes(known)
         this.peers.set(text, live)
         this.note(text, live)
       }
@@ -142,8 +152,8 @@ export class PeerBook {
   restore(known: KnownPeer): void {
     const text = known.id.toString()
     if (this.peers.has(text)) return
-    if (this.ranOut(known) || this.peers.size >= this.maxPeers) this.note(text, undefined)
-    else this.peers.set(text, known)
+    if (this.ranOut(known) || !this.hasRoom(text, peerBytes(known))) this.note(text, undefined)
+    else this.keep(text, known)
   }
 
   /** What was not handed out before: at most `max` peers. */
@@ -167,17 +177,39 @@ export class PeerBook {
   }
 
   private set(text: string, known: KnownPeer): void {
-    this.peers.delete(text)
-    this.peers.set(text, known)
+    this.drop(text)
+    this.keep(text, known)
     this.note(text, known)
+  }
+
+  private keep(text: string, known: KnownPeer): void {
+    this.taken += peerBytes(known)
+    this.peers.set(text, known)
+  }
+
+  private drop(text: string): boolean {
+    const known = this.peers.get(text)
+    if (known !== undefined) this.taken -= peerBytes(known)
+    return this.peers.delete(text)
   }
 
   private stays(text: string): boolean {
     return text === this.self || this.connected.has(text)
   }
 
-  private addressesMax(text: string): number {
-    return this.stays(text) ? connectedPeerAddressesMax : peerAddressesMax
+  /** Is there room for that peer at this size, beside all others? */
+  private hasRoom(text: string, bytes: number): boolean {
+    const before = this.peers.get(text)
+    if (before === undefined) return this.peers.size < this.maxPeers && this.taken + bytes <= this.maxBytes
+    return this.taken - peerBytes(before) + bytes <= this.maxBytes
+  }
+
+  /** As much of a peer as is kept of it: of one that is connected more, but nobody has to go for that. */
+  private fitting(known: KnownPeer): KnownPeer {
+    const text = known.id.toString()
+    const whole = { ...known, addresses: cutAddresses(known.addresses, connectedPeerAddressesMax) }
+    const all = text === this.self || (this.connected.has(text) && this.hasRoom(text, peerBytes(whole)))
+    return all ? whole : cutPeer(known)
   }
 
   /** The peer without what has run out. */
@@ -210,18 +242,16 @@ export class PeerBook {
   }
 
   /** Of those that nobody holds on to, the one that was not heard of for longest goes. */
-  private makeRoom(text: string): void {
-    if (this.peers.has(text) || this.peers.size < this.maxPeers) return
+  private makeRoom(text: string, next: KnownPeer): void {
+    const bytes = peerBytes(next)
     for (const [other, known] of this.peers) {
-      if (this.stays(other) || this.live(known).tags.size > 0) continue
-      this.peers.delete(other)
+      if (this.hasRoom(text, bytes)) return
+      if (other === text || this.stays(other) || this.live(known).tags.size > 0) continue
+      this.drop(other)
       this.note(other, undefined)
-      return
     }
-    throw new Libp2pFault(
-      "capacity",
-      "ResourceLimitError",
-      `the peer store holds ${this.maxPeers} peers, and all are in use`
-    )
+    if (text === this.self || this.hasRoom(text, bytes)) return
+    const held = `${this.peers.size} peers of ${this.taken} bytes`
+    throw new Libp2pFault("capacity", "ResourceLimitError", `the peer store holds ${held}, and all are in use`)
   }
 }

@@ -12,6 +12,8 @@ export const connectedPeerAddressesMax = 500
 export const peerAddressesMax = 20
 /** Protocols that are kept of a peer, the first that were told; go keeps 128. */
 export const peerProtocolsMax = 256
+/** UTF-16 units of all protocols of a peer that is not connected: names of 30 are usual, and who says more is cut. */
+export const peerProtocolsLengthMax = 4_096
 /** Entries of a peer's metadata, and tags of a peer. More: refused. */
 export const peerEntriesMax = 64
 /** Characters of the name of a tag or of an entry. */
@@ -92,6 +94,32 @@ export const cutAddresses = (addresses: ReadonlyArray<KnownAddress>, max: number
         .toSorted((a, b) => Number(b.isCertified) - Number(a.isCertified) || b.observed - a.observed)
         .slice(0, max)
   ).sort((a, b) => byText(a.multiaddr.toString(), b.multiaddr.toString()))
+
+const cutProtocols = (protocols: ReadonlyArray<string>): ReadonlyArray<string> => {
+  let left = peerProtocolsLengthMax
+  const end = protocols.findIndex(({ length }) => (left -= length) < 0)
+  return end === -1 ? protocols : protocols.slice(0, end)
+}
+
+/** What is kept of a peer that is not connected, or when room is short: strangers leave little behind. */
+export const cutPeer = (known: KnownPeer): KnownPeer => ({
+  ...known,
+  addresses: cutAddresses(known.addresses, peerAddressesMax),
+  protocols: cutProtocols(known.protocols)
+})
+
+/**
+ * Bytes that a peer takes in memory, as an estimate: an address as an object with its text is some 900 bytes, and 12 for each byte
+ * that it has on the wire. With what the heap leaves empty between them, a process may take twice as much.
+ */
+export const peerBytes = ({ id, addresses, protocols, metadata, tags, envelope }: KnownPeer): number => {
+  let bytes = 1_024 + 4 * (id.publicKey?.protobuf.length ?? 0) + (envelope?.length ?? 0)
+  for (const { multiaddr } of addresses) bytes += 900 + 12 * multiaddr.bytes.length
+  for (const protocol of protocols) bytes += 32 + 2 * protocol.length
+  for (const [name, value] of metadata) bytes += 256 + 2 * name.length + value.length
+  for (const [name] of tags) bytes += 128 + 2 * name.length
+  return bytes
+}
 
 const addressesOf = (
   before: KnownPeer,

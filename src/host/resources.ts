@@ -3,6 +3,7 @@
  * by protocol of a peer. Who takes a scope gives it back with `done`.
  */
 import { cheapFault, type Libp2pFault } from "../libp2p/fault.ts"
+import { acceptedLinksMax, acceptedPerIpMax } from "../limits.ts"
 import type { Direction } from "./api.ts"
 import {
   type Counts,
@@ -29,6 +30,15 @@ export interface ResourceLimits {
   }
   /** Left out: as in `limits.ts`. */
   readonly memory?: MemoryLimits | undefined
+  /** Left out: 1,024 and 8. */
+  readonly links?: LinkLimits | undefined
+}
+
+/** Links that have come and are not over, whatever became of them. Beyond, they are cut off as they come. */
+export interface LinkLimits {
+  readonly system: number
+  /** Of one IP address, loopback excepted. */
+  readonly address: number
 }
 
 export const defaultResourceLimits: ResourceLimits = {
@@ -40,7 +50,8 @@ export const defaultResourceLimits: ResourceLimits = {
     protocol: protocolStreams,
     protocolPeer: protocolPeerStreams
   },
-  memory: defaultMemoryLimits
+  memory: defaultMemoryLimits,
+  links: { system: acceptedLinksMax, address: acceptedPerIpMax }
 }
 
 export interface ConnectionScope {
@@ -132,6 +143,7 @@ const memoryNames: Readonly<Record<MemoryPlace, string>> = {
 
 export class Resources {
   readonly memory: Memory
+  readonly links: LinkLimits
   private readonly refusals = new Map<string, number>()
   private refused = 0
   private readonly onRefused: (scope: string, direction: Direction) => void
@@ -150,6 +162,7 @@ export class Resources {
   ) {
     this.onRefused = onRefused
     this.memory = new Memory(limits.memory)
+    this.links = limits.links ?? defaultResourceLimits.links!
     const { connections, streams } = limits
     this.connections = {
       system: new Scope(connections.system),
@@ -163,6 +176,11 @@ export class Resources {
       protocols: new Scopes(streams.protocol),
       protocolPeers: new Scopes(streams.protocolPeer)
     }
+  }
+
+  /** A link that the world cut off as it came is counted as what the host itself refuses. */
+  linkRefused(busy: "everywhere" | "address"): Libp2pFault {
+    return this.refuse(busy === "everywhere" ? "links" : "links of one address", "inbound")
   }
 
   private refuse(scope: string, direction: Direction): Libp2pFault {

@@ -9,7 +9,7 @@ import type { Connections } from "./connections.ts"
 import type { HostLogger } from "./log.ts"
 import type { Resources } from "./resources.ts"
 import { type Upgrader, type Upgrading, upgrade } from "./upgrade.ts"
-import type { Link, LinkHandlers, World } from "./world.ts"
+import type { Link, LinkDoor, LinkHandlers, World } from "./world.ts"
 
 export interface TransportsPorts {
   readonly world: World
@@ -54,9 +54,8 @@ export class Transports implements TransportManager {
   private async listenOn(address: Multiaddr): Promise<void> {
     const endpoint = toTcpEndpoint(address)
     if (endpoint instanceof Libp2pFault) throw endpoint
-    const listening = await this.ports.world.listen({ host: endpoint.host, port: endpoint.port }, (link) =>
-      this.accept(link)
-    )
+    const { host, port } = endpoint
+    const listening = await this.ports.world.listen({ host, port }, (link) => this.accept(link), this.door())
     const at = fromTcpEndpoint(listening.at.host, listening.at.port)
     if (at instanceof Libp2pFault) {
       listening.close()
@@ -75,6 +74,15 @@ export class Transports implements TransportManager {
     this.listeners = [...this.listeners, listener]
     this.ports.log.info("listening on %a", at)
     this.ports.events.safeDispatchEvent<Listener>("transport:listening", { detail: listener })
+  }
+
+  private door(): LinkDoor {
+    const { resources } = this.ports
+    return {
+      linksMax: resources.links.system,
+      addressLinksMax: resources.links.address,
+      refused: ({ host, port }, busy) => this.failed(fromTcpEndpoint(host, port), resources.linkRefused(busy))
+    }
   }
 
   /** A link of a stranger: cheap refusals first, then its handshake. */

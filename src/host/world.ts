@@ -55,6 +55,16 @@ export interface LinkHandlers {
 
 export type OnLink = (link: Link) => LinkHandlers
 
+/** How many links come through a listener, and who hears of the others. */
+export interface LinkDoor {
+  /** Links that have come and are not over, through all listeners of the world. */
+  readonly linksMax: number
+  /** Those of one IP address, loopback excepted. */
+  readonly addressLinksMax: number
+  /** A link was cut off as it came: no OnLink hears of it. `busy`: there are too many from everywhere, or from its address. */
+  readonly refused: (remote: LinkEnd, busy: "everywhere" | "address") => void
+}
+
 export interface Listening {
   readonly at: LinkEnd
   readonly close: () => void
@@ -75,8 +85,11 @@ export interface World {
     to: LinkEnd & { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
     onLink: OnLink
   ) => Promise<void>
-  /** `host`: an IP address. "::" takes IPv6 only, so that 0.0.0.0 and :: may share a port. */
-  readonly listen: (at: LinkEnd, onLink: OnLink) => Promise<Listening>
+  /**
+   * `host`: an IP address. "::" takes IPv6 only, so that 0.0.0.0 and :: may share a port. Without a `door` the world has limits of
+   * its own; a simulated one has none.
+   */
+  readonly listen: (at: LinkEnd, onLink: OnLink, door?: LinkDoor) => Promise<Listening>
   /** Addresses or TXT texts of a name; empty: there are none. Rejects with kind io or timeout. */
   readonly resolve: (name: string, record: "A" | "AAAA" | "TXT", signal?: AbortSignal) => Promise<ReadonlyArray<string>>
   /** The machine's own addresses, for a listener on all of them. */

@@ -14,12 +14,17 @@ export class Accepted {
     this.max = max
   }
 
+  /** There are too many already, wherever one more comes from. */
+  full(max = this.max): boolean {
+    return this.total >= max
+  }
+
   /** False if there are too many already; else the socket is counted until it is released. Loopback is not limited by address. */
-  admit(host: string): boolean {
+  admit(host: string, max = this.max, perIpMax = acceptedPerIpMax): boolean {
     const client = clientOf(host)
     const count = this.counts.get(client) ?? 0
     const loopback = host === "::1" || host.startsWith("127.")
-    if (this.total >= this.max || (!loopback && count >= acceptedPerIpMax)) return false
+    if (this.full(max) || (!loopback && count >= perIpMax)) return false
     this.total++
     this.counts.set(client, count + 1)
     return true

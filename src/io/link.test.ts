@@ -3,6 +3,7 @@ import { afterAll, describe, expect, jest, test } from "bun:test"
 import { closeAll, Ear, faultOf, listen, pair, world } from "../../test/link-ear.ts"
 import { concatAll, utf8 } from "../codec/bytes.ts"
 import { lingerMsMax, outboundBytesMax } from "../limits.ts"
+import { makeBunWorld } from "./link.ts"
 
 afterAll(closeAll)
 
@@ -124,6 +125,66 @@ describe("a dial", () => {
     expect([fault.kind, fault.name]).toEqual(["timeout", "TimeoutError"])
     await b.until(() => b.reasons.length === 1)
     expect(a.link).toBeUndefined()
+  })
+})
+
+/** An address of this machine that is not loopback. */
+const outward = world.interfaces().find((host) => host !== "127.0.0.1" && host !== "::1")
+
+describe("a door", () => {
+  /** Dials until the door has turned two away; how many came through, and what was told of the others. */
+  const crowd = async (host: string, linksMax: number, addressLinksMax: number) => {
+    const came: Array<Ear> = []
+    const told: Array<string> = []
+    const twice = Promise.withResolvers<void>()
+    const own = makeBunWorld()
+    const { at, close } = await own.listen(
+      { host, port: 0 },
+      (link) => {
+        const ear = new Ear()
+        came.push(ear)
+        return ear.take(link)
+      },
+      {
+        linksMax,
+        addressLinksMax,
+        refused: (remote, busy) => {
+          told.push(`${remote.host} ${remote.port > 0} ${busy}`)
+          if (told.length === 2) twice.resolve()
+        }
+      }
+    )
+    const diallers: Array<Ear> = []
+    const dial = async (): Promise<Ear> => {
+      const ear = new Ear()
+      diallers.push(ear)
+      await own.dial({ ...at, timeoutMs: 5_000 }, (link) => ear.take(link))
+      return ear
+    }
+    await dial()
+    await dial()
+    // Who is cut off so soon may not even have its link.
+    for (let count = 0; count < 2; count++) await dial().catch(() => undefined)
+    await twice.promise
+    expect(came).toHaveLength(2)
+    // A place that is left is free again.
+    diallers[0]!.link.terminate()
+    await came[0]!.until(() => came[0]!.reasons.length === 1)
+    const late = await dial()
+    late.link.write(utf8("here"))
+    while (came.length < 3) await new Promise((resolve) => setImmediate(resolve))
+    await came[2]!.until(() => came[2]!.text === "here")
+    for (const { link } of diallers as ReadonlyArray<Partial<Ear>>) link?.terminate()
+    close()
+    return told
+  }
+
+  test("turns away what is too much from everywhere, and says so", async () => {
+    expect(await crowd("127.0.0.1", 2, 1)).toEqual(Array(2).fill("127.0.0.1 true everywhere"))
+  })
+
+  test.skipIf(outward === undefined)("turns away what is too much from one address, and says so", async () => {
+    expect(await crowd(outward!, 10, 2)).toEqual(Array(2).fill(`${outward} true address`))
   })
 })
 

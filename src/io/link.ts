@@ -5,7 +5,7 @@
  * is ended as it comes, and only so many are under way; after an upgrade the old handlers go on hearing the ciphertext; a half-close
  * of the peer ends the link, after what is queued.
  */
-import type { Link, LinkEnd, LinkHandlers, Listening, OnLink, World } from "../host/world.ts"
+import type { Link, LinkDoor, LinkEnd, LinkHandlers, Listening, OnLink, World } from "../host/world.ts"
 import { type FaultContext, type FaultKind, Libp2pFault } from "../libp2p/fault.ts"
 import { acceptedLinksMax, lateDialsMax, lingerMsMax, outboundBytesMax } from "../limits.ts"
 import { Accepted, plainAddress } from "./accepted.ts"
@@ -147,12 +147,20 @@ const linkOf = (socket: PlainSocket, onLink: OnLink, released: () => void): void
 
 const noDescriptor = "no file descriptor is left"
 
-const listen = async (at: LinkEnd, onLink: OnLink, accepted: Accepted): Promise<Listening> => {
+const listen = async (
+  at: LinkEnd,
+  onLink: OnLink,
+  accepted: Accepted,
+  door: LinkDoor | undefined
+): Promise<Listening> => {
   const open = (socket: PlainSocket): void => {
-    const host = plainAddress(socket.remoteAddress)
-    if (host !== "" && accepted.admit(host)) return linkOf(socket, onLink, () => accepted.release(host))
+    const remote = { host: plainAddress(socket.remoteAddress), port: socket.remotePort }
+    const { host } = remote
+    if (host !== "" && accepted.admit(host, door?.linksMax, door?.addressLinksMax))
+      return linkOf(socket, onLink, () => accepted.release(host))
     socket.data = { user: undefined }
     socket.terminate()
+    if (host !== "") door?.refused(remote, accepted.full(door.linksMax) ? "everywhere" : "address")
   }
   try {
     if (net().isIP(at.host) === 0) throw new Error("it is no IP address")
@@ -238,7 +246,7 @@ export const makeBunWorld = (names: NamesOptions = {}): World => {
     },
     soon: (run) => queueMicrotask(run),
     dial: (to, onLink) => dials.dial(to, onLink),
-    listen: (at, onLink) => listen(at, onLink, accepted),
+    listen: (at, onLink, door) => listen(at, onLink, accepted, door),
     resolve: (name, record, signal) => resolveName(names, name, record, signal),
     interfaces: localAddresses
   }

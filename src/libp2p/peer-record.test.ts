@@ -6,6 +6,7 @@ import { PeerRecord as JsPeerRecord, RecordEnvelope } from "@libp2p/peer-record"
 import { multiaddr as jsMultiaddr } from "@multiformats/multiaddr"
 import { concatAll, utf8 } from "../codec/bytes.ts"
 import { peerRecordAddressesMax } from "../limits.ts"
+import { makeDice } from "../sim/dice.ts"
 import type { Identity, KeyType, PrivateKey } from "./contract.ts"
 import { openEnvelope, sealEnvelope } from "./envelope.ts"
 import { Libp2pFault } from "./fault.ts"
@@ -126,6 +127,41 @@ describe("a peer record", () => {
     expect(opened(sealPeerRecord(mine, 1n, Array(300).fill(addresses[0]!))).addresses).toHaveLength(
       peerRecordAddressesMax
     )
+  })
+
+  test("that is cut or bent anywhere, and signed as such, is a fault or a record of who signed it", () => {
+    const kinds = new Set<string>()
+    const sound = message(
+      bytesField(1, mine.peerId.bytes),
+      varintField(2, 300),
+      ...addresses.map(({ bytes }) => bytesField(3, bytesField(1, bytes)))
+    )
+    const judge = (bytes: Uint8Array): PeerRecord | Libp2pFault => {
+      const record = openPeerRecord(sealEnvelope(mine.privateKey, peerRecordKind, bytes))
+      if (record instanceof Libp2pFault) {
+        kinds.add(record.kind)
+        expect(record.name).toBe("InvalidMessageError")
+        return record
+      }
+      kinds.add("record")
+      expect([record.peerId.equals(mine.peerId), record.seq >= 0n]).toEqual([true, true])
+      expect(record.addresses.length + record.unread).toBeLessThanOrEqual(peerRecordAddressesMax)
+      // What was read is an address in whole: its text says the same bytes again.
+      for (const one of record.addresses) expect(multiaddr(one.toString()).bytes).toEqual(one.bytes)
+      return record
+    }
+    expect(judge(sound)).toMatchObject({ seq: 300n, unread: 0 })
+    for (let at = 0; at < sound.length; at++) {
+      judge(sound.subarray(0, at))
+      for (let bit = 0; bit < 8; bit++) {
+        const changed = sound.slice()
+        changed[at]! ^= 1 << bit
+        judge(changed)
+      }
+    }
+    const dice = makeDice(12)
+    for (let round = 0; round < 2_000; round++) judge(dice.mutate(sound))
+    expect([...kinds].sort()).toEqual(["decode", "record", "verify"])
   })
 
   test("takes the place of one with a lower number only", () => {
