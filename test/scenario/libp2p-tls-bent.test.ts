@@ -107,7 +107,9 @@ const recordHeads = (bytes: Uint8Array): ReadonlyArray<number> => {
 
 /** Where a share of X25519MLKEM768 lies: a thousand bytes that are all alike. Its group and its length come before it. */
 const keyShare = (bytes: Uint8Array): readonly [number, number] => {
-  const at = [0x04c0, 0x0460].map((length) => Buffer.from(bytes).indexOf(Buffer.from([0x11, 0xec, length >> 8, length & 0xff])))
+  const at = [0x04c0, 0x0460].map((length) =>
+    Buffer.from(bytes).indexOf(Buffer.from([0x11, 0xec, length >> 8, length & 0xff]))
+  )
   const from = Math.max(...at)
   return from < 0 ? [0, 0] : [from + 8, from + 1_000]
 }
@@ -132,7 +134,9 @@ const wrong = ({ from, place, how }: Bend, { dialer: mine, listener: theirs }: M
   const typed = [mine, theirs].every((outcome) => isOpen(outcome) || outcome instanceof Libp2pFault)
   // The dialer is done first: it never is what the listener has alone.
   const alone = !isOpen(mine) && isOpen(theirs)
-  return both === harmless && typed && !alone ? undefined : `${how} at ${place} of the ${from}: ${told(mine)}, ${told(theirs)}`
+  return both === harmless && typed && !alone
+    ? undefined
+    : `${how} at ${place} of the ${from}: ${told(mine)}, ${told(theirs)}`
 }
 
 /** Tries all, as many at once as there are proxies. */
@@ -163,18 +167,14 @@ describe("a handshake of TLS between two hosts", () => {
     ["broken off at its bytes", "cut"],
     ["bent at its bytes", "flip"]
   ] as const)
-    test(
-      `${what} ends at both sides, typed, and leaves nothing`,
-      async () => {
-        const { said } = await meet(proxies[0]!)
-        // A hello, a change of cipher that means nothing, and all that is sealed.
-        expect([recordHeads(said.dialer).length, recordHeads(said.listener).length]).toEqual([3, 3])
-        const bends = [...bendsOf(how, "dialer", said.dialer), ...bendsOf(how, "listener", said.listener)]
-        expect(await sweep(bends)).toEqual([])
-        for (const host of [dialer, listener]) expect(host.getMetrics()).toMatchObject(idle)
-        expect(inbound.size).toBe(0)
-        expect((await meet(proxies[0]!)).dialer).not.toBeInstanceOf(Error)
-      },
-      30_000
-    )
+    test(`${what} ends at both sides, typed, and leaves nothing`, async () => {
+      const { said } = await meet(proxies[0]!)
+      // A hello, a change of cipher that means nothing, and all that is sealed.
+      expect([recordHeads(said.dialer).length, recordHeads(said.listener).length]).toEqual([3, 3])
+      const bends = [...bendsOf(how, "dialer", said.dialer), ...bendsOf(how, "listener", said.listener)]
+      expect(await sweep(bends)).toEqual([])
+      for (const host of [dialer, listener]) expect(host.getMetrics()).toMatchObject(idle)
+      expect(inbound.size).toBe(0)
+      expect((await meet(proxies[0]!)).dialer).not.toBeInstanceOf(Error)
+    }, 30_000)
 })
