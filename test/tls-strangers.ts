@@ -122,10 +122,36 @@ export const dialAsStranger = async (
   return { socket, end }
 }
 
-/** A stranger that a host may dial: the port, and its end. */
+/** A session with a ticket that a server of Node's gave, and took again. */
+export const sessionWithTicket = async (shown: Shown): Promise<Buffer> => {
+  const ALPNProtocols = ["/yamux/1.0.0"]
+  const server = createTlsServer({ ...shown, ALPNProtocols }, (socket) => {
+    socket.on("error", () => {})
+    // Tickets are seen by who reads.
+    socket.write("?")
+  })
+  const port = await listening(server)
+  const meet = async (session?: Buffer): Promise<TLSSocket> => {
+    const offered = session === undefined ? {} : { session }
+    const socket = tlsConnect({ host: "127.0.0.1", port, rejectUnauthorized: false, ALPNProtocols, ...offered })
+    await new Promise((resolve) => socket.once("data", resolve))
+    return socket
+  }
+  const first = await meet()
+  const session = first.getSession()!
+  const second = await meet(session)
+  const taken = second.isSessionReused()
+  for (const end of [first, second]) end.destroy()
+  server.close()
+  if (!taken) throw new Error("Node does not resume its own session")
+  return session
+}
+
+/** A stranger that a host may dial: the port, and its end. `met`: is told each session. */
 export const listenAsStranger = async (
   shown: Shown,
-  options: TlsOptions = {}
+  options: TlsOptions = {},
+  met: (socket: TLSSocket) => void = () => {}
 ): Promise<{ readonly port: number; readonly end: () => void }> => {
   const inner = createTlsServer({
     ...shown,
@@ -135,7 +161,10 @@ export const listenAsStranger = async (
     ...options
   })
   inner.on("tlsClientError", () => {})
-  inner.on("secureConnection", (socket) => void socket.on("error", () => {}))
+  inner.on("secureConnection", (socket) => {
+    socket.on("error", () => {})
+    met(socket)
+  })
   const behind = await listening(inner)
   const server = createNetServer((toHost) => {
     const toStranger = connect({ host: "127.0.0.1", port: behind })

@@ -26,7 +26,7 @@ export type FaultKind =
   | "resource"
   /** The caller's AbortSignal, or stop(). */
   | "cancelled"
-  /** An address that a filter leaves out. */
+  /** An address that a filter leaves out. Kept: nothing gives it yet. */
   | "filtered"
   /** A gater or a rule forbids it. */
   | "permission"
@@ -37,7 +37,7 @@ export type FaultKind =
   | "dependency"
   /** A queue or table is full. */
   | "capacity"
-  /** It is being done already. */
+  /** It is being done already. Kept: nothing gives it yet. */
   | "busy"
 
 /** The error names of js-libp2p that we use, so that `err.name === "TimeoutError"` holds in both. */

@@ -1,6 +1,7 @@
 /**
- * Bad input between whole hosts, over simulated links: every handshake broken off at every byte and bent at every byte. Whatever
- * comes, a side has a typed fault in bounded time, and all counts are back at nothing.
+ * Bad input between whole hosts, over simulated links: Noise and plaintext broken off and bent at every byte, and at some a stand-in
+ * for TLS (the real one is bent in libp2p-tls-bent.test.ts). Whatever comes, a side has a typed fault in bounded time, and all counts
+ * are back at nothing.
  */
 import { describe, expect, test } from "bun:test"
 import { concatAll, utf8 } from "../../src/codec/bytes.ts"

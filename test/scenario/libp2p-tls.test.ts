@@ -10,6 +10,7 @@ import {
   broken,
   dialAsStranger,
   listenAsStranger,
+  sessionWithTicket,
   type Shown,
   shownBy,
   type Stranger,
@@ -189,6 +190,31 @@ describe("a real TLS peer", () => {
     first.end()
     second.end()
     await host.hangUp(peerIdFromPrivateKey(keys.Ed25519))
+  })
+})
+
+describe("TLS without resumption", () => {
+  test("a listener shakes hands anew with who offers a ticket", async () => {
+    const shown = shownBy({ host: keys.Ed25519 })
+    const session = await sessionWithTicket(shown)
+    const outcome = nextInbound(host)
+    const { socket, end } = await dialAsStranger(portOf(host), shown, { session })
+    expect(await outcome).toBe(String(peerIdFromPrivateKey(keys.Ed25519)))
+    expect(socket.isSessionReused()).toBe(false)
+    end()
+  })
+
+  test("a dialer that was given tickets does not offer them", async () => {
+    const shown = shownBy({ host: keys.Ed25519 })
+    let met = Promise.withResolvers<boolean>()
+    const { port, end } = await listenAsStranger(shown, {}, (socket) => met.resolve(socket.isSessionReused()))
+    for (let times = 0; times < 3; times++) {
+      met = Promise.withResolvers<boolean>()
+      const connection = await host.dial(multiaddr(`/ip4/127.0.0.1/tcp/${port}`))
+      expect(await met.promise).toBe(false)
+      await connection.close()
+    }
+    end()
   })
 })
 
