@@ -67,8 +67,8 @@ describe("who comes and goes", () => {
     }
     const before = await round(60)
     const after = await round(120)
-    // A connection with its streams, sessions and keys is hundreds of objects.
-    expect((after - before) / 120).toBeLessThan(10)
+    // A connection with its streams, sessions and keys is nearly four hundred objects; other tests of this process come and go, too.
+    expect((after - before) / 120).toBeLessThan(100)
     for (const host of [left, right])
       expect(host.resources()).toMatchObject({ connections: { total: 0 }, streams: { total: 0 }, refused: 0 })
   })
