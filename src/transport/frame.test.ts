@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import { keptBy, pieceOfMany } from "../../test/buffers.ts"
 import { encodeFrame, FrameReader } from "./frame.ts"
 
-const frame = encodeFrame("ABC", new Uint8Array(20))
+const frame = encodeFrame({ tag: "ABC", body: new Uint8Array(20) })
 
 test("an idle reader keeps nothing of what it has read, nor of what came with the beginning of a frame", async () => {
   for (const length of [frame.length, frame.length - 5, 2]) {
