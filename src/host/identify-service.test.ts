@@ -225,6 +225,19 @@ describe("identify", () => {
     expect([theirs.streams.length, (await refused).kind]).toEqual([0, "closed"])
   })
 
+  test("what a peer says to who only answers is thrown away, and its credit goes back", async () => {
+    const { clock, a, b } = await pair({ init: { runOnConnectionOpen: false } })
+    const [ours, theirs] = connect(a, b)
+    const stream = await ours.newStream(identifyProtocol)
+    const answer: Array<Uint8Array> = []
+    for await (const bytes of stream) answer.push(bytes)
+    expect(concatAll(answer).length).toBeGreaterThan(0)
+    const [their] = theirs.streams
+    stream.send(new Uint8Array(1_000))
+    await clock.advance(0)
+    expect([their?.readStatus, their?.readBufferLength]).toEqual(["closed", 0])
+  })
+
   test("an older record changes no address, the same one keeps them alive, unsigned ones stand beside the signed", async () => {
     const { clock, a, b, asking } = await pair({ init: { runOnConnectionOpen: false } })
     const [ours] = connect(a, b)

@@ -316,6 +316,8 @@ class IdentifyService implements Identify {
   }
 
   private async answer(stream: Stream, connection: Connection): Promise<void> {
+    // Who asks has nothing to say.
+    await stream.closeRead()
     stream.send(this.speaker.told(connection))
     await stream.close()
     this.components.events.safeDispatchEvent("identify:response", { detail: connection.remotePeer })

@@ -1,5 +1,6 @@
 /** Bytes that connections hold: against a plain count, under chance; and between hosts, where each limit is met. */
 import { expect, test } from "bun:test"
+import { bufferBytes } from "../../test/buffers.ts"
 import { MemoryNet } from "../../test/memory-world.ts"
 import type { MuxedStream } from "../libp2p/contract.ts"
 import { Libp2pFault } from "../libp2p/fault.ts"
@@ -133,6 +134,58 @@ test("what a peer does not take is bounded too, and what has gone out makes room
   for (const fault of faults) expect(fault).toMatchObject({ kind: "resource", name: "ResourceLimitError" })
   expect(left.resources().refusals).toEqual({ "outbound bytes of one connection": faults.length })
   expect(left.resources().memory.bytes).toBeLessThanOrEqual(16 * piece)
+  connection.abort(new Error("enough"))
+  await resting([left, right])
+})
+
+test("what nobody reads costs the memory that is told, whatever came with it", async () => {
+  for (const reads of [false, true]) {
+    const net = new MemoryNet()
+    const [left, right] = [await start(net), await start(net)]
+    await right.handle("/sink/1", async (stream) => {
+      for await (const bytes of stream) void bytes
+    })
+    // One does not read, the other began to and stands still.
+    await right.handle("/idle/1", async (stream) => {
+      if (reads) for await (const bytes of stream) await new Promise(() => void bytes)
+    })
+    const connection = await left.dial(right.getMultiaddrs()[0]!)
+    const sink = await connection.newStream("/sink/1")
+    const idle = await connection.newStream("/idle/1", { negotiateFully: true })
+    const before = await bufferBytes()
+    const big = new Uint8Array(60_000)
+    // Each byte is a view of all that came with it: 60 MB.
+    for (let i = 0; i < 1_000; i++) {
+      idle.send(new Uint8Array(1))
+      if (!sink.send(big)) await sink.onDrain()
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
+    const kept = (await bufferBytes()) - before
+    const told = right.resources().memory.bytes
+    expect(told).toBeGreaterThan(900)
+    expect(told).toBeLessThan(256 * 1024)
+    // A few rooms in which the links have sealed, and what came last.
+    expect(kept).toBeLessThan(told + 4 * 1024 * 1024)
+    connection.abort(new Error("enough"))
+    await resting([left, right])
+  }
+})
+
+test("bytes that come one by one to a stream that nobody reads cost little more than they are", async () => {
+  const net = new MemoryNet()
+  const [left, right] = [await start(net), await start(net)]
+  await right.handle("/deaf/1", () => {})
+  const connection = await left.dial(right.getMultiaddrs()[0]!)
+  const stream = await connection.newStream("/deaf/1", { negotiateFully: true })
+  const before = await bufferBytes()
+  for (let i = 0; i < 100_000; i++) {
+    stream.send(new Uint8Array(1))
+    if (i % 1_000 === 999) await new Promise<void>((resolve) => setImmediate(resolve))
+  }
+  const told = right.resources().memory.bytes
+  expect(told).toBeGreaterThanOrEqual(100_000)
+  expect(told).toBeLessThan(200_000)
+  expect((await bufferBytes()) - before).toBeLessThan(2 * 1024 * 1024)
   connection.abort(new Error("enough"))
   await resting([left, right])
 })

@@ -6,6 +6,7 @@ import { cheapFault, Libp2pFault } from "../libp2p/fault.ts"
 import { dialSelect, multistreamProtocol, selectLine } from "../libp2p/multistream.ts"
 import { componentLogger } from "./log.ts"
 import { HostStream } from "./stream.ts"
+import { chunkBytes } from "./unread.ts"
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
@@ -104,19 +105,21 @@ describe("reading", () => {
     give("two")
     expect([seen.credit, stream.readBufferLength]).toEqual([agreed.length, 6])
     const iterator = stream[Symbol.asyncIterator]()
-    expect(text((await iterator.next()).value as Uint8Array)).toBe("one")
-    expect([seen.credit, stream.readBufferLength]).toEqual([agreed.length + 3, 3])
+    // What nobody was there to read is put together.
+    expect(text((await iterator.next()).value as Uint8Array)).toBe("onetwo")
+    expect([seen.credit, stream.readBufferLength]).toEqual([agreed.length + 6, 0])
     stream.unshift(utf8("zero"))
     expect(text((await iterator.next()).value as Uint8Array)).toBe("zero")
-    expect(seen.credit).toBe(agreed.length + 3)
+    expect(seen.credit).toBe(agreed.length + 6)
     await iterator.return?.()
     const got: Array<string> = []
     stream.pause()
+    give("three")
     stream.addEventListener("message", ({ data }) => got.push(text(data)))
     runSoon()
-    expect([stream.readStatus, got]).toEqual(["paused", []])
+    expect([stream.readStatus, got, seen.credit]).toEqual(["paused", [], agreed.length + 6])
     stream.resume()
-    expect([stream.readStatus, got, seen.credit]).toEqual(["readable", ["two"], agreed.length + 6])
+    expect([stream.readStatus, got, seen.credit]).toEqual(["readable", ["three"], agreed.length + 11])
   })
 
   test("a listener that pauses gets no more until it resumes, in order", () => {
@@ -132,9 +135,11 @@ describe("reading", () => {
     give("3")
     expect(got).toEqual(["1"])
     stream.resume()
-    expect(got).toEqual(["1", "2"])
+    expect(got).toEqual(["1", "23"])
+    give("4")
+    expect(got).toEqual(["1", "23"])
     stream.resume()
-    expect(got).toEqual(["1", "2", "3"])
+    expect(got).toEqual(["1", "23", "4"])
   })
 
   test("ends when the other side has closed and all is read, not before", async () => {
@@ -228,13 +233,15 @@ describe("writing", () => {
     stream.send(utf8("1".repeat(20)))
     // What the stream said of its protocol took the ten that went out at once, and waits in part.
     const waiting = stream.writeBufferLength
-    expect(seen.held).toBe(5 + waiting)
+    // What is unread is put into the smallest room that there is.
+    const unread = 64 + chunkBytes
+    expect(seen.held).toBe(unread + waiting)
     drain()
-    expect([seen.held, stream.writeBufferLength]).toEqual([5, 0])
+    expect([seen.held, stream.writeBufferLength]).toEqual([unread, 0])
     await stream[Symbol.asyncIterator]().next()
     expect(seen.held).toBe(0)
     stream.unshift(utf8("123"))
-    expect(seen.held).toBe(3)
+    expect(seen.held).toBe(3 + chunkBytes)
     stream.abort(new Error("enough"))
     expect(seen.held).toBe(0)
   })
@@ -242,10 +249,11 @@ describe("writing", () => {
   test("that for which there is no room ends the stream, after the others were asked for theirs", () => {
     const { stream, seen, give } = play()
     give(agreed)
-    seen.room = 4
-    give("1234")
+    seen.room = 64 + chunkBytes
+    give("1".repeat(32))
+    give("2".repeat(32))
     expect([stream.status, seen.settled]).toEqual(["open", 0])
-    give("5")
+    give("3")
     expect([stream.status, stream.fault?.name, seen.settled, seen.held]).toEqual([
       "aborted",
       "ResourceLimitError",

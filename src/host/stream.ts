@@ -21,6 +21,7 @@ import type {
   WriteStatus
 } from "./api.ts"
 import { Emitter, type OnError, StreamClose, StreamMessage } from "./events.ts"
+import { Unread } from "./unread.ts"
 
 /** What a stream needs of its connection. */
 export interface StreamOwner {
@@ -28,7 +29,7 @@ export interface StreamOwner {
   readonly soon: (run: () => void) => void
   readonly onError: OnError
   readonly log: Logger
-  /** A stream holds so many bytes more (or less) than before; false: there is no room for them. */
+  /** A stream holds so many bytes of memory more (or less) than before; false: there is no room for them. */
   readonly hold: (bytes: number) => boolean
   /** Asks every stream to `settle`, to find room. */
   readonly settle: () => void
@@ -40,12 +41,6 @@ export interface StreamOwner {
   readonly awaitFlush: (stream: HostStream) => void
   /** Told once, last. */
   readonly ended: (stream: HostStream, fault: Libp2pFault | undefined) => void
-}
-
-interface Chunk {
-  readonly bytes: Uint8Array
-  /** Bytes that the window gets back when it is read: none for what was pushed back. */
-  readonly credit: number
 }
 
 interface Waiter {
@@ -75,7 +70,6 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
   inactivityTimeout = streamInactivityMs
   writableNeedsDrain = false
   readableEnded = false
-  readBufferLength = 0
   /** Why it ended, when not well. */
   fault: Libp2pFault | undefined
 
@@ -84,14 +78,14 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
   private readonly muxed: MuxedStream
   private readonly owner: StreamOwner
   private select: Select | undefined
-  private unread: Array<Chunk> = []
+  private readonly unread = new Unread()
   private iterators = 0
   private waiters: Array<Waiter> = []
   private drainers: Array<Settle> = []
   private closers: Array<Settle> = []
   private flowing = false
   private touched = true
-  /** Bytes that were told as held: at least what is unread and unsent, exact at each call of `account`. */
+  /** Bytes that were told as held: at least what unread and unsent bytes cost, exact at each call of `account`. */
   private held = 0
   private lastActive: number
 
@@ -123,6 +117,10 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
   get readStatus(): ReadStatus {
     if (this.reading === "closed") return "closed"
     return this.paused ? "paused" : "readable"
+  }
+
+  get readBufferLength(): number {
+    return this.unread.length
   }
 
   get writeBufferLength(): number {
@@ -159,13 +157,14 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
       this.muxed.consumed(credit)
       return
     }
-    this.unread.push({ bytes, credit })
-    this.readBufferLength += bytes.length
+    this.unread.push(bytes, credit)
     if (this.readBufferLength > this.maxReadBufferLength)
       this.abort(cheapFault("resource", "StreamBufferError", `more than ${this.maxReadBufferLength} bytes are unread`))
     else this.flow()
     // What a reader took at once was never held.
-    if (this.readBufferLength > 0) this.accountOrAbort()
+    if (this.readBufferLength === 0) return
+    this.unread.rest(this.iterators > 0 || this.flowing)
+    this.accountOrAbort()
   }
 
   /** Tells how much is held, with `more` that is to come; a fault: there is no room for it, and nothing was told. */
@@ -176,16 +175,22 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
   }
 
   private hold(more: number): boolean {
-    const change = this.readBufferLength + this.muxed.buffered() + more - this.held
+    const change = this.unread.cost + this.muxed.buffered() + more - this.held
     if (change === 0) return true
     if (!this.owner.hold(change)) return false
     this.held += change
     return true
   }
 
-  /** Gives back what has gone out since it was told. */
+  /** Holds no more than it must, and gives back the rest. */
   settle(): void {
-    if (this.timeline.close === undefined && this.readBufferLength + this.muxed.buffered() < this.held) this.hold(0)
+    this.unread.settle()
+    this.giveBack()
+  }
+
+  /** Gives back what has gone out since it was told. */
+  private giveBack(): void {
+    if (this.timeline.close === undefined && this.unread.cost + this.muxed.buffered() < this.held) this.hold(0)
   }
 
   private accountOrAbort(): void {
@@ -197,9 +202,8 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
   private shift(): Uint8Array | undefined {
     const chunk = this.unread.shift()
     if (chunk === undefined) return undefined
-    this.readBufferLength -= chunk.bytes.length
     if (chunk.credit > 0 && this.timeline.close === undefined) this.muxed.consumed(chunk.credit)
-    this.settle()
+    this.giveBack()
     return chunk.bytes
   }
 
@@ -257,18 +261,18 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
   }
 
   push(bytes: Uint8Array | BytesList): void {
-    this.putBack(bytes, (chunk) => this.unread.push(chunk))
+    this.putBack(bytes, (back) => this.unread.push(back, 0))
   }
 
   unshift(bytes: Uint8Array | BytesList): void {
-    this.putBack(bytes, (chunk) => this.unread.unshift(chunk))
+    this.putBack(bytes, (back) => this.unread.unshift(back))
   }
 
-  private putBack(data: Uint8Array | BytesList, put: (chunk: Chunk) => void): void {
+  private putBack(data: Uint8Array | BytesList, put: (bytes: Uint8Array) => void): void {
     const bytes = bytesOf(data)
     if (bytes.length === 0) return
-    put({ bytes, credit: 0 })
-    this.readBufferLength += bytes.length
+    put(bytes)
+    this.unread.rest(false)
     this.accountOrAbort()
     this.owner.soon(() => this.flow())
   }
@@ -353,7 +357,7 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
   private onDrained(): void {
     this.touched = true
     this.writableNeedsDrain = false
-    this.settle()
+    this.giveBack()
     for (const waiting of this.drainers.splice(0)) waiting.resolve()
     this.tell("drain")
     if (this.muxed.buffered() === 0) this.tell("idle")
@@ -460,8 +464,7 @@ export class HostStream extends Emitter<StreamEvents> implements Stream {
   }
 
   private discard(fault: Libp2pFault): void {
-    this.unread = []
-    this.readBufferLength = 0
+    this.unread.clear()
     for (const waiter of this.waiters.splice(0)) waiter.reject(fault)
     this.endReading()
   }

@@ -72,6 +72,9 @@ type Phase = "idle" | "security" | "handshake" | "tls" | "muxer" | "open" | "clo
 
 const none: Uint8Array = new Uint8Array(0)
 
+/** Rooms of a connection that wait until its link is empty, to be used again. */
+const lentMax = 4
+
 class Connection implements ConnectionMachine {
   private phase: Phase = "idle"
   private deadline = Number.POSITIVE_INFINITY
@@ -305,7 +308,8 @@ class Connection implements ConnectionMachine {
       return false
     }
     this.ports.write(sealed)
-    this.lent.push(sealed)
+    // A link that is never quite empty, or that keeps what it is given, gives none back: what is more is forgotten with its memory.
+    if (this.lent.length < lentMax) this.lent.push(sealed)
     this.takeBack()
     return this.phase !== "over"
   }

@@ -1,6 +1,7 @@
 /** Frames: any messages in any pieces come out as they went in, for work that grows with their bytes and not with their square. */
 import { expect, test } from "bun:test"
 import { concat, concatAll } from "../codec/bytes.ts"
+import { keptBy, pieceOfMany } from "../../test/buffers.ts"
 import { makeDice } from "../sim/dice.ts"
 import { Libp2pFault } from "./fault.ts"
 import { FrameReader, frameOf } from "./frame.ts"
@@ -118,4 +119,19 @@ test("no bytes make it throw", () => {
       for (const message of take(reader)) expect(message.length).toBeLessThanOrEqual(64)
     }
   }
+})
+
+test("a message that has only begun keeps nothing of what came with it", async () => {
+  const begun = (): FrameReader => {
+    const reader = new FrameReader(100)
+    const piece = pieceOfMany(10)
+    piece[0] = 90
+    reader.push(piece)
+    expect(reader.next()).toBeUndefined()
+    return reader
+  }
+  expect(await keptBy(begun)).toBeLessThan(4 * 1024 * 1024)
+  const reader = begun()
+  reader.push(new Uint8Array(81))
+  expect(reader.next()).toEqual(new Uint8Array(90))
 })

@@ -1,5 +1,6 @@
 /** Ping: what goes out comes back, cut anywhere; what does not fit is a fault. */
 import { describe, expect, test } from "bun:test"
+import { keptBy, pieceOfMany } from "../../test/buffers.ts"
 import { concat } from "../codec/bytes.ts"
 import { Libp2pFault } from "./fault.ts"
 import { PingEcho, PingProbe, pingBytes } from "./ping.ts"
@@ -15,6 +16,15 @@ describe("the side that answers", () => {
       expect(first.length).toBe(at - (at % pingBytes))
       expect(concat(first, echo.receive(two.slice(at)) ?? new Uint8Array(0))).toEqual(two)
     }
+  })
+
+  test("keeps nothing of what came with the beginning of a ping", async () => {
+    const kept = await keptBy(() => {
+      const echo = new PingEcho()
+      expect(echo.receive(pieceOfMany(pingBytes + 1))?.length).toBe(pingBytes)
+      return echo
+    })
+    expect(kept).toBeLessThan(4 * 1024 * 1024)
   })
 
   test("keeps less than a ping, whatever comes in which pieces", () => {

@@ -14,7 +14,8 @@ export class PingEcho {
   receive(bytes: Uint8Array): Uint8Array | undefined {
     const all = this.kept.length === 0 ? bytes : concat(this.kept, bytes)
     const whole = all.length - (all.length % pingBytes)
-    this.kept = all.subarray(whole)
+    // A copy: a view would keep all that came with it.
+    this.kept = all.slice(whole)
     return whole === 0 ? undefined : all.subarray(0, whole)
   }
 }

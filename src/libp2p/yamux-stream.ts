@@ -17,6 +17,7 @@ export interface StreamOwner {
   readonly aborted: (stream: YamuxStream) => void
 }
 
+const none = new Uint8Array(0)
 const writeLowBytes = yamuxWriteBytesMax / 2
 
 export class YamuxStream implements MuxedStream {
@@ -51,8 +52,9 @@ export class YamuxStream implements MuxedStream {
   private readonly owner: StreamOwner
   private told: MuxedStreamHandlers | undefined
   private wantsDrain = false
-  /** What came before there were handlers, and how it ended. */
-  private early: Array<Uint8Array> = []
+  /** What came before there were handlers (a copy: a view would keep all that came with it), and how it ended. */
+  private early = none
+  private earlyBytes = 0
   private fault: Libp2pFault | undefined
 
   constructor(owner: StreamOwner, id: number, direction: "inbound" | "outbound", windowBytes: number, now: number) {
@@ -77,9 +79,9 @@ export class YamuxStream implements MuxedStream {
     if (this.taken || handlers === undefined) return
     this.taken = true
     this.owner.accepted(this)
-    const { early } = this
-    this.early = []
-    for (const bytes of early) this.told?.data(bytes)
+    const early = this.early.subarray(0, this.earlyBytes)
+    this.early = none
+    if (early.length > 0) this.told?.data(early)
     if (this.remoteClosed) this.told?.remoteClosed()
     if (this.over) this.told?.ended(this.fault)
   }
@@ -119,8 +121,20 @@ export class YamuxStream implements MuxedStream {
   }
 
   deliver(bytes: Uint8Array): void {
-    if (this.told === undefined) this.early.push(bytes)
+    if (this.told === undefined) this.keep(bytes)
     else this.told.data(bytes)
+  }
+
+  /** No more comes than the window lets. */
+  private keep(bytes: Uint8Array): void {
+    const length = this.earlyBytes + bytes.length
+    if (length > this.early.length) {
+      const larger = new Uint8Array(2 * length)
+      larger.set(this.early)
+      this.early = larger
+    }
+    this.early.set(bytes, this.earlyBytes)
+    this.earlyBytes = length
   }
 
   /** The other side's FIN. */

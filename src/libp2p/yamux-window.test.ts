@@ -1,5 +1,9 @@
 import { describe, expect, test } from "bun:test"
+import { keptBy, pieceOfMany } from "../../test/buffers.ts"
 import { frame, header, KiB, MiB, Probe } from "../../test/yamux.ts"
+
+import type { MuxedStream } from "./contract.ts"
+import { makeYamux } from "./yamux.ts"
 
 const listener = (): Probe => new Probe("listener")
 
@@ -38,6 +42,32 @@ describe("windows", () => {
     expect(probe.says()).toEqual([`WINDOW 1 ${128 * KiB}`])
     stream.consumed(128 * KiB)
     expect(probe.says()).toEqual([`WINDOW 1 ${128 * KiB}`])
+  })
+
+  test("what comes before a stream is taken keeps nothing of what came with it, and is handed over whole", async () => {
+    const begin = (): MuxedStream => {
+      const opened: Array<MuxedStream> = []
+      const stream = (one: MuxedStream): void => void opened.push(one)
+      const events = { stream, pending: () => {}, rtt: () => {}, remoteGoAway: () => {}, ended: () => {} }
+      const session = makeYamux("listener", events, {}, 0)
+      session.receive(frame("WINDOW SYN 1 0"), 0)
+      for (let value = 1; value <= 3; value++) {
+        const piece = pieceOfMany(14)
+        piece.set(header(0, 0, 1, 2))
+        piece.fill(value, 12)
+        session.receive(piece, 0)
+      }
+      return opened[0]!
+    }
+    expect(await keptBy(begin)).toBeLessThan(4 * 1024 * 1024)
+    const heard: Array<number> = []
+    begin().handlers = {
+      data: (bytes) => void heard.push(...bytes),
+      remoteClosed: () => {},
+      drain: () => {},
+      ended: () => {}
+    }
+    expect(heard).toEqual([1, 1, 2, 2, 3, 3])
   })
 
   test("nobody can use more than came", () => {

@@ -53,6 +53,7 @@ export class FrameReader {
 
   /** The next whole frame; undefined: more bytes are needed; a text: why the stream must end here. */
   next(): Frame | string | undefined {
+    this.letGo()
     const whole = this.measure()
     if (typeof whole !== "number") return whole
     if (this.held === 0 && this.chunk.length - this.at >= whole) {
@@ -79,6 +80,13 @@ export class FrameReader {
     return lengthBytes + length
   }
 
+  /** A chunk may be a view of much more that came with it: it is not kept once it is used up. */
+  private letGo(): void {
+    if (this.at < this.chunk.length) return
+    this.chunk = nothing
+    this.at = 0
+  }
+
   /** Moves bytes from the chunk to the partial frame until it has `count`, or all that there are. */
   private gather(count: number): void {
     const end = Math.min(this.chunk.length, this.at + count - this.held)
@@ -92,6 +100,7 @@ export class FrameReader {
     this.partial.set(this.chunk.subarray(this.at, end), this.held)
     this.held = held
     this.at = end
+    this.letGo()
   }
 }
 
