@@ -44,7 +44,11 @@ const host = await createLibp2p({
   connectionEncrypters: [securities[flags.sec]()],
   streamMuxers: [yamux()],
   // The default takes five connections a second from one address: fewer than a measurement of handshakes makes.
-  connectionManager: { inboundConnectionThreshold: 10_000, maxIncomingPendingConnections: 1_000 },
+  connectionManager: {
+    inboundConnectionThreshold: 10_000,
+    maxIncomingPendingConnections: 1_000,
+    maxConnections: 1_000
+  },
   services: { identify: identify(), identifyPush: identifyPush(), ping: ping() },
   nodeInfo: { userAgent: "js-libp2p/3.3.11" }
 })
