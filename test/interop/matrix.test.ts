@@ -214,7 +214,7 @@ const wireCases = (cell: Cell, weDial: boolean, get: () => Pair): void => {
       expect(await wire.echoByte(connection)).toEqual([7])
     }))
 
-  test("yamux: a frame longer than any window ends the connection, and no other", async () => {
+  test("yamux: a frame longer than its window ends the connection, and no other", async () => {
     await wire.meeting(how(), async (met) => {
       await wire.sendFrameTooLong(met, weDial)
       await met.closed

@@ -13,7 +13,7 @@ import { selectLine } from "../../src/libp2p/multistream.ts"
 import { noiseFrame, noiseMessageBytesMax } from "../../src/libp2p/noise-frame.ts"
 import { flag, frameType, headerBytes } from "../../src/libp2p/yamux-frame.ts"
 import { makeYamux, yamuxProtocol } from "../../src/libp2p/yamux.ts"
-import { frame, header } from "../yamux.ts"
+import { frame, MiB } from "../yamux.ts"
 import type { Peer, Security } from "./peer.ts"
 
 const world = makeBunWorld()
@@ -27,8 +27,8 @@ const lineTooLong = concatAll([
   Uint8Array.of(0x80, 0x80, 0x40),
   new Uint8Array(50_000)
 ])
-/** More than any window can be, and than a frame may have. */
-const dataBytesTooMany = 0x7fff_ffff
+/** Eight windows of a stream that has just begun. Sent whole: js-libp2p judges a frame when all of it is there. */
+const dataBytesTooMany = 2 * MiB
 /** The id of a stream that nobody else opens so soon. */
 const strangeId = 1_001
 
@@ -186,12 +186,12 @@ export const echoByte = async (connection: Connection): Promise<ReadonlyArray<nu
   return said
 }
 
-/** On a stream that stands: a frame of 2 GiB less one is announced. */
+/** On a stream that stands: a frame of more than its window. */
 export const sendFrameTooLong = async ({ bending, connection }: Met, weDial: boolean): Promise<void> => {
   const stream = await connection.newStream(echoProtocol)
   stream.send(Uint8Array.of(7))
   for await (const _ of stream) break
-  bending.send(header(0, 0, weDial ? 1 : 2, dataBytesTooMany), new Uint8Array(100_000))
+  bending.send(frame(`DATA ${weDial ? 1 : 2} ${dataBytesTooMany}`))
 }
 
 /** Opens a stream by a line that no negotiation takes. */
