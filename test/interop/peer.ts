@@ -77,7 +77,10 @@ const prepareGo = async (): Promise<Prepared> => {
 const lockedCopy = async (cargo: string, folder: string): Promise<void> => {
   const source = join(here, "rust")
   mkdirSync(folder, { recursive: true })
-  for (const name of ["Cargo.toml", "src"]) cpSync(join(source, name), join(folder, name), { recursive: true })
+  for (const name of ["Cargo.toml", "src"]) {
+    // With the times of the files: cargo builds again what seems newer than the last build.
+    cpSync(join(source, name), join(folder, name), { recursive: true, preserveTimestamps: true })
+  }
   const asked = [
     "metadata",
     "--no-deps",
@@ -109,9 +112,7 @@ const prepareRust = async (): Promise<Prepared> => {
 /** The package `node` brings the Node that js-libp2p needs: the system's may be too old. */
 const prepareJs = async (): Promise<Prepared> => {
   const folder = join(here, "js")
-  if (!existsSync(join(folder, "node_modules/node/bin/node"))) {
-    await run(folder, [process.execPath, "install", "--frozen-lockfile", "--silent"])
-  }
+  await run(folder, [process.execPath, "install", "--frozen-lockfile", "--silent"])
   const node = join(folder, "node_modules/node/bin/node")
   return existsSync(node)
     ? { argv: [node, "--expose-gc", join(folder, "peer.mjs")] }

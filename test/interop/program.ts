@@ -44,7 +44,12 @@ export interface ProgramHost<Address, Id extends ProgramPeerId> {
     options?: ProgramOptions
   ) => Promise<void>
   readonly unhandle: (protocol: string) => Promise<void>
-  readonly peerStore: { readonly get: (peer: Id) => Promise<{ readonly protocols: ReadonlyArray<string> }> }
+  readonly peerStore: {
+    readonly get: (peer: Id) => Promise<{
+      readonly protocols: ReadonlyArray<string>
+      readonly metadata: ReadonlyMap<string, unknown>
+    }>
+  }
 }
 
 /** What an identify brought. */
@@ -67,6 +72,8 @@ export interface Program<Address, Id extends ProgramPeerId> {
   /** Milliseconds. */
   readonly ping: (peer: Id, signal: AbortSignal) => Promise<number>
   readonly onIdentified: (told: (found: ProgramIdentified) => void) => void
+  /** That an identify came to nothing, and why. Ours alone tells it. */
+  readonly onUnidentified?: (told: (peer: ProgramPeerId, why: Facts) => void) => void
   readonly oversizeIdentify: boolean
 }
 
@@ -316,6 +323,8 @@ const connectionCommands = <Address, Id extends ProgramPeerId>(
   const { host } = program
   const identified = new Map<string, ProgramIdentified>()
   program.onIdentified((found) => identified.set(found.peerId.toString(), found))
+  const failed = new Map<string, Facts>()
+  program.onUnidentified?.((peer, why) => failed.set(peer.toString(), why))
   return {
     dial: async ({ to }, signal) => {
       const { remotePeer, encryption, multiplexer } = await host.dial(program.address(to), { signal })
@@ -350,6 +359,15 @@ const connectionCommands = <Address, Id extends ProgramPeerId>(
         observed: found.observedAddr?.toString(),
         signed: found.signedPeerRecord !== undefined
       }
+    },
+    unidentified: async ({ peer }, signal) => {
+      await until(signal, "unidentified", () => failed.has(peer))
+      const kept = await host.peerStore.get(program.peerId(peer)).catch((error: unknown) => {
+        if (error instanceof Error && error.name === "NotFoundError") return undefined
+        throw error
+      })
+      const facts = { protocols: kept?.protocols ?? [], metadata: [...(kept?.metadata.keys() ?? [])] }
+      return { ...failed.get(peer), identified: identified.has(peer), ...facts }
     },
     announce: async ({ protocol }) => {
       await host.handle(protocol, ending(handlers["/echo/1.0.0"]!), many)

@@ -44,6 +44,10 @@ await runProgram({
   peerId: peerIdFromString,
   ping: (peer, signal) => host.services.ping.ping(peer, { signal }),
   onIdentified: (told) => host.addEventListener("peer:identify", ({ detail }) => told(detail)),
+  onUnidentified: (told) =>
+    host.addEventListener("peer:identify:failure", ({ detail: { connection, error } }) =>
+      told(connection.remotePeer, { kind: error.kind, name: error.name, message: error.message })
+    ),
   oversizeIdentify: flags.identify === "oversize"
 })
 await host.stop()
