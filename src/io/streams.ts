@@ -217,7 +217,7 @@ const dialFault = (to: string, error: unknown): TcpFault =>
   new TcpFault({ code: "dial-failed", message: `${to}: ${message(error)}` })
 
 /**
- * The door over a libp2p host in a world. `security`: in our order; between our own nodes TLS is several times as fast, and
+ * The door over a libp2p host in a world. `security`: in our order; between our own nodes TLS is twice as fast, and
  * everyone speaks Noise. `wants`: which lines of the host's log the node's log takes; none without it.
  */
 export const streamsIn =
