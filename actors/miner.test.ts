@@ -86,7 +86,7 @@ test("a thread that dies is replaced after a second or two, gets the search in h
     return logging(heard, body)
   }))
 
-test("a thread that cannot start is given up after the third time and leaves the search to the others", () =>
+test("a thread that cannot start rests after the third time and leaves the search to the others", () =>
   forSeeds(10, () => {
     const { held, start, starts } = holdThreads((number) => number !== 0)
     const heard: Array<string> = []
@@ -96,7 +96,7 @@ test("a thread that cannot start is given up after the third time and leaves the
       expect(starts()).toBe(4)
       expect(heard).toEqual([
         "mining thread 1 failed and will be replaced",
-        "mining thread 1 does not start and is given up; 1 are left"
+        "mining thread 1 does not start and is tried once a minute; 1 are left"
       ])
       held[0]!.solve()
       yield* Effect.sleep(200)
@@ -136,6 +136,27 @@ test("without a thread an order hears so, and the node's own wish goes on in pla
       expect<number>(wishing.store.tip().header.height).toBeGreaterThan(10)
       yield* wishing.tree.stop
     })
+  }))
+
+test("threads that the machine did not have for a while are there again within a minute, and an order is served", () =>
+  forSeeds(5, () => {
+    let refuses = true
+    const { held, start, starts } = holdThreads(() => refuses)
+    const heard: Array<string> = []
+    const body = Effect.gen(function* () {
+      const node = yield* startAlone(wish(start, 1))
+      yield* Effect.sleep(30_000)
+      expect(starts()).toBe(3)
+      refuses = false
+      yield* Effect.sleep(61_000)
+      expect([starts(), held.length]).toEqual([4, 1])
+      held[0]!.solve()
+      yield* Effect.sleep(200)
+      expect<number>(node.store.tip().header.height).toBe(1)
+      expect(heard.length).toBe(2)
+      yield* node.tree.stop
+    })
+    return logging(heard, body)
   }))
 
 test("an order is not answered with a block that came second: another is sealed", () =>

@@ -8,8 +8,8 @@
  *
  *   … → nonce found → signer → Signed → OfferBlock → Judged
  *
- * A thread that fails is started again after a while; one that fails to start, several times in a row, is given up and leaves
- * the search to the others.
+ * A thread that fails is started again after a while; one that fails to start, several times in a row, leaves the search to the
+ * others and is tried once a minute: what the machine lacks today it may have tomorrow.
  */
 import { Clock, Effect, Result, type Scope } from "effect"
 import type { Block } from "../src/block/block.ts"
@@ -27,7 +27,7 @@ import { fillerBytes } from "../src/ledger/filler.ts"
 import { isSent, type Transaction } from "../src/ledger/transaction.ts"
 import { search } from "../src/miner/search.ts"
 import { type Ballot, makeTemplate, transactionBytesLeft, type Wish } from "../src/miner/template.ts"
-import { mineOrdersMax, threadRetryMs, threadStartsMax } from "../src/limits.ts"
+import { mineOrdersMax, threadRestMs, threadRetryMs, threadStartsMax } from "../src/limits.ts"
 import { reached } from "../src/marks.ts"
 import { BlockRefused, Busy, Unavailable } from "../src/node/node.ts"
 import type { ChainStore } from "../src/store/store.ts"
@@ -85,9 +85,12 @@ interface Slot {
   thread: Thread<SearchJob, SearchReport> | undefined
   /** Failures since it last reported. */
   failures: number
-  /** It is not started before. Infinity: given up. */
+  /** It is not started before. */
   retryAt: number
 }
+
+/** So many starts were in vain that nobody counts on it. */
+const rests = ({ thread, failures }: Slot): boolean => thread === undefined && failures >= threadStartsMax
 
 interface State {
   readonly clock: Clock.Clock
@@ -188,7 +191,7 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     if (first.nonce !== undefined) return found(state, first.nonce)
     startThreads(state)
     state.slots.forEach((_, i) => give(state, i))
-    if (state.slots.every(({ retryAt }) => retryAt === Number.POSITIVE_INFINITY)) return giveUp(state)
+    if (state.slots.every(rests)) return giveUp(state)
   }
 
   /** Who proposes, and what the block says of its own. */
@@ -233,7 +236,7 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     return started
   }
 
-  /** Notes when to start it again. Said in the log once, and once more if it is given up. */
+  /** Notes when to start it again. Said in the log once, and once more when it begins to rest. */
   const threadFailed = (
     state: State,
     { thread: number, reason }: Extract<MinerMessage, { _tag: "ThreadFailed" }>
@@ -242,17 +245,15 @@ export const makeMiner = (ports: MinerPorts): ActorSpec<State, MinerMessage> => 
     slot.thread?.terminate()
     slot.thread = undefined
     slot.failures++
-    if (slot.failures < threadStartsMax) {
-      slot.retryAt = nowOf(state) + threadRetryMs * 2 ** (slot.failures - 1)
-      return slot.failures === 1
-        ? Effect.logWarning(`mining thread ${number} failed and will be replaced`, { reason })
-        : undefined
-    }
-    slot.retryAt = Number.POSITIVE_INFINITY
-    reached("thread-given-up")
-    const left = state.slots.filter(({ retryAt }) => retryAt !== Number.POSITIVE_INFINITY).length
+    slot.retryAt = nowOf(state) + (rests(slot) ? threadRestMs : threadRetryMs * 2 ** (slot.failures - 1))
+    if (slot.failures === 1) return Effect.logWarning(`mining thread ${number} failed and will be replaced`, { reason })
+    if (!rests(slot)) return
+    const left = state.slots.filter((other) => !rests(other)).length
     if (left === 0 && state.phase === "searching") giveUp(state)
-    return Effect.logError(`mining thread ${number} does not start and is given up; ${left} are left`, { reason })
+    if (slot.failures > threadStartsMax) return
+    reached("thread-rests")
+    const text = `mining thread ${number} does not start and is tried once a minute; ${left} are left`
+    return Effect.logError(text, { reason })
   }
 
   /** No thread works: whoever ordered a block hears it. The node's own wish is tried in place with every tick. */

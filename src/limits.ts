@@ -251,8 +251,9 @@ export const signerStartMsMax = 30_000
 
 /** Milliseconds before a mining thread that failed is started again; twice as long after each start in vain. */
 export const threadRetryMs = 1_000
-/** Starts in a row after which a mining thread that never reports is given up; the others go on. */
+/** Starts in a row after which a mining thread that never reports rests, and for how many milliseconds; the others go on. */
 export const threadStartsMax = 3
+export const threadRestMs = 60_000
 
 /** Milliseconds before a write that found no room on the disk is tried again; twice as long each time, up to the second. */
 export const diskRetryMs = 500

@@ -82,7 +82,7 @@ export const marks = {
   "lighter-won": "a branch won by what is justified on it, and not by its work",
   "seal-other": "a block came under another seal than its known header has",
   "thread-replaced": "a mining thread failed and another was started in its place",
-  "thread-given-up": "a mining thread could not be started, and was given up"
+  "thread-rests": "a mining thread could not be started, and is tried seldom"
 } as const
 
 export type Mark = keyof typeof marks
