@@ -28,32 +28,7 @@ const optionsOf = (n: number, binding: Uint8Array, overrides: Partial<NativeOpti
   ...overrides
 })
 
-/** A pair of TLS wires on loopback, each with a queue of the bytes that came. */
-const connect = async (listens = identity(1), dials = identity(2)) => {
-  const ends: Array<{ wire: Wire; received: Array<Uint8Array>; closed: string | undefined; wake: () => void }> = []
-  let ready = (): void => {}
-  const both = new Promise<void>((resolve) => (ready = resolve))
-  const onWire = (wire: Wire) => {
-    const end = { wire, received: [] as Array<Uint8Array>, closed: undefined as string | undefined, wake: () => {} }
-    ends.push(end)
-    if (ends.length === 2) ready()
-    return {
-      data: (bytes: Uint8Array) => {
-        end.received.push(bytes)
-        end.wake()
-      },
-      drained: () => {},
-      closed: (reason: string) => {
-        end.closed = reason
-        end.wake()
-      }
-    }
-  }
-  const listener = await Effect.runPromise(bunTcp.listen({ host: "127.0.0.1", port: 0 }, listens, onWire))
-  await Effect.runPromise(bunTcp.dial({ host: "127.0.0.1", port: listener.port, timeoutMs: 5000 }, dials, onWire))
-  await both
-  return { ends: [ends[0]!, ends[1]!] as const, close: () => listener.close() }
-}
+const deaf = { data: () => {}, drained: () => {}, closed: () => {} }
 
 const sendsOf = (outputs: ReadonlyArray<ChannelOutput>): Uint8Array => {
   const [first] = outputs
@@ -64,17 +39,24 @@ test("each side sees the certificate that the other one showed (L-P5)", async ()
   const fingerprint = ({ cert }: ReturnType<typeof identity>): string =>
     new X509Certificate(cert).fingerprint256.replaceAll(":", "").toLowerCase()
   const [listens, dials] = [identity(1), identity(2)]
-  const { ends, close } = await connect(listens, dials)
-  const shown = ends.map(({ wire }) => wire.fingerprint).sort()
-  expect(shown).toEqual([fingerprint(listens), fingerprint(dials)].sort())
-  close()
+  const shown: Array<string | undefined> = []
+  const { promise: both, resolve } = Promise.withResolvers<void>()
+  const onWire = ({ fingerprint: seen }: Wire) => {
+    if (shown.push(seen) === 2) resolve()
+    return deaf
+  }
+  const listener = await Effect.runPromise(bunTcp.listen({ host: "127.0.0.1", port: 0 }, listens, onWire))
+  await Effect.runPromise(bunTcp.dial({ host: "127.0.0.1", port: listener.port, timeoutMs: 5000 }, dials, onWire))
+  await both
+  expect(shown.sort()).toEqual([fingerprint(listens), fingerprint(dials)].sort())
+  listener.close()
 })
 
 test("who dials and shows no certificate has no session (L-P5)", async () => {
   let wires = 0
   const onWire = () => {
     wires++
-    return { data: () => {}, drained: () => {}, closed: () => {} }
+    return deaf
   }
   const listener = await Effect.runPromise(bunTcp.listen({ host: "127.0.0.1", port: 0 }, identity(1), onWire))
   const dial = (tls: Bun.TLSOptions) =>
